@@ -1,0 +1,29 @@
+"""Which network? Builds an untrained autoencoder for a prepared dataset.
+
+    python BuildingAutoencoder.py --architecture compact --latent-dim 10
+
+Reads data/<dataset>/, writes models/<run>/: initial.keras, build.json and architecture.png.
+"""
+
+from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.config import BuildConfig
+
+
+def main(config: BuildConfig) -> None:
+    """Builds the run that `config` names and prints its layers."""
+    with quiet_imports():
+        from latentsearch import building
+
+    built = building.build_run(config)
+    print_table(
+        [
+            {"part": row.part, "layer": row.layer, "output": row.shape, "weights": f"{row.weights:,}"}
+            for row in built.layers
+        ]
+    )
+    print(f"{config.architecture}: {built.num_weights:,} weights, {config.latent_dim} numbers a code.")
+    print("Written:", *built.paths, sep="\n  ")
+
+
+if __name__ == "__main__":
+    run_script(main, BuildConfig, __doc__)

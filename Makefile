@@ -1,0 +1,45 @@
+# make demo     five scripts on handwritten digits: offline, about two minutes
+# make cifar10  five scripts on CIFAR-10 at full length (SOURCE=PATH for a copy that you have)
+# make test     lint and tests
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(VENV)/bin/pip --disable-pip-version-check install --quiet
+SOURCE ?= cifar10
+
+.PHONY: demo cifar10 test lint clean
+
+demo: $(VENV)/installed
+	$(RUN) DataPreperation.py --source digits
+	$(RUN) BuildingAutoencoder.py --run digits --dataset digits --overwrite
+	$(RUN) TrainAutoencoder.py --run digits --epochs 60 --flip False --overwrite
+	$(RUN) SanityChecks.py --run digits
+	$(RUN) RetrieveSimilar.py --run digits --query-index 0 1 2
+	@echo && cat reports/digits/summary.txt
+
+cifar10: $(VENV)/installed
+	$(RUN) DataPreperation.py --source $(SOURCE) --dataset cifar10
+	$(RUN) BuildingAutoencoder.py --run cifar10
+	$(RUN) TrainAutoencoder.py --run cifar10 --epochs 100
+	$(RUN) SanityChecks.py --run cifar10
+	$(RUN) RetrieveSimilar.py --run cifar10
+	@echo && cat reports/cifar10/summary.txt
+
+test: lint
+	$(RUN) -m pytest
+
+lint: $(VENV)/installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+clean:
+	rm -rf $(VENV) data logs models/digits reports/digits models/cifar10 reports/cifar10
+
+$(VENV)/installed: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -r requirements.txt
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
+	touch $@

@@ -1,0 +1,35 @@
+"""Did it learn anything? Checks a trained autoencoder on the test split, in numbers and pictures.
+
+    python SanityChecks.py --run cifar10
+
+Reads data/<dataset>/ and models/<run>/best.keras; writes reports/<run>/: report.html, metrics.json, PNG, CSV.
+"""
+
+from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.config import CheckConfig
+
+
+def main(config: CheckConfig) -> int:
+    """Checks the run that `config` names; returns 1 when a check fails and `config.strict` is set."""
+    with quiet_imports():
+        from latentsearch import checks, evidence, report
+        from latentsearch.trained import open_trained
+
+    trained = open_trained(config.root, config.run)
+    measured = evidence.gather(trained, seed=config.seed, say=lambda line: print(f"... {line}", flush=True))
+    results = checks.run_checks(measured)
+    page = report.write(trained, measured, results)
+    print_table(report.score_rows(measured.scores))
+    print_table(
+        [
+            {"check": result.name, "status": result.status, "value": f"{result.value:.4g}", "expected": result.expected}
+            for result in results
+        ]
+    )
+    print_table([{"headline": name, "": value} for name, value in report.headline(measured).items()])
+    print(f"Report: {page}")
+    return int(config.strict and any(result.status == "FAIL" for result in results))
+
+
+if __name__ == "__main__":
+    run_script(main, CheckConfig, __doc__)

@@ -1,0 +1,33 @@
+"""Learn. Trains a built autoencoder with Adam on mean squared error, keeping the best weights on validation.
+
+    python TrainAutoencoder.py --epochs 100
+    tensorboard --logdir logs
+
+Reads data/<dataset>/ and models/<run>/initial.keras; writes models/<run>/: best.keras, history.csv and
+training.json, TensorBoard's logs to logs/<run>/, and the curves to reports/<run>/.
+"""
+
+from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.config import TrainConfig
+
+
+def main(config: TrainConfig) -> int:
+    """Trains the run that `config` names and prints its best epoch; returns 130 when interrupted."""
+    with quiet_imports():
+        from latentsearch import report, training
+        from latentsearch.runs import Run
+
+    run = Run(config.root, config.run)
+    result = training.train(config)
+    print_table([{name: f"{value:g}" for name, value in result.best.items()}])
+    paths = report.write_curves(run, result.history)
+    print("Best weights:", run.best_model)
+    print("Written:", *paths, run.history, sep="\n  ")
+    print(f"TensorBoard: tensorboard --logdir {config.root / 'logs'}")
+    if not result.finished:
+        print(f"Stopped after epoch {len(result.history)}. To go on: {run.command('TrainAutoencoder.py', '--resume')}")
+    return 0 if result.finished else 130
+
+
+if __name__ == "__main__":
+    run_script(main, TrainConfig, __doc__)

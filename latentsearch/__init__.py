@@ -1,0 +1,1 @@
+"""latentsearch: a 10-number code for every image, learnt without labels, and look-alikes found by it."""

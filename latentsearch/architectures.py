@@ -1,0 +1,127 @@
+"""The networks: autoencoders whose sub-models are named "encoder" and "decoder"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+from keras import layers
+
+from latentsearch.config import Architecture
+from latentsearch.errors import InputError
+
+ImageShape = tuple[int, int, int]
+
+
+class LayerRow(NamedTuple):
+    """One line of a network's summary: shape without the batch axis, e.g. `(16, 16, 32)`."""
+
+    part: str
+    layer: str
+    shape: tuple[int, ...]
+    weights: int
+
+
+def build(architecture: Architecture, image_shape: ImageShape, latent_dim: int) -> keras.Model:
+    """An untrained autoencoder: images float32 in [0, 1] `(batch, height, width, 3)` to the same shape.
+
+    Args:
+        architecture: A key of `ARCHITECTURES`.
+        image_shape: `(height, width, 3)`; height and width multiples of what the architecture pools by.
+        latent_dim: Numbers in a code, at least 1.
+
+    Returns:
+        A functional model whose layers "encoder" (image to code `(batch, latent_dim)`) and "decoder" (code
+        to image) are models themselves.
+
+    Raises:
+        InputError: if the sizes do not fit the architecture.
+    """
+    if latent_dim < 1:
+        raise InputError(f"--latent-dim {latent_dim}: expected at least 1.")
+    make_encoder, make_decoder, multiple = ARCHITECTURES[architecture]
+    height, width, _ = image_shape
+    if height % multiple or width % multiple:
+        raise InputError(
+            f"Images of {height} x {width}: the {architecture} architecture needs multiples of {multiple} pixels."
+        )
+    image = keras.Input(image_shape, name="image")
+    code = keras.Input((latent_dim,), name="code")
+    encoder = keras.Model(image, make_encoder(image, latent_dim), name="encoder")
+    decoder = keras.Model(code, make_decoder(code, image_shape), name="decoder")
+    outer_image = keras.Input(image_shape, name="image")
+    return keras.Model(outer_image, decoder(encoder(outer_image)), name=f"{architecture}_autoencoder")
+
+
+def layer_rows(autoencoder: keras.Model) -> list[LayerRow]:
+    """The layers of encoder and decoder in order, for a table or a diagram."""
+    return [
+        LayerRow(part, type(layer).__name__, tuple(layer.output.shape[1:]), layer.count_params())
+        for part in ("encoder", "decoder")
+        for layer in autoencoder.get_layer(part).layers
+    ]
+
+
+def _compact_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:
+    """Ten numbers can only hold what is large in an image, so it is halved before the first convolution."""
+    x = layers.AveragePooling2D(2)(image)
+    for filters in (32, 64):
+        # Pooling first leaves a quarter of the values to normalise; as the normalisation's scale can be
+        # negative this is not the same function as pooling last, but it learns as well.
+        x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+        x = layers.MaxPooling2D(2)(x)
+        x = layers.BatchNormalization(momentum=0.95)(x)
+        x = layers.Activation("relu")(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(256, use_bias=False)(x)
+    x = layers.BatchNormalization(momentum=0.95)(x)
+    x = layers.Activation("relu")(x)
+    return layers.Dense(latent_dim)(x)
+
+
+def _compact_decoder(code: keras.KerasTensor, image_shape: ImageShape) -> keras.KerasTensor:
+    """Dense layers draw the image at half size; what lies between its pixels, ten numbers cannot tell."""
+    height, width, channels = image_shape
+    x = layers.Dense(256, activation="relu")(code)
+    x = layers.Dense(512, activation="relu")(x)
+    x = layers.Dense(height // 2 * (width // 2) * channels)(x)
+    x = layers.Reshape((height // 2, width // 2, channels))(x)
+    # Starts at mid-grey with small steps: without this the first epochs go into finding the brightness.
+    x = layers.Rescaling(0.25, offset=0.5)(x)
+    return layers.UpSampling2D(2, interpolation="bilinear")(x)
+
+
+def _reference_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:
+    x = image
+    for filters in (64, 64, 64, 64, 32):
+        x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(32, activation="relu")(x)
+    return layers.Dense(latent_dim)(x)
+
+
+def _reference_decoder(code: keras.KerasTensor, image_shape: ImageShape) -> keras.KerasTensor:
+    height, width, channels = image_shape
+    x = layers.Dense(27, activation="relu")(code)
+    x = layers.Reshape((3, 3, 3))(x)
+    for filters in (8, 16, 32, 64):
+        x = layers.Conv2D(filters, 2, padding="same", activation="relu")(x)
+        x = layers.UpSampling2D(2)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(64, activation="relu")(x)
+    x = layers.Dense(height * width * channels)(x)
+    return layers.Reshape(image_shape)(x)
+
+
+class _Maker(NamedTuple):
+    encoder: Callable[[keras.KerasTensor, int], keras.KerasTensor]
+    decoder: Callable[[keras.KerasTensor, ImageShape], keras.KerasTensor]
+    multiple: int  # image sides must be multiples of this
+
+
+ARCHITECTURES: dict[Architecture, _Maker] = {
+    "compact": _Maker(_compact_encoder, _compact_decoder, multiple=8),
+    "reference": _Maker(_reference_encoder, _reference_decoder, multiple=32),
+}

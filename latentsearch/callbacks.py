@@ -1,0 +1,134 @@
+"""What happens at the end of an epoch: the row of the history, the best weights, the backup."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from latentsearch import runs
+from latentsearch.errors import InputError
+
+EpochRow = dict[str, float]
+
+
+class EpochRows(keras.callbacks.Callback):
+    """Keeps one row an epoch and writes them to a CSV file.
+
+    Args:
+        path: The CSV file.
+        rows: Rows of the epochs before a resumed training; new rows are added to this list.
+    """
+
+    def __init__(self, path: Path, rows: list[EpochRow]) -> None:
+        super().__init__()
+        self.path = path
+        self.rows = rows
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._begin = time.perf_counter()
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._seconds = time.perf_counter() - self._begin  # of the training steps: validation begins now
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = dict(logs or {})
+        if not np.isfinite([logs["loss"], logs["val_loss"]]).all():
+            raise InputError(
+                f"The loss is no longer a number in epoch {epoch + 1}: try a smaller --learning-rate. "
+                "The best weights of the epochs before are kept."
+            )
+        measures = {name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self.rows.append({"epoch": epoch + 1, **measures, "learning_rate": rate, "seconds": round(self._seconds, 3)})
+        with runs.replacing(self.path) as temporary:
+            pd.DataFrame(self.rows).to_csv(temporary, index=False)
+
+
+class BestModel(keras.callbacks.ModelCheckpoint):
+    """Keras's ModelCheckpoint on minimum val_loss, writing whole files only, without optimizer state.
+
+    Args:
+        autoencoder: What is saved: it shares its layers with the model in training but is not compiled.
+        path: The .keras file.
+        best: Smallest val_loss so far, of a resumed training.
+    """
+
+    def __init__(self, autoencoder: keras.Model, path: Path, best: float | None) -> None:
+        self._temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+        super().__init__(
+            self._temporary, monitor="val_loss", mode="min", save_best_only=True, initial_value_threshold=best
+        )
+        self._autoencoder = autoencoder
+        self._path = path
+
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(self._autoencoder)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        super().on_epoch_end(epoch, logs)
+        if self._temporary.exists():
+            self._temporary.replace(self._path)
+
+
+@dataclass(frozen=True)
+class BackupState:
+    """Where an interrupted training stood: its compiled model file, and the rows of its finished epochs."""
+
+    model: Path
+    rows: list[EpochRow]
+
+
+class Backup:
+    """All that a training needs to go on, in one folder that appears whole when an epoch is finished.
+
+    Args:
+        folder: Holds epoch-00001, epoch-00002, ...: the last one only, but for the moment of the change.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def latest(self) -> BackupState | None:
+        """The state after the last finished epoch, or None before the first.
+
+        Raises:
+            InputError: if it cannot be read.
+        """
+        epochs = self._epochs()
+        if not epochs:
+            return None
+        rows = json.loads((epochs[-1] / "rows.json").read_text())
+        return BackupState(epochs[-1] / "trainee.keras", rows)
+
+    def write(self, model: keras.Model, rows: list[EpochRow]) -> None:
+        """Writes the state after an epoch, then deletes that of the epoch before."""
+        before = self._epochs()
+        temporary = self.folder / ".tmp"
+        runs.remove(temporary)
+        temporary.mkdir(parents=True)
+        model.save(temporary / "trainee.keras")
+        (temporary / "rows.json").write_text(json.dumps(rows))
+        temporary.rename(self.folder / f"epoch-{len(rows):05d}")
+        runs.remove(*before)
+
+    def callback(self, epoch_rows: EpochRows) -> keras.callbacks.Callback:
+        """Writes at the end of each epoch; put it behind all others: an epoch is finished when this is."""
+        backup = self
+
+        class WriteBackup(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+                backup.write(self.model, epoch_rows.rows)
+
+        return WriteBackup()
+
+    def _epochs(self) -> list[Path]:
+        folders = self.folder.iterdir() if self.folder.is_dir() else ()
+        return sorted(folder for folder in folders if re.fullmatch(r"epoch-\d+", folder.name))

@@ -1,0 +1,252 @@
+"""The sanity checks: each turns a measurement into PASS, WARN or FAIL, and says what that means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from latentsearch.evidence import Evidence
+from latentsearch.metrics import correlations, effective_rank
+
+Status = Literal["PASS", "WARN", "FAIL"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The outcome of one check.
+
+    Args:
+        name: Short, for tables and metrics.json.
+        question: What the check answers.
+        value: The number that was measured.
+        pass_at: PASS from here on.
+        warn_at: WARN from here on, FAIL beyond.
+        higher_is_better: Whether "from here on" means upwards.
+        why: Why it matters.
+        good: What good looks like, in words.
+        poor: What poor looks like.
+        broken: What broken looks like, and what to do.
+    """
+
+    name: str
+    question: str
+    value: float
+    pass_at: float
+    warn_at: float
+    higher_is_better: bool
+    why: str
+    good: str
+    poor: str
+    broken: str
+
+    @property
+    def status(self) -> Status:
+        """PASS, WARN or FAIL; FAIL for a value that is not a number."""
+        sign = 1 if self.higher_is_better else -1
+        if sign * self.value >= sign * self.pass_at:
+            return "PASS"
+        return "WARN" if sign * self.value >= sign * self.warn_at else "FAIL"
+
+    @property
+    def expected(self) -> str:
+        """The thresholds in words."""
+        sign = ">=" if self.higher_is_better else "<="
+        return f"PASS {sign} {self.pass_at:g}, WARN {sign} {self.warn_at:g}"
+
+    @property
+    def meaning(self) -> str:
+        """The description that fits the status."""
+        return {"PASS": self.good, "WARN": self.poor, "FAIL": self.broken}[self.status]
+
+
+def run_checks(evidence: Evidence) -> list[CheckResult]:
+    """All checks, in the order of `CHECKS`."""
+    return [check(evidence) for check in CHECKS]
+
+
+def reconstruction(evidence: Evidence) -> CheckResult:
+    return CheckResult(
+        name="reconstruction",
+        question="Does it reconstruct better than a PCA with as many numbers?",
+        value=float(evidence.errors.mean() / evidence.linear.mse),
+        pass_at=0.98,
+        warn_at=1.0,
+        higher_is_better=False,
+        why="Test MSE over that of the PCA. A network that does not beat a linear map is not worth its training.",
+        good="Clearly lower error than the best linear code: shapes and colours are kept where they are.",
+        poor="Hardly better than linear: blurred blobs of the right colours. Train longer.",
+        broken="Worse than linear: one grey or average image for all. Check the learning rate and the curves.",
+    )
+
+
+def generalisation(evidence: Evidence) -> CheckResult:
+    return CheckResult(
+        name="generalisation",
+        question="Does it reconstruct new images as well as those it learnt from?",
+        value=float(evidence.errors.mean() / evidence.train_mse),
+        pass_at=1.1,
+        warn_at=1.25,
+        higher_is_better=False,
+        why="Test MSE over training MSE, with the best weights. A gallery grows by images that were not trained on.",
+        good="New images are coded as well as old ones.",
+        poor="It begins to learn images by heart: more images, mirroring (--flip) or fewer epochs help.",
+        broken="It learnt its images by heart; codes of new ones mean little.",
+    )
+
+
+def dead_dimensions(evidence: Evidence) -> CheckResult:
+    deviations = evidence.codes.std(axis=0)
+    return CheckResult(
+        name="dead dimensions",
+        question="How many of the code's numbers are the same for every image?",
+        value=int((deviations <= 0.01 * np.median(deviations)).sum()) if deviations.any() else len(deviations),
+        pass_at=0,
+        warn_at=1,
+        higher_is_better=False,
+        why="Dimensions whose standard deviation is under 1 % of the median one. They say nothing about an image.",
+        good="Every dimension varies.",
+        poor="One number is wasted: its panels in the pair plot are lines.",
+        broken="Several numbers are wasted: the code is smaller than it looks. Train again with another seed.",
+    )
+
+
+def correlated_dimensions(evidence: Evidence) -> CheckResult:
+    matrix = np.abs(correlations(evidence.codes))
+    return CheckResult(
+        name="correlated dimensions",
+        question="Do two of the code's numbers say the same?",
+        value=float(matrix[~np.eye(len(matrix), dtype=bool)].max(initial=0)),
+        pass_at=0.8,
+        warn_at=0.95,
+        higher_is_better=False,
+        why="Largest absolute correlation of two dimensions. What is said twice weighs twice in a distance.",
+        good="The dimensions tell different things: round clouds in the pair plot.",
+        poor="Two dimensions tell nearly the same: a narrow band in the pair plot.",
+        broken="Two dimensions are copies: a line in the pair plot. Train again with another seed.",
+    )
+
+
+def rank(evidence: Evidence) -> CheckResult:
+    return CheckResult(
+        name="effective rank",
+        question="What share of its dimensions does the code really use?",
+        value=effective_rank(evidence.codes) / evidence.codes.shape[1],
+        pass_at=0.6,
+        warn_at=0.3,
+        higher_is_better=True,
+        why="exp(entropy of the shares of variance of the principal axes) over the size of the code.",
+        good="The variance is spread over most directions.",
+        poor="A few directions hold most of the variance and decide every distance.",
+        broken="The codes lie on a line or a sheet: neighbours agree in one property (mostly brightness) only.",
+    )
+
+
+def distinct_codes(evidence: Evidence) -> CheckResult:
+    images = evidence.dataset.images[evidence.test_ids].reshape(len(evidence.codes), -1)
+    num_images = len(np.unique(images, axis=0))
+    return CheckResult(
+        name="distinct codes",
+        question="Do different images get different codes?",
+        value=len(np.unique(evidence.codes.round(5), axis=0)) / num_images,
+        pass_at=0.99,
+        warn_at=0.9,
+        higher_is_better=True,
+        why="Distinct codes (to five decimals) over distinct test images. Equal codes cannot be ranked.",
+        good="Every image has its own code.",
+        poor="Some images share one code.",
+        broken="The encoder has collapsed: many images, one code.",
+    )
+
+
+def beats_chance(evidence: Evidence) -> CheckResult:
+    best = evidence.best_score(evidence.name)
+    return CheckResult(
+        name="retrieval against chance",
+        question="Are the ten nearest images of the query's class more often than random ones?",
+        value=best.overall["P@10"].low / evidence.chance,
+        pass_at=2.0,
+        warn_at=1.2,
+        higher_is_better=True,
+        why=f"Lower end of the 95 % interval of P@10 ({best.metric}) over chance.",
+        good="Neighbours show the same kind of thing at least twice as often as chance.",
+        poor="Neighbours are a little better than a random draw.",
+        broken="Neighbours are a random draw: the codes say nothing about what is in an image.",
+    )
+
+
+def beats_baselines(evidence: Evidence) -> CheckResult:
+    rivals = {name: evidence.best_score(name).overall["P@10"].value for name in evidence.baseline_names}
+    rival = max(rivals, key=rivals.__getitem__)
+    return CheckResult(
+        name="retrieval against baselines",
+        question="Does it retrieve better than what needs no training?",
+        value=evidence.best_score(evidence.name).overall["P@10"].value / rivals[rival],
+        pass_at=1.05,
+        warn_at=0.98,
+        higher_is_better=True,
+        why=f"P@10 over that of the best baseline, each with its best metric; here that is {rival} "
+        f"({rivals[rival]:.3f}).",
+        good="Codes find the same kind of thing more often than pixels or a PCA do.",
+        poor="As good as a baseline: the codes save space, not more. They follow colour and brightness.",
+        broken="Pixels or a PCA retrieve better: use those, or train with another objective.",
+    )
+
+
+def weakest_class(evidence: Evidence) -> CheckResult:
+    by_class = {name: m["P@10"].value for name, m in evidence.best_score(evidence.name).by_class.items()}
+    weakest = min(by_class, key=by_class.__getitem__)
+    return CheckResult(
+        name="weakest class",
+        question="Is there a class that is not found?",
+        value=by_class[weakest] / evidence.chance,
+        pass_at=1.2,
+        warn_at=1.0,
+        higher_is_better=True,
+        why=f"P@10 of the weakest class over chance; here that is {weakest}.",
+        good="Every class is found more often than chance.",
+        poor="One class is hardly found.",
+        broken="One class is found less often than at random: its images land among others.",
+    )
+
+
+def noisy_copies(evidence: Evidence) -> CheckResult:
+    return _copies(evidence, "noise", "Does an image with noise (mean 0.1, variance 0.01) still find its original?")
+
+
+def projected_copies(evidence: Evidence) -> CheckResult:
+    return _copies(evidence, "projection", "Does an image seen from aside still find its original?")
+
+
+def _copies(evidence: Evidence, distortion: str, question: str) -> CheckResult:
+    recalls = {metric: recall[10].value for metric, recall in evidence.copy_recall[distortion].items()}
+    metric = max(recalls, key=recalls.__getitem__)
+    return CheckResult(
+        name=f"copies with {distortion}",
+        question=question,
+        value=recalls[metric],
+        pass_at=0.5,
+        warn_at=0.1,
+        higher_is_better=True,
+        why=f"recall@10 ({metric}) of 1,000 altered gallery images among all gallery images. Needs no labels.",
+        good="Most altered copies find their original among the first ten.",
+        poor="Some do: the code also follows what the alteration changed.",
+        broken="Hardly any does: small changes of an image move its code far away.",
+    )
+
+
+CHECKS: tuple[Callable[[Evidence], CheckResult], ...] = (
+    reconstruction,
+    generalisation,
+    dead_dimensions,
+    correlated_dimensions,
+    rank,
+    distinct_codes,
+    beats_chance,
+    beats_baselines,
+    weakest_class,
+    noisy_copies,
+    projected_copies,
+)

@@ -1,0 +1,57 @@
+"""How a script starts and ends: flags from a dataclass, errors in words, an exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import tyro
+
+from latentsearch.errors import InputError
+
+Config = TypeVar("Config")
+
+
+def print_table(rows: Sequence[Mapping[str, object]]) -> None:
+    """Prints rows of the same columns under their names."""
+    import pandas as pd  # slow to import: --help does without
+
+    with pd.option_context("display.width", None, "display.max_colwidth", None):
+        print(f"\n{pd.DataFrame(rows).to_string(index=False, float_format='{:.4g}'.format)}\n")
+
+
+@contextlib.contextmanager
+def quiet_imports() -> Iterator[None]:
+    """Hides what libraries write to standard error while they are imported: TensorFlow's greeting."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def run_script(main: Callable[[Config], int | None], config_type: type[Config], description: str) -> None:
+    """Parses the command line into `config_type`, calls `main` with it, and exits.
+
+    Exit status: what `main` returns (0 for None), 2 for input that cannot be used, 130 for Ctrl-C.
+    """
+    # TensorFlow's C++ side tells of CPU kernels and absent GPUs; what goes wrong reaches Python as an exception.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    script = Path(sys.argv[0]).name
+    config = tyro.cli(config_type, prog=script, description=description, config=(tyro.conf.FlagCreatePairsOff,))
+    try:
+        status = main(config) or 0
+    except InputError as error:
+        print(f"{script}: {error}", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        print(f"{script}: stopped.", file=sys.stderr)
+        status = 130
+    sys.exit(status)

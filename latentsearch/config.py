@@ -1,0 +1,162 @@
+"""Every default, once. The flags of the scripts and their help are made from these dataclasses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Metric = Literal["cosine", "euclidean", "manhattan"]
+METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "manhattan")
+
+Architecture = Literal["compact", "reference"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an architecture is trained unless flags say otherwise.
+
+    Args:
+        batch_size: Images a step.
+        learning_rate: Adam's learning rate, or its peak when the schedule is "cosine".
+        schedule: "constant", or "cosine": half an epoch of linear warm-up, then cosine decay to 0.
+        flip: Mirror every training image left to right with probability 1/2.
+    """
+
+    batch_size: int
+    learning_rate: float
+    schedule: Literal["constant", "cosine"]
+    flip: bool
+
+
+RECIPES: dict[Architecture, Recipe] = {
+    "compact": Recipe(batch_size=128, learning_rate=8e-3, schedule="cosine", flip=True),
+    "reference": Recipe(batch_size=256, learning_rate=1e-3, schedule="constant", flip=False),
+}
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """Flags of DataPreperation.py."""
+
+    source: str = "cifar10"
+    """Where the images come from: cifar10 (downloaded once), digits (comes with scikit-learn, works
+    offline), or the PATH of a copy of CIFAR-10: a cifar-10-batches-py folder or cifar-10-python.tar.gz."""
+
+    dataset: str | None = None
+    """Name of the prepared dataset, data/<dataset>/. Default: cifar10 or digits, after the source."""
+
+    validation_fraction: float = 0.1
+    """Share of the training images of each class that is held out to choose the checkpoint."""
+
+    seed: int = 0
+    """Decides which images are held out."""
+
+    root: Path = ROOT
+    """Folder that holds data/, models/, logs/ and reports/."""
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """Flags of BuildingAutoencoder.py."""
+
+    architecture: Architecture = "compact"
+    """compact: small and fast, the default. reference: the network of the project's source document."""
+
+    latent_dim: int = 10
+    """Numbers in a code."""
+
+    dataset: str = "cifar10"
+    """Prepared dataset that the network is for: it fixes the image size."""
+
+    run: str = "cifar10"
+    """Name of the run: models/<run>/, logs/<run>/, reports/<run>/."""
+
+    seed: int = 0
+    """Seed of the initial weights."""
+
+    overwrite: bool = False
+    """Replace a run of this name that is already trained."""
+
+    root: Path = ROOT
+    """Folder that holds data/, models/, logs/ and reports/."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Flags of TrainAutoencoder.py."""
+
+    run: str = "cifar10"
+    """Name of the run, built by BuildingAutoencoder.py."""
+
+    epochs: int = 100
+    """Passes over the training images."""
+
+    batch_size: int | None = None
+    """Images a step. Default: the recipe of the architecture."""
+
+    learning_rate: float | None = None
+    """Adam's (peak) learning rate. Default: the recipe of the architecture."""
+
+    flip: bool | None = None
+    """Mirror training images at random. Default: the recipe of the architecture."""
+
+    seed: int = 0
+    """Seed of the order of the images and of augmentation. Two CPU runs with one seed are equal."""
+
+    resume: bool = False
+    """Go on from the last finished epoch of an interrupted training."""
+
+    overwrite: bool = False
+    """Train a run again from its initial weights although it is already trained."""
+
+    pictures_every: int = 5
+    """Epochs between two reconstruction grids in TensorBoard."""
+
+    root: Path = ROOT
+    """Folder that holds data/, models/, logs/ and reports/."""
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Flags of SanityChecks.py."""
+
+    run: str = "cifar10"
+    """Name of the run, trained by TrainAutoencoder.py."""
+
+    strict: bool = False
+    """Exit with status 1 when a check fails."""
+
+    seed: int = 0
+    """Seed of the bootstrap, the distortions, the samples and the projection."""
+
+    root: Path = ROOT
+    """Folder that holds data/, models/, logs/ and reports/."""
+
+
+@dataclass(frozen=True)
+class RetrieveConfig:
+    """Flags of RetrieveSimilar.py."""
+
+    run: str = "cifar10"
+    """Name of the run whose encoder makes the codes."""
+
+    query: tuple[Path, ...] = ()
+    """Image files to ask about: any format that Pillow reads."""
+
+    query_index: tuple[int, ...] = ()
+    """Test images to ask about, counted from 0."""
+
+    k: int = 10
+    """Neighbours of each query."""
+
+    metric: Literal["cosine", "euclidean", "manhattan", "all"] = "cosine"
+    """How codes are compared; all: the three side by side."""
+
+    seed: int = 0
+    """Chooses the 20 test images that are asked about when no query is named."""
+
+    root: Path = ROOT
+    """Folder that holds data/, models/, logs/ and reports/."""

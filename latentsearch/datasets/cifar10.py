@@ -1,0 +1,187 @@
+"""CIFAR-10: downloaded by Keras, or read from a copy that the user has."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import tarfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentsearch.datasets.source import SourceImages
+from latentsearch.errors import InputError
+
+ARCHIVE = "cifar-10-python.tar.gz"
+ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+FOLDER = "cifar-10-batches-py"
+CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+TEST_BATCH = "test_batch"
+IMAGES_PER_BATCH = 10_000
+IMAGE_BYTES = 3 * 32 * 32
+
+_HOME = "https://www.cs.toronto.edu/~kriz/cifar.html"
+_MAX_BATCH_BYTES = 2 * IMAGES_PER_BATCH * IMAGE_BYTES  # an official batch has half of this
+_PICKLE_ERRORS = (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, KeyError, IndexError)
+_PICKLE_ERRORS += (ImportError, UnicodeError, MemoryError, OverflowError, RecursionError)
+
+
+def is_copy(path: Path) -> bool:
+    """Whether `path` looks like a copy of CIFAR-10: a folder with one of its batches, or an archive."""
+    if path.is_dir():
+        return path.name == FOLDER or any((path / name).is_file() for name in (*TRAIN_BATCHES, TEST_BATCH))
+    return path.is_file() and path.name.endswith((".tar.gz", ".tgz"))
+
+
+def download() -> SourceImages:
+    """CIFAR-10 through Keras: downloaded once, its hash verified, kept in ~/.keras/datasets.
+
+    Raises:
+        InputError: if it is neither there nor to be had.
+    """
+    import keras
+
+    try:
+        (train_images, train_labels), (test_images, test_labels) = keras.datasets.cifar10.load_data()
+    except Exception as error:  # keras passes on whatever urllib, tarfile and the operating system raise
+        raise InputError(
+            f"CIFAR-10 could not be downloaded ({str(error).splitlines()[0] if str(error) else error!r}).\n"
+            f"Get {ARCHIVE} from {_HOME} on a machine that has internet, put it anywhere here, and run\n"
+            f"    python DataPreperation.py --source PATH/TO/{ARCHIVE}\n"
+            f"(or the PATH of a {FOLDER} folder). To see everything work offline, now:\n"
+            "    python DataPreperation.py --source digits"
+        ) from None
+    return _source(
+        [(train_images, train_labels.ravel()), (test_images, test_labels.ravel())],
+        origin="keras.datasets.cifar10, hash verified",
+    )
+
+
+def read(path: Path) -> SourceImages:
+    """CIFAR-10 from a `cifar-10-batches-py` folder or from the official archive.
+
+    Raises:
+        InputError: if a batch is missing, truncated, or not what CIFAR-10 holds; or if the archive is not the
+            official one.
+    """
+    if path.is_dir():
+        opened, origin = (lambda name: _open_in_folder(path, name)), f"folder {path.name}, structure verified"
+        batches = [_read_batch(opened, name) for name in (*TRAIN_BATCHES, TEST_BATCH)]
+    else:
+        with open(path, "rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        if sha256 != ARCHIVE_SHA256:
+            raise InputError(
+                f"{path} is not the official {ARCHIVE}: its SHA-256 is {sha256}, expected {ARCHIVE_SHA256}.\n"
+                f"Download it again from {_HOME}; or, if you trust it, unpack it and give the {FOLDER} folder."
+            )
+        try:
+            with tarfile.open(path, "r:gz") as archive:
+                batches = [
+                    _read_batch(lambda name: _open_in_archive(archive, name), name)
+                    for name in (*TRAIN_BATCHES, TEST_BATCH)
+                ]
+        except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+            raise InputError(f"{path} cannot be unpacked ({error}).\nDownload it again from {_HOME}.") from None
+        origin = f"archive {path.name}, hash verified"
+    return _source(batches, origin)
+
+
+def _source(batches: list[tuple[np.ndarray, np.ndarray]], origin: str) -> SourceImages:
+    """Joins batches of (images, labels), the last of which is test, and checks the counts per class."""
+    images = np.concatenate([images for images, _ in batches])
+    labels = np.concatenate([labels for _, labels in batches]).astype(np.int64)
+    is_test = np.arange(len(images)) >= len(images) - len(batches[-1][0])
+    for split, mask in (("training", ~is_test), ("test", is_test)):
+        counts = np.bincount(labels[mask], minlength=len(CLASS_NAMES))
+        if len(set(counts)) != 1:
+            raise InputError(
+                f"The {split} batches hold {counts.tolist()} images of the ten classes; CIFAR-10 holds as many of "
+                f"each. The files were changed: get them again from {_HOME}."
+            )
+    return SourceImages(images=images, labels=labels, is_test=is_test, class_names=CLASS_NAMES, origin=origin)
+
+
+def _open_in_folder(folder: Path, name: str) -> io.BufferedIOBase:
+    path = folder / name
+    if not path.is_file():
+        raise InputError(
+            f"{path} is missing: expected {', '.join((*TRAIN_BATCHES, TEST_BATCH))} in {folder}.\n"
+            f"Get them from {_HOME} ({ARCHIVE}, unpacked)."
+        )
+    if path.stat().st_size > _MAX_BATCH_BYTES:
+        raise InputError(f"{path} has {path.stat().st_size:,} bytes; a CIFAR-10 batch has about 31 million.")
+    return open(path, "rb")
+
+
+def _open_in_archive(archive: tarfile.TarFile, name: str) -> io.BufferedIOBase:
+    try:
+        member = archive.getmember(f"{FOLDER}/{name}")
+    except KeyError:
+        raise InputError(f"{archive.name} has no {FOLDER}/{name}. Download it again from {_HOME}.") from None
+    file = archive.extractfile(member) if member.isfile() and member.size <= _MAX_BATCH_BYTES else None
+    if file is None:
+        raise InputError(f"{FOLDER}/{name} in {archive.name} is not a file of at most {_MAX_BATCH_BYTES:,} bytes.")
+    return file
+
+
+def _read_batch(opened: Callable[[str], io.BufferedIOBase], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """One batch as images uint8 `(10000, 32, 32, 3)` and labels int64 `(10000,)`."""
+    again = f"Get CIFAR-10 again from {_HOME}."
+    with opened(name) as file:
+        try:
+            batch = _ArraysUnpickler(file, encoding="bytes").load()
+        except _PICKLE_ERRORS as error:
+            raise InputError(f"batch {name} is truncated or damaged ({error}).\n{again}") from None
+    data, labels = (batch.get(b"data"), batch.get(b"labels")) if isinstance(batch, dict) else (None, None)
+    expected = (IMAGES_PER_BATCH, IMAGE_BYTES)
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != expected:
+        came = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
+        raise InputError(f"batch {name}: its images are {came}, expected uint8 {expected}.\n{again}")
+    if not isinstance(labels, list) or not all(type(label) is int for label in labels):
+        raise InputError(f"batch {name}: its labels are not a list of whole numbers.\n{again}")
+    if len(labels) != len(data) or not all(0 <= label < len(CLASS_NAMES) for label in labels):
+        raise InputError(f"batch {name}: expected {len(data)} labels from 0 to 9.\n{again}")
+    images = data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # stored channel by channel
+    return np.ascontiguousarray(images), np.array(labels, dtype=np.int64)
+
+
+def _plain_dtype(*arguments: Any) -> np.dtype:
+    dtype = np.dtype(*arguments)
+    if dtype.hasobject or dtype.fields:
+        raise pickle.UnpicklingError(f"an array of {dtype} is not allowed in a batch")
+    return dtype
+
+
+def _empty_array(_kind: Any, shape: Any, typecode: Any) -> np.ndarray:
+    if shape != (0,):
+        raise pickle.UnpicklingError(f"an array that starts with shape {shape} is not allowed in a batch")
+    return np.ndarray(shape, _plain_dtype(typecode))
+
+
+class _ArraysUnpickler(pickle.Unpickler):
+    """Builds plain values and NumPy arrays of plain numbers, nothing else, whatever the pickle asks for."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        allowed = {
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): _plain_dtype,
+            ("numpy.core.multiarray", "_reconstruct"): _empty_array,
+            ("numpy._core.multiarray", "_reconstruct"): _empty_array,
+            ("_codecs", "encode"): _encode_latin1,
+        }
+        if (module, name) not in allowed:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which a CIFAR-10 batch does not need")
+        return allowed[module, name]
+
+
+def _encode_latin1(text: Any, encoding: Any) -> bytes:
+    """How Python 3 writes bytes in an old pickle protocol."""
+    if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
+        raise pickle.UnpicklingError("text may only be encoded as latin1 in a batch")
+    return text.encode("latin1")

@@ -1,0 +1,114 @@
+"""Images to codes and back: the one path that training, gallery and queries share."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from latentsearch import objectives as _registers_metrics  # noqa: F401 - models may name them
+from latentsearch.datasets import to_float
+from latentsearch.errors import InputError
+
+_BATCH = 1000
+
+
+class Autoencoder:
+    """A trained (or untrained) autoencoder, opened from a .keras file.
+
+    Args:
+        path: File written by BuildingAutoencoder.py or TrainAutoencoder.py.
+
+    Attributes:
+        latent_dim: Numbers in a code.
+        image_shape: `(height, width, 3)`.
+        fingerprint: SHA-256 of the encoder's weights: two encoders that share it give the same codes.
+
+    Raises:
+        InputError: if the file is damaged or holds something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self.model = keras.saving.load_model(path, compile=False)
+            self._encoder = self.model.get_layer("encoder")
+            self._decoder = self.model.get_layer("decoder")
+        except Exception as error:  # zip, JSON, HDF5 and Keras each raise their own
+            raise InputError(
+                f"{path} cannot be opened as an autoencoder ({type(error).__name__}: {error}).\n"
+                "Make it again with BuildingAutoencoder.py and TrainAutoencoder.py, or restore your copy of it."
+            ) from None
+        self.image_shape: tuple[int, int, int] = tuple(self._encoder.input_shape[1:])
+        self.latent_dim: int = self._encoder.output_shape[-1]
+        digest = hashlib.sha256()
+        for weights in self._encoder.get_weights():
+            digest.update(f"{weights.dtype} {weights.shape}".encode())
+            digest.update(np.ascontiguousarray(weights))
+        self.fingerprint = digest.hexdigest()
+
+    def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
+        """Codes of images.
+
+        Args:
+            images: uint8 `(num_images, height, width, 3)`, possibly memory-mapped.
+            ids: Rows to code, in this order. Default: all.
+            progress: Show a progress bar.
+
+        Returns:
+            float32 `(num_images or len(ids), latent_dim)`.
+        """
+        ids = np.arange(len(images)) if ids is None else ids
+        return self._in_batches(lambda rows: to_float(images[rows]), self._encoder, ids, progress)
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Images that codes stand for, float32 `(num_codes, height, width, 3)`, some a little outside [0, 1]."""
+        return self._in_batches(lambda rows: codes[rows], self._decoder, np.arange(len(codes)), progress=False)
+
+    def _in_batches(
+        self, take: Callable[[np.ndarray], np.ndarray], model: keras.Model, ids: np.ndarray, progress: bool
+    ) -> np.ndarray:
+        result = np.empty((len(ids), *model.output_shape[1:]), dtype=np.float32)
+        starts = range(0, len(ids), _BATCH)
+        for start in tqdm(starts, desc="coding images", unit=f" x {_BATCH}", disable=not progress):
+            rows = slice(start, start + _BATCH)
+            result[rows] = model.predict_on_batch(take(ids[rows]))
+        return result
+
+
+def read_image(path: Path, image_shape: tuple[int, int, int]) -> np.ndarray:
+    """An image file as the network takes it: upright, over white, cropped to the centre, resized.
+
+    Args:
+        path: Any file that Pillow reads; of an animation, the first frame.
+        image_shape: `(height, width, 3)` to return.
+
+    Returns:
+        uint8 of `image_shape`.
+
+    Raises:
+        InputError: if there is no such file, or it is not an image that can be read.
+    """
+    height, width, _ = image_shape
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as file:
+                image = ImageOps.exif_transpose(file)
+                if image.has_transparency_data:
+                    image = image.convert("RGBA")
+                    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+                image = image.convert("RGB")
+        return np.asarray(ImageOps.fit(image, (width, height), method=Image.Resampling.LANCZOS))
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file.") from None
+    except (OSError, ValueError, SyntaxError, EOFError, TypeError, KeyError, IndexError, struct.error) as error:
+        raise InputError(f"{path}: not an image that can be read ({error}).") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
+        raise InputError(f"{path}: too large to be opened safely ({error}).") from None

@@ -1,0 +1,11 @@
+"""The one error that a user can mend."""
+
+from __future__ import annotations
+
+
+class InputError(Exception):
+    """Something given to latentsearch cannot be used.
+
+    The message says what came, what was expected, and the command or flag that mends it.
+    The scripts print it without a traceback and exit with status 2.
+    """

@@ -1,0 +1,196 @@
+"""All that is measured of a trained run, once, for checks, figures and metrics.json to read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from latentsearch import baselines, distortions
+from latentsearch.baselines import LinearReconstruction
+from latentsearch.config import METRICS, Metric
+from latentsearch.datasets import ImageSet, to_float
+from latentsearch.encoding import Autoencoder
+from latentsearch.gallery import Gallery
+from latentsearch.metrics import Interval, bootstrap_means, recall_at_k, squared_error, strongest_channel_accuracy
+from latentsearch.projection import project
+from latentsearch.scorecard import Labelled, Score, score
+from latentsearch.trained import TrainedRun
+
+COPY_DEPTHS = (1, 10)
+_NUM_COPIES = 1000
+_NUM_TRAIN = 5000
+_NUM_PROJECTED = 5000
+_NUM_EXAMPLES = 10
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Measurements of one run on the test split of its dataset.
+
+    Args:
+        name: Of the run.
+        dataset: The images.
+        history: One row an epoch of training.
+        test_ids: Ids of the test images, the queries, int64 `(num_test,)`.
+        codes: Their codes, float32 `(num_test, latent_dim)`.
+        errors: Mean squared error of each test image, `(num_test,)`.
+        accuracy: Share of test pixels whose strongest channel is right.
+        train_mse: Mean squared error of (at most 5,000) images trained on.
+        linear: What a PCA with as many numbers reconstructs.
+        chance: P@k of neighbours drawn at random.
+        scores: The scorecard: the run under every metric first, then the baselines.
+        copy_recall: recall@1 and @10 of altered copies: `{distortion: {metric: {k: interval}}}`.
+        copies: A few originals and their altered copies, uint8, by name.
+        examples: Ids and reconstructions of the first, best and worst test images, by name.
+        points: UMAP of `projected` rows of the test codes, `(num_projected, 2)`.
+        projected: Those rows, positions in `test_ids`.
+    """
+
+    name: str
+    dataset: ImageSet
+    history: pd.DataFrame
+    test_ids: np.ndarray
+    codes: np.ndarray
+    errors: np.ndarray
+    accuracy: float
+    train_mse: float
+    linear: LinearReconstruction
+    chance: float
+    scores: list[Score]
+    copy_recall: dict[str, dict[Metric, dict[int, Interval]]]
+    copies: dict[str, np.ndarray]
+    examples: dict[str, tuple[np.ndarray, np.ndarray]]
+    points: np.ndarray
+    projected: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels of the test images, int64 `(num_test,)`."""
+        return self.dataset.labels[self.test_ids]
+
+    @property
+    def class_of_image(self) -> np.ndarray:
+        """Class names of the test images, `(num_test,)`."""
+        return np.array(self.dataset.class_names)[self.labels]
+
+    def score_of(self, method: str, metric: Metric) -> Score:
+        """The score of a method under a metric."""
+        return next(score for score in self.scores if (score.method, score.metric) == (method, metric))
+
+    def best_score(self, method: str) -> Score:
+        """The score of a method under the metric that gives it the highest P@10."""
+        scores = [score for score in self.scores if score.method == method]
+        return max(scores, key=lambda score: score.overall["P@10"].value)
+
+    @property
+    def baseline_names(self) -> list[str]:
+        """Names of the baselines in the scorecard."""
+        return [name for name in dict.fromkeys(score.method for score in self.scores) if name != self.name]
+
+
+def gather(trained: TrainedRun, *, seed: int, say: Callable[[str], None] = lambda line: None) -> Evidence:
+    """Measures a trained run.
+
+    Args:
+        trained: The run.
+        seed: Of samples, distortions, bootstrap and projection.
+        say: Told what is being measured.
+    """
+    name, dataset = trained.run.name, trained.dataset
+    autoencoder, gallery = trained.autoencoder, trained.gallery
+    test_ids, gallery_ids = dataset.ids("test"), dataset.gallery_ids()
+    rng = np.random.default_rng(seed)
+
+    say("reconstructing the test images")
+    errors, accuracy = _reconstruction(dataset, autoencoder, gallery, test_ids)
+    train_ids = np.sort(rng.permutation(dataset.ids("train"))[:_NUM_TRAIN])
+    train_errors, _ = _reconstruction(dataset, autoencoder, gallery, train_ids)
+    order = np.argsort(errors, kind="stable")
+    chosen = {
+        "first": np.arange(len(test_ids))[:_NUM_EXAMPLES],
+        "best": order[:_NUM_EXAMPLES],
+        "worst": order[::-1][:_NUM_EXAMPLES],
+    }
+    examples = {
+        title: (test_ids[rows], autoencoder.decode(gallery.codes[test_ids[rows]]).clip(0, 1))
+        for title, rows in chosen.items()
+    }
+
+    say("searching with codes and with the baselines")
+    vectors, linear = baselines.compute(dataset, gallery_ids, test_ids, autoencoder.latent_dim)
+    own = baselines.Vectors(gallery.codes[gallery_ids], gallery.codes[test_ids], METRICS)
+    gallery_labels, test_labels = dataset.labels[gallery_ids], dataset.labels[test_ids]
+    scores = [
+        score(
+            method,
+            Labelled(pair.gallery, gallery_labels),
+            Labelled(pair.queries, test_labels),
+            dataset.class_names,
+            metric=metric,
+            seed=seed,
+        )
+        for method, pair in ({name: own} | vectors).items()
+        for metric in pair.metrics
+    ]
+
+    say("looking for the originals of altered copies")
+    copied = np.sort(rng.permutation(gallery_ids)[:_NUM_COPIES])
+    copies = {"original": dataset.images[copied]} | {
+        title: distort(dataset.images[copied], seed) for title, distort in distortions.DISTORTIONS.items()
+    }
+    searched = gallery.only(gallery_ids)
+    copy_recall = {
+        title: _copy_recall(autoencoder.encode(images), copied, searched, seed)
+        for title, images in copies.items()
+        if title != "original"
+    }
+
+    say("projecting the test codes with UMAP")
+    projected = np.sort(rng.permutation(len(test_ids))[:_NUM_PROJECTED])
+    return Evidence(
+        name=name,
+        dataset=dataset,
+        history=trained.history,
+        test_ids=test_ids,
+        codes=gallery.codes[test_ids],
+        errors=errors,
+        accuracy=accuracy,
+        train_mse=float(train_errors.mean()),
+        linear=linear,
+        chance=baselines.chance(gallery_labels, test_labels),
+        scores=scores,
+        copy_recall=copy_recall,
+        copies={title: images[:_NUM_EXAMPLES] for title, images in copies.items()},
+        examples=examples,
+        points=project(gallery.codes[test_ids[projected]], seed=seed),
+        projected=projected,
+    )
+
+
+def _reconstruction(
+    dataset: ImageSet, autoencoder: Autoencoder, gallery: Gallery, ids: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Squared error of each image `(len(ids),)`, and the share of pixels whose strongest channel is right."""
+    errors, hits = np.empty(len(ids)), 0.0
+    for start in range(0, len(ids), 1000):
+        rows = ids[start : start + 1000]
+        images, reconstructions = to_float(dataset.images[rows]), autoencoder.decode(gallery.codes[rows])
+        errors[start : start + 1000] = squared_error(images, reconstructions)
+        hits += strongest_channel_accuracy(images, reconstructions) * len(rows)
+    return errors, hits / len(ids)
+
+
+def _copy_recall(
+    codes: np.ndarray, originals: np.ndarray, gallery: Gallery, seed: int
+) -> dict[Metric, dict[int, Interval]]:
+    """recall@k of each metric; `codes` are of copies, `originals` the ids that they should find."""
+    depth = min(max(COPY_DEPTHS), len(gallery.ids))
+    result: dict[Metric, dict[int, Interval]] = {}
+    for metric in METRICS:
+        found = gallery.ask(codes, depth, metric=metric).ids
+        hits = np.column_stack([recall_at_k(found, originals, min(k, depth)) for k in COPY_DEPTHS])
+        result[metric] = dict(zip(COPY_DEPTHS, bootstrap_means(hits, seed=seed), strict=True))
+    return result

@@ -1,0 +1,126 @@
+"""Codes to neighbours: exact search with FAISS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+
+from latentsearch.config import METRICS, Metric
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Answers to queries, closest first.
+
+    Args:
+        ids: int64 `(num_queries, k)`.
+        distances: float32 `(num_queries, k)`; smaller is closer whatever the metric.
+    """
+
+    ids: np.ndarray
+    distances: np.ndarray
+
+
+class Index:
+    """Vectors that can be asked for those nearest to a query.
+
+    cosine is 1 minus the cosine of the angle, in [0, 2] (a zero vector is at distance 1 from everything);
+    euclidean and manhattan are the L2 and L1 norms of the difference.
+
+    Args:
+        vectors: `(num_vectors, dim)`, finite.
+        ids: int `(num_vectors,)`, distinct. Default: the rows.
+        metric: "cosine", "euclidean" or "manhattan".
+
+    Raises:
+        ValueError: if a shape, a value or the metric is not as stated.
+    """
+
+    def __init__(self, vectors: np.ndarray, ids: np.ndarray | None = None, *, metric: Metric = "cosine") -> None:
+        if metric not in METRICS:
+            raise ValueError(f"Unknown metric {metric!r}: expected one of {METRICS}.")
+        vectors = _checked(vectors)
+        self.metric = metric
+        self.ids = np.arange(len(vectors)) if ids is None else np.asarray(ids, dtype=np.int64)
+        if self.ids.shape != (len(vectors),):
+            raise ValueError(f"Expected {len(vectors)} ids, received an array of shape {self.ids.shape}.")
+        self._vectors = _normalised(vectors) if metric == "cosine" else vectors
+        kinds = {"cosine": faiss.METRIC_INNER_PRODUCT, "euclidean": faiss.METRIC_L2, "manhattan": faiss.METRIC_L1}
+        self._faiss = faiss.IndexFlat(vectors.shape[1], kinds[metric])
+        self._faiss.add(self._vectors)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def search(self, queries: np.ndarray, k: int, *, exclude: np.ndarray | None = None) -> Neighbours:
+        """The `k` nearest vectors of each query, with their distances.
+
+        Args:
+            queries: `(num_queries, dim)`, finite.
+            k: At least 1, at most the number of vectors (less one when `exclude` is given).
+            exclude: int `(num_queries,)`: for each query the id that may not answer, such as its own; ids that
+                are not in the index exclude nothing.
+
+        Raises:
+            ValueError: if a shape, a value or k is not as stated.
+        """
+        queries, rows = self._rows(queries, k, exclude)
+        # FAISS finds neighbours by a matrix product, which rounds small distances: they are computed anew.
+        distances = np.empty(rows.shape, dtype=np.float32)
+        for number, query in enumerate(queries):
+            distances[number] = _distances(query, self._vectors[rows[number]], self.metric)
+        order = np.argsort(distances, axis=1, kind="stable")
+        return Neighbours(
+            self.ids[np.take_along_axis(rows, order, axis=1)], np.take_along_axis(distances, order, axis=1)
+        )
+
+    def rank(self, queries: np.ndarray, k: int, *, exclude: np.ndarray | None = None) -> np.ndarray:
+        """Like `search`, but the ids alone, int64 `(num_queries, k)`: for large k and long vectors."""
+        return self.ids[self._rows(queries, k, exclude)[1]]
+
+    def _rows(self, queries: np.ndarray, k: int, exclude: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """The queries as they are compared, and the rows of their neighbours `(num_queries, k)`."""
+        queries = _checked(queries, dim=self._vectors.shape[1])
+        most = len(self) - (exclude is not None)
+        if not 1 <= k <= most:
+            raise ValueError(f"k = {k}: expected 1 to {most}, the vectors that can answer.")
+        if self.metric == "cosine":
+            queries = _normalised(queries)
+        if exclude is None:
+            return queries, self._faiss.search(queries, k)[1]
+        if np.shape(exclude) != (len(queries),):
+            raise ValueError(f"Expected {len(queries)} ids to exclude, received shape {np.shape(exclude)}.")
+        rows = self._faiss.search(queries, k + 1)[1]
+        # The query's own id is found by value: with exact duplicates it need not come first, nor come at all.
+        own = self.ids[rows] == np.asarray(exclude)[:, None]
+        own[~own.any(axis=1), -1] = True
+        return queries, rows[~own].reshape(len(queries), k)
+
+
+def _distances(query: np.ndarray, vectors: np.ndarray, metric: Metric) -> np.ndarray:
+    """Distances of one query `(dim,)` to vectors `(k, dim)`, float32 `(k,)`."""
+    difference = vectors - query
+    if metric == "manhattan":
+        return np.abs(difference).sum(axis=1)
+    squared = np.einsum("kd,kd->k", difference, difference)
+    if metric == "euclidean":
+        return np.sqrt(squared)
+    at_zero = ~vectors.any(axis=1) | ~query.any()
+    return np.where(at_zero, 1, squared / 2)  # of unit vectors: 1 - cosine
+
+
+def _checked(vectors: np.ndarray, dim: int | None = None) -> np.ndarray:
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    if vectors.ndim != 2 or (dim is not None and vectors.shape[1] != dim):
+        raise ValueError(f"Expected vectors of shape (num_vectors, {dim or 'dim'}), received {vectors.shape}.")
+    if not np.isfinite(vectors).all():
+        raise ValueError("Expected finite vectors; some values are NaN or infinite.")
+    return vectors
+
+
+def _normalised(vectors: np.ndarray) -> np.ndarray:
+    """Rows at length 1; rows of zeros stay zeros."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)

@@ -1,0 +1,265 @@
+"""Arrays to Matplotlib figures. Nothing here shows a window or writes a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from matplotlib.patches import Rectangle
+
+matplotlib.use("Agg")
+
+import seaborn as sns
+
+_HIT, _MISS, _GREY = "#1a9850", "#d73027", "#666666"
+_PALETTE = "tab10"
+_THUMB = 0.85  # inches a thumbnail
+
+
+def curves(history: pd.DataFrame, measure: str, title: str) -> Figure:
+    """Training and validation values of a measure by epoch.
+
+    Args:
+        history: One row an epoch, with columns epoch, `measure` and val_`measure`.
+        measure: "loss" or "accuracy".
+        title: What the measure is.
+    """
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(history["epoch"], history[measure], label="training", color="#4575b4")
+    axes.plot(history["epoch"], history[f"val_{measure}"], label="validation", color="#f46d43")
+    # The first epoch is far off whatever the network: the scale is that of the rest.
+    shown = history[[measure, f"val_{measure}"]].iloc[1:] if len(history) > 2 else history
+    values = [*shown[measure], *shown[f"val_{measure}"]]
+    margin = 0.05 * (max(values) - min(values) or 1e-3)
+    axes.set(xlabel="epoch", ylabel=title, ylim=(min(values) - margin, max(values) + margin))
+    axes.legend(frameon=False)
+    sns.despine(figure)
+    return figure
+
+
+def network(rows: Sequence[tuple[str, str, tuple[int, ...], int]], title: str) -> Figure:
+    """A network as blocks from left to right: area tells the numbers that flow, colour the kind of layer.
+
+    Args:
+        rows: (part, layer, shape, weights) of each layer, in order; see `architectures.layer_rows`.
+        title: Over the diagram.
+    """
+    unseen = ("BatchNormalization", "Activation", "Reshape", "Rescaling")
+    rows = [row for row in rows if row[1] not in unseen and row[:2] != ("decoder", "InputLayer")]
+    kinds = list(dict.fromkeys(row[1] for row in rows))
+    colours = dict(zip(kinds, sns.color_palette("Set2", len(kinds)), strict=True))
+    figure = Figure(figsize=(max(8, 0.95 * len(rows)), 4), layout="constrained")
+    axes = figure.subplots()
+    for position, (part, layer, shape, weights) in enumerate(rows):
+        height = np.log2(1 + np.prod(shape)) / 12
+        axes.add_patch(Rectangle((position - 0.38, -height / 2), 0.76, height, color=colours[layer], ec="black"))
+        name = "code" if part == "encoder" and position + 1 < len(rows) and rows[position + 1][0] != part else layer
+        axes.text(position, height / 2 + 0.04, name, ha="center", va="bottom", fontsize=7)
+        axes.text(position, 0, " x ".join(map(str, shape)), ha="center", va="center", fontsize=7, rotation=90)
+        axes.text(position, -height / 2 - 0.04, f"{weights:,}" if weights else "", ha="center", va="top", fontsize=7)
+    axes.set(xlim=(-0.7, len(rows) - 0.3), ylim=(-0.75, 0.75), title=f"{title} (weights below each layer)")
+    axes.axis("off")
+    return figure
+
+
+def image_rows(rows: Mapping[str, np.ndarray], captions: Sequence[str] = ()) -> Figure:
+    """Rows of images under each other, each row with its name.
+
+    Args:
+        rows: Images `(num_images, height, width, 3)` by the name of the row; uint8, or float in [0, 1].
+        captions: One below each column.
+    """
+    num_columns = max(len(images) for images in rows.values())
+    figure = Figure(figsize=(_THUMB * (num_columns + 1.4), _THUMB * len(rows) + 0.3), layout="constrained")
+    grid = figure.subplots(len(rows), num_columns, squeeze=False)
+    for row, (name, images) in enumerate(rows.items()):
+        for column, axes in enumerate(grid[row]):
+            axes.axis("off")
+            if column < len(images):
+                axes.imshow(images[column])
+            if row == len(rows) - 1 and column < len(captions):
+                axes.set_title(captions[column], fontsize=7, y=-0.3)
+        grid[row, 0].text(-0.15, 0.5, name, transform=grid[row, 0].transAxes, ha="right", va="center", fontsize=9)
+    return figure
+
+
+def neighbour_rows(
+    queries: np.ndarray,
+    query_titles: Sequence[str],
+    neighbours: np.ndarray,
+    titles: Sequence[Sequence[str]],
+    same_class: np.ndarray | None = None,
+) -> Figure:
+    """Each query at the left, its neighbours to the right, closest first.
+
+    Args:
+        queries: uint8 `(num_queries, height, width, 3)`.
+        query_titles: One a query.
+        neighbours: uint8 `(num_queries, k, height, width, 3)`.
+        titles: One a neighbour: `num_queries` lists of `k`.
+        same_class: bool `(num_queries, k)`: green frames for True, red for False; None draws none.
+    """
+    num_queries, k = neighbours.shape[:2]
+    figure = Figure(figsize=((_THUMB + 0.1) * (k + 1.3), (_THUMB + 0.27) * num_queries), layout="constrained")
+    ratios = {"width_ratios": [1, 0.3, *([1] * k)]}  # a gap between question and answer
+    grid = figure.subplots(num_queries, k + 2, squeeze=False, gridspec_kw=ratios)
+    for row in range(num_queries):
+        grid[row, 1].axis("off")
+        for column in (0, *range(2, k + 2)):
+            axes = grid[row, column]
+            axes.set(xticks=[], yticks=[])
+            axes.imshow(queries[row] if column == 0 else neighbours[row, column - 2])
+            axes.set_title(query_titles[row] if column == 0 else titles[row][column - 2], fontsize=7, pad=2)
+            colour = "black"
+            if column and same_class is not None:
+                colour = _HIT if same_class[row, column - 2] else _MISS
+            for spine in axes.spines.values():
+                spine.set(color=colour, linewidth=2)
+    return figure
+
+
+def pair_plot(codes: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str]) -> Figure:
+    """Every latent dimension against every other, coloured by class, with its distribution on the diagonal.
+
+    Args:
+        codes: `(num_images, latent_dim)`; about a thousand images can still be told apart.
+        class_of_image: `num_images` names.
+        class_names: In the order of the colours.
+    """
+    names = [f"code {dimension}" for dimension in range(codes.shape[1])]
+    table = pd.DataFrame(codes, columns=names).assign(**{"class": list(class_of_image)})
+    grid = sns.pairplot(
+        table,
+        hue="class",
+        hue_order=class_names,
+        corner=True,
+        height=1.3,
+        palette=_PALETTE,
+        plot_kws={"s": 5, "linewidth": 0, "alpha": 0.7},
+        diag_kws={"linewidth": 0.8, "warn_singular": False},
+    )
+    matplotlib.pyplot.close(grid.figure)  # seaborn registers it with pyplot, which would keep it
+    return grid.figure
+
+
+def code_distributions(codes: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str]) -> Figure:
+    """Histogram of each latent dimension with the density of each class over it.
+
+    Args:
+        codes: `(num_images, latent_dim)`.
+        class_of_image: `num_images` names.
+        class_names: In the order of the colours.
+    """
+    num_columns = 5
+    num_rows = -(-codes.shape[1] // num_columns)
+    figure = Figure(figsize=(2.6 * num_columns, 2.1 * num_rows), layout="constrained")
+    grid = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
+    of_class = np.asarray(class_of_image)
+    for dimension, axes in enumerate(grid):
+        if dimension >= codes.shape[1]:
+            axes.axis("off")
+            continue
+        values = codes[:, dimension]
+        axes.hist(values, bins=50, density=True, color="#dddddd")
+        for name, colour in zip(class_names, sns.color_palette(_PALETTE, len(class_names)), strict=True):
+            heights, edges = np.histogram(values[of_class == name], bins=25, density=True)
+            axes.plot((edges[:-1] + edges[1:]) / 2, heights, color=colour, linewidth=0.9, label=name)
+        axes.set_title(f"code {dimension}", fontsize=9)
+        axes.set(yticks=[])
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
+    sns.despine(figure, left=True)
+    return figure
+
+
+def correlation_map(correlations: np.ndarray) -> Figure:
+    """Correlations of the latent dimensions, `(latent_dim, latent_dim)`, as numbers on colours."""
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    sns.heatmap(
+        correlations, ax=figure.subplots(), vmin=-1, vmax=1, cmap="RdBu_r", annot=True, fmt=".2f",
+        annot_kws={"size": 7}, square=True, cbar_kws={"label": "correlation"},
+    )  # fmt: skip
+    return figure
+
+
+def class_map(points: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str]) -> Figure:
+    """Codes on a plane, coloured by class.
+
+    Args:
+        points: `(num_images, 2)`.
+        class_of_image: `num_images` names.
+        class_names: In the order of the colours.
+    """
+    figure = Figure(figsize=(8, 6.5), layout="constrained")
+    axes = figure.subplots()
+    sns.scatterplot(
+        x=points[:, 0], y=points[:, 1], hue=list(class_of_image), hue_order=list(class_names), palette=_PALETTE,
+        s=6, linewidth=0, alpha=0.7, ax=axes,
+    )  # fmt: skip
+    axes.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")
+    axes.legend(frameon=False, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def thumbnail_map(points: np.ndarray, images: np.ndarray) -> Figure:
+    """Codes on a plane as the images themselves, moved onto a grid; of images in one cell, one is shown.
+
+    Args:
+        points: `(num_images, 2)`.
+        images: uint8 `(num_images, height, width, 3)`.
+    """
+    cells = 32
+    low, high = points.min(axis=0), points.max(axis=0)
+    step = np.maximum(high - low, 1e-9) / (cells - 1)
+    centres, first = np.unique(np.rint((points - low) / step), axis=0, return_index=True)
+    figure = Figure(figsize=(9, 9), layout="constrained")
+    axes = figure.subplots()
+    zoom = 9 * 72 / cells / images.shape[1] * 0.9
+    for centre, row in zip(centres, first, strict=True):
+        axes.add_artist(AnnotationBbox(OffsetImage(images[row], zoom=zoom), low + centre * step, frameon=False))
+    margin = (high - low) * 0.03 + 1e-9
+    axes.set(
+        xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]),
+        xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2",
+    )  # fmt: skip
+    return figure
+
+
+def bars(values: Mapping[str, float], label: str, line: tuple[str, float] | None = None) -> Figure:
+    """Horizontal bars, one a name, with an optional vertical line (name, value)."""
+    figure = Figure(figsize=(7, 0.35 * len(values) + 1), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(list(values), list(values.values()), color="#4575b4")
+    if line:
+        axes.axvline(line[1], color=_GREY, linestyle="--", linewidth=1, label=f"{line[0]}: {line[1]:.4f}")
+        axes.legend(frameon=False, loc="lower right")
+    axes.invert_yaxis()
+    axes.set(xlabel=label)
+    sns.despine(figure)
+    return figure
+
+
+def precision_curves(curves_by_name: Mapping[str, np.ndarray], chance: float) -> Figure:
+    """P@k against k: one line a method, each `(depth,)`, and chance."""
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name, values in curves_by_name.items():
+        axes.plot(np.arange(1, len(values) + 1), values, label=name, linewidth=1.5)
+    axes.axhline(chance, label=f"chance: {chance:.3f}", color=_GREY, linestyle="--", linewidth=1)
+    axes.set(xscale="log", xlabel="k nearest gallery images", ylabel="share of the query's class (P@k)", ylim=(0, None))
+    axes.legend(frameon=False)
+    sns.despine(figure)
+    return figure
+
+
+def class_table(table: pd.DataFrame, label: str) -> Figure:
+    """A number for each class (row) and measure (column), as numbers on colours."""
+    figure = Figure(figsize=(1.1 * len(table.columns) + 2.5, 0.35 * len(table) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    sns.heatmap(table, ax=axes, annot=True, fmt=".2f", cmap="viridis", vmin=0, vmax=1, cbar_kws={"label": label})
+    axes.set(ylabel="")
+    return figure

@@ -1,0 +1,151 @@
+"""Answers to "what looks like this?": queries from files or the test split, tables and a figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from latentsearch import plots, runs
+from latentsearch.config import METRICS, Metric, RetrieveConfig
+from latentsearch.datasets import ImageSet
+from latentsearch.encoding import read_image
+from latentsearch.errors import InputError
+from latentsearch.index import Neighbours
+from latentsearch.runs import Run
+from latentsearch.trained import TrainedRun
+
+_NUM_RANDOM = 20
+_OUTSIDE = -1  # id of a query that is not in the dataset
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Images that are asked about.
+
+    Args:
+        names: What to call them.
+        images: uint8 `(num_queries, height, width, 3)`.
+        ids: int64 `(num_queries,)`, ids in the dataset; -1 for files.
+    """
+
+    names: list[str]
+    images: np.ndarray
+    ids: np.ndarray
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Neighbours of queries under one or more metrics."""
+
+    queries: Queries
+    by_metric: dict[Metric, Neighbours]
+
+
+def find_queries(config: RetrieveConfig, dataset: ImageSet) -> tuple[Queries, list[str]]:
+    """The images that the flags name, or 20 random test images.
+
+    Returns:
+        The queries that can be answered, and one line for each that cannot.
+    """
+    test_ids = dataset.ids("test")
+    problems, names, images, ids = [], [], [], []
+    for path in config.query:
+        try:
+            images.append(read_image(path, dataset.image_shape))
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        names.append(path.name)
+        ids.append(_OUTSIDE)
+    positions = config.query_index
+    if not config.query and not positions:
+        chosen = np.random.default_rng(config.seed).permutation(len(test_ids))[:_NUM_RANDOM]
+        positions = tuple(int(position) for position in chosen)
+    for position in positions:
+        if not 0 <= position < len(test_ids):
+            problems.append(f"--query-index {position}: expected 0 to {len(test_ids) - 1}, the test images.")
+            continue
+        names.append(f"test {position}")
+        ids.append(int(test_ids[position]))
+        images.append(dataset.images[test_ids[position]])
+    shape = (len(images), *dataset.image_shape)
+    return Queries(names, np.array(images, dtype=np.uint8).reshape(shape), np.array(ids, dtype=np.int64)), problems
+
+
+def answer(queries: Queries, trained: TrainedRun, *, k: int, metrics: tuple[Metric, ...]) -> Answers:
+    """The `k` nearest images of each query; an image of the dataset never answers itself.
+
+    Raises:
+        InputError: if the gallery is not larger than `k`.
+    """
+    gallery = trained.gallery
+    if not 1 <= k < len(gallery.ids):
+        raise InputError(f"--k {k}: expected 1 to {len(gallery.ids) - 1}, the images that can answer.")
+    codes = trained.autoencoder.encode(queries.images)
+    return Answers(queries, {metric: gallery.ask(codes, k, metric=metric, exclude=queries.ids) for metric in metrics})
+
+
+def table(answers: Answers, dataset: ImageSet) -> pd.DataFrame:
+    """One row a query, metric and rank: query, query_class, metric, rank, id, class, distance."""
+    rows = []
+    for metric, neighbours in answers.by_metric.items():
+        for number, name in enumerate(answers.queries.names):
+            for rank, (image_id, distance) in enumerate(
+                zip(neighbours.ids[number], neighbours.distances[number], strict=True), start=1
+            ):
+                rows.append(
+                    {
+                        "query": name,
+                        "query_class": _class_name(dataset, answers.queries.ids[number]),
+                        "metric": metric,
+                        "rank": rank,
+                        "id": int(image_id),
+                        "class": _class_name(dataset, image_id),
+                        "distance": float(distance),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def write(run: Run, answers: Answers, dataset: ImageSet) -> list[Path]:
+    """Writes neighbours.csv, neighbours.json and one figure a metric to reports/<run>/retrieval/."""
+    folder = run.reports / "retrieval"
+    rows = table(answers, dataset)
+    paths = [folder / "neighbours.csv", folder / "neighbours.json"]
+    with runs.replacing(paths[0]) as temporary:
+        rows.to_csv(temporary, index=False, float_format="%.6g")
+    runs.write_json(paths[1], {"run": run.name, "neighbours": rows.to_dict("records")})
+    for metric, neighbours in answers.by_metric.items():
+        path = folder / f"neighbours_{metric}.png"
+        with runs.replacing(path) as temporary:
+            _figure(answers.queries, neighbours, dataset).savefig(temporary, dpi=110)
+        paths.append(path)
+    return paths
+
+
+def metrics_of(config: RetrieveConfig) -> tuple[Metric, ...]:
+    """The metrics that --metric names."""
+    return METRICS if config.metric == "all" else (config.metric,)
+
+
+def _figure(queries: Queries, neighbours: Neighbours, dataset: ImageSet) -> Any:
+    known = queries.ids != _OUTSIDE
+    same = dataset.labels[neighbours.ids] == np.where(known, dataset.labels[queries.ids], -1)[:, None]
+    titles = [
+        [f"{_class_name(dataset, image_id)}\n{distance:.3g}" for image_id, distance in zip(*row, strict=True)]
+        for row in zip(neighbours.ids, neighbours.distances, strict=True)
+    ]
+    query_titles = [
+        f"{name}\n{_class_name(dataset, image_id)}" for name, image_id in zip(queries.names, queries.ids, strict=True)
+    ]
+    return plots.neighbour_rows(
+        queries.images, query_titles, dataset.images[neighbours.ids], titles, same if known.all() else None
+    )
+
+
+def _class_name(dataset: ImageSet, image_id: int) -> str:
+    return "" if image_id == _OUTSIDE else dataset.class_names[dataset.labels[image_id]]

@@ -1,0 +1,203 @@
+"""Where each artefact lies, how it is written, and what to say when it is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from latentsearch.config import ROOT
+from latentsearch.errors import InputError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_RECORDED_PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "faiss-cpu")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folders and files of one autoencoder.
+
+    Args:
+        root: Folder that holds models/, logs/ and reports/.
+        name: Name of the run: letters, digits, dot, dash and underscore.
+
+    Raises:
+        InputError: if the name could not be that of a folder.
+    """
+
+    root: Path
+    name: str
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "--run")
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models" / self.name
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs" / self.name
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports" / self.name
+
+    @property
+    def build_record(self) -> Path:
+        return self.models / "build.json"
+
+    @property
+    def initial_model(self) -> Path:
+        return self.models / "initial.keras"
+
+    @property
+    def training_record(self) -> Path:
+        return self.models / "training.json"
+
+    @property
+    def best_model(self) -> Path:
+        return self.models / "best.keras"
+
+    @property
+    def history(self) -> Path:
+        return self.models / "history.csv"
+
+    @property
+    def backup(self) -> Path:
+        return self.models / "backup"
+
+    @property
+    def gallery(self) -> Path:
+        return self.models / "gallery.npz"
+
+    def require(self, path: Path, script: str) -> Path:
+        """Returns `path`, or says which script of this run makes it.
+
+        Raises:
+            InputError: if there is no file at `path`.
+        """
+        if not path.is_file():
+            raise InputError(f"run '{self.name}' has no {path.name} ({path}).\nMake it first: {self.command(script)}")
+        return path
+
+    def command(self, script: str, flags: str = "") -> str:
+        """The command line that applies `script` to this run, for messages."""
+        root = "" if self.root == ROOT else f" --root {self.root}"
+        return f"python {script} --run {self.name}{root}{' ' + flags if flags else ''}"
+
+
+def check_name(name: str, flag: str) -> str:
+    """Returns `name` if it can safely name a folder below the root.
+
+    Raises:
+        InputError: if it is empty, has a path separator, or starts with a dot.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{flag} {name!r}: expected letters, digits, '.', '_' and '-', starting with a letter or digit."
+        )
+    return name
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a path beside `path` to write to, and renames it to `path` when the block ends well.
+
+    A crash at any moment leaves either what was at `path` before or all of the new file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays last because Keras, NumPy and Matplotlib choose the format by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes `content` to `path`, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path, mend: str) -> dict[str, Any]:
+    """Reads a JSON object that latentsearch wrote.
+
+    Args:
+        path: The file.
+        mend: The command that writes it, for the error message.
+
+    Raises:
+        InputError: if it is missing or not a JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing.\nMake it first: {mend}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read ({error}).\nMake it again: {mend}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds a {type(content).__name__}, expected a JSON object.\nMake it again: {mend}")
+    return content
+
+
+def remove(*paths: Path) -> None:
+    """Deletes files and folders that are there."""
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def file_fingerprint(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def environment() -> dict[str, Any]:
+    """What else shaped an artefact: time, versions, commit and machine."""
+    return {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in _RECORDED_PACKAGES},
+        "commit": _commit(),
+        "machine": f"{_processor()}, {os.cpu_count()} cores",
+    }
+
+
+def _commit() -> str | None:
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,97 @@
+"""What TensorBoard shows of a training: curves, graph, codes, reconstructions, and a map of test codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tensorboard.plugins import projector
+
+from latentsearch.datasets import ImageSet, to_float
+from latentsearch.encoding import Autoencoder
+
+_NUM_PICTURES = 10
+_NUM_HISTOGRAM_IMAGES = 1000
+_MAX_POINTS = 10_000
+_MAX_SPRITE_SIDE = 8192  # pixels: larger textures are refused by browsers
+
+
+def callbacks(logs: Path, autoencoder: keras.Model, dataset: ImageSet, *, every: int) -> list[keras.callbacks.Callback]:
+    """Callbacks that write to `logs`.
+
+    Args:
+        logs: Folder of the run below logs/.
+        autoencoder: With sub-models "encoder" and "decoder", sharing weights with the model in training.
+        dataset: Its validation images are shown.
+        every: Epochs between two reconstruction grids.
+    """
+    return [
+        keras.callbacks.TensorBoard(logs, histogram_freq=0, write_graph=True),
+        _CodesAndPictures(logs / "codes", autoencoder, dataset, every),
+    ]
+
+
+def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> None:
+    """Puts test codes with labels and thumbnails where TensorBoard's Embedding Projector finds them.
+
+    Args:
+        logs: Folder of the run below logs/.
+        dataset: Its test images are coded, at most 10,000.
+        autoencoder: The trained one.
+    """
+    height, width, _ = dataset.image_shape
+    across, down = _MAX_SPRITE_SIDE // width, _MAX_SPRITE_SIDE // height
+    ids = dataset.ids("test")[: min(_MAX_POINTS, across * down)]
+    folder = logs / "codes"
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savetxt(folder / "codes.tsv", autoencoder.encode(dataset.images, ids), delimiter="\t", fmt="%.6g")
+    lines = [f"{image_id}\t{dataset.class_names[dataset.labels[image_id]]}" for image_id in ids]
+    (folder / "metadata.tsv").write_text("id\tclass\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    Image.fromarray(_sprite(dataset.images[ids])).save(folder / "sprite.png")
+    config = projector.ProjectorConfig()
+    embedding = config.embeddings.add(
+        tensor_name="codes of test images", tensor_path="codes.tsv", metadata_path="metadata.tsv"
+    )
+    embedding.sprite.image_path = "sprite.png"
+    embedding.sprite.single_image_dim.extend([width, height])
+    (folder / "projector_config.pbtxt").write_text(str(config), encoding="utf-8")
+
+
+def _sprite(images: np.ndarray) -> np.ndarray:
+    """Thumbnails row by row in one square picture, as the projector wants them: uint8 `(side, side, 3)`."""
+    across = int(np.ceil(np.sqrt(len(images))))
+    height, width, channels = images.shape[1:]
+    grid = np.zeros((across * across, height, width, channels), dtype=np.uint8)
+    grid[: len(images)] = images
+    grid = grid.reshape(across, across, height, width, channels).swapaxes(1, 2)
+    return grid.reshape(across * height, across * width, channels)
+
+
+class _CodesAndPictures(keras.callbacks.Callback):
+    """Histograms of the codes every epoch, and originals above reconstructions every few epochs."""
+
+    def __init__(self, logs: Path, autoencoder: keras.Model, dataset: ImageSet, every: int) -> None:
+        super().__init__()
+        self._writer = tf.summary.create_file_writer(str(logs))
+        self._autoencoder = autoencoder
+        self._encoder = autoencoder.get_layer("encoder")
+        self._every = max(every, 1)
+        self._images = to_float(dataset.images[dataset.ids("validation")[:_NUM_HISTOGRAM_IMAGES]])
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        with self._writer.as_default(step=epoch):
+            for dimension, values in enumerate(self._encoder.predict_on_batch(self._images).T):
+                tf.summary.histogram(f"code/{dimension}", values)
+            if epoch % self._every == 0 or epoch == self.params["epochs"] - 1:
+                originals = self._images[:_NUM_PICTURES]
+                rows = [originals, self._autoencoder.predict_on_batch(originals).clip(0, 1)]
+                grid = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
+                tf.summary.image("originals and reconstructions", grid[None])
+        self._writer.flush()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._writer.close()
