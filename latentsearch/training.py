@@ -112,6 +112,8 @@ def train(config: TrainConfig) -> TrainingResult:
     if not epoch_rows.rows:
         raise InputError("Stopped before the first epoch was finished: nothing was learnt.")
     _write_record(run, settings, epoch_rows.rows, finished=finished)
+    if finished:
+        runs.remove(run.backup)
     tensorboard.write_projector(run.logs, dataset, Autoencoder(run.best_model))
     return TrainingResult(pd.DataFrame(epoch_rows.rows), finished)
 
@@ -212,6 +214,8 @@ def _refuse_other_settings(run: Run, settings: dict[str, Any]) -> None:
             f"run '{run.name}' cannot be resumed with other settings ({changes}).\n"
             f"Give the same flags as before, or train again: {run.command(_SCRIPT, '--overwrite')}"
         )
+    if record["finished"]:
+        raise InputError(f"run '{run.name}' has finished: there is nothing to resume.")
 
 
 def _write_record(run: Run, settings: dict[str, Any], rows: list[dict[str, float]], *, finished: bool) -> None:

@@ -201,17 +201,19 @@ def _command(root: Path, name: str, config: Mapping[str, Any]) -> str:
 
 def _source(config: PrepareConfig) -> tuple[str, Callable[[], SourceImages]]:
     """The name of the dataset and the function that reads it."""
-    if config.source == "cifar10":
-        return config.dataset or "cifar10", cifar10.download
-    if config.source == "digits":
-        return config.dataset or "digits", digits.read
     path = Path(config.source)
-    if cifar10.is_copy(path):
-        return config.dataset or "cifar10", lambda: cifar10.read(path)
-    raise InputError(
-        f"--source {config.source}: expected cifar10, digits, or the path of a cifar-10-batches-py folder or of "
-        f"{cifar10.ARCHIVE}; {'this is something else' if path.exists() else 'nothing is there'}."
-    )
+    if config.source == "cifar10":
+        name, read = "cifar10", cifar10.download
+    elif config.source == "digits":
+        name, read = "digits", digits.read
+    elif cifar10.is_copy(path):
+        name, read = "cifar10", lambda: cifar10.read(path)
+    else:
+        raise InputError(
+            f"--source {config.source}: expected cifar10, digits, or the path of a cifar-10-batches-py folder or of "
+            f"{cifar10.ARCHIVE}; {'this is something else' if path.exists() else 'nothing is there'}."
+        )
+    return name if config.dataset is None else config.dataset, read
 
 
 def _content_keys(images: np.ndarray, seed: int) -> list[bytes]:

@@ -1,0 +1,81 @@
+"""Data that the tests make: small datasets, and copies of CIFAR-10 with random images."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from latentsearch import datasets
+from latentsearch.config import BuildConfig, PrepareConfig
+from latentsearch.datasets import ImageSet, cifar10, digits
+from latentsearch.datasets.source import SourceImages
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+IMAGES_PER_BATCH = 20
+
+
+@pytest.fixture
+def digits_root(tmp_path: Path) -> Path:
+    """A root in which the digits are prepared."""
+    datasets.prepare(PrepareConfig(source="digits", root=tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def small_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageSet:
+    """The first 200 digits, prepared as "digits" in `tmp_path`."""
+    whole = digits.read()
+    part = SourceImages(whole.images[:200], whole.labels[:200], whole.is_test[:200], whole.class_names, "a part")
+    monkeypatch.setattr(digits, "read", lambda: part)
+    return datasets.prepare(PrepareConfig(source="digits", root=tmp_path))
+
+
+@pytest.fixture
+def built_digits(small_digits: ImageSet, tmp_path: Path) -> ImageSet:
+    """The small digits, and an untrained run "digits" for them."""
+    from latentsearch import building
+
+    building.build_run(BuildConfig(run="digits", dataset="digits", root=tmp_path))
+    return small_digits
+
+
+def batch_content(number: int) -> dict[bytes, object]:
+    """A CIFAR-10 batch with two random images of each class."""
+    rng = np.random.default_rng(number)
+    return {
+        b"batch_label": b"testing",
+        b"labels": [int(label) for label in rng.permutation(np.arange(IMAGES_PER_BATCH) % 10)],
+        b"data": rng.integers(0, 256, (IMAGES_PER_BATCH, cifar10.IMAGE_BYTES), dtype=np.uint8),
+        b"filenames": [b"image.png"] * IMAGES_PER_BATCH,
+    }
+
+
+@pytest.fixture
+def cifar_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cifar-10-batches-py folder of tiny batches."""
+    monkeypatch.setattr(cifar10, "IMAGES_PER_BATCH", IMAGES_PER_BATCH)
+    folder = tmp_path / cifar10.FOLDER
+    folder.mkdir()
+    for number, name in enumerate((*cifar10.TRAIN_BATCHES, cifar10.TEST_BATCH)):
+        (folder / name).write_bytes(pickle.dumps(batch_content(number), protocol=2))
+    return folder
+
+
+@pytest.fixture
+def script() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs one of the scripts as a process, from another working directory."""
+
+    def run(name: str, *arguments: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(REPOSITORY / name), *map(str, arguments)]
+        return subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=timeout, check=False)
+
+    return run

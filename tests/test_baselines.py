@@ -1,0 +1,57 @@
+"""Baselines against definitions, and against the values known for CIFAR-10 where it is prepared."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from latentsearch import baselines, datasets
+from latentsearch.config import ROOT
+from latentsearch.scorecard import Labelled, score
+
+
+def test_pca_is_that_of_the_covariance_matrix(digits_root):
+    dataset = datasets.load(digits_root, "digits")
+    gallery_ids, query_ids = dataset.gallery_ids(), dataset.ids("test")
+    vectors, linear = baselines.compute(dataset, gallery_ids, query_ids, 10)
+    gallery = baselines.pixels(dataset, gallery_ids).astype(np.float64)
+    queries = baselines.pixels(dataset, query_ids).astype(np.float64)
+    mean = gallery.mean(axis=0)
+    _, axes = np.linalg.eigh(np.cov(gallery, rowvar=False))
+    axes = axes[:, ::-1][:, :10]
+    codes = (queries - mean) @ axes
+    np.testing.assert_allclose(np.abs(vectors["PCA-10"].queries), np.abs(codes), atol=1e-3)
+    assert linear.mse == pytest.approx(np.square(queries - mean - codes @ axes.T).mean(), rel=1e-4)
+    np.testing.assert_allclose(vectors["whitened PCA-10"].gallery.var(axis=0), 1, rtol=1e-2)
+
+
+def test_chance_is_the_share_of_the_class():
+    gallery, queries = np.array([0, 0, 0, 1]), np.array([0, 1, 1, 2])
+    assert baselines.chance(gallery, queries) == pytest.approx((0.75 + 0.25 + 0.25 + 0) / 4)
+
+
+@pytest.mark.slow
+def test_known_values_of_cifar10():
+    """Measured by others with this protocol; skipped unless data/cifar10 is prepared."""
+    if not (ROOT / "data" / "cifar10" / "dataset.json").exists():
+        pytest.skip("data/cifar10 is not prepared")
+    dataset = datasets.load(ROOT, "cifar10")
+    gallery_ids, query_ids = dataset.gallery_ids(), dataset.ids("test")
+    vectors, linear = baselines.compute(dataset, gallery_ids, query_ids, 10)
+    assert linear.mse == pytest.approx(0.02141, abs=2e-5)
+    assert linear.accuracy == pytest.approx(0.608, abs=2e-3)
+    known = {
+        "PCA-10": {"P@1": 0.307, "P@10": 0.263, "P@100": 0.228},
+        "whitened PCA-10": {"P@10": 0.267},
+        "pixels": {"P@1": 0.354, "P@10": 0.279},
+    }
+    for name, expected in known.items():
+        measured = score(
+            name,
+            Labelled(vectors[name].gallery, dataset.labels[gallery_ids]),
+            Labelled(vectors[name].queries, dataset.labels[query_ids]),
+            dataset.class_names,
+            metric="euclidean",
+        )
+        for measure, value in expected.items():
+            assert measured.overall[measure].value == pytest.approx(value, abs=1.5e-3), (name, measure)

@@ -1,0 +1,263 @@
+"""Preparing: exact arrays, disjoint splits, and every kind of bad input refused without loss."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import IMAGES_PER_BATCH, REPOSITORY, batch_content
+
+from latentsearch import datasets
+from latentsearch.config import PrepareConfig
+from latentsearch.datasets import SPLITS, cifar10
+from latentsearch.errors import InputError
+
+
+def prepare(source, root, **changes):
+    return datasets.prepare(PrepareConfig(source=str(source), root=root, **changes))
+
+
+def test_arrays_come_back_exactly(cifar_copy, tmp_path):
+    dataset = prepare(cifar_copy, tmp_path)
+    expected = [batch_content(number) for number in range(6)]
+    for number, batch in enumerate(expected):
+        rows = slice(number * IMAGES_PER_BATCH, (number + 1) * IMAGES_PER_BATCH)
+        np.testing.assert_array_equal(dataset.labels[rows], batch[b"labels"])
+        channels_first = dataset.images[rows].transpose(0, 3, 1, 2).reshape(IMAGES_PER_BATCH, -1)
+        np.testing.assert_array_equal(channels_first, batch[b"data"])
+    assert dataset.images.dtype == np.uint8
+    assert isinstance(dataset.images, np.memmap)
+    assert dataset.class_names == cifar10.CLASS_NAMES
+
+
+def test_splits_are_disjoint_stratified_and_cover_everything(digits_root):
+    dataset = datasets.load(digits_root, "digits")
+    parts = [set(dataset.ids(name)) for name in SPLITS]
+    assert not parts[0] & parts[1]
+    assert not parts[0] & parts[2]
+    assert not parts[1] & parts[2]
+    assert set.union(*parts) == set(range(1797))
+    for counts in datasets.class_counts(dataset).values():
+        assert counts["validation"] == round(0.1 * (counts["train"] + counts["validation"]))
+
+
+def test_the_seed_decides_the_split(digits_root):
+    first = datasets.load(digits_root, "digits").ids("validation")
+    again = prepare("digits", digits_root).ids("validation")
+    other = prepare("digits", digits_root, seed=1).ids("validation")
+    np.testing.assert_array_equal(first, again)
+    assert set(first) != set(other)
+
+
+def test_order_changes_the_fingerprint_but_neither_content_nor_split(cifar_copy, tmp_path):
+    one = prepare(cifar_copy, tmp_path / "one")
+    first, second = (cifar_copy / name for name in cifar10.TRAIN_BATCHES[:2])
+    swapped = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(swapped)
+    other = prepare(cifar_copy, tmp_path / "other")
+    assert one.fingerprint != other.fingerprint
+    assert one.content == other.content
+    np.testing.assert_array_equal(one.split[:20], other.split[20:40])
+
+
+def test_images_reach_the_network_as_float32_between_0_and_1(digits_root):
+    dataset = datasets.load(digits_root, "digits")
+    images = datasets.to_float(dataset.images)
+    assert images.dtype == np.float32
+    assert images.min() == 0
+    assert images.max() == 1
+    np.testing.assert_array_equal(np.rint(images * 255), dataset.images)
+    assert "(355, 32, 32, 3) float32 in [0.000, 1.000], no NaN" in datasets.verify(dataset)[-1]
+    with pytest.raises(ValueError, match="uint8"):
+        datasets.to_float(images)
+
+
+def archive_of(folder, path, *, without=()):
+    with tarfile.open(path, "w:gz") as archive:
+        for file in sorted(folder.iterdir()):
+            if file.name not in without:
+                archive.add(file, f"{cifar10.FOLDER}/{file.name}")
+    return path
+
+
+def accept(path, monkeypatch):
+    import hashlib
+
+    monkeypatch.setattr(cifar10, "ARCHIVE_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    return path
+
+
+def test_the_archive_gives_what_the_folder_gives(cifar_copy, tmp_path, monkeypatch):
+    archive = accept(archive_of(cifar_copy, tmp_path / cifar10.ARCHIVE), monkeypatch)
+    assert prepare(archive, tmp_path / "a").fingerprint == prepare(cifar_copy, tmp_path / "b").fingerprint
+
+
+def test_an_archive_that_is_not_official_is_refused(cifar_copy, tmp_path):
+    with pytest.raises(InputError, match=r"(?s)not the official.*SHA-256.*Download it again"):
+        prepare(archive_of(cifar_copy, tmp_path / cifar10.ARCHIVE), tmp_path)
+
+
+def test_an_archive_without_a_batch_or_cut_short_is_refused(cifar_copy, tmp_path, monkeypatch):
+    archive = accept(archive_of(cifar_copy, tmp_path / "a.tar.gz", without=("data_batch_3",)), monkeypatch)
+    with pytest.raises(InputError, match="no cifar-10-batches-py/data_batch_3"):
+        prepare(archive, tmp_path)
+    archive = archive_of(cifar_copy, tmp_path / "b.tar.gz")
+    archive.write_bytes(archive.read_bytes()[:3000])
+    accept(archive, monkeypatch)
+    with pytest.raises(InputError, match=r"cannot be unpacked|truncated or damaged"):
+        prepare(archive, tmp_path)
+
+
+class Harmful:
+    """Unpickles to a call of os.system."""
+
+    def __reduce__(self):
+        return os.system, ("touch harmed",)
+
+
+def damaged_batches():
+    whole = pickle.dumps(batch_content(0), protocol=2)
+    content = batch_content(0)
+    objects = np.array([None] * IMAGES_PER_BATCH, dtype=object)
+    return {
+        "empty": (b"", "truncated or damaged"),
+        "truncated": (whole[: len(whole) // 2], "truncated or damaged"),
+        "not a pickle": (b"\x89PNG\r\n" * 100, "truncated or damaged"),
+        "code": (pickle.dumps(Harmful()), "does not need"),
+        "object array": (pickle.dumps({**content, b"data": objects}), "not allowed"),
+        "a list": (pickle.dumps([1, 2]), "its images are NoneType"),
+        "missing key": (pickle.dumps({b"labels": []}), "its images are NoneType"),
+        "wrong shape": (pickle.dumps({**content, b"data": content[b"data"][:, :100]}), r"uint8 \(20, 100\)"),
+        "wrong type": (pickle.dumps({**content, b"data": content[b"data"].astype(np.int8)}), "int8"),
+        "few labels": (pickle.dumps({**content, b"labels": [1]}), "20 labels from 0 to 9"),
+        "label 10": (pickle.dumps({**content, b"labels": [10] * IMAGES_PER_BATCH}), "20 labels from 0 to 9"),
+        "text labels": (pickle.dumps({**content, b"labels": ["a"] * IMAGES_PER_BATCH}), "whole numbers"),
+        "changed labels": (pickle.dumps({**content, b"labels": [3] * IMAGES_PER_BATCH}), "as many of each"),
+        "too large": (b"\0" * (2 * IMAGES_PER_BATCH * cifar10.IMAGE_BYTES + 1), "a CIFAR-10 batch has"),
+    }
+
+
+@pytest.mark.parametrize("kind", damaged_batches())
+def test_a_damaged_batch_is_refused_and_what_was_prepared_stays(kind, cifar_copy, tmp_path, monkeypatch):
+    monkeypatch.setattr(cifar10, "_MAX_BATCH_BYTES", 2 * IMAGES_PER_BATCH * cifar10.IMAGE_BYTES)
+    monkeypatch.chdir(tmp_path)
+    before = prepare(cifar_copy, tmp_path).fingerprint
+    content, message = damaged_batches()[kind]
+    (cifar_copy / "data_batch_2").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        prepare(cifar_copy, tmp_path, seed=5)
+    assert datasets.load(tmp_path, "cifar10").fingerprint == before
+    assert not Path("harmed").exists()
+
+
+def test_a_missing_batch_is_named(cifar_copy, tmp_path):
+    (cifar_copy / "data_batch_4").unlink()
+    with pytest.raises(InputError, match=r"data_batch_4 is missing"):
+        prepare(cifar_copy, tmp_path)
+
+
+def test_old_and_new_pickle_protocols_are_read(cifar_copy, tmp_path):
+    before = prepare(cifar_copy, tmp_path).fingerprint
+    for protocol in range(5):
+        for number, name in enumerate((*cifar10.TRAIN_BATCHES, cifar10.TEST_BATCH)):
+            (cifar_copy / name).write_bytes(pickle.dumps(batch_content(number), protocol=protocol))
+        assert prepare(cifar_copy, tmp_path).fingerprint == before
+
+
+def test_without_a_network_the_message_says_what_to_do(tmp_path, monkeypatch):
+    import keras
+
+    def fail():
+        raise OSError("URL fetch failure: no route to host")
+
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", fail)
+    with pytest.raises(InputError) as error:
+        prepare("cifar10", tmp_path)
+    for part in ("no route to host", "cs.toronto.edu", "--source PATH/TO/cifar-10-python.tar.gz", "--source digits"):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": "nowhere"}, "nothing is there"),
+        ({"source": __file__}, "something else"),
+        ({"source": "digits", "validation_fraction": 1.5}, "more than 0 and less than 1"),
+        ({"source": "digits", "validation_fraction": 0.0001}, "every split needs at least one"),
+        ({"source": "digits", "dataset": "../up"}, "--dataset"),
+        ({"source": "digits", "dataset": ""}, "--dataset"),
+    ],
+)
+def test_flags_that_cannot_be_are_refused(changes, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        datasets.prepare(PrepareConfig(root=tmp_path, **changes))
+
+
+def test_a_dataset_that_is_missing_or_damaged_names_the_command(digits_root):
+    with pytest.raises(InputError, match=r"python DataPreperation.py --source cifar10"):
+        datasets.load(digits_root, "cifar10")
+    folder = next(path for path in (digits_root / "data" / "digits").iterdir() if path.is_dir())
+    (folder / "images.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(InputError, match=r"(?s)damaged.*--source digits"):
+        datasets.load(digits_root, "digits")
+    (digits_root / "data" / "digits" / "dataset.json").write_text("{")
+    with pytest.raises(InputError, match="cannot be read"):
+        datasets.load(digits_root, "digits")
+
+
+def test_a_failure_while_writing_leaves_what_was_there(digits_root, monkeypatch):
+    before = datasets.load(digits_root, "digits")
+
+    def full_disk(*arguments, **keywords):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "save", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        prepare("digits", digits_root, seed=7)
+    after = datasets.load(digits_root, "digits")
+    assert after.fingerprint == before.fingerprint
+    assert not list((digits_root / "data" / "digits").glob(".tmp-*"))
+
+
+@pytest.mark.slow
+def test_kill_at_any_moment_leaves_the_old_or_the_new_dataset(digits_root):
+    program = (
+        "import itertools, sys; from pathlib import Path; from latentsearch import datasets;"
+        "from latentsearch.config import PrepareConfig as C;"
+        "source = datasets.digits.read(); datasets.digits.read = lambda: source; print('ready', flush=True);"
+        "[datasets.prepare(C(source='digits', seed=s, root=Path(sys.argv[1]))) for s in itertools.count()]"
+    )
+    rng = np.random.default_rng(0)
+    seen = set()
+    for _ in range(12):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, str(digits_root)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        )
+        process.stdout.readline()
+        time.sleep(rng.uniform(0.01, 0.6))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        dataset = datasets.load(digits_root, "digits")
+        datasets.verify(dataset)
+        assert datasets._fingerprint(
+            {name: np.asarray(getattr(dataset, name)) for name in ("images", "labels", "split")}, dataset.class_names
+        ) == (dataset.fingerprint)
+        seen.add(dataset.fingerprint)
+    assert len(seen) > 1  # the kills did fall among real changes
+
+
+def test_the_unpickler_builds_nothing_but_arrays_and_plain_values():
+    for forbidden in (os.system, subprocess.Popen, eval, io.FileIO, np.memmap):
+        with pytest.raises(pickle.UnpicklingError, match="does not need"):
+            cifar10._ArraysUnpickler(io.BytesIO(pickle.dumps(forbidden)), encoding="bytes").load()

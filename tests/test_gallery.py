@@ -1,0 +1,55 @@
+"""The gallery: kept codes, when they are made anew, and a file that is never half of one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from latentsearch import datasets, gallery
+from latentsearch.config import PrepareConfig
+from latentsearch.encoding import Autoencoder
+from latentsearch.gallery import Gallery
+
+
+@pytest.fixture
+def autoencoder(built_digits, tmp_path):
+    return Autoencoder(tmp_path / "models" / "digits" / "initial.keras")
+
+
+def test_kept_codes_are_used_until_encoder_or_dataset_change(built_digits, autoencoder, tmp_path):
+    path = tmp_path / "gallery.npz"
+    first, built = gallery.open_or_build(path, built_digits, autoencoder)
+    assert built
+    kept, built = gallery.open_or_build(path, built_digits, autoencoder)
+    assert not built
+    np.testing.assert_array_equal(first.codes, kept.codes)
+    np.testing.assert_array_equal(kept.ids, np.arange(200))
+
+    other_split = datasets.prepare(PrepareConfig(source="digits", seed=1, root=tmp_path))
+    assert gallery.open_or_build(path, other_split, autoencoder)[1]
+
+    autoencoder.fingerprint = "another encoder"
+    assert gallery.open_or_build(path, other_split, autoencoder)[1]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"nonsense", None])
+def test_a_damaged_file_is_replaced(content, built_digits, autoencoder, tmp_path):
+    path = tmp_path / "gallery.npz"
+    whole, _ = gallery.open_or_build(path, built_digits, autoencoder)
+    path.write_bytes(path.read_bytes()[:1000] if content is None else content)
+    again, built = gallery.open_or_build(path, built_digits, autoencoder)
+    assert built
+    np.testing.assert_array_equal(whole.codes, again.codes)
+
+
+def test_ask_and_only():
+    codes = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    whole = Gallery(codes, np.arange(50), "encoder", "dataset")
+    even = whole.only(np.arange(0, 50, 2))
+    found = even.ask(codes[:4], 5, metric="euclidean", exclude=np.arange(4))
+    distances = cdist(codes[:4], codes)
+    distances[:, 1::2] = np.inf
+    distances[np.arange(4), np.arange(4)] = np.inf
+    np.testing.assert_array_equal(found.ids, np.argsort(distances, axis=1)[:, :5])
+    assert not (found.ids % 2).any()

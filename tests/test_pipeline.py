@@ -1,0 +1,173 @@
+"""The five scripts as processes, in order, on the digits in a temporary root; then what they refuse."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from latentsearch import datasets
+from latentsearch.runs import Run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    """The root after DataPreperation, BuildingAutoencoder, TrainAutoencoder and SanityChecks, and their output."""
+    import subprocess
+    import sys
+
+    from conftest import REPOSITORY
+
+    root = tmp_path_factory.mktemp("root")
+    output = {}
+    for name, *flags in (
+        ("DataPreperation.py", "--source", "digits"),
+        ("BuildingAutoencoder.py", "--run", "digits", "--dataset", "digits"),
+        ("TrainAutoencoder.py", "--run", "digits", "--epochs", "15", "--flip", "False"),
+        ("SanityChecks.py", "--run", "digits"),
+    ):
+        command = [sys.executable, str(REPOSITORY / name), *flags, "--root", str(root)]
+        result = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        assert "Traceback" not in result.stderr
+        output[name] = result.stdout
+    return root, output
+
+
+def retrieve(script, root, *flags):
+    return script("RetrieveSimilar.py", "--run", "digits", "--root", root, *flags)
+
+
+def test_each_script_leaves_its_artefacts(pipeline):
+    root, output = pipeline
+    run = Run(root, "digits")
+    assert "(355, 32, 32, 3) float32 in [0.000, 1.000], no NaN" in output["DataPreperation.py"]
+    assert "numbers a code" in output["BuildingAutoencoder.py"]
+    assert "Report:" in output["SanityChecks.py"]
+    for path in (run.initial_model, run.build_record, run.best_model, run.history, run.training_record, run.gallery):
+        assert path.stat().st_size, path
+    for name in ("training_loss", "training_accuracy", "pair_plot", "class_map", "thumbnail_map", "neighbours"):
+        assert Image.open(run.reports / f"{name}.png").size[0] > 300
+    assert not list(root.rglob("*.tmp*"))
+
+
+def test_the_metrics_are_those_of_a_working_network(pipeline):
+    root, _ = pipeline
+    numbers = json.loads((Run(root, "digits").reports / "metrics.json").read_text())
+    score = {(row["method"], row["metric"]): row["overall"] for row in numbers["scorecard"]}
+    assert {method for method, _ in score} == {"digits", "pixels", "PCA-10", "whitened PCA-10"}
+    assert {metric for method, metric in score if method == "digits"} == {"cosine", "euclidean", "manhattan"}
+    assert score["digits", "euclidean"]["P@10"]["value"] > 0.6  # chance is 0.1
+    assert numbers["chance"] == pytest.approx(0.1, abs=0.005)
+    for measures in score.values():
+        assert all(0 <= m["low"] <= m["value"] <= m["high"] <= 1 for m in measures.values())
+    assert numbers["reconstruction"]["test_mse"] < 0.06
+    assert len(numbers["checks"]) == 11
+    by_name = {check["name"]: check for check in numbers["checks"]}
+    assert by_name["retrieval against chance"]["status"] == "PASS"
+    assert by_name["copies with noise"]["status"] == "PASS"
+
+
+def test_the_report_is_one_file_that_needs_no_network(pipeline):
+    root, _ = pipeline
+    page = (Run(root, "digits").reports / "report.html").read_text()
+    sources = re.findall(r'(?:src|href)="([^"]{0,40})', page)
+    assert len(sources) == 13
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert not re.search(r"https?://|url\(|<script|<link|@import", page)
+    for heading in ("Checks", "Retrieval scorecard", "Latent dimensions in pairs", "The worst 10"):
+        assert heading in page
+
+
+def test_every_figure_of_the_report_has_its_numbers_in_a_file(pipeline):
+    root, _ = pipeline
+    per_image = pd.read_csv(Run(root, "digits").reports / "test_images.csv")
+    dataset = datasets.load(root, "digits")
+    np.testing.assert_array_equal(per_image["id"], dataset.ids("test"))
+    numbers = json.loads((Run(root, "digits").reports / "metrics.json").read_text())
+    assert per_image["squared_error"].mean() == pytest.approx(numbers["reconstruction"]["test_mse"], rel=1e-4)
+    assert [name for name in per_image if name.startswith("code_")] == [f"code_{n}" for n in range(10)]
+
+
+def test_test_images_are_answered_but_never_by_themselves(pipeline, script):
+    root, _ = pipeline
+    result = retrieve(script, root, "--query-index", 0, 7, "--k", 5, "--metric", "all")
+    assert result.returncode == 0, result.stderr
+    folder = Run(root, "digits").reports / "retrieval"
+    rows = pd.read_csv(folder / "neighbours.csv")
+    assert len(rows) == 2 * 5 * 3
+    as_json = pd.DataFrame(json.loads((folder / "neighbours.json").read_text())["neighbours"])
+    pd.testing.assert_frame_equal(as_json.astype({"query_class": int, "class": int}), rows, rtol=1e-5)
+    test_ids = datasets.load(root, "digits").ids("test")
+    for position, name in ((0, "test 0"), (7, "test 7")):
+        assert test_ids[position] not in set(rows.loc[rows["query"] == name, "id"])
+    assert (rows.groupby(["query", "metric"])["distance"].diff().dropna() >= 0).all()
+    for metric in ("cosine", "euclidean", "manhattan"):
+        assert Image.open(folder / f"neighbours_{metric}.png").size[0] > 300
+    assert "kept from before" in result.stdout
+
+
+def test_without_queries_twenty_test_images_are_asked_about(pipeline, script):
+    root, _ = pipeline
+    assert retrieve(script, root).returncode == 0
+    rows = pd.read_csv(Run(root, "digits").reports / "retrieval" / "neighbours.csv")
+    assert rows["query"].nunique() == 20
+    assert len(rows) == 200
+
+
+def test_files_that_cannot_be_read_are_named_and_the_others_answered(pipeline, script, tmp_path):
+    root, _ = pipeline
+    dataset = datasets.load(root, "digits")
+    Image.fromarray(dataset.images[3]).resize((200, 200), Image.Resampling.NEAREST).save(tmp_path / "three.png")
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no image")
+    result = retrieve(script, root, "--query", tmp_path / "broken.jpg", tmp_path / "three.png", tmp_path / "none.png")
+    assert result.returncode == 2
+    assert "broken.jpg: not an image" in result.stderr
+    assert "none.png: there is no such file" in result.stderr
+    assert "Traceback" not in result.stderr
+    rows = pd.read_csv(Run(root, "digits").reports / "retrieval" / "neighbours.csv")
+    assert set(rows["query"]) == {"three.png"}
+    assert rows["id"][0] == 3  # a larger copy of image 3 finds image 3
+    assert rows["distance"][0] < rows["distance"][1] / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "message"),
+    [
+        ("DataPreperation.py", ["--source", "nowhere"], "nothing is there"),
+        ("BuildingAutoencoder.py", ["--run", "new", "--dataset", "photos"], "python DataPreperation.py"),
+        ("BuildingAutoencoder.py", ["--run", "digits", "--dataset", "digits"], "--overwrite"),
+        ("BuildingAutoencoder.py", ["--architecture", "huge"], "compact"),
+        ("TrainAutoencoder.py", ["--run", "digits"], "--resume"),
+        ("TrainAutoencoder.py", ["--run", "unknown"], "python BuildingAutoencoder.py --run unknown"),
+        ("TrainAutoencoder.py", ["--epochs", "many"], "--epochs"),
+        ("SanityChecks.py", ["--run", "unknown"], "python TrainAutoencoder.py --run unknown"),
+        ("RetrieveSimilar.py", ["--run", "digits", "--k", "0"], "--k 0"),
+        ("RetrieveSimilar.py", ["--run", "digits", "--query-index", "355"], "expected 0 to 354"),
+        ("RetrieveSimilar.py", ["--run", "../digits"], "--run"),
+    ],
+)
+def test_bad_input_exits_with_2_and_words(name, flags, message, pipeline, script):
+    root, _ = pipeline
+    result = script(name, *flags, "--root", root)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_strict_exits_with_1_when_a_check_fails(pipeline, script, tmp_path):
+    root, _ = pipeline
+    shutil.copytree(root / "data", tmp_path / "data")
+    flags = ["--run", "tiny", "--root", tmp_path]
+    assert script("BuildingAutoencoder.py", "--dataset", "digits", "--latent-dim", "2", *flags).returncode == 0
+    assert script("TrainAutoencoder.py", "--epochs", "1", *flags).returncode == 0
+    result = script("SanityChecks.py", "--strict", *flags)
+    assert result.returncode == 1, result.stderr
+    assert "FAIL" in result.stdout

@@ -1,0 +1,75 @@
+"""Figures hold what they were given; nothing is shown, written, or kept by pyplot."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentsearch import plots
+
+RNG = np.random.default_rng(0)
+NAMES = ("cat", "dog")
+CODES = RNG.normal(size=(60, 10)).astype(np.float32)
+CLASSES = np.array(NAMES)[np.arange(60) % 2]
+IMAGES = RNG.integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+HISTORY = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 0.2, 0.1], "val_loss": [4.0, 0.3, 0.25]})
+
+FIGURES = {
+    "curves": lambda: plots.curves(HISTORY, "loss", "error"),
+    "one epoch": lambda: plots.curves(HISTORY[:1], "loss", "error"),
+    "network": lambda: plots.network([("encoder", "Dense", (10,), 5), ("decoder", "Dense", (8, 8), 9)], "x"),
+    "image rows": lambda: plots.image_rows({"a": IMAGES[:3], "b": IMAGES[:2] / 255}, ["x", "y", "z"]),
+    "neighbours": lambda: plots.neighbour_rows(
+        IMAGES[:1], ["q"], IMAGES[None, :3], [["a", "b", "c"]], np.ones((1, 3), bool)
+    ),
+    "pair plot": lambda: plots.pair_plot(CODES[:, :3], CLASSES, NAMES),
+    "distributions": lambda: plots.code_distributions(CODES, CLASSES, NAMES),
+    "constant code": lambda: plots.code_distributions(np.zeros((60, 1)), CLASSES, NAMES),
+    "correlations": lambda: plots.correlation_map(np.eye(3)),
+    "class map": lambda: plots.class_map(CODES[:, :2], CLASSES, NAMES),
+    "thumbnails": lambda: plots.thumbnail_map(CODES[:, :2], IMAGES),
+    "bars": lambda: plots.bars({"cat": 0.1, "dog": 0.3}, "error", ("PCA", 0.2)),
+    "precision": lambda: plots.precision_curves({"a": np.array([0.5, 0.4])}, 0.1),
+    "class table": lambda: plots.class_table(pd.DataFrame({"P@1": [0.1, 0.2]}, index=NAMES), "share"),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_are_drawn_and_not_kept(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    figure = FIGURES[name]()
+    figure.savefig(tmp_path / "figure.png")
+    drawn = plt.imread(tmp_path / "figure.png")
+    assert len(np.unique(drawn.reshape(-1, drawn.shape[-1]), axis=0)) > 10  # not blank
+    assert not plt.get_fignums()
+    assert [path.name for path in tmp_path.iterdir()] == ["figure.png"]
+
+
+def test_neighbours_stand_in_order_with_frames_by_class():
+    same = np.array([[True, False]])
+    figure = plots.neighbour_rows(IMAGES[:1], ["query"], IMAGES[None, 1:3], [["first", "second"]], same)
+    axes = [axes for axes in figure.axes if axes.images]
+    assert [a.get_title() for a in axes] == ["query", "first", "second"]
+    for shown, expected in zip(axes, IMAGES[:3], strict=True):
+        np.testing.assert_array_equal(shown.images[0].get_array(), expected)
+    right, wrong = (a.spines["left"].get_edgecolor() for a in axes[1:])
+    assert right[1] > right[0]  # green
+    assert wrong[0] > wrong[1]  # red
+
+
+def test_curves_show_every_epoch_of_both_splits():
+    training, validation = plots.curves(HISTORY, "loss", "error").axes[0].lines
+    np.testing.assert_array_equal(training.get_ydata(), HISTORY["loss"])
+    np.testing.assert_array_equal(validation.get_ydata(), HISTORY["val_loss"])
+
+
+def test_thumbnails_do_not_cover_each_other():
+    points = RNG.normal(size=(500, 2))
+    figure = plots.thumbnail_map(points, RNG.integers(0, 256, (500, 8, 8, 3), dtype=np.uint8))
+    centres = np.array([artist.xy for artist in figure.axes[0].artists])
+    steps = (points.max(axis=0) - points.min(axis=0)) / 31
+    cells = np.rint((centres - points.min(axis=0)) / steps)
+    assert len(np.unique(cells, axis=0)) == len(centres) > 100
+    np.testing.assert_allclose(cells, (centres - points.min(axis=0)) / steps, atol=1e-6)

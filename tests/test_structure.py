@@ -1,0 +1,84 @@
+"""Imports point one way, and the parts that are to start fast do not load Keras."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from conftest import REPOSITORY
+
+PACKAGE = REPOSITORY / "latentsearch"
+SCRIPTS = sorted(REPOSITORY.glob("*.py"))
+# A module may import from those above it only.
+LAYERS = [
+    {"errors", "config"},
+    {"runs", "cli"},
+    {"datasets", "architectures", "objectives", "metrics", "distortions", "projection", "plots"},
+    {"index", "encoding"},
+    {"gallery", "baselines", "scorecard", "callbacks", "building", "tensorboard"},
+    {"trained", "training"},
+    {"evidence", "retrieval"},
+    {"checks"},
+    {"report"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+
+def imports_of(path):
+    """Names of the latentsearch modules that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("latentsearch.")}
+        elif isinstance(node, ast.ImportFrom) and node.module == "latentsearch":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("latentsearch."):
+            found.add(node.module.split(".")[1])
+    return found
+
+
+def test_every_module_has_a_layer():
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} | {"datasets"}
+    assert modules == set(LEVEL)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
+def test_imports_point_one_way(path):
+    if path.stem != "__init__":
+        upwards = {name for name in imports_of(path) if LEVEL[name] >= LEVEL[path.stem]}
+        assert not upwards, f"{path.stem} imports {upwards}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "datasets").glob("*.py")), ids=lambda path: path.stem)
+def test_sources_of_images_import_no_later_stage(path):
+    assert imports_of(path) <= {"datasets", "errors", "config", "runs"}
+
+
+@pytest.mark.parametrize("module", ["metrics", "plots", "index", "config", "cli", "datasets", "scorecard"])
+def test_modules_that_never_load_keras(module):
+    program = (
+        f"import sys, latentsearch.{module}; loaded = {{'keras', 'tensorflow'}} & set(sys.modules); assert not loaded"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_scripts_are_pages_without_logic(path):
+    source = path.read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    assert f"python {path.name}" in ast.get_docstring(tree)
+    assert len(source.splitlines()) <= 60
+    assert [node.name for node in tree.body if isinstance(node, ast.FunctionDef)] == ["main"]
+    arithmetic = (ast.Add, ast.Sub, ast.Mult, ast.Pow, ast.Mod, ast.MatMult)  # a slash joins paths
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.BinOp) and isinstance(node.op, arithmetic)]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_help_names_every_flag_and_loads_no_framework(path):
+    listing = [sys.executable, "-X", "importtime", str(path), "--help"]
+    result = subprocess.run(listing, capture_output=True, text=True, check=True)
+    assert "--root" in result.stdout
+    assert "None" not in result.stdout.split("options")[0]
+    assert not {"keras", "tensorflow", "pandas"} & {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
