@@ -65,29 +65,32 @@ def layer_rows(autoencoder: keras.Model) -> list[LayerRow]:
 
 def _compact_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:
     """Ten numbers can only hold what is large in an image, so it is halved before the first convolution."""
-    x = layers.AveragePooling2D(2)(image)
-    for filters in (32, 64):
-        # Pooling first leaves a quarter of the values to normalise; as the normalisation's scale can be
-        # negative this is not the same function as pooling last, but it learns as well.
+    small = layers.AveragePooling2D(2)(image)
+    x = small
+    for filters in (16, 32):
+        # Pooling first leaves a quarter of the values to normalise. As the normalisation's scale may be
+        # negative this is not quite pooling last, but it learns as well.
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
         x = layers.MaxPooling2D(2)(x)
         x = layers.BatchNormalization(momentum=0.95)(x)
         x = layers.Activation("relu")(x)
-    x = layers.Flatten()(x)
-    x = layers.Dense(256, use_bias=False)(x)
-    x = layers.BatchNormalization(momentum=0.95)(x)
-    x = layers.Activation("relu")(x)
+    # Maxima forget where they were found; the small image itself tells that.
+    x = layers.Concatenate()([layers.Flatten()(x), layers.Flatten()(small)])
+    for units in (512, 256):
+        x = layers.Dense(units, use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.95)(x)
+        x = layers.Activation("relu")(x)
     return layers.Dense(latent_dim)(x)
 
 
 def _compact_decoder(code: keras.KerasTensor, image_shape: ImageShape) -> keras.KerasTensor:
     """Dense layers draw the image at half size; what lies between its pixels, ten numbers cannot tell."""
     height, width, channels = image_shape
-    x = layers.Dense(256, activation="relu")(code)
-    x = layers.Dense(512, activation="relu")(x)
+    x = layers.Dense(512, activation="relu")(code)
+    x = layers.Dense(768, activation="relu")(x)
     x = layers.Dense(height // 2 * (width // 2) * channels)(x)
     x = layers.Reshape((height // 2, width // 2, channels))(x)
-    # Starts at mid-grey with small steps: without this the first epochs go into finding the brightness.
+    # Starts at mid-grey, in small steps: otherwise the first epochs go into finding the brightness.
     x = layers.Rescaling(0.25, offset=0.5)(x)
     return layers.UpSampling2D(2, interpolation="bilinear")(x)
 

@@ -32,7 +32,7 @@ class Recipe:
 
 
 RECIPES: dict[Architecture, Recipe] = {
-    "compact": Recipe(batch_size=128, learning_rate=8e-3, schedule="cosine", flip=True),
+    "compact": Recipe(batch_size=128, learning_rate=4e-3, schedule="cosine", flip=True),
     "reference": Recipe(batch_size=256, learning_rate=1e-3, schedule="constant", flip=False),
 }
 

@@ -69,7 +69,7 @@ def test_the_metrics_are_those_of_a_working_network(pipeline):
     for measures in score.values():
         assert all(0 <= m["low"] <= m["value"] <= m["high"] <= 1 for m in measures.values())
     assert numbers["reconstruction"]["test_mse"] < 0.06
-    assert len(numbers["checks"]) == 11
+    assert len(numbers["checks"]) == 12
     by_name = {check["name"]: check for check in numbers["checks"]}
     assert by_name["retrieval against chance"]["status"] == "PASS"
     assert by_name["copies with noise"]["status"] == "PASS"

@@ -1,0 +1,93 @@
+"""How long does an epoch take, and how long until the reference's best validation error?
+
+    python -m benchmarks.training_speed --repeats 3
+
+Trains both architectures on data/cifar10 in turn, epoch by epoch, in one process, then the default one alone, with a
+short schedule, until its validation MSE is 0.0208: the best that the curve published with the reference shows, after
+about 60 of its epochs. Prints a table and writes benchmarks/training_speed.json.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.config import RECIPES, ROOT, BuildConfig, TrainConfig
+
+TARGET = 0.0208
+REFERENCE_EPOCHS = 60
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """Flags of this benchmark."""
+
+    repeats: int = 3
+    """Epochs of each architecture that are timed, after one that is not."""
+
+    short_epochs: int = 4
+    """Length of the schedule of the run to the target."""
+
+    runs: int = 3
+    """Runs to the target, with different seeds."""
+
+
+def main(config: BenchmarkConfig) -> None:
+    """Times epochs in turn, then runs to the target."""
+    with quiet_imports():
+        from latentsearch import building, datasets, runs, training
+    dataset = datasets.load(ROOT, "cifar10")
+    seconds = {name: [] for name in RECIPES}
+    trainees = {name: training.compiled(name, dataset, epochs=config.repeats + 1) for name in RECIPES}
+    for repeat in range(config.repeats + 1):
+        for name, (trainee, stream, steps) in trainees.items():
+            begin = time.perf_counter()
+            trainee.fit(stream, steps_per_epoch=steps, shuffle=False, verbose=0)
+            if repeat:
+                seconds[name].append(time.perf_counter() - begin)
+            print(f"{name}: epoch {repeat} took {time.perf_counter() - begin:.1f} s", flush=True)
+
+    to_target = []
+    for seed in range(config.runs):
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            (root / "data").symlink_to(ROOT / "data")
+            building.build_run(BuildConfig(run="short", seed=seed, root=root))
+            history = training.train(TrainConfig(run="short", epochs=config.short_epochs, seed=seed, root=root)).history
+        reached = history.index[history["val_loss"] <= TARGET]
+        total = history["seconds"].cumsum()
+        to_target.append(
+            {
+                "seed": seed,
+                "best_val_mse": history["val_loss"].min(),
+                "epochs": int(reached[0]) + 1 if len(reached) else None,
+                "seconds": float(total[reached[0]]) if len(reached) else None,
+            }
+        )
+    reference = median(seconds["reference"]) * REFERENCE_EPOCHS
+    times = [row["seconds"] for row in to_target if row["seconds"] is not None]
+    result = {
+        "seconds_an_epoch": seconds,
+        "to_target": to_target,
+        "reference_seconds_extrapolated": reference,
+        "ratio": reference / median(times) if times else None,
+        "environment": runs.environment(),
+    }
+    runs.write_json(ROOT / "benchmarks" / "training_speed.json", result)
+    print_table(
+        [
+            {"architecture": name, "median s/epoch": median(values), "low": min(values), "high": max(values)}
+            for name, values in seconds.items()
+        ]
+    )
+    print_table(to_target)
+    print(f"reference: {reference:.0f} s to {TARGET} ({REFERENCE_EPOCHS} epochs at the time measured)")
+    print(f"ratio: {result['ratio']}")
+
+
+if __name__ == "__main__":
+    run_script(main, BenchmarkConfig, __doc__)

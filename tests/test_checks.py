@@ -1,0 +1,117 @@
+"""Each check on evidence made to be good, poor or broken: it must say so."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from latentsearch import checks
+from latentsearch.baselines import LinearReconstruction
+from latentsearch.evidence import Evidence
+from latentsearch.metrics import Interval
+from latentsearch.scorecard import MEASURES, Score
+
+
+def interval(value):
+    return Interval(value, value * 0.99, value * 1.01)
+
+
+def a_score(method, p10, by_class=None):
+    measures = dict.fromkeys(MEASURES, interval(p10))
+    classes = {name: dict.fromkeys(MEASURES, interval(value)) for name, value in (by_class or {}).items()}
+    return Score(method, "cosine", measures, classes, np.array([p10]))
+
+
+@pytest.fixture
+def good(small_digits):
+    test_ids = small_digits.ids("test")
+    return Evidence(
+        name="mine",
+        dataset=small_digits,
+        history=None,
+        test_ids=test_ids,
+        codes=np.random.default_rng(0).normal(size=(len(test_ids), 10)).astype(np.float32),
+        errors=np.full(len(test_ids), 0.01),
+        accuracy=0.6,
+        train_mse=0.01,
+        linear=LinearReconstruction(mse=0.02, accuracy=0.5),
+        chance=0.1,
+        scores=[
+            a_score("mine", 0.5, {"cat": 0.4, "dog": 0.6}),
+            a_score("pixels", 0.3),
+            a_score("PCA-10", 0.25),
+            a_score("whitened PCA-10", 0.27),
+        ],
+        copy_recall={name: {"cosine": {1: interval(0.6), 10: interval(0.9)}} for name in ("noise", "projection")},
+        copies={},
+        examples={},
+        points=np.zeros((1, 2)),
+        projected=np.zeros(1, dtype=int),
+    )
+
+
+def status(evidence, name):
+    return {result.name: result.status for result in checks.run_checks(evidence)}[name]
+
+
+def test_good_evidence_passes_every_check_and_every_check_speaks(good):
+    for result in checks.run_checks(good):
+        assert result.status == "PASS", result
+        for words in (result.question, result.why, result.good, result.poor, result.broken):
+            assert len(words) > 15
+        assert result.meaning == result.good
+
+
+def worse(good, **changes):
+    return dataclasses.replace(good, **changes)
+
+
+def with_column(codes, column, values):
+    codes = codes.copy()
+    codes[:, column] = values
+    return codes
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "expected"),
+    [
+        ("reconstruction", lambda e: {"errors": e.errors * 1.98}, "WARN"),
+        ("reconstruction", lambda e: {"errors": e.errors * 2.5}, "FAIL"),
+        ("reconstruction", lambda e: {"errors": e.errors * np.nan}, "FAIL"),
+        ("generalisation", lambda e: {"train_mse": 0.0085}, "WARN"),
+        ("generalisation", lambda e: {"train_mse": 0.005}, "FAIL"),
+        ("dead dimensions", lambda e: {"codes": with_column(e.codes, 3, 1.0)}, "WARN"),
+        ("dead dimensions", lambda e: {"codes": with_column(e.codes, [3, 4], 1.0)}, "FAIL"),
+        ("dead dimensions", lambda e: {"codes": np.zeros_like(e.codes)}, "FAIL"),
+        ("correlated dimensions", lambda e: {"codes": with_column(e.codes, 3, -2 * e.codes[:, 5])}, "FAIL"),
+        (
+            "correlated dimensions",
+            lambda e: {"codes": with_column(e.codes, 3, e.codes[:, 5] + 0.4 * e.codes[:, 6])},
+            "WARN",
+        ),
+        ("effective rank", lambda e: {"codes": e.codes * ([9] + [1] * 9)}, "FAIL"),
+        ("effective rank", lambda e: {"codes": e.codes * ([4] * 4 + [0.1] * 6)}, "WARN"),
+        ("distinct codes", lambda e: {"codes": e.codes[np.arange(len(e.codes)) // 2]}, "FAIL"),
+        ("retrieval against chance", lambda e: {"chance": 0.3}, "WARN"),
+        ("retrieval against chance", lambda e: {"chance": 0.5}, "FAIL"),
+        ("retrieval against PCA", lambda e: {"scores": [*e.scores[:2], a_score("PCA-10", 0.5)]}, "WARN"),
+        ("retrieval against PCA", lambda e: {"scores": [*e.scores[:2], a_score("PCA-10", 0.6)]}, "FAIL"),
+        ("retrieval against pixels", lambda e: {"scores": [*e.scores, a_score("pixels", 0.55)]}, "WARN"),
+        ("retrieval against pixels", lambda e: {"scores": [*e.scores, a_score("pixels", 0.8)]}, "FAIL"),
+        ("weakest class", lambda e: {"chance": 0.35}, "WARN"),
+        ("weakest class", lambda e: {"chance": 0.45}, "FAIL"),
+        ("copies with noise", lambda e: {"copy_recall": copies(e, "noise", 0.3)}, "WARN"),
+        ("copies with projection", lambda e: {"copy_recall": copies(e, "projection", 0.01)}, "FAIL"),
+    ],
+)
+def test_worse_evidence_is_noticed(name, changes, expected, good):
+    evidence = worse(good, **changes(good))
+    assert status(evidence, name) == expected
+    result = next(result for result in checks.run_checks(evidence) if result.name == name)
+    assert result.meaning == (result.poor if expected == "WARN" else result.broken)
+
+
+def copies(evidence, distortion, value):
+    return evidence.copy_recall | {distortion: {"cosine": {1: interval(value), 10: interval(value)}}}
