@@ -30,7 +30,8 @@ def callbacks(logs: Path, autoencoder: keras.Model, dataset: ImageSet, *, every:
         every: Epochs between two reconstruction grids.
     """
     return [
-        keras.callbacks.TensorBoard(logs, histogram_freq=0, write_graph=True),
+        # Keras 3 writes a conceptual graph alone, which TensorBoard's Graphs page fails to open at first.
+        keras.callbacks.TensorBoard(logs, histogram_freq=0, write_graph=False),
         _CodesAndPictures(logs / "codes", autoencoder, dataset, every),
     ]
 
@@ -49,8 +50,8 @@ def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> 
     folder = logs / "codes"
     folder.mkdir(parents=True, exist_ok=True)
     np.savetxt(folder / "codes.tsv", autoencoder.encode(dataset.images, ids), delimiter="\t", fmt="%.6g")
-    lines = [f"{image_id}\t{dataset.class_names[dataset.labels[image_id]]}" for image_id in ids]
-    (folder / "metadata.tsv").write_text("id\tclass\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    lines = [f"{dataset.class_names[dataset.labels[image_id]]}\t{image_id}" for image_id in ids]
+    (folder / "metadata.tsv").write_text("class\tid\n" + "\n".join(lines) + "\n", encoding="utf-8")
     Image.fromarray(_sprite(dataset.images[ids])).save(folder / "sprite.png")
     config = projector.ProjectorConfig()
     embedding = config.embeddings.add(
@@ -72,7 +73,7 @@ def _sprite(images: np.ndarray) -> np.ndarray:
 
 
 class _CodesAndPictures(keras.callbacks.Callback):
-    """Histograms of the codes every epoch, and originals above reconstructions every few epochs."""
+    """The graph, histograms of the codes every epoch, originals above reconstructions every few epochs."""
 
     def __init__(self, logs: Path, autoencoder: keras.Model, dataset: ImageSet, every: int) -> None:
         super().__init__()
@@ -81,6 +82,12 @@ class _CodesAndPictures(keras.callbacks.Callback):
         self._encoder = autoencoder.get_layer("encoder")
         self._every = max(every, 1)
         self._images = to_float(dataset.images[dataset.ids("validation")[:_NUM_HISTOGRAM_IMAGES]])
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        signature = tf.TensorSpec((None, *self._images.shape[1:]), tf.float32, name="image")
+        forward = tf.function(self._autoencoder).get_concrete_function(signature)
+        with self._writer.as_default(step=0):
+            tf.summary.graph(forward.graph)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         with self._writer.as_default(step=epoch):

@@ -79,7 +79,7 @@ def test_the_report_is_one_file_that_needs_no_network(pipeline):
     root, _ = pipeline
     page = (Run(root, "digits").reports / "report.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]{0,40})', page)
-    assert len(sources) == 13
+    assert len(sources) == 15
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert not re.search(r"https?://|url\(|<script|<link|@import", page)
     for heading in ("Checks", "Retrieval scorecard", "Latent dimensions in pairs", "The worst 10"):

@@ -20,7 +20,7 @@ LAYERS = [
     {"gallery", "baselines", "scorecard", "callbacks", "building", "tensorboard"},
     {"trained", "training"},
     {"evidence", "retrieval"},
-    {"checks"},
+    {"checks", "pictures"},
     {"report"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -1,0 +1,162 @@
+"""The figures of a report: what was measured, drawn, with words on what to look for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from latentsearch import plots
+from latentsearch.evidence import Evidence
+from latentsearch.gallery import Gallery
+from latentsearch.metrics import correlations
+
+_NUM_PAIR_PLOT_IMAGES = 1000
+CURVES = {"loss": "mean squared error", "accuracy": "share of pixels whose strongest channel is right"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the report.
+
+    Args:
+        name: File name without suffix.
+        title: Heading.
+        text: What to look for: good, poor, broken.
+        figure: The figure itself.
+    """
+
+    name: str
+    title: str
+    text: str
+    figure: Figure
+
+
+def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
+    """All figures of the report, in its order.
+
+    Args:
+        evidence: What was measured.
+        gallery: Codes of all images, to show neighbours.
+    """
+    names, classes = evidence.dataset.class_names, evidence.class_of_image
+    best = evidence.best_score(evidence.name)
+    sample = np.linspace(0, len(classes) - 1, min(_NUM_PAIR_PLOT_IMAGES, len(classes))).astype(int)
+    curve_of = {
+        f"{method} ({score.metric})": score.precision_curve
+        for method in (evidence.name, *evidence.baseline_names)
+        for score in [evidence.best_score(method)]
+    }
+    errors = {name: float(evidence.errors[classes == name].mean()) for name in names if (classes == name).any()}
+    table = pd.DataFrame({name: {m: v.value for m, v in ms.items()} for name, ms in best.by_class.items()}).T
+    projected = evidence.test_ids[evidence.projected]
+    return [
+        Picture(
+            "neighbours",
+            "Nearest gallery images",
+            "The first test image of each class, and its nearest gallery images by code. Green: same class. "
+            "Good: mostly green, and what is red looks alike. Poor: same colours, other things. "
+            "Broken: no likeness at all, or the same neighbours for every query.",
+            _neighbours(evidence, gallery),
+        ),
+        Picture(
+            "precision_curve",
+            "Precision against depth",
+            "Good: far above chance and the baselines, falling slowly. Poor: on the baselines. Broken: flat at chance.",
+            plots.precision_curves(curve_of, evidence.chance),
+        ),
+        Picture(
+            "retrieval_by_class",
+            f"Retrieval by class ({best.metric})",
+            "Good: no row near chance. A weak class is mostly answered with images of another.",
+            plots.class_table(table, "share"),
+        ),
+        *_reconstruction_pictures(evidence),
+        Picture(
+            "error_by_class",
+            "Reconstruction error by class",
+            "Good: bars of similar length. A class far longer than the others has images that ten numbers describe "
+            "badly (much texture, strong contrast).",
+            plots.bars(errors, "mean squared error", ("PCA, all classes", evidence.linear.mse)),
+        ),
+        Picture(
+            "pair_plot",
+            "Latent dimensions in pairs",
+            "Good: round clouds, classes in different places. Poor: narrow bands (two dimensions say the same). "
+            "Broken: lines or single points (dead or copied dimensions).",
+            plots.pair_plot(evidence.codes[sample], classes[sample], names),
+        ),
+        Picture(
+            "code_distributions",
+            "Distribution of each latent dimension",
+            "Good: broad, and shifted between classes. Poor: the same for every class. Broken: one spike.",
+            plots.code_distributions(evidence.codes, classes, names),
+        ),
+        Picture(
+            "correlations",
+            "Correlation of the latent dimensions",
+            "Good: pale off the diagonal. Broken: a cell at 1 or -1 off the diagonal: two copies of one dimension.",
+            plots.correlation_map(correlations(evidence.codes)),
+        ),
+        Picture(
+            "class_map",
+            "Map of the test codes by class (UMAP)",
+            "Good: islands or regions of one colour. Poor: gradual mixtures. Broken: all colours everywhere.",
+            plots.class_map(evidence.points, classes[evidence.projected], names),
+        ),
+        Picture(
+            "thumbnail_map",
+            "Map of the test codes by image (UMAP)",
+            "What do neighbours share? Kinds of things: good. Only background colour and brightness: poor.",
+            plots.thumbnail_map(evidence.points, evidence.dataset.images[projected]),
+        ),
+        *(
+            Picture(
+                f"training_{measure}",
+                f"Training: {title}",
+                "Good: both curves flatten out close together. Poor: still falling (train longer), or validation turns "
+                "away from training (learnt by heart). Broken: flat from the start, or leaping.",
+                plots.curves(evidence.history, measure, title),
+            )
+            for measure, title in CURVES.items()
+        ),
+    ]
+
+
+def _reconstruction_pictures(evidence: Evidence) -> list[Picture]:
+    texts = {
+        "first": "Good: blurred, but layout, pose and colour are right. Poor: right colours only. "
+        "Broken: the same image every time.",
+        "best": "Easy images: smooth, with few edges.",
+        "worst": "Hard images: texture and strong contrast, which ten numbers cannot hold.",
+    }
+    pictures = []
+    for title, (ids, reconstructions) in evidence.examples.items():
+        rows = np.searchsorted(evidence.test_ids, ids)
+        captions = [f"{evidence.errors[row]:.4f}" for row in rows]
+        images = {"original": evidence.dataset.images[ids], "reconstruction": reconstructions}
+        heading = {"first": "The first 10 test images", "best": "The best 10", "worst": "The worst 10"}[title]
+        figure = plots.image_rows(images, captions)
+        pictures.append(
+            Picture(f"reconstructions_{title}", f"{heading}, with their squared error", texts[title], figure)
+        )
+    copies = plots.image_rows(evidence.copies)
+    text = "The alterations of the copy checks: each copy should find its original among all gallery images."
+    return [*pictures, Picture("copies", "Altered copies", text, copies)]
+
+
+def _neighbours(evidence: Evidence, gallery: Gallery) -> Figure:
+    dataset, best = evidence.dataset, evidence.best_score(evidence.name)
+    firsts = [np.flatnonzero(evidence.labels == label)[:1] for label in range(len(dataset.class_names))]
+    queries = evidence.test_ids[np.concatenate(firsts)]
+    found = gallery.only(dataset.gallery_ids()).ask(gallery.codes[queries], 10, metric=best.metric)
+    name_of = np.array(dataset.class_names)
+    return plots.neighbour_rows(
+        dataset.images[queries],
+        name_of[dataset.labels[queries]].tolist(),
+        dataset.images[found.ids],
+        name_of[dataset.labels[found.ids]].tolist(),
+        dataset.labels[found.ids] == dataset.labels[queries][:, None],
+    )
