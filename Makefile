@@ -1,5 +1,5 @@
 # make demo     five scripts on handwritten digits: offline, about two minutes
-# make cifar10  five scripts on CIFAR-10 at full length (SOURCE=PATH for a copy that you have)
+# make cifar10  five scripts on CIFAR-10 at full length; goes on where it was stopped (SOURCE=PATH for a copy you have)
 # make test     lint and tests
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -12,15 +12,15 @@ SOURCE ?= cifar10
 demo: $(VENV)/installed
 	$(RUN) DataPreperation.py --source digits
 	$(RUN) BuildingAutoencoder.py --run digits --dataset digits --overwrite
-	$(RUN) TrainAutoencoder.py --run digits --epochs 60 --flip False --overwrite
+	$(RUN) TrainAutoencoder.py --run digits --epochs 60 --shift 0 --flip False --overwrite
 	$(RUN) SanityChecks.py --run digits
 	$(RUN) RetrieveSimilar.py --run digits --query-index 0 1 2
 	@echo && cat reports/digits/summary.txt
 
 cifar10: $(VENV)/installed
 	$(RUN) DataPreperation.py --source $(SOURCE) --dataset cifar10
-	$(RUN) BuildingAutoencoder.py --run cifar10
-	$(RUN) TrainAutoencoder.py --run cifar10 --epochs 100
+	test -e models/cifar10/build.json || $(RUN) BuildingAutoencoder.py --run cifar10
+	$(RUN) TrainAutoencoder.py --run cifar10 --epochs 100 --resume
 	$(RUN) SanityChecks.py --run cifar10
 	$(RUN) RetrieveSimilar.py --run cifar10
 	@echo && cat reports/cifar10/summary.txt
@@ -33,7 +33,7 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check .
 
 clean:
-	rm -rf $(VENV) data logs models/digits reports/digits models/cifar10 reports/cifar10
+	rm -rf $(VENV) data/digits logs/digits models/digits reports/digits
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)

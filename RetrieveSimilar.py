@@ -20,11 +20,12 @@ def main(config: RetrieveConfig) -> int:
         from latentsearch.trained import open_trained
 
     trained = open_trained(config.root, config.run)
+    print(trained.gallery_origin)
     queries, problems = retrieval.find_queries(config, trained.dataset)
     if queries.names:
         answers = retrieval.answer(queries, trained, k=config.k, metrics=retrieval.metrics_of(config))
-        print_table(retrieval.table(answers, trained.dataset).to_dict("records"))
-        print("Written:", *retrieval.write(trained.run, answers, trained.dataset), sep="\n  ")
+        print_table(retrieval.side_by_side(answers, trained.dataset))
+        print("Written:", *retrieval.write(trained, config, answers), sep="\n  ")
     for problem in problems:
         print(problem, file=sys.stderr)
     return 2 if problems else 0

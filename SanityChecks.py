@@ -16,10 +16,11 @@ def main(config: CheckConfig) -> int:
         from latentsearch.trained import open_trained
 
     trained = open_trained(config.root, config.run)
+    print(trained.gallery_origin)
     measured = evidence.gather(trained, seed=config.seed, say=lambda line: print(f"... {line}", flush=True))
     results = checks.run_checks(measured)
     page = report.write(trained, measured, results)
-    print_table(report.score_rows(measured.scores))
+    print_table(report.score_rows(measured))
     print_table(
         [
             {"check": result.name, "status": result.status, "value": f"{result.value:.4g}", "expected": result.expected}

@@ -14,15 +14,13 @@ from latentsearch.config import TrainConfig
 def main(config: TrainConfig) -> int:
     """Trains the run that `config` names and prints its best epoch; returns 130 when interrupted."""
     with quiet_imports():
-        from latentsearch import report, training
+        from latentsearch import training
         from latentsearch.runs import Run
 
     run = Run(config.root, config.run)
     result = training.train(config)
     print_table([{name: f"{value:g}" for name, value in result.best.items()}])
-    paths = report.write_curves(run, result.history)
-    print("Best weights:", run.best_model)
-    print("Written:", *paths, run.history, sep="\n  ")
+    print("Written:", run.best_model, run.history, run.training_record, run.reports, sep="\n  ")
     print(f"TensorBoard: tensorboard --logdir {config.root / 'logs'}")
     if not result.finished:
         print(f"Stopped after epoch {len(result.history)}. To go on: {run.command('TrainAutoencoder.py', '--resume')}")

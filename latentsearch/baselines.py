@@ -52,7 +52,8 @@ def compute(
     num_components = min(num_components, *gallery.shape)
     pca = PCA(num_components, svd_solver="covariance_eigh").fit(gallery)
     gallery_codes, query_codes = pca.transform(gallery), pca.transform(queries)
-    deviations = np.sqrt(pca.explained_variance_).astype(np.float32)
+    # Where the images have fewer dimensions than asked for, the rest is rounding: it must not be blown up.
+    deviations = np.sqrt(pca.explained_variance_.clip(min=1e-6 * pca.explained_variance_[0])).astype(np.float32)
     reconstructed = pca.inverse_transform(query_codes)
     images = dataset.images[query_ids]
     linear = LinearReconstruction(
@@ -61,13 +62,13 @@ def compute(
     )
     return {
         # Manhattan distances of whole images cannot be had from a matrix product: ten times the others' time.
-        "pixels": Vectors(gallery, queries, ("euclidean", "cosine")),
-        f"PCA-{num_components}": Vectors(gallery_codes, query_codes, METRICS),
-        f"whitened PCA-{num_components}": Vectors(gallery_codes / deviations, query_codes / deviations, METRICS),
+        "raw pixels": Vectors(gallery, queries, ("euclidean", "cosine")),
+        f"{num_components}-d PCA": Vectors(gallery_codes, query_codes, METRICS),
+        f"whitened {num_components}-d PCA": Vectors(gallery_codes / deviations, query_codes / deviations, METRICS),
     }, linear
 
 
-def chance(gallery_labels: np.ndarray, query_labels: np.ndarray) -> float:
-    """P@k of neighbours drawn at random: the mean share of the gallery that has the query's label."""
+def chance(gallery_labels: np.ndarray, query_labels: np.ndarray) -> np.ndarray:
+    """P@k of neighbours drawn at random: the share of the gallery with each query's label, `(num_queries,)`."""
     shares = np.bincount(gallery_labels, minlength=query_labels.max() + 1) / len(gallery_labels)
-    return float(shares[query_labels].mean())
+    return shares[query_labels]

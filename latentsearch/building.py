@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,33 +33,32 @@ def build_run(config: BuildConfig) -> BuiltRun:
     """Builds an untrained autoencoder for a prepared dataset and writes it to models/<run>/.
 
     Raises:
-        InputError: if the dataset is not prepared, its images do not fit the architecture, or the run is trained
-            already and `overwrite` is off.
+        InputError: if the dataset is not prepared, its images do not fit the architecture, or the run holds a
+            training and `overwrite` is off.
     """
     run = Run(config.root, config.run)
     if run.training_record.exists() and not config.overwrite:
+        again = runs.command_line("BuildingAutoencoder.py", dataclasses.replace(config, overwrite=True))
         raise InputError(
-            f"run '{run.name}' is already trained.\n"
-            f"To replace it: {run.command('BuildingAutoencoder.py', '--overwrite')}\n"
-            "To keep it, name another with --run."
+            f"run '{run.name}' holds a training. To replace it: {again}\nTo keep it, name another with --run."
         )
     dataset = datasets.load(config.root, config.dataset)
     keras.utils.set_random_seed(config.seed)
     autoencoder = architectures.build(config.architecture, dataset.image_shape, config.latent_dim)
-    diagram = run.models / "architecture.png"
+    # What another network learnt under this name is of no use to this one; gone first, it can never be taken for its.
+    runs.remove(run.training_record, run.best_model, run.history, run.gallery, run.backup, run.logs, run.reports)
     layers = architectures.layer_rows(autoencoder)
     with runs.replacing(run.initial_model) as temporary:
         autoencoder.save(temporary)
+    diagram = run.models / "architecture.png"
     title = f"{config.architecture}: {autoencoder.count_params():,} weights"
     with runs.replacing(diagram) as temporary:
         plots.network(layers, title).savefig(temporary, dpi=150)
     record = {
         "config": {**asdict(config), "root": None},
         "num_weights": autoencoder.count_params(),
-        "dataset": {"name": dataset.name, "content": dataset.content, "command": dataset.command},
+        "dataset": {"name": dataset.name, "content": dataset.content, **dataset.provenance},
         "environment": runs.environment(),
     }
     runs.write_json(run.build_record, record)
-    # What another network learnt under this name is of no use to this one.
-    runs.remove(run.training_record, run.best_model, run.history, run.gallery, run.backup, run.logs)
     return BuiltRun(layers, autoencoder.count_params(), [run.initial_model, run.build_record, diagram])

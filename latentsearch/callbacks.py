@@ -17,6 +17,7 @@ from latentsearch import runs
 from latentsearch.errors import InputError
 
 EpochRow = dict[str, float]
+MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 class EpochRows(keras.callbacks.Callback):
@@ -42,10 +43,10 @@ class EpochRows(keras.callbacks.Callback):
         logs = dict(logs or {})
         if not np.isfinite([logs["loss"], logs["val_loss"]]).all():
             raise InputError(
-                f"The loss is no longer a number in epoch {epoch + 1}: try a smaller --learning-rate. "
-                "The best weights of the epochs before are kept."
+                f"The loss is no longer a number in epoch {epoch + 1}: train again with --overwrite and a smaller "
+                "--learning-rate."
             )
-        measures = {name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+        measures = {name: float(logs[name]) for name in MEASURES}
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.rows.append({"epoch": epoch + 1, **measures, "learning_rate": rate, "seconds": round(self._seconds, 3)})
         with runs.replacing(self.path) as temporary:
@@ -63,9 +64,8 @@ class BestModel(keras.callbacks.ModelCheckpoint):
 
     def __init__(self, autoencoder: keras.Model, path: Path, best: float | None) -> None:
         self._temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
-        super().__init__(
-            self._temporary, monitor="val_loss", mode="min", save_best_only=True, initial_value_threshold=best
-        )
+        literal = str(self._temporary).replace("{", "{{").replace("}", "}}")  # Keras formats the path
+        super().__init__(literal, monitor="val_loss", mode="min", save_best_only=True, initial_value_threshold=best)
         self._autoencoder = autoencoder
         self._path = path
 
@@ -73,8 +73,10 @@ class BestModel(keras.callbacks.ModelCheckpoint):
         super().set_model(self._autoencoder)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._temporary.unlink(missing_ok=True)  # half a file, if a training was killed while it wrote
         super().on_epoch_end(epoch, logs)
         if self._temporary.exists():
+            runs.flush(self._temporary)
             self._temporary.replace(self._path)
 
 
@@ -105,7 +107,10 @@ class Backup:
         epochs = self._epochs()
         if not epochs:
             return None
-        rows = json.loads((epochs[-1] / "rows.json").read_text())
+        try:
+            rows = json.loads((epochs[-1] / "rows.json").read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{epochs[-1]} cannot be read ({error}): train again with --overwrite.") from None
         return BackupState(epochs[-1] / "trainee.keras", rows)
 
     def write(self, model: keras.Model, rows: list[EpochRow]) -> None:
@@ -115,7 +120,9 @@ class Backup:
         runs.remove(temporary)
         temporary.mkdir(parents=True)
         model.save(temporary / "trainee.keras")
+        runs.flush(temporary / "trainee.keras")
         (temporary / "rows.json").write_text(json.dumps(rows))
+        runs.flush(temporary / "rows.json")
         temporary.rename(self.folder / f"epoch-{len(rows):05d}")
         runs.remove(*before)
 

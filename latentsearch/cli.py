@@ -47,9 +47,14 @@ def run_script(main: Callable[[Config], int | None], config_type: type[Config], 
     script = Path(sys.argv[0]).name
     config = tyro.cli(config_type, prog=script, description=description, config=(tyro.conf.FlagCreatePairsOff,))
     try:
+        if not 0 <= getattr(config, "seed", 0) < 2**32:
+            raise InputError(f"--seed {config.seed}: expected 0 to {2**32 - 1}.")
         status = main(config) or 0
     except InputError as error:
         print(f"{script}: {error}", file=sys.stderr)
+        status = 2
+    except OSError as error:  # a full disk, a folder that may not be read or written
+        print(f"{script}: {error.filename or 'the operating system'}: {error.strerror or error}", file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
         print(f"{script}: stopped.", file=sys.stderr)

@@ -22,18 +22,20 @@ class Recipe:
         batch_size: Images a step.
         learning_rate: Adam's learning rate, or its peak when the schedule is "cosine".
         schedule: "constant", or "cosine": half an epoch of linear warm-up, then cosine decay to 0.
+        shift: Move every training image by up to as many pixels each way.
         flip: Mirror every training image left to right with probability 1/2.
     """
 
     batch_size: int
     learning_rate: float
     schedule: Literal["constant", "cosine"]
+    shift: int
     flip: bool
 
 
 RECIPES: dict[Architecture, Recipe] = {
-    "compact": Recipe(batch_size=128, learning_rate=4e-3, schedule="cosine", flip=True),
-    "reference": Recipe(batch_size=256, learning_rate=1e-3, schedule="constant", flip=False),
+    "compact": Recipe(batch_size=128, learning_rate=4e-3, schedule="cosine", shift=2, flip=True),
+    "reference": Recipe(batch_size=256, learning_rate=1e-3, schedule="constant", shift=0, flip=False),
 }
 
 
@@ -78,7 +80,7 @@ class BuildConfig:
     """Seed of the initial weights."""
 
     overwrite: bool = False
-    """Replace a run of this name that is already trained."""
+    """Replace a run of this name that holds a training."""
 
     root: Path = ROOT
     """Folder that holds data/, models/, logs/ and reports/."""
@@ -100,6 +102,9 @@ class TrainConfig:
     learning_rate: float | None = None
     """Adam's (peak) learning rate. Default: the recipe of the architecture."""
 
+    shift: int | None = None
+    """Pixels that training images are moved by at most. Default: the recipe of the architecture."""
+
     flip: bool | None = None
     """Mirror training images at random. Default: the recipe of the architecture."""
 
@@ -107,10 +112,11 @@ class TrainConfig:
     """Seed of the order of the images and of augmentation. Two CPU runs with one seed are equal."""
 
     resume: bool = False
-    """Go on from the last finished epoch of an interrupted training."""
+    """Go on from the last finished epoch of an interrupted training, with the settings that it began with;
+    begin if there is none."""
 
     overwrite: bool = False
-    """Train a run again from its initial weights although it is already trained."""
+    """Train a run again from its initial weights although it holds a training."""
 
     pictures_every: int = 5
     """Epochs between two reconstruction grids in TensorBoard."""

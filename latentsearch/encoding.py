@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import struct
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +13,24 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from latentsearch import objectives as _registers_metrics  # noqa: F401 - models may name them
+from latentsearch import objectives  # noqa: F401 - compiled models name its metric
 from latentsearch.datasets import to_float
 from latentsearch.errors import InputError
 
 _BATCH = 1000
+_MEND = "Make it again with BuildingAutoencoder.py and TrainAutoencoder.py, or restore your copy of it."
+
+
+def load_model(path: Path, *, compiled: bool = False) -> keras.Model:
+    """A model from a .keras file, with its optimizer's state if `compiled`.
+
+    Raises:
+        InputError: if the file is damaged or holds something else.
+    """
+    try:
+        return keras.saving.load_model(path, compile=compiled)
+    except Exception as error:  # zip, JSON, HDF5 and Keras each raise their own
+        raise InputError(f"{path} cannot be opened as a model ({type(error).__name__}: {error}).\n{_MEND}") from None
 
 
 class Autoencoder:
@@ -29,25 +42,23 @@ class Autoencoder:
     Attributes:
         latent_dim: Numbers in a code.
         image_shape: `(height, width, 3)`.
-        fingerprint: SHA-256 of the encoder's weights: two encoders that share it give the same codes.
+        fingerprint: SHA-256 of the encoder's layers and weights: two encoders that share it give the same codes.
 
     Raises:
-        InputError: if the file is damaged or holds something else.
+        InputError: if the file is damaged or holds something else; from `encode` and `decode`, if what the network
+            gives is not finite.
     """
 
     def __init__(self, path: Path) -> None:
+        self.model = load_model(path)
         try:
-            self.model = keras.saving.load_model(path, compile=False)
             self._encoder = self.model.get_layer("encoder")
             self._decoder = self.model.get_layer("decoder")
-        except Exception as error:  # zip, JSON, HDF5 and Keras each raise their own
-            raise InputError(
-                f"{path} cannot be opened as an autoencoder ({type(error).__name__}: {error}).\n"
-                "Make it again with BuildingAutoencoder.py and TrainAutoencoder.py, or restore your copy of it."
-            ) from None
+        except ValueError:
+            raise InputError(f"{path} holds a model without encoder and decoder.\n{_MEND}") from None
         self.image_shape: tuple[int, int, int] = tuple(self._encoder.input_shape[1:])
         self.latent_dim: int = self._encoder.output_shape[-1]
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(json.dumps(self._encoder.get_config(), sort_keys=True, default=str).encode())
         for weights in self._encoder.get_weights():
             digest.update(f"{weights.dtype} {weights.shape}".encode())
             digest.update(np.ascontiguousarray(weights))
@@ -79,6 +90,8 @@ class Autoencoder:
         for start in tqdm(starts, desc="coding images", unit=f" x {_BATCH}", disable=not progress):
             rows = slice(start, start + _BATCH)
             result[rows] = model.predict_on_batch(take(ids[rows]))
+        if not np.isfinite(result).all():
+            raise InputError(f"The network gives values that are not numbers: its training went wrong.\n{_MEND}")
         return result
 
 
@@ -100,7 +113,7 @@ def read_image(path: Path, image_shape: tuple[int, int, int]) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as file:
-                image = ImageOps.exif_transpose(file)
+                image = _eight_bits(ImageOps.exif_transpose(file))
                 if image.has_transparency_data:
                     image = image.convert("RGBA")
                     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -108,7 +121,17 @@ def read_image(path: Path, image_shape: tuple[int, int, int]) -> np.ndarray:
         return np.asarray(ImageOps.fit(image, (width, height), method=Image.Resampling.LANCZOS))
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file.") from None
-    except (OSError, ValueError, SyntaxError, EOFError, TypeError, KeyError, IndexError, struct.error) as error:
-        raise InputError(f"{path}: not an image that can be read ({error}).") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
         raise InputError(f"{path}: too large to be opened safely ({error}).") from None
+    except Exception as error:  # Pillow's readers raise whatever a damaged file makes them stumble over
+        raise InputError(f"{path}: not an image that can be read ({error}).") from None
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Grey images of 16 bits, of whole numbers or of floats, which Pillow would clip, at 8 bits."""
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        return image
+    values = np.asarray(image, dtype=np.float64)
+    # 16-bit files open as "I" or "I;16"; floats are taken for [0, 1] unless they go beyond.
+    white = 65535 if image.mode != "F" else 1 if values.max() <= 1 else 255
+    return Image.fromarray((values / white * 255).clip(0, 255).round().astype(np.uint8))

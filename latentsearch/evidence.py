@@ -18,6 +18,7 @@ from latentsearch.metrics import Interval, bootstrap_means, recall_at_k, squared
 from latentsearch.projection import project
 from latentsearch.scorecard import Labelled, Score, score
 from latentsearch.trained import TrainedRun
+from latentsearch.training import read_history
 
 COPY_DEPTHS = (1, 10)
 _NUM_COPIES = 1000
@@ -32,6 +33,8 @@ class Evidence:
 
     Args:
         name: Of the run.
+        encoder: Fingerprint of its encoder.
+        seed: Of all that was drawn at random.
         dataset: The images.
         history: One row an epoch of training.
         test_ids: Ids of the test images, the queries, int64 `(num_test,)`.
@@ -40,7 +43,8 @@ class Evidence:
         accuracy: Share of test pixels whose strongest channel is right.
         train_mse: Mean squared error of (at most 5,000) images trained on.
         linear: What a PCA with as many numbers reconstructs.
-        chance: P@k of neighbours drawn at random.
+        chance: P@k of neighbours drawn at random, for each test image, `(num_test,)`.
+        metric: The metric that suits the codes best, by P@10 of validation images among training images.
         scores: The scorecard: the run under every metric first, then the baselines.
         copy_recall: recall@1 and @10 of altered copies: `{distortion: {metric: {k: interval}}}`.
         copies: A few originals and their altered copies, uint8, by name.
@@ -50,6 +54,8 @@ class Evidence:
     """
 
     name: str
+    encoder: str
+    seed: int
     dataset: ImageSet
     history: pd.DataFrame
     test_ids: np.ndarray
@@ -58,7 +64,8 @@ class Evidence:
     accuracy: float
     train_mse: float
     linear: LinearReconstruction
-    chance: float
+    chance: np.ndarray
+    metric: Metric
     scores: list[Score]
     copy_recall: dict[str, dict[Metric, dict[int, Interval]]]
     copies: dict[str, np.ndarray]
@@ -76,14 +83,31 @@ class Evidence:
         """Class names of the test images, `(num_test,)`."""
         return np.array(self.dataset.class_names)[self.labels]
 
-    def score_of(self, method: str, metric: Metric) -> Score:
-        """The score of a method under a metric."""
-        return next(score for score in self.scores if (score.method, score.metric) == (method, metric))
+    @property
+    def own_score(self) -> Score:
+        """The score of the run under its metric."""
+        return next(score for score in self.scores if (score.method, score.metric) == (self.name, self.metric))
 
-    def best_score(self, method: str) -> Score:
-        """The score of a method under the metric that gives it the highest P@10."""
+    def rival_score(self, method: str) -> Score:
+        """The score of a baseline under the metric that gives it the highest P@10, chosen in its favour on test."""
         scores = [score for score in self.scores if score.method == method]
         return max(scores, key=lambda score: score.overall["P@10"].value)
+
+    @property
+    def error_by_class(self) -> dict[str, float]:
+        """Mean squared error of the test images of each class that has any."""
+        classes = self.class_of_image
+        return {
+            name: float(self.errors[classes == name].mean())
+            for name in self.dataset.class_names
+            if (classes == name).any()
+        }
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether no test image has colour: then the strongest channel of a pixel says nothing."""
+        images = self.dataset.images[self.test_ids]
+        return bool((images == images[..., :1]).all())
 
     @property
     def baseline_names(self) -> list[str]:
@@ -104,6 +128,7 @@ def gather(trained: TrainedRun, *, seed: int, say: Callable[[str], None] = lambd
     test_ids, gallery_ids = dataset.ids("test"), dataset.gallery_ids()
     rng = np.random.default_rng(seed)
 
+    history = read_history(trained.run)
     say("reconstructing the test images")
     errors, accuracy = _reconstruction(dataset, autoencoder, gallery, test_ids)
     train_ids = np.sort(rng.permutation(dataset.ids("train"))[:_NUM_TRAIN])
@@ -152,8 +177,10 @@ def gather(trained: TrainedRun, *, seed: int, say: Callable[[str], None] = lambd
     projected = np.sort(rng.permutation(len(test_ids))[:_NUM_PROJECTED])
     return Evidence(
         name=name,
+        encoder=autoencoder.fingerprint,
+        seed=seed,
         dataset=dataset,
-        history=trained.history,
+        history=history,
         test_ids=test_ids,
         codes=gallery.codes[test_ids],
         errors=errors,
@@ -161,6 +188,7 @@ def gather(trained: TrainedRun, *, seed: int, say: Callable[[str], None] = lambd
         train_mse=float(train_errors.mean()),
         linear=linear,
         chance=baselines.chance(gallery_labels, test_labels),
+        metric=_best_metric(dataset, gallery, seed),
         scores=scores,
         copy_recall=copy_recall,
         copies={title: images[:_NUM_EXAMPLES] for title, images in copies.items()},
@@ -168,6 +196,15 @@ def gather(trained: TrainedRun, *, seed: int, say: Callable[[str], None] = lambd
         points=project(gallery.codes[test_ids[projected]], seed=seed),
         projected=projected,
     )
+
+
+def _best_metric(dataset: ImageSet, gallery: Gallery, seed: int) -> Metric:
+    """The metric with the highest P@10 of validation images among training images: test is not looked at."""
+    searched, asked = (
+        Labelled(gallery.codes[ids], dataset.labels[ids]) for ids in (dataset.ids("train"), dataset.ids("validation"))
+    )
+    scores = [score("", searched, asked, dataset.class_names, metric=metric, seed=seed) for metric in METRICS]
+    return max(scores, key=lambda result: result.overall["P@10"].value).metric
 
 
 def _reconstruction(

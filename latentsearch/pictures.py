@@ -14,7 +14,7 @@ from latentsearch.gallery import Gallery
 from latentsearch.metrics import correlations
 
 _NUM_PAIR_PLOT_IMAGES = 1000
-CURVES = {"loss": "mean squared error", "accuracy": "share of pixels whose strongest channel is right"}
+_MAX_PAIRED_DIMENSIONS = 12  # beyond, panels are too many to be drawn or seen
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,13 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
         gallery: Codes of all images, to show neighbours.
     """
     names, classes = evidence.dataset.class_names, evidence.class_of_image
-    best = evidence.best_score(evidence.name)
+    own = evidence.own_score
     sample = np.linspace(0, len(classes) - 1, min(_NUM_PAIR_PLOT_IMAGES, len(classes))).astype(int)
     curve_of = {
-        f"{method} ({score.metric})": score.precision_curve
-        for method in (evidence.name, *evidence.baseline_names)
-        for score in [evidence.best_score(method)]
+        f"{score.method} ({score.metric})": score.precision_curve
+        for score in (own, *map(evidence.rival_score, evidence.baseline_names))
     }
-    errors = {name: float(evidence.errors[classes == name].mean()) for name in names if (classes == name).any()}
-    table = pd.DataFrame({name: {m: v.value for m, v in ms.items()} for name, ms in best.by_class.items()}).T
+    table = pd.DataFrame({name: {m: v.value for m, v in ms.items()} for name, ms in own.by_class.items()}).T
     projected = evidence.test_ids[evidence.projected]
     return [
         Picture(
@@ -65,11 +63,11 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
             "precision_curve",
             "Precision against depth",
             "Good: far above chance and the baselines, falling slowly. Poor: on the baselines. Broken: flat at chance.",
-            plots.precision_curves(curve_of, evidence.chance),
+            plots.precision_curves(curve_of, float(evidence.chance.mean())),
         ),
         Picture(
             "retrieval_by_class",
-            f"Retrieval by class ({best.metric})",
+            f"Retrieval by class ({own.metric})",
             "Good: no row near chance. A weak class is mostly answered with images of another.",
             plots.class_table(table, "share"),
         ),
@@ -79,14 +77,14 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
             "Reconstruction error by class",
             "Good: bars of similar length. A class far longer than the others has images that ten numbers describe "
             "badly (much texture, strong contrast).",
-            plots.bars(errors, "mean squared error", ("PCA, all classes", evidence.linear.mse)),
+            plots.bars(evidence.error_by_class, "mean squared error", ("PCA, all classes", evidence.linear.mse)),
         ),
         Picture(
             "pair_plot",
             "Latent dimensions in pairs",
             "Good: round clouds, classes in different places. Poor: narrow bands (two dimensions say the same). "
             "Broken: lines or single points (dead or copied dimensions).",
-            plots.pair_plot(evidence.codes[sample], classes[sample], names),
+            plots.pair_plot(evidence.codes[sample, :_MAX_PAIRED_DIMENSIONS], classes[sample], names),
         ),
         Picture(
             "code_distributions",
@@ -118,9 +116,9 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
                 f"Training: {title}",
                 "Good: both curves flatten out close together. Poor: still falling (train longer), or validation turns "
                 "away from training (learnt by heart). Broken: flat from the start, or leaping.",
-                plots.curves(evidence.history, measure, title),
+                plots.curves(evidence.history, measure),
             )
-            for measure, title in CURVES.items()
+            for measure, title in plots.CURVE_TITLES.items()
         ),
     ]
 
@@ -148,15 +146,15 @@ def _reconstruction_pictures(evidence: Evidence) -> list[Picture]:
 
 
 def _neighbours(evidence: Evidence, gallery: Gallery) -> Figure:
-    dataset, best = evidence.dataset, evidence.best_score(evidence.name)
+    dataset = evidence.dataset
     firsts = [np.flatnonzero(evidence.labels == label)[:1] for label in range(len(dataset.class_names))]
     queries = evidence.test_ids[np.concatenate(firsts)]
-    found = gallery.only(dataset.gallery_ids()).ask(gallery.codes[queries], 10, metric=best.metric)
+    found = gallery.only(dataset.gallery_ids()).ask(gallery.codes[queries], 10, metric=evidence.metric)
     name_of = np.array(dataset.class_names)
     return plots.neighbour_rows(
         dataset.images[queries],
         name_of[dataset.labels[queries]].tolist(),
         dataset.images[found.ids],
         name_of[dataset.labels[found.ids]].tolist(),
-        dataset.labels[found.ids] == dataset.labels[queries][:, None],
+        (dataset.labels[found.ids] == dataset.labels[queries][:, None]).astype(int),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -15,18 +16,21 @@ matplotlib.use("Agg")
 
 import seaborn as sns
 
-_HIT, _MISS, _GREY = "#1a9850", "#d73027", "#666666"
+_GREY = "#666666"
+_FRAMES = {1: "#1a9850", 0: "#d73027", -1: "black"}
 _PALETTE = "tab10"
 _THUMB = 0.85  # inches a thumbnail
 
 
-def curves(history: pd.DataFrame, measure: str, title: str) -> Figure:
+CURVE_TITLES = {"loss": "mean squared error", "accuracy": "share of pixels whose strongest channel is right"}
+
+
+def curves(history: pd.DataFrame, measure: str) -> Figure:
     """Training and validation values of a measure by epoch.
 
     Args:
         history: One row an epoch, with columns epoch, `measure` and val_`measure`.
         measure: "loss" or "accuracy".
-        title: What the measure is.
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
@@ -36,21 +40,28 @@ def curves(history: pd.DataFrame, measure: str, title: str) -> Figure:
     shown = history[[measure, f"val_{measure}"]].iloc[1:] if len(history) > 2 else history
     values = [*shown[measure], *shown[f"val_{measure}"]]
     margin = 0.05 * (max(values) - min(values) or 1e-3)
-    axes.set(xlabel="epoch", ylabel=title, ylim=(min(values) - margin, max(values) + margin))
+    axes.set(xlabel="epoch", ylabel=CURVE_TITLES[measure], ylim=(min(values) - margin, max(values) + margin))
     axes.legend(frameon=False)
     sns.despine(figure)
     return figure
 
 
 def network(rows: Sequence[tuple[str, str, tuple[int, ...], int]], title: str) -> Figure:
-    """A network as blocks from left to right: area tells the numbers that flow, colour the kind of layer.
+    """A network as blocks from left to right: height tells how many numbers flow (as a logarithm), colour the kind.
+
+    Layers that keep their input's shape are left out; their weights count for the layer before them.
 
     Args:
         rows: (part, layer, shape, weights) of each layer, in order; see `architectures.layer_rows`.
         title: Over the diagram.
     """
-    unseen = ("BatchNormalization", "Activation", "Reshape", "Rescaling")
-    rows = [row for row in rows if row[1] not in unseen and row[:2] != ("decoder", "InputLayer")]
+    blocks: list[list[Any]] = []
+    for row in rows:
+        if row[1] in ("BatchNormalization", "Activation", "Reshape", "Rescaling"):
+            blocks[-1][3] += row[3]
+        elif row[:2] != ("decoder", "InputLayer"):
+            blocks.append(list(row))
+    rows = blocks
     kinds = list(dict.fromkeys(row[1] for row in rows))
     colours = dict(zip(kinds, sns.color_palette("Set2", len(kinds)), strict=True))
     figure = Figure(figsize=(max(8, 0.95 * len(rows)), 4), layout="constrained")
@@ -93,7 +104,7 @@ def neighbour_rows(
     query_titles: Sequence[str],
     neighbours: np.ndarray,
     titles: Sequence[Sequence[str]],
-    same_class: np.ndarray | None = None,
+    same_class: np.ndarray,
 ) -> Figure:
     """Each query at the left, its neighbours to the right, closest first.
 
@@ -102,7 +113,7 @@ def neighbour_rows(
         query_titles: One a query.
         neighbours: uint8 `(num_queries, k, height, width, 3)`.
         titles: One a neighbour: `num_queries` lists of `k`.
-        same_class: bool `(num_queries, k)`: green frames for True, red for False; None draws none.
+        same_class: int `(num_queries, k)`: green frames for 1, red for 0, none for -1 (not known).
     """
     num_queries, k = neighbours.shape[:2]
     figure = Figure(figsize=((_THUMB + 0.1) * (k + 1.3), (_THUMB + 0.27) * num_queries), layout="constrained")
@@ -115,9 +126,7 @@ def neighbour_rows(
             axes.set(xticks=[], yticks=[])
             axes.imshow(queries[row] if column == 0 else neighbours[row, column - 2])
             axes.set_title(query_titles[row] if column == 0 else titles[row][column - 2], fontsize=7, pad=2)
-            colour = "black"
-            if column and same_class is not None:
-                colour = _HIT if same_class[row, column - 2] else _MISS
+            colour = _FRAMES[int(same_class[row, column - 2])] if column else "black"
             for spine in axes.spines.values():
                 spine.set(color=colour, linewidth=2)
     return figure

@@ -10,99 +10,92 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from latentsearch import plots, runs, scorecard
+from latentsearch import runs, scorecard
 from latentsearch.checks import CheckResult
 from latentsearch.evidence import Evidence
 from latentsearch.metrics import correlations, effective_rank, psnr
-from latentsearch.pictures import CURVES, draw
-from latentsearch.runs import Run
-from latentsearch.scorecard import Score
+from latentsearch.pictures import draw
 from latentsearch.trained import TrainedRun
 
 _DPI = 110
 
 
 def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -> Path:
-    """Writes reports/<run>/: metrics.json, CSV tables, a PNG for each picture, and report.html.
+    """Writes reports/<run>/: metrics.json, CSV tables, a PNG for each picture, summary.txt and report.html.
 
     Returns:
         The path of report.html.
     """
-    run = trained.run
-    pictures = draw(evidence, trained.gallery)
+    folder = trained.run.reports
     encoded = []
-    for picture in pictures:
-        path = run.reports / f"{picture.name}.png"
+    for picture in draw(evidence, trained.gallery):
+        path = folder / f"{picture.name}.png"
         with runs.replacing(path) as temporary:
             picture.figure.savefig(temporary, dpi=_DPI)
         encoded.append((picture, base64.b64encode(path.read_bytes()).decode()))
-    numbers = metrics(evidence, results)
-    runs.write_json(run.reports / "metrics.json", numbers)
-    per_image = pd.DataFrame(
-        {"id": evidence.test_ids, "class": evidence.class_of_image, "squared_error": evidence.errors}
-    ).join(pd.DataFrame(evidence.codes).add_prefix("code_"))
-    with runs.replacing(run.reports / "test_images.csv") as temporary:
-        per_image.to_csv(temporary, index=False, float_format="%.6g")
+    numbers = as_numbers(evidence, results)
+    runs.write_json(folder / "metrics.json", numbers)
+    _write_csv(folder / "test_images.csv", _per_image(evidence))
     template = jinja2.Template(
         (Path(__file__).parent / "report.html.jinja").read_text(encoding="utf-8"), autoescape=True
     )
     page = template.render(
-        run=run.name,
+        run=evidence.name,
         dataset=evidence.dataset,
+        epochs=len(evidence.history),
         headline=headline(evidence),
         results=results,
-        score_rows=score_rows(evidence.scores),
+        score_rows=score_rows(evidence),
+        class_rows=class_rows(evidence),
+        metric=evidence.metric,
         knn_k=scorecard.KNN_K,
         copy_rows=copy_rows(evidence),
-        latent_dim=evidence.codes.shape[1],
         pictures=encoded,
         environment=numbers["environment"],
     )
+    path = folder / "report.html"
     lines = [f"{name}: {value}" for name, value in headline(evidence).items()]
     lines += [f"check {result.name}: {result.status}" for result in results if result.status != "PASS"]
-    path = run.reports / "report.html"
-    with runs.replacing(run.reports / "summary.txt") as temporary:
-        temporary.write_text("\n".join([*lines, f"Report: {path.relative_to(run.root)}"]) + "\n", encoding="utf-8")
+    lines.append(f"Report: {path.relative_to(trained.run.root)}")
+    with runs.replacing(folder / "summary.txt") as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with runs.replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
 
 
-def write_curves(run: Run, history: pd.DataFrame) -> list[Path]:
-    """Writes the curves of loss and accuracy by epoch to reports/<run>/ and returns their paths."""
-    paths = []
-    for measure, title in CURVES.items():
-        paths.append(run.reports / f"training_{measure}.png")
-        with runs.replacing(paths[-1]) as temporary:
-            plots.curves(history, measure, title).savefig(temporary, dpi=_DPI)
-    return paths
-
-
 def headline(evidence: Evidence) -> dict[str, str]:
     """The numbers that tell most, by their name."""
-    best = evidence.best_score(evidence.name)
     mse = float(evidence.errors.mean())
-    return {
-        "test MSE": f"{mse:.5f} ({psnr(mse):.2f} dB); PCA {evidence.linear.mse:.5f}",
-        "test accuracy": f"{evidence.accuracy:.4f} of pixels have the right strongest channel; "
-        f"PCA {evidence.linear.accuracy:.4f}",
-        **{
-            f"{name} ({best.metric})": f"{value.value:.4f} ({value.low:.4f} to {value.high:.4f})"
-            for name, value in best.overall.items()
-        },
-        "effective rank": f"{effective_rank(evidence.codes):.2f} of {evidence.codes.shape[1]}",
-    }
+    lines = {"test MSE": f"{mse:.5f} ({psnr(mse):.2f} dB); PCA {evidence.linear.mse:.5f}"}
+    if not evidence.is_grey:
+        lines["test accuracy"] = (
+            f"{evidence.accuracy:.4f} of pixels have the right strongest channel; PCA {evidence.linear.accuracy:.4f}"
+        )
+    for name, value in evidence.own_score.overall.items():
+        rivals = (f"{rival} {evidence.rival_score(rival).overall[name].value:.4f}" for rival in evidence.baseline_names)
+        lines[f"{name} ({evidence.metric})"] = f"{value.value:.4f}; {', '.join(rivals)}"
+    lines["effective rank"] = f"{effective_rank(evidence.codes):.2f} of {evidence.codes.shape[1]}"
+    return lines
 
 
-def score_rows(scores: list[Score]) -> list[dict[str, str]]:
-    """The scorecard as a table of strings: one row a method and metric."""
+def score_rows(evidence: Evidence) -> list[dict[str, str]]:
+    """The scorecard as a table of strings: one row a method and metric, and chance."""
+    rows = [
+        {"method": score.method, "metric": score.metric}
+        | {name: f"{m.value:.4f} ± {(m.high - m.low) / 2:.4f}" for name, m in score.overall.items()}
+        for score in evidence.scores
+    ]
+    # Random neighbours in any number are right as often; for the other measures chance has no simple value.
+    chance = {name: f"{evidence.chance.mean():.4f}" if name.startswith("P@") else "" for name in scorecard.MEASURES}
+    return [*rows, {"method": "chance", "metric": ""} | chance]
+
+
+def class_rows(evidence: Evidence) -> list[dict[str, str]]:
+    """The scorecard of the run by class under its metric, as a table of strings."""
     return [
-        {
-            "method": score.method,
-            "metric": score.metric,
-            **{name: f"{m.value:.4f} ± {(m.high - m.low) / 2:.4f}" for name, m in score.overall.items()},
-        }
-        for score in scores
+        {"class": name} | {measure: f"{m.value:.3f} ± {(m.high - m.low) / 2:.3f}" for measure, m in measures.items()}
+        for name, measures in evidence.own_score.by_class.items()
     ]
 
 
@@ -116,16 +109,14 @@ def copy_rows(evidence: Evidence) -> list[dict[str, str]]:
     ]
 
 
-def metrics(evidence: Evidence, results: list[CheckResult]) -> dict[str, Any]:
+def as_numbers(evidence: Evidence, results: list[CheckResult]) -> dict[str, Any]:
     """Everything that was measured, for metrics.json."""
-    dataset, labels = evidence.dataset, evidence.labels
-    error_by_class = {
-        name: float(evidence.errors[labels == label].mean())
-        for label, name in enumerate(dataset.class_names)
-        if (labels == label).any()
-    }
+    dataset = evidence.dataset
     return {
         "run": evidence.name,
+        "encoder": evidence.encoder,
+        "seed": evidence.seed,
+        "epochs": len(evidence.history),
         "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint, "content": dataset.content},
         "protocol": {
             "gallery": f"{len(dataset.gallery_ids())} train and validation images",
@@ -142,14 +133,15 @@ def metrics(evidence: Evidence, results: list[CheckResult]) -> dict[str, Any]:
             "train_mse": evidence.train_mse,
             "pca_test_mse": evidence.linear.mse,
             "pca_test_accuracy": evidence.linear.accuracy,
-            "test_mse_by_class": error_by_class,
+            "test_mse_by_class": evidence.error_by_class,
         },
         "latent": {
             "standard_deviation": evidence.codes.std(axis=0).tolist(),
             "correlations": correlations(evidence.codes).tolist(),
             "effective_rank": effective_rank(evidence.codes),
         },
-        "chance": evidence.chance,
+        "chance": float(evidence.chance.mean()),
+        "metric": evidence.metric,
         "scorecard": [
             {
                 "method": score.method,
@@ -173,3 +165,16 @@ def metrics(evidence: Evidence, results: list[CheckResult]) -> dict[str, Any]:
         "checks": [asdict(result) | {"status": result.status} for result in results],
         "environment": runs.environment(),
     }
+
+
+def _per_image(evidence: Evidence) -> pd.DataFrame:
+    """One row a test image: id, class, squared_error, its code, and where it lies on the map, if it was drawn."""
+    table = pd.DataFrame(
+        {"id": evidence.test_ids, "class": evidence.class_of_image, "squared_error": evidence.errors}
+    ).join(pd.DataFrame(evidence.codes).add_prefix("code_"))
+    return table.join(pd.DataFrame(evidence.points, index=evidence.projected, columns=["map_x", "map_y"]))
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    with runs.replacing(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from latentsearch import plots, runs
 from latentsearch.config import METRICS, Metric, RetrieveConfig
@@ -15,7 +15,6 @@ from latentsearch.datasets import ImageSet
 from latentsearch.encoding import read_image
 from latentsearch.errors import InputError
 from latentsearch.index import Neighbours
-from latentsearch.runs import Run
 from latentsearch.trained import TrainedRun
 
 _NUM_RANDOM = 20
@@ -59,7 +58,7 @@ def find_queries(config: RetrieveConfig, dataset: ImageSet) -> tuple[Queries, li
         except InputError as error:
             problems.append(str(error))
             continue
-        names.append(path.name)
+        names.append(str(path))
         ids.append(_OUTSIDE)
     positions = config.query_index
     if not config.query and not positions:
@@ -111,19 +110,34 @@ def table(answers: Answers, dataset: ImageSet) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write(run: Run, answers: Answers, dataset: ImageSet) -> list[Path]:
-    """Writes neighbours.csv, neighbours.json and one figure a metric to reports/<run>/retrieval/."""
-    folder = run.reports / "retrieval"
-    rows = table(answers, dataset)
-    paths = [folder / "neighbours.csv", folder / "neighbours.json"]
+def side_by_side(answers: Answers, dataset: ImageSet) -> list[dict[str, str]]:
+    """One row a query and rank, and a column a metric with class, id and distance, for the terminal."""
+    rows = []
+    for number, name in enumerate(answers.queries.names):
+        query_class = _class_name(dataset, answers.queries.ids[number])
+        for rank in range(next(iter(answers.by_metric.values())).ids.shape[1]):
+            # Named once, so that the eye sees which rows belong together.
+            row = {"query": name if rank == 0 else "", "class": query_class if rank == 0 else "", "rank": str(rank + 1)}
+            for metric, neighbours in answers.by_metric.items():
+                image_id, distance = neighbours.ids[number, rank], neighbours.distances[number, rank]
+                row[f"{metric}: class, id, distance"] = (
+                    f"{_class_name(dataset, image_id)}  {image_id:>6}  {distance:<8.4g}"
+                )
+            rows.append(row)
+    return rows
+
+
+def write(trained: TrainedRun, config: RetrieveConfig, answers: Answers) -> list[Path]:
+    """Writes neighbours.csv, neighbours.json and neighbours.png to reports/<run>/retrieval/ and returns their paths."""
+    folder = trained.run.reports / "retrieval"
+    rows = table(answers, trained.dataset)
+    paths = [folder / f"neighbours.{suffix}" for suffix in ("csv", "json", "png")]
     with runs.replacing(paths[0]) as temporary:
         rows.to_csv(temporary, index=False, float_format="%.6g")
-    runs.write_json(paths[1], {"run": run.name, "neighbours": rows.to_dict("records")})
-    for metric, neighbours in answers.by_metric.items():
-        path = folder / f"neighbours_{metric}.png"
-        with runs.replacing(path) as temporary:
-            _figure(answers.queries, neighbours, dataset).savefig(temporary, dpi=110)
-        paths.append(path)
+    origin = {"run": trained.run.name, "encoder": trained.gallery.encoder, "k": config.k, "seed": config.seed}
+    runs.write_json(paths[1], {**origin, "neighbours": rows.to_dict("records")})
+    with runs.replacing(paths[2]) as temporary:
+        _figure(answers, trained.dataset).savefig(temporary, dpi=110)
     return paths
 
 
@@ -132,19 +146,23 @@ def metrics_of(config: RetrieveConfig) -> tuple[Metric, ...]:
     return METRICS if config.metric == "all" else (config.metric,)
 
 
-def _figure(queries: Queries, neighbours: Neighbours, dataset: ImageSet) -> Any:
-    known = queries.ids != _OUTSIDE
-    same = dataset.labels[neighbours.ids] == np.where(known, dataset.labels[queries.ids], -1)[:, None]
-    titles = [
-        [f"{_class_name(dataset, image_id)}\n{distance:.3g}" for image_id, distance in zip(*row, strict=True)]
-        for row in zip(neighbours.ids, neighbours.distances, strict=True)
-    ]
-    query_titles = [
-        f"{name}\n{_class_name(dataset, image_id)}" for name, image_id in zip(queries.names, queries.ids, strict=True)
-    ]
-    return plots.neighbour_rows(
-        queries.images, query_titles, dataset.images[neighbours.ids], titles, same if known.all() else None
-    )
+def _figure(answers: Answers, dataset: ImageSet) -> Figure:
+    """Each query with its neighbours, a row a metric, the rows of one query under each other."""
+    queries, titles, neighbours, captions, same = [], [], [], [], []
+    for number, name in enumerate(answers.queries.names):
+        query_id = answers.queries.ids[number]
+        for metric, found in answers.by_metric.items():
+            ids, distances = found.ids[number], found.distances[number]
+            queries.append(answers.queries.images[number])
+            parts = (_class_name(dataset, query_id), metric if len(answers.by_metric) > 1 else "")
+            titles.append(f"{Path(name).name}\n{' '.join(filter(None, parts))}")
+            neighbours.append(dataset.images[ids])
+            captions.append(
+                [f"{_class_name(dataset, i)}\n{distance:.3g}" for i, distance in zip(ids, distances, strict=True)]
+            )
+            unknown = np.full(len(ids), -1)
+            same.append(unknown if query_id == _OUTSIDE else dataset.labels[ids] == dataset.labels[query_id])
+    return plots.neighbour_rows(np.array(queries), titles, np.array(neighbours), captions, np.array(same).astype(int))
 
 
 def _class_name(dataset: ImageSet, image_id: int) -> str:

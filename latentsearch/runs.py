@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -92,10 +94,10 @@ class Run:
             raise InputError(f"run '{self.name}' has no {path.name} ({path}).\nMake it first: {self.command(script)}")
         return path
 
-    def command(self, script: str, flags: str = "") -> str:
+    def command(self, script: str, *flags: str) -> str:
         """The command line that applies `script` to this run, for messages."""
-        root = "" if self.root == ROOT else f" --root {self.root}"
-        return f"python {script} --run {self.name}{root}{' ' + flags if flags else ''}"
+        root = () if self.root == ROOT else ("--root", str(self.root))
+        return shlex.join(["python", script, "--run", self.name, *root, *flags])
 
 
 def check_name(name: str, flag: str) -> str:
@@ -122,11 +124,16 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        flush(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Returns when the file is on disk, so that what is written after it cannot survive it."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -135,15 +142,16 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path, mend: str) -> dict[str, Any]:
+def read_json(path: Path, mend: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
     """Reads a JSON object that latentsearch wrote.
 
     Args:
         path: The file.
         mend: The command that writes it, for the error message.
+        keys: What it must hold; "a.b" stands for b in the object a.
 
     Raises:
-        InputError: if it is missing or not a JSON object.
+        InputError: if it is missing, not a JSON object, or without one of `keys`.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -153,6 +161,12 @@ def read_json(path: Path, mend: str) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read ({error}).\nMake it again: {mend}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}, expected a JSON object.\nMake it again: {mend}")
+    for key in keys:
+        inner: Any = content
+        for part in key.split("."):
+            inner = inner.get(part) if isinstance(inner, dict) else None
+        if inner is None:
+            raise InputError(f"{path} has no {key}.\nMake it again: {mend}")
     return content
 
 
@@ -176,10 +190,30 @@ def environment() -> dict[str, Any]:
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in _RECORDED_PACKAGES},
+        "packages": {name: _version(name) for name in _RECORDED_PACKAGES},
         "commit": _commit(),
         "machine": f"{_processor()}, {os.cpu_count()} cores",
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # under another name, such as tensorflow-cpu
+        return None
+
+
+def command_line(script: str, config: Any) -> str:
+    """The command line that gives `config`, a dataclass of flags, to `script`, for messages."""
+    words = ["python", script]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value == field.default:
+            continue
+        words.append(f"--{field.name.replace('_', '-')}")
+        if value is not True or field.type != "bool":
+            words.append(str(value))
+    return shlex.join(words)
 
 
 def _commit() -> str | None:

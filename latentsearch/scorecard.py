@@ -14,7 +14,7 @@ from latentsearch.metrics import Interval, average_precision, bootstrap_means, k
 PRECISION_DEPTHS = (1, 10, 100)
 AP_DEPTH = 1000
 KNN_K = 10
-MEASURES = ("P@1", "P@10", "P@100", "mAP@1000", "kNN@10")
+MEASURES = (*(f"P@{k}" for k in PRECISION_DEPTHS), f"mAP@{AP_DEPTH}", f"kNN@{KNN_K}")
 
 
 class Labelled(NamedTuple):

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from latentsearch import datasets, gallery
 from latentsearch.datasets import ImageSet
 from latentsearch.encoding import Autoencoder
-from latentsearch.errors import InputError
 from latentsearch.gallery import Gallery
 from latentsearch.runs import Run
 
@@ -24,25 +21,20 @@ class TrainedRun:
         dataset: The images that it was built for.
         autoencoder: With its best weights.
         gallery: Codes of all images of the dataset.
+        gallery_was_built: Whether they were made now; False when they were kept from before.
     """
 
     run: Run
     dataset: ImageSet
     autoencoder: Autoencoder
     gallery: Gallery
+    gallery_was_built: bool
 
     @property
-    def history(self) -> pd.DataFrame:
-        """One row an epoch of its training.
-
-        Raises:
-            InputError: if history.csv is missing or damaged.
-        """
-        path = self.run.require(self.run.history, "TrainAutoencoder.py")
-        try:
-            return pd.read_csv(path)
-        except (ValueError, OSError) as error:
-            raise InputError(f"{path} cannot be read ({error}). Restore your copy of it, or train again.") from None
+    def gallery_origin(self) -> str:
+        """One line on the codes, for the terminal."""
+        how = "made now" if self.gallery_was_built else "kept from before"
+        return f"gallery: {len(self.gallery.ids):,} codes, {how} ({self.run.gallery})"
 
 
 def open_trained(root: Path, name: str) -> TrainedRun:
@@ -55,6 +47,6 @@ def open_trained(root: Path, name: str) -> TrainedRun:
     path = run.require(run.best_model, "TrainAutoencoder.py")
     dataset = datasets.load_for(run)
     autoencoder = Autoencoder(path)
-    codes, built = gallery.open_or_build(run.gallery, dataset, autoencoder, progress=True)
-    print(f"gallery: {len(codes.ids):,} codes, {'made now' if built else 'kept from before'} ({run.gallery})")
-    return TrainedRun(run, dataset, autoencoder, codes)
+    return TrainedRun(
+        run, dataset, autoencoder, *gallery.open_or_build(run.gallery, dataset, autoencoder, progress=True)
+    )

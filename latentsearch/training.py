@@ -14,15 +14,44 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from latentsearch import datasets, objectives, runs, tensorboard
-from latentsearch.callbacks import Backup, BestModel, EpochRows
+from latentsearch import datasets, objectives, plots, runs, tensorboard
+from latentsearch.augmentation import augment
+from latentsearch.callbacks import MEASURES, Backup, BestModel, EpochRows
 from latentsearch.config import RECIPES, Recipe, TrainConfig
-from latentsearch.encoding import Autoencoder
+from latentsearch.datasets import ImageSet
+from latentsearch.encoding import Autoencoder, load_model
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
 
 _SCRIPT = "TrainAutoencoder.py"
 _VALIDATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that decides how a training goes.
+
+    Args:
+        epochs: Passes over the training images.
+        batch_size: Images a step.
+        learning_rate: Adam's, or its peak.
+        schedule: "constant" or "cosine".
+        shift: Pixels that a training image is moved by at most.
+        flip: Whether training images are mirrored.
+        seed: Of order and augmentation.
+        initial_model: SHA-256 of the file of the initial weights.
+        dataset: Fingerprint of the images.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    schedule: str
+    shift: int
+    flip: bool
+    seed: int
+    initial_model: str
+    dataset: str
 
 
 @dataclass(frozen=True)
@@ -48,55 +77,50 @@ def train(config: TrainConfig) -> TrainingResult:
     """Trains a built run and keeps the weights of the epoch with the smallest validation loss.
 
     Raises:
-        InputError: if the run is not built, is trained already, was built for other images, or cannot be
-            resumed with these settings; or if the loss is no longer a number.
+        InputError: if the run is not built, was built for other images, holds a training already, or cannot go on
+            with these settings; or if the loss is no longer a number.
+        KeyboardInterrupt: if it was stopped before an epoch was finished.
     """
     run = Run(config.root, config.run)
-    build_record = runs.read_json(run.build_record, run.command("BuildingAutoencoder.py"))
+    mend = run.command("BuildingAutoencoder.py")
+    build_record = runs.read_json(run.build_record, mend, ("config.architecture",))
     dataset = datasets.load_for(run)
-    recipe = _recipe(config, build_record)
-    settings = {
-        "epochs": config.epochs,
-        "recipe": asdict(recipe),
-        "seed": config.seed,
-        "initial_model": runs.file_fingerprint(run.require(run.initial_model, "BuildingAutoencoder.py")),
-        "dataset": dataset.fingerprint,
-    }
+    initial = load_model(run.require(run.initial_model, "BuildingAutoencoder.py"))
+    settings = _settings(config, run, dataset, RECIPES[build_record["config"]["architecture"]])
     backup = Backup(run.backup)
-    if config.resume:
-        _refuse_other_settings(run, settings)
-        state = backup.latest()
+    record = runs.read_json(run.training_record, mend, ("settings",)) if run.training_record.exists() else None
+    if record and config.resume:
+        settings = _resumed(config, run, settings, record["settings"])
+        if record.get("finished"):
+            return TrainingResult(read_history(run), finished=True)
+    elif record and not config.overwrite:
+        raise InputError(
+            f"run '{run.name}' holds a training.\n"
+            f"To go on with it: {run.command(_SCRIPT, '--resume')}\n"
+            f"To begin anew from the initial weights: {run.command(_SCRIPT, '--overwrite')}\n"
+            "To keep it, give the new one another name with --run, here and in BuildingAutoencoder.py."
+        )
     else:
-        _refuse_trained(run, config)
-        runs.remove(run.backup, run.best_model, run.history, run.training_record, run.logs)
-        state = None
-    keras.utils.set_random_seed(config.seed)
+        runs.remove(run.training_record, run.backup, run.best_model, run.history, run.gallery, run.logs)
+    keras.utils.set_random_seed(settings.seed)
     tf.config.experimental.enable_op_determinism()
 
-    fit_ids, validation_ids = dataset.ids("train"), dataset.ids("validation")
-    batch_size = min(recipe.batch_size, len(fit_ids))
-    steps = len(fit_ids) // batch_size
+    fit_ids = dataset.ids("train")
+    steps = len(fit_ids) // settings.batch_size
+    state = backup.latest()
     rows = state.rows if state else []
-    if state:
-        trainee = keras.saving.load_model(state.model)
-    else:
-        initial = keras.saving.load_model(run.initial_model, compile=False)
-        trainee = keras.Model(initial.inputs, initial.outputs, name=initial.name)
-        optimizer = keras.optimizers.Adam(_learning_rate(recipe, steps, config.epochs))
-        trainee.compile(optimizer, loss=objectives.RECONSTRUCTION_LOSS, metrics=[objectives.accuracy])
+    trainee = load_model(state.model, compiled=True) if state else compiled(initial, settings, steps)
     # What is kept for use shares the layers but is not compiled, so that no optimizer state is stored with it.
     autoencoder = keras.Model(trainee.inputs, trainee.outputs, name=trainee.name)
-    _write_record(run, settings, rows, finished=False)
+    runs.write_json(run.training_record, {"settings": asdict(settings), "finished": False})
     epoch_rows = EpochRows(run.history, rows)
     finished = True
     try:
         trainee.fit(
-            training_batches(
-                dataset.images, fit_ids, batch_size, seed=config.seed, first_epoch=len(rows), flip=recipe.flip
-            ),
-            validation_data=_validation_batches(dataset.images, validation_ids),
+            training_batches(dataset.images, fit_ids, settings, first_epoch=len(rows)),
+            validation_data=validation_batches(dataset.images, dataset.ids("validation")),
             initial_epoch=len(rows),
-            epochs=config.epochs,
+            epochs=settings.epochs,
             steps_per_epoch=steps,
             shuffle=False,  # the stream does that
             verbose=1 if sys.stdout.isatty() else 2,
@@ -109,17 +133,50 @@ def train(config: TrainConfig) -> TrainingResult:
         )
     except KeyboardInterrupt:
         finished = False
-    if not epoch_rows.rows:
-        raise InputError("Stopped before the first epoch was finished: nothing was learnt.")
-    _write_record(run, settings, epoch_rows.rows, finished=finished)
+        state = backup.latest()
+        if state is None:
+            raise
+        epoch_rows.rows = state.rows
+    result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished)
+    tensorboard.write_projector(run.logs, dataset, Autoencoder(run.best_model))
+    _write_curves(run, result.history)
+    record = {"settings": asdict(settings), "finished": finished, "epochs_done": len(result.history)}
+    record |= {"best": result.best.to_dict(), "environment": runs.environment()}
+    runs.write_json(run.training_record, record)
     if finished:
         runs.remove(run.backup)
-    tensorboard.write_projector(run.logs, dataset, Autoencoder(run.best_model))
-    return TrainingResult(pd.DataFrame(epoch_rows.rows), finished)
+    return result
+
+
+def read_history(run: Run) -> pd.DataFrame:
+    """One row an epoch of the training of a run; see `TrainingResult`.
+
+    Raises:
+        InputError: if history.csv is missing or damaged.
+    """
+    path = run.require(run.history, _SCRIPT)
+    try:
+        history = pd.read_csv(path)
+        return history[["epoch", *MEASURES, "learning_rate", "seconds"]]
+    except (ValueError, KeyError, OSError) as error:
+        raise InputError(f"{path} cannot be read ({error}). Restore your copy of it, or train again.") from None
+
+
+def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Model:
+    """A model that shares the layers of `initial`, ready to be trained for `settings.epochs` of `steps` batches."""
+    trainee = keras.Model(initial.inputs, initial.outputs, name=initial.name)
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = settings.learning_rate
+    if settings.schedule == "cosine":
+        warm_up = max(steps // 2, 1)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, max(steps * settings.epochs - warm_up, 1), warmup_target=settings.learning_rate, warmup_steps=warm_up
+        )
+    trainee.compile(keras.optimizers.Adam(rate), loss=objectives.RECONSTRUCTION_LOSS, metrics=[objectives.accuracy])
+    return trainee
 
 
 def training_batches(
-    images: np.ndarray, ids: np.ndarray, batch_size: int, *, seed: int, first_epoch: int, flip: bool
+    images: np.ndarray, ids: np.ndarray, settings: Settings, *, first_epoch: int = 0
 ) -> tf.data.Dataset:
     """Endless batches (image, image) in a new order each epoch, from `first_epoch` on.
 
@@ -128,13 +185,11 @@ def training_batches(
 
     Args:
         images: uint8 `(num_images, height, width, 3)`, memory-mapped: only the rows of a batch are read.
-        ids: Rows to use, at least `batch_size`.
-        batch_size: Images a batch.
-        seed: Of order and augmentation.
+        ids: Rows to use, at least as many as a batch has.
+        settings: Of the training.
         first_epoch: 0 for a new training.
-        flip: Mirror each image left to right with probability 1/2.
     """
-    steps = len(ids) // batch_size
+    steps, seed = len(ids) // settings.batch_size, settings.seed
 
     @functools.lru_cache(maxsize=1)
     def order(epoch: int) -> np.ndarray:
@@ -142,17 +197,16 @@ def training_batches(
 
     def load(number: np.int64) -> np.ndarray:
         epoch, step = divmod(int(number), steps)
-        rows = np.sort(order(epoch)[step * batch_size : (step + 1) * batch_size])  # sorted: fewer jumps on disk
-        batch = datasets.to_float(images[rows])
-        if flip:
-            mirrored = np.random.default_rng([seed, epoch, step]).random(len(batch)) < 0.5
-            batch[mirrored] = batch[mirrored, :, ::-1]
-        return batch
+        # In the order of the file: fewer jumps on disk.
+        rows = np.sort(order(epoch)[step * settings.batch_size : (step + 1) * settings.batch_size])
+        rng = np.random.default_rng([seed, epoch, step])
+        return datasets.to_float(augment(images[rows], shift=settings.shift, flip=settings.flip, rng=rng))
 
-    return _pairs(tf.data.Dataset.counter(first_epoch * steps), load, (batch_size, *images.shape[1:]))
+    shape = (settings.batch_size, *images.shape[1:])
+    return _pairs(tf.data.Dataset.counter(first_epoch * steps), load, shape)
 
 
-def _validation_batches(images: np.ndarray, ids: np.ndarray) -> tf.data.Dataset:
+def validation_batches(images: np.ndarray, ids: np.ndarray) -> tf.data.Dataset:
     """Batches (image, image) of the rows `ids`, once, in order."""
 
     def load(number: np.int64) -> np.ndarray:
@@ -173,52 +227,48 @@ def _pairs(
     return numbers.map(pair).prefetch(4)
 
 
-def _recipe(config: TrainConfig, build_record: dict[str, Any]) -> Recipe:
-    """The recipe of the architecture, with what the flags change."""
-    for flag, value in (("--epochs", config.epochs), ("--batch-size", config.batch_size)):
-        if value is not None and value < 1:
+def _settings(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> Settings:
+    """The flags, completed by the recipe of the architecture."""
+
+    def chosen(name: str) -> Any:
+        return getattr(recipe, name) if getattr(config, name) is None else getattr(config, name)
+
+    for flag, value in (("--epochs", config.epochs), ("--batch-size", chosen("batch_size"))):
+        if value < 1:
             raise InputError(f"{flag} {value}: expected at least 1.")
-    changes = {
-        name: value for name in ("batch_size", "learning_rate", "flip") if (value := getattr(config, name)) is not None
-    }
-    return dataclasses.replace(RECIPES[build_record["config"]["architecture"]], **changes)
-
-
-def _learning_rate(recipe: Recipe, steps: int, epochs: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """The recipe's learning rate, or its schedule over `epochs` of `steps` batches."""
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    warm_up = steps // 2
-    return keras.optimizers.schedules.CosineDecay(
-        0.0, steps * epochs - warm_up, warmup_target=recipe.learning_rate, warmup_steps=warm_up
+    if not 0 < chosen("learning_rate") < np.inf:
+        raise InputError(f"--learning-rate {config.learning_rate}: expected more than 0.")
+    if not 0 <= chosen("shift") < min(dataset.image_shape[:2]):
+        raise InputError(f"--shift {config.shift}: expected 0 to {min(dataset.image_shape[:2]) - 1} pixels.")
+    return Settings(
+        epochs=config.epochs,
+        batch_size=min(chosen("batch_size"), len(dataset.ids("train"))),
+        learning_rate=chosen("learning_rate"),
+        schedule=recipe.schedule,
+        shift=chosen("shift"),
+        flip=chosen("flip"),
+        seed=config.seed,
+        initial_model=runs.file_fingerprint(run.initial_model),
+        dataset=dataset.fingerprint,
     )
 
 
-def _refuse_trained(run: Run, config: TrainConfig) -> None:
-    if run.training_record.exists() and not config.overwrite:
-        raise InputError(
-            f"run '{run.name}' has been trained before.\n"
-            f"To go on after an interruption: {run.command(_SCRIPT, '--resume')}\n"
-            f"To train it again from its initial weights: {run.command(_SCRIPT, '--overwrite')}\n"
-            "To keep it, give the new one another name with --run, here and in BuildingAutoencoder.py."
-        )
+def _resumed(config: TrainConfig, run: Run, settings: Settings, before: dict[str, Any]) -> Settings:
+    """The settings that a training was begun with, unless a flag or what it was made from contradicts them."""
+    given = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
+    for name, value in asdict(settings).items():
+        if name not in before:
+            raise InputError(f"{run.training_record} has no {name}: train again with --overwrite.")
+        if before[name] != value and (name in given or name in ("initial_model", "dataset")):
+            raise InputError(
+                f"run '{run.name}' cannot go on with another {name}: it was {before[name]}, is {value}.\n"
+                f"To go on as it began: {run.command(_SCRIPT, '--resume')}\n"
+                f"To begin anew: {run.command(_SCRIPT, '--overwrite')}"
+            )
+    return Settings(**{name: before[name] for name in asdict(settings)})
 
 
-def _refuse_other_settings(run: Run, settings: dict[str, Any]) -> None:
-    record = runs.read_json(run.training_record, run.command(_SCRIPT))
-    before = record["settings"]
-    different = [name for name in settings if settings[name] != before.get(name)]
-    if different:
-        changes = "; ".join(f"{name} was {before.get(name)}, is {settings[name]}" for name in different)
-        raise InputError(
-            f"run '{run.name}' cannot be resumed with other settings ({changes}).\n"
-            f"Give the same flags as before, or train again: {run.command(_SCRIPT, '--overwrite')}"
-        )
-    if record["finished"]:
-        raise InputError(f"run '{run.name}' has finished: there is nothing to resume.")
-
-
-def _write_record(run: Run, settings: dict[str, Any], rows: list[dict[str, float]], *, finished: bool) -> None:
-    best = min(rows, key=lambda row: row["val_loss"], default=None)
-    record = {"settings": settings, "finished": finished, "epochs_done": len(rows), "best": best}
-    runs.write_json(run.training_record, record | {"environment": runs.environment()})
+def _write_curves(run: Run, history: pd.DataFrame) -> None:
+    for measure in ("loss", "accuracy"):
+        with runs.replacing(run.reports / f"training_{measure}.png") as temporary:
+            plots.curves(history, measure).savefig(temporary, dpi=110)

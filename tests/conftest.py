@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,7 +35,9 @@ def digits_root(tmp_path: Path) -> Path:
 def small_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageSet:
     """The first 200 digits, prepared as "digits" in `tmp_path`."""
     whole = digits.read()
-    part = SourceImages(whole.images[:200], whole.labels[:200], whole.is_test[:200], whole.class_names, "a part")
+    part = SourceImages(
+        whole.images[:200], whole.labels[:200], whole.is_test[:200], whole.class_names, "digits", "a part"
+    )
     monkeypatch.setattr(digits, "read", lambda: part)
     return datasets.prepare(PrepareConfig(source="digits", root=tmp_path))
 
@@ -65,7 +68,7 @@ def cifar_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(cifar10, "IMAGES_PER_BATCH", IMAGES_PER_BATCH)
     folder = tmp_path / cifar10.FOLDER
     folder.mkdir()
-    for number, name in enumerate((*cifar10.TRAIN_BATCHES, cifar10.TEST_BATCH)):
+    for number, name in enumerate(cifar10.OFFICIAL_MD5):
         (folder / name).write_bytes(pickle.dumps(batch_content(number), protocol=2))
     return folder
 
@@ -77,5 +80,43 @@ def script() -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(name: str, *arguments: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(REPOSITORY / name), *map(str, arguments)]
         return subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=timeout, check=False)
+
+    return run
+
+
+KILL = """
+import os, pathlib, shutil, signal, sys
+import numpy as np
+
+def kill_at(number):
+    # Counts what changes the disk, and ends the process as kill -9 would, before the one of this number.
+    count = 0
+    def counted(operation):
+        def wrapped(*arguments, **keywords):
+            nonlocal count
+            if count == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            count += 1
+            return operation(*arguments, **keywords)
+        return wrapped
+    for holder, name in (
+        (np, "save"), (np, "savez"), (os, "fsync"), (shutil, "rmtree"),
+        (pathlib.Path, "replace"), (pathlib.Path, "rename"), (pathlib.Path, "unlink"), (pathlib.Path, "write_text"),
+    ):
+        setattr(holder, name, counted(getattr(holder, name)))
+"""
+
+
+@pytest.fixture
+def killed_at() -> Callable[[int, str], bool]:
+    """Runs a program that is killed before its n-th change of the disk; false if it came to its end before."""
+
+    def run(number: int, program: str) -> bool:
+        source = f"{KILL}\nimport latentsearch.cli\n{program.replace('KILL_HERE', f'kill_at({number})')}"
+        result = subprocess.run(
+            [sys.executable, "-c", source], cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert result.returncode in (0, -signal.SIGKILL), result.stderr
+        return result.returncode != 0
 
     return run

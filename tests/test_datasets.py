@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import pickle
-import signal
 import subprocess
-import sys
 import tarfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import IMAGES_PER_BATCH, REPOSITORY, batch_content
+from conftest import IMAGES_PER_BATCH, batch_content
 
 from latentsearch import datasets
 from latentsearch.config import PrepareConfig
@@ -60,7 +58,7 @@ def test_the_seed_decides_the_split(digits_root):
 
 def test_order_changes_the_fingerprint_but_neither_content_nor_split(cifar_copy, tmp_path):
     one = prepare(cifar_copy, tmp_path / "one")
-    first, second = (cifar_copy / name for name in cifar10.TRAIN_BATCHES[:2])
+    first, second = (cifar_copy / name for name in list(cifar10.OFFICIAL_MD5)[:2])
     swapped = first.read_bytes()
     first.write_bytes(second.read_bytes())
     second.write_bytes(swapped)
@@ -169,7 +167,7 @@ def test_a_missing_batch_is_named(cifar_copy, tmp_path):
 def test_old_and_new_pickle_protocols_are_read(cifar_copy, tmp_path):
     before = prepare(cifar_copy, tmp_path).fingerprint
     for protocol in range(5):
-        for number, name in enumerate((*cifar10.TRAIN_BATCHES, cifar10.TEST_BATCH)):
+        for number, name in enumerate(cifar10.OFFICIAL_MD5):
             (cifar_copy / name).write_bytes(pickle.dumps(batch_content(number), protocol=protocol))
         assert prepare(cifar_copy, tmp_path).fingerprint == before
 
@@ -204,13 +202,22 @@ def test_flags_that_cannot_be_are_refused(changes, message, tmp_path):
 
 
 def test_a_dataset_that_is_missing_or_damaged_names_the_command(digits_root):
-    with pytest.raises(InputError, match=r"python DataPreperation.py --source cifar10"):
+    with pytest.raises(InputError, match=r"python DataPreperation.py --root"):
         datasets.load(digits_root, "cifar10")
+    with pytest.raises(InputError, match=r"python DataPreperation.py --dataset photos --root"):
+        datasets.load(digits_root, "photos")
     folder = next(path for path in (digits_root / "data" / "digits").iterdir() if path.is_dir())
     (folder / "images.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(InputError, match=r"(?s)damaged.*--source digits"):
         datasets.load(digits_root, "digits")
-    (digits_root / "data" / "digits" / "dataset.json").write_text("{")
+    np.save(folder / "images.npy", np.zeros((3, 32, 32, 3), dtype=np.uint8))
+    with pytest.raises(InputError, match=r"(?s)damaged.*expected 3 numbers"):
+        datasets.load(digits_root, "digits")
+    record = digits_root / "data" / "digits" / "dataset.json"
+    record.write_text('{"folder": 3}')
+    with pytest.raises(InputError, match="has no fingerprint"):
+        datasets.load(digits_root, "digits")
+    record.write_text("{")
     with pytest.raises(InputError, match="cannot be read"):
         datasets.load(digits_root, "digits")
 
@@ -222,42 +229,53 @@ def test_a_failure_while_writing_leaves_what_was_there(digits_root, monkeypatch)
         raise OSError("No space left on device")
 
     monkeypatch.setattr(np, "save", full_disk)
-    with pytest.raises(OSError, match="No space"):
-        prepare("digits", digits_root, seed=7)
-    after = datasets.load(digits_root, "digits")
-    assert after.fingerprint == before.fingerprint
-    assert not list((digits_root / "data" / "digits").glob(".tmp-*"))
+    for seed in (0, 7):
+        with pytest.raises(OSError, match="No space"):
+            prepare("digits", digits_root, seed=seed)
+        assert datasets.load(digits_root, "digits").fingerprint == before.fingerprint
+    assert len(list((digits_root / "data" / "digits").iterdir())) == 2  # dataset.json and one folder
 
 
 @pytest.mark.slow
-def test_kill_at_any_moment_leaves_the_old_or_the_new_dataset(digits_root):
+@pytest.mark.parametrize("seed", [0, 1])
+def test_kill_at_any_change_of_the_disk_leaves_the_old_or_the_new_dataset(seed, digits_root, killed_at):
+    """Prepared again as it was (seed 0), or with another split (seed 1)."""
     program = (
-        "import itertools, sys; from pathlib import Path; from latentsearch import datasets;"
-        "from latentsearch.config import PrepareConfig as C;"
-        "source = datasets.digits.read(); datasets.digits.read = lambda: source; print('ready', flush=True);"
-        "[datasets.prepare(C(source='digits', seed=s, root=Path(sys.argv[1]))) for s in itertools.count()]"
+        "from pathlib import Path; from latentsearch import datasets; from latentsearch.config import PrepareConfig;"
+        f"config = PrepareConfig(source='digits', seed={seed}, root=Path({str(digits_root)!r}));"
+        "KILL_HERE; datasets.prepare(config)"
     )
-    rng = np.random.default_rng(0)
-    seen = set()
-    for _ in range(12):
-        process = subprocess.Popen(
-            [sys.executable, "-c", program, str(digits_root)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
-        )
-        process.stdout.readline()
-        time.sleep(rng.uniform(0.01, 0.6))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+    found = [datasets.load(digits_root, "digits").fingerprint]
+    for step in range(40):
+        killed = killed_at(step, program)
         dataset = datasets.load(digits_root, "digits")
         datasets.verify(dataset)
-        assert datasets._fingerprint(
-            {name: np.asarray(getattr(dataset, name)) for name in ("images", "labels", "split")}, dataset.class_names
-        ) == (dataset.fingerprint)
-        seen.add(dataset.fingerprint)
-    assert len(seen) > 1  # the kills did fall among real changes
+        arrays = {name: np.asarray(getattr(dataset, name)) for name in ("images", "labels", "split")}
+        assert datasets._fingerprint(arrays, dataset.class_names) == dataset.fingerprint
+        found.append(dataset.fingerprint)
+        if not killed:
+            break
+    assert not killed
+    assert len(found) > 8
+    changes = sum(before != after for before, after in itertools.pairwise(found))
+    assert changes == seed
+    assert len(list((digits_root / "data" / "digits").iterdir())) == 2  # dataset.json and one folder
 
 
 def test_the_unpickler_builds_nothing_but_arrays_and_plain_values():
     for forbidden in (os.system, subprocess.Popen, eval, io.FileIO, np.memmap):
         with pytest.raises(pickle.UnpicklingError, match="does not need"):
             cifar10._ArraysUnpickler(io.BytesIO(pickle.dumps(forbidden)), encoding="bytes").load()
+    called = b"cnumpy\nndarray\n((I5\ntS'O'\ntR."  # numpy.ndarray((5,), "O")
+    with pytest.raises(pickle.UnpicklingError, match="made by a call"):
+        cifar10._ArraysUnpickler(io.BytesIO(called), encoding="bytes").load()
+
+
+def test_changed_files_in_a_folder_are_told(cifar_copy, tmp_path, monkeypatch):
+    import hashlib
+
+    md5 = {name: hashlib.md5((cifar_copy / name).read_bytes()).hexdigest() for name in cifar10.OFFICIAL_MD5}
+    monkeypatch.setattr(cifar10, "OFFICIAL_MD5", md5)
+    assert prepare(cifar_copy, tmp_path).provenance["origin"] == f"folder {cifar10.FOLDER}, hashes verified"
+    (cifar_copy / "data_batch_5").write_bytes(pickle.dumps(batch_content(77), protocol=2))
+    assert "not the official files: data_batch_5" in prepare(cifar_copy, tmp_path).provenance["origin"]

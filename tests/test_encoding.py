@@ -50,6 +50,28 @@ def test_transparent_parts_are_white(tmp_path):
     assert (read_image(save(image, tmp_path / "a.png"), SHAPE) == 255).all()
 
 
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint16, 65535), (np.float32, 1.0), (np.float32, 255.0)])
+def test_deep_grey_images_keep_their_brightness(suffix, dtype, white, tmp_path):
+    if (suffix, dtype) == ("png", np.float32):
+        pytest.skip("PNG has no floats")
+    ramp = np.tile(np.linspace(0, 1, 32), (32, 1))
+    path = save(Image.fromarray((ramp * white).astype(dtype)), tmp_path / f"a.{suffix}")
+    np.testing.assert_allclose(read_image(path, SHAPE)[:, :, 1], ramp * 255, atol=1)
+
+
+@pytest.mark.parametrize("name", ["a.dds", "a.blp"])
+def test_formats_that_pillow_gives_up_on_are_refused(name, tmp_path):
+    size = b"\4\0\0\0" * 2
+    header = {
+        "a.dds": b"DDS " + b"\x7c\0\0\0" + b"\xff" * 4 + size + b"\xff" * 108,
+        "a.blp": b"BLP2" + b"\7" * 8 + size + b"\7" * 1200,
+    }[name]
+    (tmp_path / name).write_bytes(header)
+    with pytest.raises(InputError, match="not an image"):
+        read_image(tmp_path / name, SHAPE)
+
+
 def test_cropped_to_the_centre(tmp_path):
     image = Image.new("RGB", (96, 32), "white")
     image.paste("black", (32, 0, 64, 32))
@@ -108,5 +130,5 @@ def test_the_fingerprint_is_that_of_the_encoder(built_digits, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a model"])
 def test_a_damaged_model_is_refused(content, tmp_path):
     (tmp_path / "best.keras").write_bytes(content)
-    with pytest.raises(InputError, match="cannot be opened as an autoencoder"):
+    with pytest.raises(InputError, match="cannot be opened as a model"):
         Autoencoder(tmp_path / "best.keras")

@@ -30,8 +30,8 @@ def pipeline(tmp_path_factory):
     for name, *flags in (
         ("DataPreperation.py", "--source", "digits"),
         ("BuildingAutoencoder.py", "--run", "digits", "--dataset", "digits"),
-        ("TrainAutoencoder.py", "--run", "digits", "--epochs", "15", "--flip", "False"),
-        ("SanityChecks.py", "--run", "digits"),
+        ("TrainAutoencoder.py", "--run", "digits", "--epochs", "30", "--shift", "0", "--flip", "False"),
+        ("SanityChecks.py", "--run", "digits", "--strict"),
     ):
         command = [sys.executable, str(REPOSITORY / name), *flags, "--root", str(root)]
         result = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
@@ -62,14 +62,13 @@ def test_the_metrics_are_those_of_a_working_network(pipeline):
     root, _ = pipeline
     numbers = json.loads((Run(root, "digits").reports / "metrics.json").read_text())
     score = {(row["method"], row["metric"]): row["overall"] for row in numbers["scorecard"]}
-    assert {method for method, _ in score} == {"digits", "pixels", "PCA-10", "whitened PCA-10"}
+    assert {method for method, _ in score} == {"digits", "raw pixels", "10-d PCA", "whitened 10-d PCA"}
     assert {metric for method, metric in score if method == "digits"} == {"cosine", "euclidean", "manhattan"}
     assert score["digits", "euclidean"]["P@10"]["value"] > 0.6  # chance is 0.1
     assert numbers["chance"] == pytest.approx(0.1, abs=0.005)
     for measures in score.values():
         assert all(0 <= m["low"] <= m["value"] <= m["high"] <= 1 for m in measures.values())
     assert numbers["reconstruction"]["test_mse"] < 0.06
-    assert len(numbers["checks"]) == 12
     by_name = {check["name"]: check for check in numbers["checks"]}
     assert by_name["retrieval against chance"]["status"] == "PASS"
     assert by_name["copies with noise"]["status"] == "PASS"
@@ -79,7 +78,7 @@ def test_the_report_is_one_file_that_needs_no_network(pipeline):
     root, _ = pipeline
     page = (Run(root, "digits").reports / "report.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]{0,40})', page)
-    assert len(sources) == 15
+    assert len(sources) == len(list(Run(root, "digits").reports.glob("*.png")))
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert not re.search(r"https?://|url\(|<script|<link|@import", page)
     for heading in ("Checks", "Retrieval scorecard", "Latent dimensions in pairs", "The worst 10"):
@@ -109,8 +108,8 @@ def test_test_images_are_answered_but_never_by_themselves(pipeline, script):
     for position, name in ((0, "test 0"), (7, "test 7")):
         assert test_ids[position] not in set(rows.loc[rows["query"] == name, "id"])
     assert (rows.groupby(["query", "metric"])["distance"].diff().dropna() >= 0).all()
-    for metric in ("cosine", "euclidean", "manhattan"):
-        assert Image.open(folder / f"neighbours_{metric}.png").size[0] > 300
+    assert list(rows["metric"].unique()) == ["cosine", "euclidean", "manhattan"]
+    assert Image.open(folder / "neighbours.png").size[1] > 500  # two queries under three metrics
     assert "kept from before" in result.stdout
 
 
@@ -133,7 +132,7 @@ def test_files_that_cannot_be_read_are_named_and_the_others_answered(pipeline, s
     assert "none.png: there is no such file" in result.stderr
     assert "Traceback" not in result.stderr
     rows = pd.read_csv(Run(root, "digits").reports / "retrieval" / "neighbours.csv")
-    assert set(rows["query"]) == {"three.png"}
+    assert set(rows["query"]) == {str(tmp_path / "three.png")}
     assert rows["id"][0] == 3  # a larger copy of image 3 finds image 3
     assert rows["distance"][0] < rows["distance"][1] / 2
 
@@ -146,6 +145,8 @@ def test_files_that_cannot_be_read_are_named_and_the_others_answered(pipeline, s
         ("BuildingAutoencoder.py", ["--run", "digits", "--dataset", "digits"], "--overwrite"),
         ("BuildingAutoencoder.py", ["--architecture", "huge"], "compact"),
         ("TrainAutoencoder.py", ["--run", "digits"], "--resume"),
+        ("TrainAutoencoder.py", ["--run", "digits", "--resume", "--epochs", "7"], "another epochs"),
+        ("TrainAutoencoder.py", ["--seed", "-1"], "--seed -1"),
         ("TrainAutoencoder.py", ["--run", "unknown"], "python BuildingAutoencoder.py --run unknown"),
         ("TrainAutoencoder.py", ["--epochs", "many"], "--epochs"),
         ("SanityChecks.py", ["--run", "unknown"], "python TrainAutoencoder.py --run unknown"),
@@ -162,12 +163,20 @@ def test_bad_input_exits_with_2_and_words(name, flags, message, pipeline, script
     assert "Traceback" not in result.stderr
 
 
-def test_strict_exits_with_1_when_a_check_fails(pipeline, script, tmp_path):
+def test_a_failed_check_exits_with_1_if_strict_and_with_0_if_not(pipeline, script, tmp_path):
     root, _ = pipeline
     shutil.copytree(root / "data", tmp_path / "data")
     flags = ["--run", "tiny", "--root", tmp_path]
     assert script("BuildingAutoencoder.py", "--dataset", "digits", "--latent-dim", "2", *flags).returncode == 0
     assert script("TrainAutoencoder.py", "--epochs", "1", *flags).returncode == 0
-    result = script("SanityChecks.py", "--strict", *flags)
-    assert result.returncode == 1, result.stderr
-    assert "FAIL" in result.stdout
+    for strict, expected in ((["--strict"], 1), ([], 0)):
+        result = script("SanityChecks.py", *strict, *flags)
+        assert result.returncode == expected, result.stderr
+        assert "FAIL" in result.stdout
+
+
+def test_the_pipeline_fixture_has_no_failed_check(pipeline):
+    """So that its --strict, which exited with 0, says something."""
+    root, _ = pipeline
+    numbers = json.loads((Run(root, "digits").reports / "metrics.json").read_text())
+    assert {check["status"] for check in numbers["checks"]} <= {"PASS", "WARN"}

@@ -17,12 +17,12 @@ IMAGES = RNG.integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
 HISTORY = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 0.2, 0.1], "val_loss": [4.0, 0.3, 0.25]})
 
 FIGURES = {
-    "curves": lambda: plots.curves(HISTORY, "loss", "error"),
-    "one epoch": lambda: plots.curves(HISTORY[:1], "loss", "error"),
+    "curves": lambda: plots.curves(HISTORY, "loss"),
+    "one epoch": lambda: plots.curves(HISTORY[:1], "loss"),
     "network": lambda: plots.network([("encoder", "Dense", (10,), 5), ("decoder", "Dense", (8, 8), 9)], "x"),
     "image rows": lambda: plots.image_rows({"a": IMAGES[:3], "b": IMAGES[:2] / 255}, ["x", "y", "z"]),
     "neighbours": lambda: plots.neighbour_rows(
-        IMAGES[:1], ["q"], IMAGES[None, :3], [["a", "b", "c"]], np.ones((1, 3), bool)
+        IMAGES[:1], ["q"], IMAGES[None, :3], [["a", "b", "c"]], np.ones((1, 3), int)
     ),
     "pair plot": lambda: plots.pair_plot(CODES[:, :3], CLASSES, NAMES),
     "distributions": lambda: plots.code_distributions(CODES, CLASSES, NAMES),
@@ -48,19 +48,20 @@ def test_figures_are_drawn_and_not_kept(name, tmp_path, monkeypatch):
 
 
 def test_neighbours_stand_in_order_with_frames_by_class():
-    same = np.array([[True, False]])
-    figure = plots.neighbour_rows(IMAGES[:1], ["query"], IMAGES[None, 1:3], [["first", "second"]], same)
+    same = np.array([[1, 0, -1]])
+    figure = plots.neighbour_rows(IMAGES[:1], ["query"], IMAGES[None, 1:4], [["first", "second", "third"]], same)
     axes = [axes for axes in figure.axes if axes.images]
-    assert [a.get_title() for a in axes] == ["query", "first", "second"]
-    for shown, expected in zip(axes, IMAGES[:3], strict=True):
+    assert [a.get_title() for a in axes] == ["query", "first", "second", "third"]
+    for shown, expected in zip(axes, IMAGES[:4], strict=True):
         np.testing.assert_array_equal(shown.images[0].get_array(), expected)
-    right, wrong = (a.spines["left"].get_edgecolor() for a in axes[1:])
+    right, wrong, unknown = (a.spines["left"].get_edgecolor() for a in axes[1:])
     assert right[1] > right[0]  # green
     assert wrong[0] > wrong[1]  # red
+    assert unknown[:3] == (0, 0, 0)  # black
 
 
 def test_curves_show_every_epoch_of_both_splits():
-    training, validation = plots.curves(HISTORY, "loss", "error").axes[0].lines
+    training, validation = plots.curves(HISTORY, "loss").axes[0].lines
     np.testing.assert_array_equal(training.get_ydata(), HISTORY["loss"])
     np.testing.assert_array_equal(validation.get_ydata(), HISTORY["val_loss"])
 

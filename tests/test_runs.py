@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import time
+import shlex
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY
 
 from latentsearch import runs
+from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
 
@@ -35,30 +32,23 @@ def test_replacing_writes_the_new_or_keeps_the_old(tmp_path):
 
 
 @pytest.mark.slow
-def test_kill_in_the_middle_of_a_write_leaves_whole_files(tmp_path):
-    path = tmp_path / "numbers.json"
+def test_kill_in_the_middle_of_a_write_leaves_the_old_or_the_new_file(tmp_path, killed_at):
+    path = tmp_path / "record.json"
     program = (
-        "import sys; from pathlib import Path; from latentsearch import runs\n"
-        "for number in range(10**9):\n"
-        "    runs.write_json(Path(sys.argv[1]), {'numbers': [number] * 200_000})\n"
-        "    if number == 0: print('ready', flush=True)"
+        "from pathlib import Path; from latentsearch import runs; KILL_HERE;"
+        f"runs.write_json(Path({str(path)!r}), {{'number': 1}})"
     )
-    rng = np.random.default_rng(0)
-    last = []
-    for _ in range(15):
-        process = subprocess.Popen(
-            [sys.executable, "-c", program, str(path)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
-        )
-        process.stdout.readline()
-        time.sleep(rng.uniform(0, 0.2))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        numbers = json.loads(path.read_text())["numbers"]
-        assert len(numbers) == 200_000
-        assert len(set(numbers)) == 1
-        last.append(numbers[0])
-    assert max(last) > 0
+    runs.write_json(path, {"number": 0})
+    found = []
+    for step in range(20):
+        killed = killed_at(step, program)
+        found.append(json.loads(path.read_text())["number"])
+        if not killed:
+            break
+    assert found == sorted(found)
+    assert found[0] == 0
+    assert found[-1] == 1
+    assert len(found) > 3
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", "a b", ".hidden", "-flag", "a\n"])
@@ -79,6 +69,24 @@ def test_a_damaged_record_names_the_command_that_makes_it(content, tmp_path):
     path.write_text(content)
     with pytest.raises(InputError, match=r"(?s)record.json.*python Some.py"):
         runs.read_json(path, "python Some.py")
+
+
+def test_a_record_without_what_it_must_hold_names_the_command(tmp_path):
+    runs.write_json(tmp_path / "record.json", {"a": {"b": 0}, "c": 1})
+    assert runs.read_json(tmp_path / "record.json", "", ("a.b", "c"))
+    for key in ("d", "a.d", "c.d"):
+        with pytest.raises(InputError, match=rf"(?s)no {key}.*python Some.py"):
+            runs.read_json(tmp_path / "record.json", "python Some.py", (key,))
+
+
+def test_commands_in_messages_give_the_flags_that_differ_from_the_defaults(tmp_path):
+    config = BuildConfig(architecture="reference", latent_dim=5, overwrite=True, root=tmp_path / "a b")
+    words = shlex.split(runs.command_line("Some.py", config))
+    assert words == [
+        *("python", "Some.py", "--architecture", "reference", "--latent-dim", "5", "--overwrite"),
+        *("--root", str(tmp_path / "a b")),
+    ]
+    assert runs.command_line("Some.py", BuildConfig()) == "python Some.py"
 
 
 def test_records_hold_what_was_written_and_never_nan(tmp_path):

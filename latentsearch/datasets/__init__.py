@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from latentsearch import runs
-from latentsearch.config import ROOT, PrepareConfig
+from latentsearch.config import PrepareConfig
 from latentsearch.datasets import cifar10, digits
 from latentsearch.datasets.source import SourceImages
 from latentsearch.errors import InputError
 
 SPLITS = ("train", "validation", "test")
+KINDS = ("cifar10", "digits")
+
+_SCRIPT = "DataPreperation.py"
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class ImageSet:
         fingerprint: SHA-256 of all of the above, in this order of the images.
         content: SHA-256 that does not depend on the order of the images: two copies of one data set that
             store it in different orders share it, and their images fall into the same splits.
-        command: The command that prepares it again.
+        provenance: What it was prepared from and how: kind, seed, validation_fraction, origin.
     """
 
     name: str
@@ -44,7 +46,7 @@ class ImageSet:
     class_names: tuple[str, ...]
     fingerprint: str
     content: str
-    command: str
+    provenance: dict[str, Any]
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -74,11 +76,11 @@ def to_float(images: np.ndarray) -> np.ndarray:
 def prepare(config: PrepareConfig) -> ImageSet:
     """Reads the source, splits it, writes data/<dataset>/, and opens what it wrote.
 
-    Arrays go into a folder named after their fingerprint; dataset.json, written last, points to it. So a
-    failure or a crash at any moment leaves what was prepared before as it was.
+    Arrays go into a new folder; dataset.json, written last, points to it. So a failure or a crash at any moment
+    leaves what was prepared before as it was. One preparation of a dataset may run at a time.
 
     Raises:
-        InputError: if the source cannot be had or is not what it should be.
+        InputError: if the source cannot be had or is not what it should be, or did not arrive intact.
     """
     name, read = _source(config)
     runs.check_name(name, "--dataset")
@@ -92,20 +94,31 @@ def prepare(config: PrepareConfig) -> ImageSet:
         "split": _split(source, keys, config),
     }
     fingerprint = _fingerprint(arrays, source.class_names)
-    folder = config.root / "data" / name
-    _write_arrays(folder / fingerprint[:12], arrays)
-    record = {
-        "dataset": name,
-        "folder": fingerprint[:12],
-        "fingerprint": fingerprint,
-        "content": _content_fingerprint(keys, arrays, source.class_names),
-        "class_names": list(source.class_names),
-        "origin": source.origin,
-        "config": {**asdict(config), "root": None},
-        "environment": runs.environment(),
-    }
-    runs.write_json(folder / "dataset.json", record)
-    runs.remove(*(path for path in folder.iterdir() if path.is_dir() and path.name != record["folder"]))
+    parent = config.root / "data" / name
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{fingerprint[:12]}-", dir=parent))
+    try:
+        for key, array in arrays.items():
+            np.save(folder / f"{key}.npy", array, allow_pickle=False)
+            runs.flush(folder / f"{key}.npy")
+        folder.chmod(0o755)
+        record = {
+            "folder": folder.name,
+            "fingerprint": fingerprint,
+            "content": _content_fingerprint(keys, arrays, source.class_names),
+            "class_names": list(source.class_names),
+            "kind": source.kind,
+            "origin": source.origin,
+            "validation_fraction": config.validation_fraction,
+            "seed": config.seed,
+            "environment": runs.environment(),
+        }
+        verify(_open(config.root, name, record))
+        runs.write_json(parent / "dataset.json", record)
+    except BaseException:
+        runs.remove(folder)
+        raise
+    runs.remove(*(path for path in parent.iterdir() if path not in (folder, parent / "dataset.json")))
     return load(config.root, name)
 
 
@@ -115,22 +128,14 @@ def load(root: Path, name: str) -> ImageSet:
     Raises:
         InputError: if it was not prepared, or its files are damaged.
     """
-    folder = root / "data" / runs.check_name(name, "--dataset")
-    mend = _command(root, name, {})
-    record = runs.read_json(folder / "dataset.json", mend)
+    path = root / "data" / runs.check_name(name, "--dataset") / "dataset.json"
+    source = name if name in KINDS else "cifar10"
+    mend = runs.command_line(_SCRIPT, PrepareConfig(source=source, dataset=None if name == source else name, root=root))
+    record = runs.read_json(path, mend, ("folder", "fingerprint", "content", "class_names", "kind"))
     try:
-        files = folder / record["folder"]
-        arrays = {key: np.load(files / f"{key}.npy", mmap_mode="r") for key in ("images", "labels", "split")}
-        return ImageSet(
-            name,
-            **arrays,
-            class_names=tuple(record["class_names"]),
-            fingerprint=record["fingerprint"],
-            content=record["content"],
-            command=_command(root, name, record["config"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"data set '{name}' in {folder} is damaged ({error!r}).\nPrepare it again: {mend}") from None
+        return _open(root, name, record)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"dataset '{name}' in {path.parent} is damaged ({error}).\nPrepare it again: {mend}") from None
 
 
 def load_for(run: runs.Run) -> ImageSet:
@@ -139,13 +144,15 @@ def load_for(run: runs.Run) -> ImageSet:
     Raises:
         InputError: if it is not there, or holds other images or splits than when the run was built.
     """
-    record = runs.read_json(run.build_record, run.command("BuildingAutoencoder.py"))
+    keys = ("name", "content", "kind", "seed", "validation_fraction")
+    mend = run.command("BuildingAutoencoder.py")
+    record = runs.read_json(run.build_record, mend, tuple(f"dataset.{key}" for key in keys))
     dataset = load(run.root, record["dataset"]["name"])
     if dataset.content != record["dataset"]["content"]:
         raise InputError(
             f"run '{run.name}' was built for other images, or another split, than data/{dataset.name} now holds.\n"
-            f"Prepare those again: {record['dataset']['command']}\n"
-            f"or build a run for these: {runs.Run(run.root, run.name + '-new').command('BuildingAutoencoder.py')}"
+            f"Prepare those again: {prepare_command(run.root, dataset.name, record['dataset'])}\n"
+            "or build another run (--run) for the images that are there now."
         )
     return dataset
 
@@ -167,7 +174,7 @@ def verify(dataset: ImageSet) -> list[str]:
             images = to_float(original)
             if not np.isfinite(images).all() or not np.array_equal(np.rint(images * 255), original):
                 raise InputError(
-                    f"data set '{dataset.name}': images {start} to {start + len(images)} of {title} changed on the way."
+                    f"dataset '{dataset.name}': images {start} to {start + len(images)} of {title} changed on the way."
                 )
             low, high = min(low, images.min()), max(high, images.max())
         lines.append(f"{title}: {(len(ids), *dataset.image_shape)} {images.dtype} in [{low:.3f}, {high:.3f}], no NaN")
@@ -185,18 +192,37 @@ def class_counts(dataset: ImageSet) -> dict[str, dict[str, int]]:
     }
 
 
-def _command(root: Path, name: str, config: Mapping[str, Any]) -> str:
-    """The command that prepares the dataset `name` with the given flags."""
-    # A copy of CIFAR-10 is named as cifar10: where it lay on one machine is of no use on another.
-    source = name if name in ("cifar10", "digits") else f"PATH --dataset {name}"
-    flags = [f"--source {source}"]
-    for field in fields(PrepareConfig):
-        value = config.get(field.name, field.default)
-        if field.name in ("validation_fraction", "seed") and value != field.default:
-            flags.append(f"--{field.name.replace('_', '-')} {value}")
-    if root != ROOT:
-        flags.append(f"--root {root}")
-    return f"python DataPreperation.py {' '.join(flags)}"
+def prepare_command(root: Path, name: str, record: Mapping[str, Any]) -> str:
+    """The command that prepares a dataset again, for messages.
+
+    Args:
+        root: Folder that holds data/.
+        name: Of the dataset.
+        record: With kind, seed and validation_fraction; others are not looked at.
+    """
+    config = PrepareConfig(
+        source=record["kind"],
+        dataset=None if name == record["kind"] else name,
+        validation_fraction=record["validation_fraction"],
+        seed=record["seed"],
+        root=root,
+    )
+    return runs.command_line(_SCRIPT, config)
+
+
+def _open(root: Path, name: str, record: Mapping[str, Any]) -> ImageSet:
+    """The dataset that a record describes; ValueError, TypeError or OSError if its files are not that."""
+    folder = root / "data" / name / record["folder"]
+    images, labels, split = (np.load(folder / f"{key}.npy", mmap_mode="r") for key in ("images", "labels", "split"))
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
+        raise ValueError(f"images are {images.dtype} {images.shape}, expected uint8 (num_images, height, width, 3)")
+    for array, dtype, count in ((labels, np.int64, len(record["class_names"])), (split, np.uint8, len(SPLITS))):
+        if array.dtype != dtype or array.shape != images.shape[:1] or not (array >= 0).all() or array.max() >= count:
+            raise ValueError(f"expected {len(images)} numbers below {count}, found {array.dtype} {array.shape}")
+    provenance = {key: record.get(key) for key in ("kind", "seed", "validation_fraction", "origin")}
+    return ImageSet(
+        name, images, labels, split, tuple(record["class_names"]), record["fingerprint"], record["content"], provenance
+    )
 
 
 def _source(config: PrepareConfig) -> tuple[str, Callable[[], SourceImages]]:
@@ -247,21 +273,7 @@ def _fingerprint(arrays: Mapping[str, np.ndarray], class_names: tuple[str, ...])
 
 def _content_fingerprint(keys: list[bytes], arrays: Mapping[str, np.ndarray], class_names: tuple[str, ...]) -> str:
     rows = sorted(
-        key + bytes((label, split)) for key, label, split in zip(keys, arrays["labels"], arrays["split"], strict=True)
+        key + b"%d %d;" % (label, split)
+        for key, label, split in zip(keys, arrays["labels"], arrays["split"], strict=True)
     )
     return hashlib.sha256(repr(class_names).encode() + b"".join(rows)).hexdigest()
-
-
-def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes one .npy a key; the folder appears with all of them or not at all."""
-    if folder.exists():  # named after its content, so it holds just this, unless somebody damaged it
-        runs.remove(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
-    try:
-        for key, array in arrays.items():
-            np.save(temporary / f"{key}.npy", array, allow_pickle=False)
-        temporary.chmod(0o755)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -20,8 +20,14 @@ ARCHIVE = "cifar-10-python.tar.gz"
 ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 FOLDER = "cifar-10-batches-py"
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
-TEST_BATCH = "test_batch"
+OFFICIAL_MD5 = {  # in this order; the last one is test
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
 IMAGES_PER_BATCH = 10_000
 IMAGE_BYTES = 3 * 32 * 32
 
@@ -34,7 +40,7 @@ _PICKLE_ERRORS += (ImportError, UnicodeError, MemoryError, OverflowError, Recurs
 def is_copy(path: Path) -> bool:
     """Whether `path` looks like a copy of CIFAR-10: a folder with one of its batches, or an archive."""
     if path.is_dir():
-        return path.name == FOLDER or any((path / name).is_file() for name in (*TRAIN_BATCHES, TEST_BATCH))
+        return path.name == FOLDER or any((path / name).is_file() for name in OFFICIAL_MD5)
     return path.is_file() and path.name.endswith((".tar.gz", ".tgz"))
 
 
@@ -70,8 +76,13 @@ def read(path: Path) -> SourceImages:
             official one.
     """
     if path.is_dir():
-        opened, origin = (lambda name: _open_in_folder(path, name)), f"folder {path.name}, structure verified"
-        batches = [_read_batch(opened, name) for name in (*TRAIN_BATCHES, TEST_BATCH)]
+        batches = [_read_batch(lambda name: _open_in_folder(path, name), name) for name in OFFICIAL_MD5]
+        changed = [name for name, md5 in OFFICIAL_MD5.items() if _md5(path / name) != md5]
+        origin = f"folder {path.name}, " + (
+            f"structure and counts verified, but these are not the official files: {', '.join(changed)}"
+            if changed
+            else "hashes verified"
+        )
     else:
         with open(path, "rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -82,10 +93,7 @@ def read(path: Path) -> SourceImages:
             )
         try:
             with tarfile.open(path, "r:gz") as archive:
-                batches = [
-                    _read_batch(lambda name: _open_in_archive(archive, name), name)
-                    for name in (*TRAIN_BATCHES, TEST_BATCH)
-                ]
+                batches = [_read_batch(lambda name: _open_in_archive(archive, name), name) for name in OFFICIAL_MD5]
         except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
             raise InputError(f"{path} cannot be unpacked ({error}).\nDownload it again from {_HOME}.") from None
         origin = f"archive {path.name}, hash verified"
@@ -104,14 +112,21 @@ def _source(batches: list[tuple[np.ndarray, np.ndarray]], origin: str) -> Source
                 f"The {split} batches hold {counts.tolist()} images of the ten classes; CIFAR-10 holds as many of "
                 f"each. The files were changed: get them again from {_HOME}."
             )
-    return SourceImages(images=images, labels=labels, is_test=is_test, class_names=CLASS_NAMES, origin=origin)
+    return SourceImages(
+        images=images, labels=labels, is_test=is_test, class_names=CLASS_NAMES, kind="cifar10", origin=origin
+    )
+
+
+def _md5(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _open_in_folder(folder: Path, name: str) -> io.BufferedIOBase:
     path = folder / name
     if not path.is_file():
         raise InputError(
-            f"{path} is missing: expected {', '.join((*TRAIN_BATCHES, TEST_BATCH))} in {folder}.\n"
+            f"{path} is missing: expected {', '.join(OFFICIAL_MD5)} in {folder}.\n"
             f"Get them from {_HOME} ({ARCHIVE}, unpacked)."
         )
     if path.stat().st_size > _MAX_BATCH_BYTES:
@@ -158,9 +173,16 @@ def _plain_dtype(*arguments: Any) -> np.dtype:
     return dtype
 
 
-def _empty_array(_kind: Any, shape: Any, typecode: Any) -> np.ndarray:
-    if shape != (0,):
-        raise pickle.UnpicklingError(f"an array that starts with shape {shape} is not allowed in a batch")
+class _ArrayKind:
+    """Stands for numpy.ndarray in a pickle: it can be named there, but not called."""
+
+    def __new__(cls, *_arguments: Any) -> _ArrayKind:
+        raise pickle.UnpicklingError("an array that is made by a call is not allowed in a batch")
+
+
+def _empty_array(kind: Any, shape: Any, typecode: Any) -> np.ndarray:
+    if kind is not _ArrayKind or shape != (0,):
+        raise pickle.UnpicklingError(f"{kind} that starts with shape {shape} is not allowed in a batch")
     return np.ndarray(shape, _plain_dtype(typecode))
 
 
@@ -169,7 +191,7 @@ class _ArraysUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         allowed = {
-            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "ndarray"): _ArrayKind,
             ("numpy", "dtype"): _plain_dtype,
             ("numpy.core.multiarray", "_reconstruct"): _empty_array,
             ("numpy._core.multiarray", "_reconstruct"): _empty_array,

@@ -14,7 +14,7 @@ _TEST_EVERY = 5
 def read() -> SourceImages:
     """The digits as 32 x 32 x 3 images: each of their 8 x 8 pixels becomes a block of 4 x 4.
 
-    Every fifth image of each class is test: 1,437 for the gallery, 360 for the test.
+    Every fifth image of each class is test: 355 images, and 1,442 for the gallery.
     """
     from sklearn.datasets import load_digits
 
@@ -30,5 +30,6 @@ def read() -> SourceImages:
         labels=digits.target.astype(np.int64),
         is_test=is_test,
         class_names=tuple(str(digit) for digit in range(10)),
+        kind="digits",
         origin="scikit-learn load_digits",
     )

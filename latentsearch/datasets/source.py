@@ -16,6 +16,7 @@ class SourceImages:
         labels: int `(num_images,)`, positions in `class_names`.
         is_test: bool `(num_images,)`, true for the images kept for the final test.
         class_names: One name a class.
+        kind: What --source calls it: "cifar10" or "digits".
         origin: Where they came from, in words.
     """
 
@@ -23,4 +24,5 @@ class SourceImages:
     labels: np.ndarray
     is_test: np.ndarray
     class_names: tuple[str, ...]
+    kind: str
     origin: str
