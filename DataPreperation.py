@@ -17,6 +17,7 @@ def main(config: PrepareConfig) -> None:
 
     dataset = datasets.prepare(config)
     print(f"data set '{dataset.name}':")
+    print(f"  from {dataset.provenance['origin']}")
     for line in datasets.verify(dataset):
         print(f"  {line}")
     counts = datasets.class_counts(dataset)
