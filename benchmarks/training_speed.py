@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
@@ -39,17 +39,28 @@ class BenchmarkConfig:
 def main(config: BenchmarkConfig) -> None:
     """Times epochs in turn, then runs to the target."""
     with quiet_imports():
-        from latentsearch import building, datasets, runs, training
+        from latentsearch import architectures, building, datasets, runs, training
     dataset = datasets.load(ROOT, "cifar10")
+    fit_ids, held_out = dataset.ids("train"), dataset.ids("validation")
     seconds = {name: [] for name in RECIPES}
-    trainees = {name: training.compiled(name, dataset, epochs=config.repeats + 1) for name in RECIPES}
+    trainees, streams, steps = {}, {}, {}
+    for name, recipe in RECIPES.items():
+        settings = training.Settings(
+            epochs=config.repeats + 1, **asdict(recipe), seed=0, initial_model="", dataset=dataset.fingerprint
+        )
+        steps[name] = len(fit_ids) // recipe.batch_size
+        initial = architectures.build(name, dataset.image_shape, latent_dim=10)
+        trainees[name] = training.compiled(initial, settings, steps[name])
+        streams[name] = iter(training.training_batches(dataset.images, fit_ids, settings))
     for repeat in range(config.repeats + 1):
-        for name, (trainee, stream, steps) in trainees.items():
+        for name, trainee in trainees.items():
             begin = time.perf_counter()
-            trainee.fit(stream, steps_per_epoch=steps, shuffle=False, verbose=0)
+            trainee.fit(streams[name], steps_per_epoch=steps[name], shuffle=False, verbose=0)
             if repeat:
                 seconds[name].append(time.perf_counter() - begin)
             print(f"{name}: epoch {repeat} took {time.perf_counter() - begin:.1f} s", flush=True)
+    validation = training.validation_batches(dataset.images, held_out)
+    reached_by_then = {name: trainee.evaluate(validation, verbose=0)[0] for name, trainee in trainees.items()}
 
     to_target = []
     for seed in range(config.runs):
@@ -72,6 +83,7 @@ def main(config: BenchmarkConfig) -> None:
     times = [row["seconds"] for row in to_target if row["seconds"] is not None]
     result = {
         "seconds_an_epoch": seconds,
+        "val_mse_after": {"epochs": config.repeats + 1, **reached_by_then},
         "to_target": to_target,
         "reference_seconds_extrapolated": reference,
         "ratio": reference / median(times) if times else None,
@@ -85,6 +97,7 @@ def main(config: BenchmarkConfig) -> None:
         ]
     )
     print_table(to_target)
+    print(f"validation MSE after these {config.repeats + 1} epochs: {reached_by_then}")
     print(f"reference: {reference:.0f} s to {TARGET} ({REFERENCE_EPOCHS} epochs at the time measured)")
     print(f"ratio: {result['ratio']}")
 

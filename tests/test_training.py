@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -144,8 +145,10 @@ def test_resumed_after_kill_9_at_any_moment_ends_as_if_never_interrupted(tmp_pat
     flags = ["--run", "digits", "--epochs", "4"]
     straight = make_run(tmp_path / "straight")
     assert script("TrainAutoencoder.py", *flags, "--root", straight).returncode == 0
-    for number, (moment, (operation, count)) in enumerate(MOMENTS.items()):
-        killed = tmp_path / str(number)
+
+    def killed_and_resumed(moment):
+        operation, count = MOMENTS[moment]
+        killed = tmp_path / moment.replace(" ", "-")
         for folder in ("data", "models"):
             shutil.copytree(straight / folder, killed / folder)
         run = Run(killed, "digits")
@@ -180,6 +183,9 @@ training.train(TrainConfig(run="digits", epochs=4, root=pathlib.Path({str(killed
         assert resumed.returncode == 0, (moment, resumed.stderr)
         assert_same_training(straight, killed)
         assert not run.backup.exists()
+
+    with ThreadPoolExecutor(2) as pool:  # of processes: what they do is mostly importing
+        list(pool.map(killed_and_resumed, MOMENTS))
 
 
 class Interrupt(keras.callbacks.Callback):
