@@ -34,7 +34,7 @@ class Recipe:
 
 
 RECIPES: dict[Architecture, Recipe] = {
-    "compact": Recipe(batch_size=128, learning_rate=4e-3, schedule="cosine", shift=2, flip=True),
+    "compact": Recipe(batch_size=128, learning_rate=4e-3, schedule="cosine", shift=3, flip=True),
     "reference": Recipe(batch_size=256, learning_rate=1e-3, schedule="constant", shift=0, flip=False),
 }
 

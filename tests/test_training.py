@@ -1,31 +1,21 @@
-"""Training: the stream, the best checkpoint, repeatability, and going on after kill -9."""
+"""Training: the stream, the best checkpoint, repeatability, and what is refused."""
 
 from __future__ import annotations
 
 import json
-import shlex
-import shutil
-import signal
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REPOSITORY
+from trainings import assert_same_training, make_run, train, weights
 
-from latentsearch import architectures, datasets, tensorboard, training
-from latentsearch.config import BuildConfig, PrepareConfig, TrainConfig
+from latentsearch import architectures, datasets, training
+from latentsearch.config import BuildConfig, PrepareConfig
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
 from latentsearch.training import Settings
-
-
-def train(root, **changes):
-    return training.train(TrainConfig(run="digits", root=root, **{"batch_size": 32, "shift": 0} | changes))
 
 
 def settings(**changes):
@@ -98,27 +88,6 @@ def test_tensorboard_has_curves_graph_codes_pictures_and_projector(built_digits,
     assert "/" not in config
 
 
-def weights(root):
-    return Autoencoder(Run(root, "digits").best_model).model.get_weights()
-
-
-def assert_same_training(one, other):
-    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
-    histories = [pd.read_csv(Run(root, "digits").history)[columns] for root in (one, other)]
-    pd.testing.assert_frame_equal(*histories, check_exact=True)
-    for a, b in zip(weights(one), weights(other), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def make_run(root):
-    """Prepares the digits and builds a run for them."""
-    from latentsearch import building
-
-    datasets.prepare(PrepareConfig(source="digits", root=root))
-    building.build_run(BuildConfig(run="digits", dataset="digits", root=root))
-    return root
-
-
 @pytest.mark.slow
 def test_one_seed_gives_equal_trainings_and_another_does_not(tmp_path):
     roots = [make_run(tmp_path / name) for name in "abc"]
@@ -127,114 +96,6 @@ def test_one_seed_gives_equal_trainings_and_another_does_not(tmp_path):
     assert_same_training(roots[0], roots[1])
     with pytest.raises(AssertionError):
         assert_same_training(roots[0], roots[2])
-
-
-# Where a training of four epochs is killed: before its n-th call of this operation.
-MOMENTS = {
-    "before the first epoch is finished": ("keras.Model.save", 0),
-    "while the best weights are written": ("keras.Model.save", 2),
-    "while the backup is written": ("keras.Model.save", 3),
-    "before the backup is complete": ("pathlib.Path.rename", 2),
-    "before the old backup is deleted": ("shutil.rmtree", 2),
-    "after the last epoch": ("latentsearch.tensorboard.write_projector", 0),
-}
-
-
-@pytest.mark.slow
-def test_resumed_after_kill_9_at_any_moment_ends_as_if_never_interrupted(tmp_path, script):
-    flags = ["--run", "digits", "--epochs", "4"]
-    straight = make_run(tmp_path / "straight")
-    assert script("TrainAutoencoder.py", *flags, "--root", straight).returncode == 0
-
-    def killed_and_resumed(moment):
-        operation, count = MOMENTS[moment]
-        killed = tmp_path / moment.replace(" ", "-")
-        for folder in ("data", "models"):
-            shutil.copytree(straight / folder, killed / folder)
-        run = Run(killed, "digits")
-        for path in (run.training_record, run.best_model, run.history):
-            path.unlink()
-        program = f"""
-import os, pathlib, shutil, signal, keras, latentsearch.tensorboard
-from latentsearch import training
-from latentsearch.config import TrainConfig
-holder, _, name = {operation!r}.rpartition(".")
-holder, operation, calls = eval(holder), eval({operation!r}), []
-def counted(*arguments, **keywords):
-    calls.append(1)
-    if len(calls) > {count}:
-        if name == "save":  # half a file is there already
-            pathlib.Path(arguments[1]).write_bytes(b"half")
-        os.kill(os.getpid(), signal.SIGKILL)
-    return operation(*arguments, **keywords)
-setattr(holder, name, counted)
-training.train(TrainConfig(run="digits", epochs=4, root=pathlib.Path({str(killed)!r})))
-"""
-        result = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, check=False)
-        assert result.returncode == -signal.SIGKILL, (moment, result.stderr)
-        if run.best_model.exists():
-            assert Autoencoder(run.best_model), moment
-        # What the refusal says must work as it stands.
-        refused = script("TrainAutoencoder.py", *flags, "--root", killed)
-        assert refused.returncode == 2, moment
-        command = next(line for line in refused.stderr.splitlines() if line.endswith("--resume"))
-        name, *arguments = shlex.split(command.partition("python ")[2])
-        resumed = script(name, *arguments)
-        assert resumed.returncode == 0, (moment, resumed.stderr)
-        assert_same_training(straight, killed)
-        assert not run.backup.exists()
-
-    with ThreadPoolExecutor(2) as pool:  # of processes: what they do is mostly importing
-        list(pool.map(killed_and_resumed, MOMENTS))
-
-
-class Interrupt(keras.callbacks.Callback):
-    """Presses Ctrl-C in the middle of an epoch."""
-
-    def __init__(self, iterations):
-        super().__init__()
-        self.iterations = iterations
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if self.model.optimizer.iterations == self.iterations:
-            raise KeyboardInterrupt
-
-
-def test_ctrl_c_leaves_the_best_model_and_can_be_resumed(built_digits, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(tensorboard, "callbacks", lambda *arguments, **keywords: [Interrupt(2 * 4 + 1)])
-        result = train(tmp_path, epochs=5)
-    assert not result.finished
-    assert len(result.history) == 2
-    assert weights(tmp_path)
-    assert len(train(tmp_path, epochs=5, resume=True).history) == 5
-
-
-def test_ctrl_c_before_the_first_epoch_is_finished_passes_on(built_digits, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(tensorboard, "callbacks", lambda *arguments, **keywords: [Interrupt(1)])
-        with pytest.raises(KeyboardInterrupt):
-            train(tmp_path, epochs=2)
-    assert len(train(tmp_path, epochs=2, resume=True).history) == 2
-
-
-def test_resume_begins_if_there_is_nothing_and_changes_nothing_if_all_is_done(built_digits, tmp_path):
-    first = train(tmp_path, epochs=2, resume=True)
-    before = weights(tmp_path)
-    again = train(tmp_path, epochs=2, resume=True)
-    pd.testing.assert_frame_equal(first.history, again.history)
-    for a, b in zip(before, weights(tmp_path), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_resume_takes_the_settings_that_the_training_began_with(built_digits, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(tensorboard, "callbacks", lambda *arguments, **keywords: [Interrupt(4 + 1)])
-        train(tmp_path, epochs=3, learning_rate=2e-3, seed=5)
-    training.train(TrainConfig(run="digits", root=tmp_path, resume=True))
-    record = json.loads(Run(tmp_path, "digits").training_record.read_text())
-    assert record["epochs_done"] == 3
-    assert record["settings"] | {"learning_rate": 2e-3, "seed": 5, "batch_size": 32} == record["settings"]
 
 
 def test_a_loss_that_is_no_number_stops_with_a_hint(built_digits, tmp_path):
@@ -272,29 +133,6 @@ def test_a_training_is_neither_lost_nor_mixed_with_another(built_digits, tmp_pat
         np.testing.assert_array_equal(a, b)
     initial.write_bytes(kept)
     assert train(tmp_path, epochs=2, overwrite=True).finished
-
-
-def test_a_damaged_backup_is_refused_in_words(built_digits, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(tensorboard, "callbacks", lambda *arguments, **keywords: [Interrupt(4 + 1)])
-        train(tmp_path, epochs=3)
-    folder = Run(tmp_path, "digits").backup / "epoch-00001"
-    rows = (folder / "rows.json").read_text()
-    (folder / "rows.json").write_text("[")
-    with pytest.raises(InputError, match="--overwrite"):
-        train(tmp_path, epochs=3, resume=True)
-    (folder / "rows.json").write_text(rows)
-    (folder / "trainee.keras").write_bytes(b"PK")
-    with pytest.raises(InputError, match="cannot be opened as a model"):
-        train(tmp_path, epochs=3, resume=True)
-
-
-def test_half_a_file_left_by_a_kill_never_becomes_the_best_model(built_digits, tmp_path):
-    folder = Run(tmp_path, "digits").models
-    (folder / ".best.tmp.keras").write_bytes(b"half")
-    train(tmp_path, epochs=2)
-    assert weights(tmp_path)
-    assert not (folder / ".best.tmp.keras").exists()
 
 
 def test_a_run_is_refused_for_other_images_than_its_own(built_digits, tmp_path):
