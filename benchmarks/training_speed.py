@@ -43,19 +43,19 @@ def main(config: BenchmarkConfig) -> None:
     dataset = datasets.load(ROOT, "cifar10")
     fit_ids, held_out = dataset.ids("train"), dataset.ids("validation")
     seconds = {name: [] for name in RECIPES}
-    trainees, streams, steps = {}, {}, {}
+    trainees, all_settings, steps = {}, {}, {}
     for name, recipe in RECIPES.items():
-        settings = training.Settings(
+        all_settings[name] = training.Settings(
             epochs=config.repeats + 1, **asdict(recipe), seed=0, initial_model="", dataset=dataset.fingerprint
         )
         steps[name] = len(fit_ids) // recipe.batch_size
         initial = architectures.build(name, dataset.image_shape, latent_dim=10)
-        trainees[name] = training.compiled(initial, settings, steps[name])
-        streams[name] = iter(training.training_batches(dataset.images, fit_ids, settings))
+        trainees[name] = training.compiled(initial, all_settings[name], steps[name])
     for repeat in range(config.repeats + 1):
         for name, trainee in trainees.items():
+            batches = training.training_batches(dataset.images, fit_ids, all_settings[name], first_epoch=repeat)
             begin = time.perf_counter()
-            trainee.fit(streams[name], steps_per_epoch=steps[name], shuffle=False, verbose=0)
+            trainee.fit(batches, steps_per_epoch=steps[name], shuffle=False, verbose=0)
             if repeat:
                 seconds[name].append(time.perf_counter() - begin)
             print(f"{name}: epoch {repeat} took {time.perf_counter() - begin:.1f} s", flush=True)
