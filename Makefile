@@ -1,5 +1,6 @@
 # make demo     five scripts on handwritten digits: offline, about two minutes
 # make cifar10  five scripts on CIFAR-10 at full length; goes on where it was stopped (SOURCE=PATH for a copy you have)
+# make similar  the run that finds the same kind of thing: architecture deep, on CIFAR-10, beside the shipped compact
 # make test     lint and tests
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -7,7 +8,7 @@ RUN := $(VENV)/bin/python
 PIP := $(VENV)/bin/pip --disable-pip-version-check install --quiet
 SOURCE ?= cifar10
 
-.PHONY: demo cifar10 test lint clean
+.PHONY: demo cifar10 similar test lint clean
 
 demo: $(VENV)/installed
 	$(RUN) DataPreperation.py --source digits
@@ -24,6 +25,14 @@ cifar10: $(VENV)/installed
 	$(RUN) SanityChecks.py --run cifar10
 	$(RUN) RetrieveSimilar.py --run cifar10
 	@echo && cat reports/cifar10/summary.txt
+
+similar: $(VENV)/installed
+	$(RUN) DataPreperation.py --source $(SOURCE) --dataset cifar10
+	test -e models/similar/build.json || $(RUN) BuildingAutoencoder.py --run similar --architecture deep
+	$(RUN) TrainAutoencoder.py --run similar --epochs 100 --resume
+	$(RUN) SanityChecks.py --run similar --compare cifar10-compact
+	$(RUN) RetrieveSimilar.py --run similar
+	@echo && cat reports/similar/summary.txt
 
 test: lint
 	$(RUN) -m pytest

@@ -1,6 +1,7 @@
 """Did it learn anything? Checks a trained autoencoder on the test split, in numbers and pictures.
 
     python SanityChecks.py --run cifar10
+    python SanityChecks.py --run cifar10-deep --compare cifar10-compact
 
 Reads data/<dataset>/ and models/<run>/best.keras; writes reports/<run>/: report.html, metrics.json, PNG, CSV.
 """
@@ -15,9 +16,9 @@ def main(config: CheckConfig) -> int:
         from latentsearch import checks, evidence, report
         from latentsearch.trained import open_trained
 
-    trained = open_trained(config.root, config.run)
+    trained, *others = [open_trained(config.root, name) for name in (config.run, *config.compare)]
     print(trained.gallery_origin)
-    measured = evidence.gather(trained, seed=config.seed, say=lambda line: print(f"... {line}", flush=True))
+    measured = evidence.gather(trained, others, seed=config.seed, say=lambda line: print(f"... {line}", flush=True))
     results = checks.run_checks(measured)
     page = report.write(trained, measured, results)
     print_table(report.score_rows(measured))

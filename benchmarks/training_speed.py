@@ -39,28 +39,32 @@ class BenchmarkConfig:
 def main(config: BenchmarkConfig) -> None:
     """Times epochs in turn, then runs to the target."""
     with quiet_imports():
-        from latentsearch import architectures, building, datasets, runs, training
+        from latentsearch import architectures, building, datasets, runs, stream, trainee, training
+        from latentsearch.settings import Settings
+        from latentsearch.validation import Validator
     dataset = datasets.load(ROOT, "cifar10")
-    fit_ids, held_out = dataset.ids("train"), dataset.ids("validation")
+    fit_ids = dataset.ids("train")
     seconds = {name: [] for name in RECIPES}
     trainees, all_settings, steps = {}, {}, {}
-    for name, recipe in RECIPES.items():
-        all_settings[name] = training.Settings(
+    for name in ("compact", "reference"):
+        recipe = RECIPES[name]
+        all_settings[name] = Settings(
             epochs=config.repeats + 1, **asdict(recipe), seed=0, initial_model="", dataset=dataset.fingerprint
         )
         steps[name] = len(fit_ids) // recipe.batch_size
         initial = architectures.build(name, dataset.image_shape, latent_dim=10)
-        trainees[name] = training.compiled(initial, all_settings[name], steps[name])
+        trainees[name] = trainee.compiled(initial, all_settings[name], steps[name])
     for repeat in range(config.repeats + 1):
-        for name, trainee in trainees.items():
-            batches = training.training_batches(dataset.images, fit_ids, all_settings[name], first_epoch=repeat)
+        for name, model in trainees.items():
+            batches = stream.training_batches(dataset.images, fit_ids, all_settings[name], first_epoch=repeat)
             begin = time.perf_counter()
-            trainee.fit(batches, steps_per_epoch=steps[name], shuffle=False, verbose=0)
+            model.fit(batches, steps_per_epoch=steps[name], shuffle=False, verbose=0)
             if repeat:
                 seconds[name].append(time.perf_counter() - begin)
             print(f"{name}: epoch {repeat} took {time.perf_counter() - begin:.1f} s", flush=True)
-    validation = training.validation_batches(dataset.images, held_out)
-    reached_by_then = {name: trainee.evaluate(validation, verbose=0)[0] for name, trainee in trainees.items()}
+    reached_by_then = {
+        name: Validator(dataset, all_settings[name])(model)["val_mse"] for name, model in trainees.items()
+    }
 
     to_target = []
     for seed in range(config.runs):

@@ -33,7 +33,7 @@ def build(architecture: Architecture, image_shape: ImageShape, latent_dim: int) 
 
     Returns:
         A functional model whose layers "encoder" (image to code `(batch, latent_dim)`) and "decoder" (code
-        to image) are models themselves.
+        to image) are models themselves; the encoder's layer "features" gives the vectors below the code.
 
     Raises:
         InputError: if the sizes do not fit the architecture.
@@ -76,14 +76,17 @@ def _compact_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTe
         x = layers.Activation("relu")(x)
     # Maxima forget where they were found; the small image itself tells that.
     x = layers.Concatenate()([layers.Flatten()(x), layers.Flatten()(small)])
-    for units in (512, 256):
-        x = layers.Dense(units, use_bias=False)(x)
-        x = layers.BatchNormalization(momentum=0.95)(x)
-        x = layers.Activation("relu")(x)
-    return layers.Dense(latent_dim)(x)
+    x = _dense(x, 512)
+    return layers.Dense(latent_dim)(_dense(x, 256, name="features"))
 
 
-def _compact_decoder(code: keras.KerasTensor, image_shape: ImageShape) -> keras.KerasTensor:
+def _dense(x: keras.KerasTensor, units: int, name: str | None = None) -> keras.KerasTensor:
+    x = layers.Dense(units, use_bias=False)(x)
+    x = layers.BatchNormalization(momentum=0.95)(x)
+    return layers.Activation("relu", name=name)(x)
+
+
+def _dense_decoder(code: keras.KerasTensor, image_shape: ImageShape) -> keras.KerasTensor:
     """Dense layers draw the image at half size; what lies between its pixels, ten numbers cannot tell."""
     height, width, channels = image_shape
     x = layers.Dense(512, activation="relu")(code)
@@ -95,13 +98,33 @@ def _compact_decoder(code: keras.KerasTensor, image_shape: ImageShape) -> keras.
     return layers.UpSampling2D(2, interpolation="bilinear")(x)
 
 
+def _deep_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:
+    """Seven convolutions and a mean over places, so that it takes images, and views of them, of any size."""
+    # The first convolution halves the image: at full size it would cost as much as all others.
+    x = _convolution(image, 64, kernel=4, strides=2)
+    for filters, pooled in ((64, False), (128, True), (128, False), (256, True), (256, False), (512, False)):
+        x = _convolution(x, filters, pooled=pooled)
+    x = layers.GlobalAveragePooling2D(name="features")(x)
+    return layers.Dense(latent_dim)(_dense(x, 512))
+
+
+def _convolution(
+    x: keras.KerasTensor, filters: int, *, kernel: int = 3, strides: int = 1, pooled: bool = False
+) -> keras.KerasTensor:
+    x = layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=False)(x)
+    if pooled:
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.BatchNormalization(momentum=0.95)(x)
+    return layers.Activation("relu")(x)
+
+
 def _reference_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:
     x = image
     for filters in (64, 64, 64, 64, 32):
         x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
         x = layers.MaxPooling2D(2)(x)
     x = layers.Flatten()(x)
-    x = layers.Dense(32, activation="relu")(x)
+    x = layers.Dense(32, activation="relu", name="features")(x)
     return layers.Dense(latent_dim)(x)
 
 
@@ -125,6 +148,7 @@ class _Maker(NamedTuple):
 
 
 ARCHITECTURES: dict[Architecture, _Maker] = {
-    "compact": _Maker(_compact_encoder, _compact_decoder, multiple=8),
+    "compact": _Maker(_compact_encoder, _dense_decoder, multiple=8),
+    "deep": _Maker(_deep_encoder, _dense_decoder, multiple=8),
     "reference": _Maker(_reference_encoder, _reference_decoder, multiple=32),
 }

@@ -1,10 +1,12 @@
-"""What happens at the end of an epoch: the row of the history, the best weights, the backup."""
+"""What happens at the end of an epoch: validation, the row of the history, the best weights, the backup."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,44 @@ import pandas as pd
 
 from latentsearch import runs
 from latentsearch.errors import InputError
+from latentsearch.trainee import copy_weights
 
 EpochRow = dict[str, float]
 MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
+# Measures of a training with a similarity weight, by the names that Keras gives them.
+_OWN_NAMES = {
+    "reconstruction_loss": "mse",
+    "code_loss": "similarity",
+    "projection_loss": "projection",
+    "reconstruction_accuracy": "accuracy",
+}
+
+
+class Validation(keras.callbacks.Callback):
+    """At the end of an epoch: gives the autoencoder the weights learnt so far and measures it on validation images.
+
+    Adds to the epoch's measures val_loss, val_mse, val_accuracy and val_copy_recall, val_similarity if the training
+    has a similarity weight, and seconds, of the training steps alone. Put it before all others.
+
+    Args:
+        autoencoder: What is kept for use; it gets the weights of the model in training.
+        measure: Measures the autoencoder; see `validation.Validator`.
+    """
+
+    def __init__(self, autoencoder: keras.Model, measure: Callable[[keras.Model], dict[str, float]]) -> None:
+        super().__init__()
+        self._autoencoder = autoencoder
+        self._measure = measure
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._begin = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        seconds = round(time.perf_counter() - self._begin, 3)
+        copy_weights(self.model, self._autoencoder)
+        for name in _OWN_NAMES.keys() & logs.keys():
+            logs[_OWN_NAMES[name]] = logs.pop(name)
+        logs.update(self._measure(self._autoencoder), seconds=seconds)
 
 
 class EpochRows(keras.callbacks.Callback):
@@ -33,22 +70,16 @@ class EpochRows(keras.callbacks.Callback):
         self.path = path
         self.rows = rows
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._begin = time.perf_counter()
-
-    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._seconds = time.perf_counter() - self._begin  # of the training steps: validation begins now
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        logs = dict(logs or {})
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         if not np.isfinite([logs["loss"], logs["val_loss"]]).all():
             raise InputError(
                 f"The loss is no longer a number in epoch {epoch + 1}: train again with --overwrite and a smaller "
                 "--learning-rate."
             )
-        measures = {name: float(logs[name]) for name in MEASURES}
+        others = sorted(logs.keys() - {*MEASURES, "seconds"})
+        measures = {name: float(logs[name]) for name in (*MEASURES, *others)}
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        self.rows.append({"epoch": epoch + 1, **measures, "learning_rate": rate, "seconds": round(self._seconds, 3)})
+        self.rows.append({"epoch": epoch + 1, **measures, "learning_rate": rate, "seconds": logs["seconds"]})
         with runs.replacing(self.path) as temporary:
             pd.DataFrame(self.rows).to_csv(temporary, index=False)
 
@@ -76,8 +107,18 @@ class BestModel(keras.callbacks.ModelCheckpoint):
         self._temporary.unlink(missing_ok=True)  # half a file, if a training was killed while it wrote
         super().on_epoch_end(epoch, logs)
         if self._temporary.exists():
+            _deflate(self._temporary)
             runs.flush(self._temporary)
             self._temporary.replace(self._path)
+
+
+def _deflate(path: Path) -> None:
+    """Rewrites a .keras file, a zip archive that Keras leaves uncompressed: rounded weights take half the room."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
 
 
 @dataclass(frozen=True)

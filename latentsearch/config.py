@@ -11,7 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 Metric = Literal["cosine", "euclidean", "manhattan"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "manhattan")
 
-Architecture = Literal["compact", "reference"]
+Architecture = Literal["compact", "deep", "reference"]
+Optimizer = Literal["adam", "muon"]
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,16 @@ class Recipe:
 
     Args:
         batch_size: Images a step.
-        learning_rate: Adam's learning rate, or its peak when the schedule is "cosine".
+        learning_rate: The optimizer's learning rate, or its peak when the schedule is "cosine".
         schedule: "constant", or "cosine": half an epoch of linear warm-up, then cosine decay to 0.
-        shift: Move every training image by up to as many pixels each way.
+        optimizer: "adam", or "muon": see `optimizers.Muon`.
+        shift: Move every training image by up to as many pixels each way (when similarity_weight is 0).
         flip: Mirror every training image left to right with probability 1/2.
+        similarity_weight: Weight of the similarity of two views beside the reconstruction error; 0 leaves it out.
+        temperature: Of the similarity of codes: the smaller, the more the nearest wrong images count.
+        projection: Whether similarity is also asked of a projection of the features below the code.
+        view_side: Side of the views in pixels; None for that of the images.
+        precision: What convolutions are computed in; weights are float32 in any case.
     """
 
     batch_size: int
@@ -31,10 +39,27 @@ class Recipe:
     schedule: Literal["constant", "cosine"]
     shift: int
     flip: bool
+    optimizer: Optimizer = "adam"
+    similarity_weight: float = 0.0
+    temperature: float = 0.5
+    projection: bool = True
+    view_side: int | None = None
+    precision: Precision = "float32"
 
 
 RECIPES: dict[Architecture, Recipe] = {
     "compact": Recipe(batch_size=128, learning_rate=4e-3, schedule="cosine", shift=3, flip=True),
+    "deep": Recipe(
+        batch_size=512,
+        learning_rate=2e-2,
+        schedule="cosine",
+        shift=3,
+        flip=True,
+        optimizer="muon",
+        similarity_weight=1.0,
+        view_side=24,
+        precision="bfloat16",
+    ),
     "reference": Recipe(batch_size=256, learning_rate=1e-3, schedule="constant", shift=0, flip=False),
 }
 
@@ -65,7 +90,8 @@ class BuildConfig:
     """Flags of BuildingAutoencoder.py."""
 
     architecture: Architecture = "compact"
-    """compact: small and fast, the default. reference: the network of the project's source document."""
+    """compact: small and fast, the default: codes that know appearance. deep: a convolutional network that is trained
+    for similarity: codes that know kinds of things. reference: the network of the project's source document."""
 
     latent_dim: int = 10
     """Numbers in a code."""
@@ -100,7 +126,27 @@ class TrainConfig:
     """Images a step. Default: the recipe of the architecture."""
 
     learning_rate: float | None = None
-    """Adam's (peak) learning rate. Default: the recipe of the architecture."""
+    """The optimizer's (peak) learning rate. Default: the recipe of the architecture."""
+
+    similarity_weight: float | None = None
+    """How much it counts, beside the reconstruction error, that two views of one image get nearby codes and other
+    images distant ones; 0: reconstruction alone. Default: the recipe of the architecture (deep: 1, others: 0)."""
+
+    temperature: float | None = None
+    """Of that similarity: the smaller, the more the nearest wrong images count. Default: the recipe."""
+
+    projection: bool | None = None
+    """Ask for similarity also of a projection of the features below the code. Default: the recipe (yes)."""
+
+    view_side: int | None = None
+    """Side of the views of an image in pixels. Default: the recipe (deep: 24, others: that of the images)."""
+
+    optimizer: Optimizer | None = None
+    """adam, or muon, which needs fewer epochs for convolutions. Default: the recipe (deep: muon, others: adam)."""
+
+    precision: Precision | None = None
+    """What the network is computed in while it is trained; bfloat16 is twice as fast where the processor has it.
+    Weights are float32 in any case. Default: the recipe of the architecture."""
 
     shift: int | None = None
     """Pixels that training images are moved by at most. Default: the recipe of the architecture."""
@@ -131,6 +177,9 @@ class CheckConfig:
 
     run: str = "cifar10"
     """Name of the run, trained by TrainAutoencoder.py."""
+
+    compare: tuple[str, ...] = ()
+    """Other trained runs of the same dataset to set beside it: in the scorecard and in the picture of neighbours."""
 
     strict: bool = False
     """Exit with status 1 when a check fails."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,9 @@ from latentsearch.baselines import LinearReconstruction
 from latentsearch.config import METRICS, Metric
 from latentsearch.datasets import ImageSet, to_float
 from latentsearch.encoding import Autoencoder
+from latentsearch.errors import InputError
 from latentsearch.gallery import Gallery
+from latentsearch.index import Index
 from latentsearch.metrics import Interval, bootstrap_means, recall_at_k, squared_error, strongest_channel_accuracy
 from latentsearch.projection import project
 from latentsearch.scorecard import Labelled, Score, score
@@ -25,6 +27,7 @@ _NUM_COPIES = 1000
 _NUM_TRAIN = 5000
 _NUM_PROJECTED = 5000
 _NUM_EXAMPLES = 10
+_NUM_COMPARED, _COMPARED_DEPTH = 20, 5
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ class Evidence:
         chance: P@k of neighbours drawn at random, for each test image, `(num_test,)`.
         metric: The metric that suits the codes best, by P@10 of validation images among training images.
         scores: The scorecard: the run under every metric first, then the baselines.
+        compared: Test images whose neighbours are set side by side, ids `(num_compared,)`.
+        neighbours: Of these, by the name of the method, the baselines first and the run itself last: ids
+            `(num_compared, depth)`.
         copy_recall: recall@1 and @10 of altered copies: `{distortion: {metric: {k: interval}}}`.
         copies: A few originals and their altered copies, uint8, by name.
         examples: Ids and reconstructions of the first, best and worst test images, by name.
@@ -67,6 +73,8 @@ class Evidence:
     chance: np.ndarray
     metric: Metric
     scores: list[Score]
+    compared: np.ndarray
+    neighbours: dict[str, np.ndarray]
     copy_recall: dict[str, dict[Metric, dict[int, Interval]]]
     copies: dict[str, np.ndarray]
     examples: dict[str, tuple[np.ndarray, np.ndarray]]
@@ -90,8 +98,8 @@ class Evidence:
 
     def rival_score(self, method: str) -> Score:
         """The score of a baseline under the metric that gives it the highest P@10, chosen in its favour on test."""
-        scores = [score for score in self.scores if score.method == method]
-        return max(scores, key=lambda score: score.overall["P@10"].value)
+        metric = _rival_metric(self.scores, method)
+        return next(score for score in self.scores if (score.method, score.metric) == (method, metric))
 
     @property
     def error_by_class(self) -> dict[str, float]:
@@ -115,14 +123,30 @@ class Evidence:
         return [name for name in dict.fromkeys(score.method for score in self.scores) if name != self.name]
 
 
-def gather(trained: TrainedRun, *, seed: int, say: Callable[[str], None] = lambda line: None) -> Evidence:
+def gather(
+    trained: TrainedRun,
+    others: Sequence[TrainedRun] = (),
+    *,
+    seed: int,
+    say: Callable[[str], None] = lambda line: None,
+) -> Evidence:
     """Measures a trained run.
 
     Args:
         trained: The run.
+        others: Runs to set beside it.
         seed: Of samples, distortions, bootstrap and projection.
         say: Told what is being measured.
+
+    Raises:
+        InputError: if another run is of another dataset.
     """
+    for other in others:
+        if other.dataset.fingerprint != trained.dataset.fingerprint or other.run.name == trained.run.name:
+            raise InputError(
+                f"--compare {other.run.name}: expected another run of the dataset '{trained.dataset.name}', this one "
+                f"is of '{other.dataset.name}'."
+            )
     name, dataset = trained.run.name, trained.dataset
     autoencoder, gallery = trained.autoencoder, trained.gallery
     test_ids, gallery_ids = dataset.ids("test"), dataset.gallery_ids()
@@ -146,7 +170,9 @@ def gather(trained: TrainedRun, *, seed: int, say: Callable[[str], None] = lambd
 
     say("searching with codes and with the baselines")
     vectors, linear = baselines.compute(dataset, gallery_ids, test_ids, autoencoder.latent_dim)
-    own = baselines.Vectors(gallery.codes[gallery_ids], gallery.codes[test_ids], METRICS)
+    for other in others:
+        vectors[other.run.name] = _vectors(other.gallery, gallery_ids, test_ids)
+    own = _vectors(gallery, gallery_ids, test_ids)
     gallery_labels, test_labels = dataset.labels[gallery_ids], dataset.labels[test_ids]
     scores = [
         score(
@@ -160,6 +186,16 @@ def gather(trained: TrainedRun, *, seed: int, say: Callable[[str], None] = lambd
         for method, pair in ({name: own} | vectors).items()
         for metric in pair.metrics
     ]
+    metric = _best_metric(dataset, gallery, seed)
+    first = np.argsort(_place_in_class(test_labels), kind="stable")[:_NUM_COMPARED]
+    neighbours = {
+        method: gallery_ids[
+            Index(pair.gallery, metric=metric if method == name else _rival_metric(scores, method)).rank(
+                pair.queries[first], min(_COMPARED_DEPTH, len(gallery_ids))
+            )
+        ]
+        for method, pair in (vectors | {name: own}).items()
+    }
 
     say("looking for the originals of altered copies")
     copied = np.sort(rng.permutation(gallery_ids)[:_NUM_COPIES])
@@ -188,14 +224,31 @@ def gather(trained: TrainedRun, *, seed: int, say: Callable[[str], None] = lambd
         train_mse=float(train_errors.mean()),
         linear=linear,
         chance=baselines.chance(gallery_labels, test_labels),
-        metric=_best_metric(dataset, gallery, seed),
+        metric=metric,
         scores=scores,
+        compared=test_ids[first],
+        neighbours=neighbours,
         copy_recall=copy_recall,
         copies={title: images[:_NUM_EXAMPLES] for title, images in copies.items()},
         examples=examples,
         points=project(gallery.codes[test_ids[projected]], seed=seed),
         projected=projected,
     )
+
+
+def _vectors(gallery: Gallery, gallery_ids: np.ndarray, test_ids: np.ndarray) -> baselines.Vectors:
+    return baselines.Vectors(gallery.codes[gallery_ids], gallery.codes[test_ids], METRICS)
+
+
+def _place_in_class(labels: np.ndarray) -> np.ndarray:
+    """For each image how many before it have its label: the first of each class are 0, the second 1, and so on."""
+    return np.array([np.sum(labels[:row] == label) for row, label in enumerate(labels)])
+
+
+def _rival_metric(scores: Sequence[Score], method: str) -> Metric:
+    """The metric that gives a method its highest P@10."""
+    own = [score for score in scores if score.method == method]
+    return max(own, key=lambda score: score.overall["P@10"].value).metric
 
 
 def _best_metric(dataset: ImageSet, gallery: Gallery, seed: int) -> Metric:

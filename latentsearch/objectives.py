@@ -2,10 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
 
 RECONSTRUCTION_LOSS = "mse"
+
+
+@keras.saving.register_keras_serializable(package="latentsearch")
+class Similarity(keras.losses.Loss):
+    """Views of one image shall have nearby vectors, views of other images distant ones (NT-Xent).
+
+    For view i with a view p of the same image, and s the cosine of two vectors:
+    `loss_i = -log(exp(s_ip / T) / sum of exp(s_ij / T) over all j but i)`. Where an image has more than two views,
+    the mean over p. Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations" (2020),
+    equation 1. No class labels are seen: images are told apart by their numbers.
+
+    Args:
+        temperature: T, more than 0.
+        name: Of the loss.
+        **kwargs: Of `keras.losses.Loss`.
+    """
+
+    def __init__(self, temperature: float = 0.5, name: str = "similarity", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.temperature = temperature
+
+    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
+        """The loss of each view, float32 `(num_views,)`.
+
+        Args:
+            y_true: Which image each view is of, `(num_views,)` or `(num_views, 1)`: any numbers, each twice or more.
+            y_pred: Vectors `(num_views, dim)`.
+        """
+        numbers = ops.reshape(y_true, (-1,))
+        vectors = ops.normalize(ops.cast(y_pred, "float32"), axis=-1)
+        num_views = ops.shape(vectors)[0]
+        itself = ops.eye(num_views, dtype="float32")
+        same = ops.cast(ops.equal(numbers[:, None], numbers[None, :]), "float32") - itself
+        scores = ops.matmul(vectors, ops.transpose(vectors)) / self.temperature - 1e9 * itself
+        log_shares = scores - ops.logsumexp(scores, axis=-1, keepdims=True)
+        return -ops.sum(log_shares * same, axis=-1) / ops.sum(same, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "temperature": self.temperature}
 
 
 @keras.saving.register_keras_serializable(package="latentsearch")

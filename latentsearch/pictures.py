@@ -60,6 +60,13 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
             _neighbours(evidence, gallery),
         ),
         Picture(
+            "comparison",
+            "The same queries, asked with other vectors",
+            "For each test image at the left, its five nearest gallery images by each kind of vector. Green: same "
+            "class. Good: the last block is greener than those before it. Poor: no difference.",
+            _comparison(evidence),
+        ),
+        Picture(
             "precision_curve",
             "Precision against depth",
             "Good: far above chance and the baselines, falling slowly. Poor: on the baselines. Broken: flat at chance.",
@@ -112,15 +119,27 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
         ),
         *(
             Picture(
-                f"training_{measure}",
-                f"Training: {title}",
-                "Good: both curves flatten out close together. Poor: still falling (train longer), or validation turns "
+                f"training_{name}",
+                f"Training: {plots.CURVE_TITLES[measure]}",
+                "Good: the curves flatten out close together. Poor: still moving (train longer), or validation turns "
                 "away from training (learnt by heart). Broken: flat from the start, or leaping.",
                 plots.curves(evidence.history, measure),
             )
-            for measure, title in plots.CURVE_TITLES.items()
+            for name, measure in plots.curves_of(evidence.history).items()
         ),
     ]
+
+
+def _comparison(evidence: Evidence) -> Figure:
+    dataset = evidence.dataset
+    return plots.neighbour_blocks(
+        dataset.images[evidence.compared],
+        {method: dataset.images[ids] for method, ids in evidence.neighbours.items()},
+        {
+            method: dataset.labels[ids] == dataset.labels[evidence.compared][:, None]
+            for method, ids in evidence.neighbours.items()
+        },
+    )
 
 
 def _reconstruction_pictures(evidence: Evidence) -> list[Picture]:

@@ -22,23 +22,46 @@ _PALETTE = "tab10"
 _THUMB = 0.85  # inches a thumbnail
 
 
-CURVE_TITLES = {"loss": "mean squared error", "accuracy": "share of pixels whose strongest channel is right"}
+CURVE_TITLES = {
+    "loss": "mean squared error",
+    "mse": "mean squared error",
+    "accuracy": "share of pixels whose strongest channel is right",
+    "similarity": "similarity loss of codes (NT-Xent)",
+    "retrieval": "retrieval among validation images",
+}
+_RETRIEVAL_LABELS = {
+    "val_copy_recall": "altered copies that find their original among 10 neighbours",
+    "val_precision": "P@10 (looks at labels; shown, never used)",
+}
+
+
+def columns_of(measure: str, history: pd.DataFrame) -> dict[str, str]:
+    """The columns of a history that show a measure, with the words for each; empty if one is missing."""
+    columns = {measure: "training", f"val_{measure}": "validation"} if measure != "retrieval" else _RETRIEVAL_LABELS
+    return columns if columns.keys() <= set(history) else {}
+
+
+def curves_of(history: pd.DataFrame) -> dict[str, str]:
+    """The curves that a history has, as measure by name of the figure; without a similarity weight loss is MSE."""
+    names = {"loss": "mse" if "mse" in history else "loss", "accuracy": "accuracy"}
+    names |= {"similarity": "similarity", "retrieval": "retrieval"}
+    return {name: measure for name, measure in names.items() if columns_of(measure, history)}
 
 
 def curves(history: pd.DataFrame, measure: str) -> Figure:
-    """Training and validation values of a measure by epoch.
+    """Values of a measure by epoch.
 
     Args:
-        history: One row an epoch, with columns epoch, `measure` and val_`measure`.
-        measure: "loss" or "accuracy".
+        history: One row an epoch, with columns epoch and those of `columns_of(measure)`.
+        measure: A key of `CURVE_TITLES`.
     """
+    columns = columns_of(measure, history)
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    axes.plot(history["epoch"], history[measure], label="training", color="#4575b4")
-    axes.plot(history["epoch"], history[f"val_{measure}"], label="validation", color="#f46d43")
+    for (column, label), colour in zip(columns.items(), ("#4575b4", "#f46d43"), strict=True):
+        axes.plot(history["epoch"], history[column], label=label, color=colour)
     # The first epoch is far off whatever the network: the scale is that of the rest.
-    shown = history[[measure, f"val_{measure}"]].iloc[1:] if len(history) > 2 else history
-    values = [*shown[measure], *shown[f"val_{measure}"]]
+    values = history[list(columns)].iloc[1 if len(history) > 2 else 0 :].to_numpy().ravel()
     margin = 0.05 * (max(values) - min(values) or 1e-3)
     axes.set(xlabel="epoch", ylabel=CURVE_TITLES[measure], ylim=(min(values) - margin, max(values) + margin))
     axes.legend(frameon=False)
@@ -129,6 +152,42 @@ def neighbour_rows(
             colour = _FRAMES[int(same_class[row, column - 2])] if column else "black"
             for spine in axes.spines.values():
                 spine.set(color=colour, linewidth=2)
+    return figure
+
+
+def neighbour_blocks(
+    queries: np.ndarray, neighbours: Mapping[str, np.ndarray], same_class: Mapping[str, np.ndarray]
+) -> Figure:
+    """Each query at the left, then for each method its neighbours, closest first, framed green or red.
+
+    Args:
+        queries: uint8 `(num_queries, height, width, 3)`.
+        neighbours: Images `(num_queries, k, height, width, 3)` by method.
+        same_class: bool `(num_queries, k)` by method.
+    """
+    border = 2  # pixels
+    width = queries.shape[2]
+
+    def tiles(images: np.ndarray, colours: np.ndarray) -> np.ndarray:
+        """One picture of `(num_queries, k)` framed images with white between them."""
+        framed = np.pad(images, ((0, 0), (0, 0), (border + 1,) * 2, (border + 1,) * 2, (0, 0)), constant_values=255)
+        inner = framed[:, :, 1:-1, 1:-1]
+        for edge in (np.s_[:, :, :border], np.s_[:, :, -border:], np.s_[:, :, :, :border], np.s_[:, :, :, -border:]):
+            inner[edge] = colours[:, :, None, None, :]
+        rows, columns, tall, wide, _ = framed.shape
+        return framed.swapaxes(1, 2).reshape(rows * tall, columns * wide, 3)
+
+    frames = np.array([matplotlib.colors.to_rgb(_FRAMES[key]) for key in (0, 1)]) * 255
+    blocks = {"query": tiles(queries[:, None], np.zeros((len(queries), 1, 3)))}
+    blocks |= {name: tiles(images, frames[same_class[name].astype(int)]) for name, images in neighbours.items()}
+    num_columns = [block.shape[1] / (width + 2 * border + 2) for block in blocks.values()]
+    figure = Figure(figsize=(0.42 * sum(num_columns) + 1, 0.42 * len(queries) + 0.5), layout="constrained")
+    grid = figure.subplots(1, len(blocks), gridspec_kw={"width_ratios": num_columns})
+    for axes, (name, block) in zip(grid, blocks.items(), strict=True):
+        axes.imshow(block)
+        axes.axis("off")
+        share = f"\n{same_class[name].mean():.0%} of the class" if name in same_class else ""
+        axes.set_title(f"{name}{share}", fontsize=8)
     return figure
 
 

@@ -155,6 +155,8 @@ def as_numbers(evidence: Evidence, results: list[CheckResult]) -> dict[str, Any]
             }
             for score in evidence.scores
         ],
+        "compared": {"queries": evidence.compared.tolist()}
+        | {method: ids.tolist() for method, ids in evidence.neighbours.items()},
         "copy_recall": {
             distortion: {
                 metric: {f"recall@{k}": value._asdict() for k, value in recalls.items()}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latentsearch.augmentation import augment
+from latentsearch import augmentation
+from latentsearch.augmentation import augment, views
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (300, 8, 12, 3), dtype=np.uint8)
 
@@ -46,3 +47,57 @@ def test_repeatable_and_the_original_is_left_alone():
     one, two = (augment(IMAGES, shift=2, flip=True, rng=np.random.default_rng(5)) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     np.testing.assert_array_equal(IMAGES, before)
+
+
+def test_views_are_parts_of_the_image_in_range_and_repeatable():
+    one, two = (views(IMAGES, side=16, flip=True, rng=np.random.default_rng(5)) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert one.shape == (len(IMAGES), 16, 16, 3)
+    assert one.dtype == np.float32
+    assert one.min() >= 0
+    assert one.max() <= 1
+    assert not np.array_equal(one, views(IMAGES, side=16, flip=True, rng=np.random.default_rng(6)))
+
+
+def test_a_view_that_changes_nothing_is_the_image(monkeypatch):
+    monkeypatch.setattr(augmentation, "_AREA", (1.0, 1.0))
+    monkeypatch.setattr(augmentation, "_ASPECT", 1.0)
+    monkeypatch.setattr(augmentation, "_COLOUR_PROBABILITY", 0.0)
+    monkeypatch.setattr(augmentation, "_GREY_PROBABILITY", 0.0)
+    square = IMAGES[:, :, :8]
+    same = views(square, side=8, flip=False, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(same, square / 255, atol=1e-5)
+    mirrored = views(square, side=8, flip=True, rng=np.random.default_rng(0))
+    flipped = np.abs(mirrored - square[:, :, ::-1] / 255).max(axis=(1, 2, 3)) < 1e-5
+    unmoved = np.abs(mirrored - square / 255).max(axis=(1, 2, 3)) < 1e-5
+    assert (flipped | unmoved).all()
+    assert 0.4 < flipped.mean() < 0.6
+
+
+def test_a_view_at_half_the_size_is_the_mean_of_its_pixels(monkeypatch):
+    for name, value in (
+        ("_AREA", (1.0, 1.0)),
+        ("_ASPECT", 1.0),
+        ("_COLOUR_PROBABILITY", 0.0),
+        ("_GREY_PROBABILITY", 0),
+    ):
+        monkeypatch.setattr(augmentation, name, value)
+    flat = np.full((3, 8, 8, 3), 90, dtype=np.uint8)
+    np.testing.assert_allclose(views(flat, side=4, flip=False, rng=np.random.default_rng(0)), 90 / 255, atol=1e-5)
+    # Weights reach over two pixels each way and fall to the sides: a step of one column spreads over two.
+    step = np.zeros((1, 8, 8, 3), dtype=np.uint8)
+    step[:, :, 4:] = 255
+    row = views(step, side=4, flip=False, rng=np.random.default_rng(0))[0, 2, :, 0]
+    np.testing.assert_allclose(row, [0, 0.125, 0.875, 1], atol=1e-5)
+
+
+def test_grey_views_are_grey_and_coloured_ones_keep_their_brightness_within_bounds(monkeypatch):
+    monkeypatch.setattr(augmentation, "_GREY_PROBABILITY", 1.0)
+    grey = views(IMAGES, side=8, flip=False, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(grey, grey[..., :1].repeat(3, axis=-1), atol=1e-5)
+    monkeypatch.setattr(augmentation, "_GREY_PROBABILITY", 0.0)
+    flat = np.full((2000, 8, 8, 3), 100, dtype=np.uint8)
+    lumas = views(flat, side=4, flip=False, rng=np.random.default_rng(0)).mean(axis=(1, 2, 3)) / (100 / 255)
+    assert 0.6 <= lumas.min() < 0.65  # brightness alone: a flat image has no contrast, nor colour to turn
+    assert 1.35 < lumas.max() <= 1.4 + 1e-5
+    assert (np.abs(lumas - 1) < 1e-5).mean() == pytest.approx(0.2, abs=0.03)

@@ -47,6 +47,8 @@ def good(small_digits):
             a_score("10-d PCA", 0.25),
             a_score("whitened 10-d PCA", 0.27),
         ],
+        compared=test_ids[:1],
+        neighbours={},
         copy_recall={name: {"cosine": {1: interval(0.6), 10: interval(0.9)}} for name in ("noise", "projection")},
         copies={},
         examples={},

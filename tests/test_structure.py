@@ -18,10 +18,12 @@ SCRIPTS = sorted(REPOSITORY.glob("*.py"))
 LAYERS = [
     {"errors", "config"},
     {"runs", "cli"},
-    {"datasets", "architectures", "objectives", "metrics", "augmentation", "distortions", "projection", "plots"},
-    {"index", "encoding"},
-    {"gallery", "baselines", "scorecard", "callbacks", "building", "tensorboard"},
-    {"trained", "training"},
+    {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}
+    | {"plots"},
+    {"index", "encoding", "settings"},
+    {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation"},
+    {"callbacks", "trained"},
+    {"training"},
     {"evidence", "retrieval"},
     {"checks", "pictures"},
     {"report"},

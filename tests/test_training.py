@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from trainings import assert_same_training, make_run, train, weights
 
-from latentsearch import architectures, datasets, training
+from latentsearch import architectures, datasets, stream, trainee
 from latentsearch.config import BuildConfig, PrepareConfig
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
-from latentsearch.training import Settings
+from latentsearch.settings import Settings
 
 
 def settings(**changes):
@@ -24,10 +24,10 @@ def settings(**changes):
 
 
 def batches(dataset, count, first_epoch=0, **changes):
-    stream = training.training_batches(
+    endless = stream.training_batches(
         dataset.images, dataset.ids("train"), settings(**changes), first_epoch=first_epoch
     )
-    return [images.numpy() for images, _ in stream.take(count)]
+    return [images.numpy() for images, _ in endless.take(count)]
 
 
 def test_each_epoch_shows_each_image_once_in_another_order(small_digits):
@@ -170,7 +170,7 @@ def test_a_gpu_learns_what_a_cpu_learns(small_digits):
     for device in ("CPU", "GPU"):
         keras.utils.set_random_seed(0)
         with tf.device(device):
-            trainee = training.compiled(architectures.build("compact", (32, 32, 3), 10), settings(), 4)
-            stream = training.training_batches(small_digits.images, small_digits.ids("train"), settings())
-            losses.append(trainee.fit(stream, steps_per_epoch=4, epochs=3, verbose=0).history["loss"])
+            learner = trainee.compiled(architectures.build("compact", (32, 32, 3), 10), settings(), 4)
+            batches_of = stream.training_batches(small_digits.images, small_digits.ids("train"), settings())
+            losses.append(learner.fit(batches_of, steps_per_epoch=4, epochs=3, verbose=0).history["loss"])
     np.testing.assert_allclose(*losses, rtol=0.02)

@@ -1,0 +1,112 @@
+"""What does each ingredient of the training for similarity bring, and what does meaning cost in reconstruction?
+
+    python -m benchmarks.similarity --epochs 8
+    python -m benchmarks.similarity --only "W = 0.01" "W = 0.1"
+
+Trains variants of the architecture deep on data/cifar10, one after the other and equally long, and asks each for the
+neighbours of the validation images among the training images; test images are not touched. Adds its rows to
+benchmarks/similarity.json, prints the table and draws benchmarks/similarity.png: precision against error over W.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.config import ROOT, BuildConfig, TrainConfig
+
+RESULTS = ROOT / "benchmarks" / "similarity.json"
+VARIANTS: dict[str, dict[str, Any]] = {
+    "as shipped, W = 1": {},
+    "Adam, not Muon": {"optimizer": "adam", "learning_rate": 2e-3},
+    "views of 32, not 24 pixels": {"view_side": 32},
+    "no projection": {"projection": False},
+    "float32, not bfloat16": {"precision": "float32"},
+    "network compact": {"architecture": "compact", "similarity_weight": 1.0, "batch_size": 512},
+    "W = 0.1": {"similarity_weight": 0.1},
+    "W = 0.01": {"similarity_weight": 0.01},
+    "W = 0.001": {"similarity_weight": 0.001},
+    "W = 0": {"similarity_weight": 0.0},
+}
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """Flags of this benchmark."""
+
+    epochs: int = 8
+    """Length of each training."""
+
+    only: tuple[str, ...] = ()
+    """Names of the variants to train. Default: all."""
+
+    seed: int = 0
+    """Of weights, order and augmentation."""
+
+
+def main(config: BenchmarkConfig) -> None:
+    """Trains the variants that `config` names and writes what they reach."""
+    with quiet_imports():
+        from latentsearch import runs
+    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    for name in config.only or VARIANTS:
+        row = {"variant": name, "epochs": config.epochs, "seed": config.seed, **measure(config, **VARIANTS[name])}
+        key = ("variant", "epochs", "seed")
+        rows = [old for old in rows if [old[k] for k in key] != [row[k] for k in key]] + [row]
+        with runs.replacing(RESULTS) as temporary:
+            temporary.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    print_table([{name: value for name, value in row.items() if name != "environment"} for row in rows])
+    with runs.replacing(RESULTS.with_suffix(".png")) as temporary:
+        trade_off([row for row in rows if "W = " in row["variant"]]).savefig(temporary, dpi=110)
+
+
+def measure(config: BenchmarkConfig, *, architecture: str = "deep", **flags: Any) -> dict[str, Any]:
+    """Trains one variant and scores it on validation images."""
+    from latentsearch import building, datasets, runs, training
+    from latentsearch.encoding import Autoencoder
+    from latentsearch.scorecard import Labelled, score
+
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "data").symlink_to(ROOT / "data")
+        building.build_run(BuildConfig(architecture=architecture, run="variant", seed=config.seed, root=root))
+        settings = TrainConfig(run="variant", epochs=config.epochs, seed=config.seed, root=root, **flags)
+        result = training.train(settings)
+        dataset = datasets.load(root, "cifar10")
+        autoencoder = Autoencoder(runs.Run(root, "variant").best_model)
+        gallery, queries = (
+            Labelled(autoencoder.encode(dataset.images, ids), dataset.labels[ids])
+            for ids in (dataset.ids("train"), dataset.ids("validation"))
+        )
+    overall = score("", gallery, queries, dataset.class_names, metric="cosine").overall
+    return {
+        "seconds": round(float(result.history["seconds"].sum()), 1),
+        "val_mse": float(result.best.get("val_mse", result.best["val_loss"])),
+        "copy_recall": float(result.best["val_copy_recall"]),
+        **{name: round(interval.value, 4) for name, interval in overall.items()},
+        "environment": runs.environment(),
+    }
+
+
+def trade_off(rows: list[dict[str, Any]]) -> Any:
+    """A figure of P@10 against validation MSE, a point a weight."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    rows = sorted(rows, key=lambda row: row["val_mse"])
+    axes.plot([row["val_mse"] for row in rows], [row["P@10"] for row in rows], color="#4575b4", marker="o")
+    for row in rows:
+        place = (row["val_mse"], row["P@10"])
+        axes.annotate(row["variant"].rpartition(", ")[2], place, (6, -12), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="validation MSE", ylabel="P@10 of validation images among training images")
+    axes.set_title(f"What meaning costs in reconstruction ({rows[0]['epochs']} epochs each)", fontsize=10)
+    return figure
+
+
+if __name__ == "__main__":
+    run_script(main, BenchmarkConfig, __doc__)

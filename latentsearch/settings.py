@@ -1,0 +1,102 @@
+"""The settings of a training: flags completed by the recipe of the architecture, or those it was begun with."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from latentsearch import runs
+from latentsearch.config import Optimizer, Precision, Recipe, TrainConfig
+from latentsearch.datasets import ImageSet
+from latentsearch.errors import InputError
+from latentsearch.runs import Run
+
+_SCRIPT = "TrainAutoencoder.py"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that decides how a training goes; for those without a word here see `config.Recipe`.
+
+    Args:
+        epochs: Passes over the training images.
+        seed: Of order and augmentation.
+        initial_model: SHA-256 of the file of the initial weights.
+        dataset: Fingerprint of the images.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    schedule: str
+    shift: int
+    flip: bool
+    seed: int
+    initial_model: str
+    dataset: str
+    optimizer: Optimizer = "adam"
+    similarity_weight: float = 0.0
+    temperature: float = 0.5
+    projection: bool = True
+    view_side: int | None = None
+    precision: Precision = "float32"
+
+
+def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> Settings:
+    """The flags, completed by the recipe of the architecture.
+
+    Raises:
+        InputError: if a flag has a value that cannot be.
+    """
+
+    def chosen(name: str) -> Any:
+        return getattr(recipe, name) if getattr(config, name, None) is None else getattr(config, name)
+
+    for flag, value in (("--epochs", config.epochs), ("--batch-size", chosen("batch_size"))):
+        if value < 1:
+            raise InputError(f"{flag} {value}: expected at least 1.")
+    for name in ("learning_rate", "temperature"):
+        if not 0 < chosen(name) < np.inf:
+            raise InputError(f"--{name.replace('_', '-')} {chosen(name)}: expected more than 0.")
+    if not 0 <= chosen("similarity_weight") < np.inf:
+        raise InputError(f"--similarity-weight {config.similarity_weight}: expected 0 or more.")
+    if chosen("view_side") is not None and chosen("view_side") < 8:
+        raise InputError(f"--view-side {chosen('view_side')}: expected at least 8 pixels.")
+    if not 0 <= chosen("shift") < min(dataset.image_shape[:2]):
+        raise InputError(f"--shift {config.shift}: expected 0 to {min(dataset.image_shape[:2]) - 1} pixels.")
+    own = {field.name: chosen(field.name) for field in dataclasses.fields(recipe)}
+    return Settings(
+        **own | {"batch_size": min(own["batch_size"], len(dataset.ids("train")))},
+        epochs=config.epochs,
+        seed=config.seed,
+        initial_model=runs.file_fingerprint(run.initial_model),
+        dataset=dataset.fingerprint,
+    )
+
+
+def resumed(config: TrainConfig, run: Run, settings: Settings, before: dict[str, Any]) -> Settings:
+    """The settings that a training was begun with, unless a flag or what it was made from contradicts them.
+
+    Args:
+        config: The flags of now.
+        run: The run.
+        settings: What those flags would give a new training.
+        before: The settings in training.json.
+
+    Raises:
+        InputError: if they contradict each other.
+    """
+    given = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
+    for name, value in asdict(settings).items():
+        if name not in before:
+            raise InputError(f"{run.training_record} has no {name}: train again with --overwrite.")
+        if before[name] != value and (name in given or name in ("initial_model", "dataset")):
+            raise InputError(
+                f"run '{run.name}' cannot go on with another {name}: it was {before[name]}, is {value}.\n"
+                f"To go on as it began: {run.command(_SCRIPT, '--resume')}\n"
+                f"To begin anew: {run.command(_SCRIPT, '--overwrite')}"
+            )
+    return Settings(**{name: before[name] for name in asdict(settings)})

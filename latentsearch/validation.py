@@ -1,0 +1,94 @@
+"""What is measured of a network in training, on validation images and without their labels."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from latentsearch.augmentation import views
+from latentsearch.datasets import ImageSet, to_float
+from latentsearch.index import Index
+from latentsearch.metrics import precision_at_k, recall_at_k, squared_error, strongest_channel_accuracy
+from latentsearch.objectives import Similarity
+from latentsearch.settings import Settings
+
+_MAX_IMAGES = 5000
+_MAX_COPIED = 2000
+_BATCH = 500
+_DEPTH = 10
+
+
+class Validator:
+    """Measures autoencoders on the same validation images, and the same altered copies of them, each time.
+
+    Args:
+        dataset: Its validation images are looked at, at most 5,000.
+        settings: Of the training.
+    """
+
+    def __init__(self, dataset: ImageSet, settings: Settings) -> None:
+        self._settings = settings
+        self._labels = dataset.labels[dataset.ids("validation")[:_MAX_IMAGES]]
+        self._images = dataset.images[dataset.ids("validation")[:_MAX_IMAGES]]
+        rng = np.random.default_rng([settings.seed, 0])
+        self._views = [
+            views(self._images[:_MAX_COPIED], side=dataset.image_shape[0], flip=settings.flip, rng=rng)
+            for _ in range(2)
+        ]
+
+    def __call__(self, autoencoder: keras.Model) -> dict[str, float]:
+        """Measures by name.
+
+        - val_mse, val_accuracy: of reconstructions.
+        - val_similarity: the similarity loss of the codes of two views, 500 images at a time (only with a weight).
+        - val_loss: val_mse + similarity_weight * val_similarity; the best epoch is that of the smallest.
+        - val_copy_recall: share of views (2,000 at most) with their original among the 10 nearest validation images.
+        - val_precision: share of the 10 nearest validation images that are of the same class: the one measure that
+          looks at labels, shown and never used.
+        """
+        encoder, decoder = (autoencoder.get_layer(name) for name in ("encoder", "decoder"))
+        codes, errors, hits = [], 0.0, 0.0
+        for start in range(0, len(self._images), _BATCH):
+            images = to_float(self._images[start : start + _BATCH])
+            codes.append(encoder.predict_on_batch(images))
+            reconstructions = decoder.predict_on_batch(codes[-1])
+            errors += squared_error(images, reconstructions).sum()
+            hits += strongest_channel_accuracy(images, reconstructions) * len(images)
+        measures = {"val_mse": errors / len(self._images), "val_accuracy": hits / len(self._images)}
+        measures["val_loss"] = measures["val_mse"]
+        first, second = (self._encode(encoder, looks) for looks in self._views)
+        if self._settings.similarity_weight:
+            measures["val_similarity"] = _similarity(first, second, self._settings.temperature)
+            measures["val_loss"] += self._settings.similarity_weight * measures["val_similarity"]
+        return {
+            name: float(value) for name, value in (measures | self._retrieval(np.concatenate(codes), first)).items()
+        }
+
+    def _retrieval(self, codes: np.ndarray, copies: np.ndarray) -> dict[str, float]:
+        if not (np.isfinite(codes).all() and np.isfinite(copies).all()):
+            return {"val_copy_recall": 0.0, "val_precision": 0.0}  # the loss tells
+        ids = np.arange(len(codes))
+        depth = min(_DEPTH, len(codes) - 1)
+        index = Index(codes, metric="cosine")
+        relevant = self._labels[index.rank(codes, depth, exclude=ids)] == self._labels[:, None]
+        return {
+            "val_copy_recall": recall_at_k(index.rank(copies, depth), ids[: len(copies)], depth).mean(),
+            "val_precision": precision_at_k(relevant, depth).mean(),
+        }
+
+    @staticmethod
+    def _encode(encoder: keras.Model, images: np.ndarray) -> np.ndarray:
+        return np.concatenate(
+            [encoder.predict_on_batch(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
+        )
+
+
+def _similarity(first: np.ndarray, second: np.ndarray, temperature: float) -> float:
+    """Mean similarity loss of pairs of codes `(num_images, latent_dim)`, as in batches of 500 images."""
+    loss = Similarity(temperature)
+    values = []
+    for start in range(0, len(first), _BATCH):
+        pair = [codes[start : start + _BATCH] for codes in (first, second)]
+        which = np.tile(np.arange(len(pair[0])), 2)
+        values.append(float(loss(which, np.concatenate(pair))) * len(pair[0]))
+    return sum(values) / len(first)

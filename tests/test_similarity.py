@@ -1,0 +1,154 @@
+"""Training for similarity: the views that it sees, what it keeps, and that it never looks at a label."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from trainings import assert_same_training, make_run, train
+
+from latentsearch import architectures, building, datasets, stream, trainee, validation
+from latentsearch.config import RECIPES, BuildConfig
+from latentsearch.encoding import Autoencoder
+from latentsearch.errors import InputError
+from latentsearch.runs import Run
+from latentsearch.settings import Settings
+
+SIMILAR = {"similarity_weight": 0.5, "batch_size": 32}
+
+
+def settings(**changes):
+    plain = {"epochs": 2, "batch_size": 32, "learning_rate": 1e-3, "schedule": "cosine", "shift": 0, "flip": False}
+    return Settings(**{**plain, "seed": 0, "initial_model": "", "dataset": "", "similarity_weight": 1.0, **changes})
+
+
+def test_each_batch_has_two_views_of_each_image_and_says_of_which(small_digits):
+    ids = small_digits.ids("train")
+    batches = list(stream.training_batches(small_digits.images, ids, settings(view_side=16)).take(3))
+    for views, targets in batches:
+        assert views.shape == (64, 16, 16, 3)
+        np.testing.assert_array_equal(targets["code"][:, 0], [*range(32), *range(32)])
+        np.testing.assert_array_equal(targets["projection"], targets["code"])
+        originals = targets["reconstruction"].numpy()
+        np.testing.assert_array_equal(originals[:32], originals[32:])
+        assert not np.allclose(views[:32], views[32:])
+        small = originals.reshape(64, 16, 2, 16, 2, 3).mean(axis=(2, 4))
+        own = np.abs(views - small).mean(axis=(1, 2, 3))
+        other = np.abs(views - np.roll(small, 1, axis=0)).mean(axis=(1, 2, 3))
+        assert own.mean() < other.mean()
+
+
+@pytest.mark.parametrize("architecture", ["compact", "deep", "reference"])
+def test_the_copy_in_training_computes_what_the_autoencoder_computes(architecture):
+    autoencoder = architectures.build(architecture, (32, 32, 3), 10)
+    images = np.random.default_rng(0).random((4, 32, 32, 3)).astype(np.float32)
+    learner = trainee.compiled(autoencoder, settings(), 4)
+    result = learner.predict_on_batch(images)
+    np.testing.assert_allclose(result["reconstruction"], autoencoder.predict_on_batch(images), atol=1e-5)
+    np.testing.assert_allclose(
+        result["code"], autoencoder.get_layer("encoder").predict_on_batch(images), rtol=1e-4, atol=1e-5
+    )
+    assert result["projection"].shape == (4, 128)
+    halved = trainee.compiled(autoencoder, settings(precision="bfloat16"), 4).predict_on_batch(images)
+    assert halved["code"].dtype == np.float32
+    np.testing.assert_allclose(halved["code"], result["code"], atol=0.05 * np.abs(result["code"]).max() + 1e-3)
+
+
+def test_the_fast_normalisation_is_keras_s():
+    rng = np.random.default_rng(0)
+    images = rng.normal(2, 3, (8, 4, 4, 5)).astype(np.float32)
+    plain, fast = keras.layers.BatchNormalization(momentum=0.9), trainee.BatchNormalization(momentum=0.9)
+    for training in (True, True, False):
+        np.testing.assert_allclose(fast(images, training=training), plain(images, training=training), atol=1e-4)
+    for a, b in zip(plain.get_weights(), fast.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["compact", "reference"])
+def test_an_encoder_of_one_size_refuses_views_of_another(architecture):
+    autoencoder = architectures.build(architecture, (32, 32, 3), 10)
+    with pytest.raises(InputError, match="--architecture deep"):
+        trainee.compiled(autoencoder, settings(view_side=16), 4)
+
+
+def test_weights_of_the_copy_reach_the_autoencoder(small_digits):
+    autoencoder = architectures.build("deep", (32, 32, 3), 10)
+    learner = trainee.compiled(autoencoder, settings(), 4)
+    batches = stream.training_batches(small_digits.images, small_digits.ids("train"), settings())
+    learner.fit(batches, steps_per_epoch=2, verbose=0)
+    images = datasets.to_float(small_digits.images[:5])
+    before = autoencoder.predict_on_batch(images)
+    trainee.copy_weights(learner, autoencoder)
+    after = autoencoder.predict_on_batch(images)
+    assert not np.allclose(before, after, atol=1e-3)
+    np.testing.assert_allclose(after, learner.predict_on_batch(images)["reconstruction"], atol=1e-4)
+
+
+def test_codes_of_views_come_nearer_and_everything_is_recorded(built_digits, tmp_path):
+    result = train(tmp_path, epochs=8, learning_rate=3e-3, **SIMILAR)
+    history = result.history
+    assert history["val_similarity"].iloc[-1] < history["val_similarity"].iloc[0] - 0.2
+    assert history["val_copy_recall"].iloc[-1] > history["val_copy_recall"].iloc[0]
+    np.testing.assert_allclose(history["val_loss"], history["val_mse"] + 0.5 * history["val_similarity"], rtol=1e-5)
+    assert result.best["val_loss"] == history["val_loss"].min()
+    run = Run(tmp_path, "digits")
+    kept = validation.Validator(built_digits, Settings(**json.loads(run.training_record.read_text())["settings"]))
+    assert kept(Autoencoder(run.best_model).model)["val_loss"] == pytest.approx(result.best["val_loss"], rel=1e-4)
+    assert {"training_loss.png", "training_similarity.png", "training_retrieval.png"} <= {
+        path.name for path in run.reports.iterdir()
+    }
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    tags = EventAccumulator(str(run.logs / "validation")).Reload().Tags()["tensors"]
+    assert {"epoch_copy_recall", "epoch_precision", "epoch_similarity", "epoch_mse"} <= set(tags)
+
+
+def test_labels_have_no_part_in_what_is_learnt_or_kept(built_digits, tmp_path, monkeypatch):
+    shuffled = np.random.default_rng(0).permutation(built_digits.labels)
+    results, learnt = [], []
+    for labels in (built_digits.labels, shuffled):
+        monkeypatch.setattr(datasets, "load_for", lambda run, now=labels: dataclasses.replace(built_digits, labels=now))
+        results.append(train(tmp_path, epochs=3, overwrite=True, **SIMILAR).history)
+        learnt.append(Autoencoder(Run(tmp_path, "digits").best_model).model.get_weights())
+    assert not np.allclose(results[0]["val_precision"], results[1]["val_precision"])
+    pd.testing.assert_frame_equal(*[table.drop(columns=["val_precision", "seconds"]) for table in results])
+    for one, other in zip(*learnt, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_deep_resumed_ends_as_if_never_interrupted(tmp_path, monkeypatch):
+    from test_resume import Interrupt
+
+    from latentsearch import tensorboard
+
+    roots = [make_run(tmp_path / name) for name in "ab"]
+    for root in roots:
+        building.build_run(BuildConfig(architecture="deep", run="digits", dataset="digits", root=root, overwrite=True))
+    flags = {"batch_size": 256, "epochs": 3}
+    train(roots[0], **flags)
+    with monkeypatch.context() as patch:
+        patch.setattr(tensorboard, "callbacks", lambda *arguments, **keywords: [Interrupt(5 * 2 - 1)])
+        assert not train(roots[1], **flags).finished
+    train(roots[1], resume=True, **flags)
+    assert_same_training(*roots)
+    record = json.loads(Run(roots[0], "digits").training_record.read_text())["settings"]
+    assert record["optimizer"] == RECIPES["deep"].optimizer
+    assert record["similarity_weight"] == RECIPES["deep"].similarity_weight
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"similarity_weight": -1.0}, "--similarity-weight -1.0: expected 0 or more"),
+        ({"temperature": 0.0}, "--temperature 0.0: expected more than 0"),
+        ({"view_side": 4}, "--view-side 4: expected at least 8"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(changes, message, built_digits, tmp_path):
+    with pytest.raises(InputError, match=message):
+        train(tmp_path, epochs=1, **changes)
