@@ -29,7 +29,7 @@ cifar10: $(VENV)/installed
 similar: $(VENV)/installed
 	$(RUN) DataPreperation.py --source $(SOURCE) --dataset cifar10
 	test -e models/similar/build.json || $(RUN) BuildingAutoencoder.py --run similar --architecture deep
-	$(RUN) TrainAutoencoder.py --run similar --epochs 100 --resume
+	$(RUN) TrainAutoencoder.py --run similar --epochs 64 --resume
 	$(RUN) SanityChecks.py --run similar --compare cifar10-compact
 	$(RUN) RetrieveSimilar.py --run similar
 	@echo && cat reports/similar/summary.txt

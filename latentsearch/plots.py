@@ -63,6 +63,10 @@ def curves(history: pd.DataFrame, measure: str) -> Figure:
     # The first epoch is far off whatever the network: the scale is that of the rest.
     values = history[list(columns)].iloc[1 if len(history) > 2 else 0 :].to_numpy().ravel()
     margin = 0.05 * (max(values) - min(values) or 1e-3)
+    if measure == "retrieval" and "seconds" in history:
+        minutes = history["seconds"].mean() / 60  # an epoch
+        top = axes.secondary_xaxis("top", functions=(lambda epoch: epoch * minutes, lambda time: time / minutes))
+        top.set_xlabel("minutes of training")
     axes.set(xlabel="epoch", ylabel=CURVE_TITLES[measure], ylim=(min(values) - margin, max(values) + margin))
     axes.legend(frameon=False)
     sns.despine(figure)

@@ -149,6 +149,7 @@ def test_files_that_cannot_be_read_are_named_and_the_others_answered(pipeline, s
         ("TrainAutoencoder.py", ["--seed", "-1"], "--seed -1"),
         ("TrainAutoencoder.py", ["--run", "unknown"], "python BuildingAutoencoder.py --run unknown"),
         ("TrainAutoencoder.py", ["--epochs", "many"], "--epochs"),
+        ("SanityChecks.py", ["--run", "digits", "--compare", "digits"], "expected another run"),
         ("SanityChecks.py", ["--run", "unknown"], "python TrainAutoencoder.py --run unknown"),
         ("RetrieveSimilar.py", ["--run", "digits", "--k", "0"], "--k 0"),
         ("RetrieveSimilar.py", ["--run", "digits", "--query-index", "355"], "expected 0 to 354"),
@@ -161,6 +162,28 @@ def test_bad_input_exits_with_2_and_words(name, flags, message, pipeline, script
     assert result.returncode == 2
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_run_trained_for_similarity_is_set_beside_the_plain_one(pipeline, script):
+    root, _ = pipeline
+    flags = ["--run", "similar", "--root", root]
+    assert script("BuildingAutoencoder.py", "--dataset", "digits", *flags).returncode == 0
+    training = ["--similarity-weight", "0.1", "--epochs", "8", "--shift", "0", "--flip", "False"]
+    trained = script("TrainAutoencoder.py", *training, *flags)
+    assert trained.returncode == 0, trained.stderr
+    checked = script("SanityChecks.py", "--compare", "digits", *flags)
+    assert checked.returncode == 0, checked.stderr
+    reports = Run(root, "similar").reports
+    numbers = json.loads((reports / "metrics.json").read_text())
+    assert {"similar", "digits", "raw pixels"} <= {row["method"] for row in numbers["scorecard"]}
+    test_ids = set(datasets.load(root, "digits").ids("test"))
+    assert set(numbers["compared"]["queries"]) <= test_ids
+    for method in ("raw pixels", "digits", "similar"):
+        found = np.array(numbers["compared"][method])
+        assert found.shape == (20, 5)
+        assert not test_ids & set(found.ravel())
+    for name in ("comparison", "training_similarity", "training_retrieval"):
+        assert Image.open(reports / f"{name}.png").size[0] > 300
 
 
 def test_a_failed_check_exits_with_1_if_strict_and_with_0_if_not(pipeline, script, tmp_path):

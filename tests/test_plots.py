@@ -24,6 +24,10 @@ FIGURES = {
     "neighbours": lambda: plots.neighbour_rows(
         IMAGES[:1], ["q"], IMAGES[None, :3], [["a", "b", "c"]], np.ones((1, 3), int)
     ),
+    "neighbour blocks": lambda: plots.neighbour_blocks(
+        IMAGES[:2], {"a": IMAGES[None, :3].repeat(2, axis=0)}, {"a": np.ones((2, 3), bool)}
+    ),
+    "retrieval curves": lambda: plots.curves(HISTORY.assign(val_copy_recall=0.5, val_precision=0.2), "retrieval"),
     "pair plot": lambda: plots.pair_plot(CODES[:, :3], CLASSES, NAMES),
     "distributions": lambda: plots.code_distributions(CODES, CLASSES, NAMES),
     "constant code": lambda: plots.code_distributions(np.zeros((60, 1)), CLASSES, NAMES),
@@ -58,6 +62,31 @@ def test_neighbours_stand_in_order_with_frames_by_class():
     assert right[1] > right[0]  # green
     assert wrong[0] > wrong[1]  # red
     assert unknown[:3] == (0, 0, 0)  # black
+
+
+def test_blocks_show_every_image_in_its_place_with_a_frame_by_class():
+    neighbours = IMAGES[10:16].reshape(2, 3, 8, 8, 3)
+    same = np.array([[True, False, True], [False, False, False]])
+    figure = plots.neighbour_blocks(IMAGES[:2], {"codes": neighbours}, {"codes": same})
+    asked, found = (axes.images[0].get_array() for axes in figure.axes)
+    assert figure.axes[1].get_title() == "codes\n33% of the class"
+    for row in range(2):
+        np.testing.assert_array_equal(asked[14 * row + 3 : 14 * row + 11, 3:11], IMAGES[row])
+        for column in range(3):
+            tile = found[14 * row : 14 * row + 14, 14 * column : 14 * column + 14]
+            np.testing.assert_array_equal(tile[3:11, 3:11], neighbours[row, column])
+            red, green, _ = tile[1, 7]
+            assert (green > red) == same[row, column]
+            assert (tile[0] == 255).all()
+
+
+def test_which_curves_there_are_depends_on_what_was_measured():
+    plain = HISTORY.assign(accuracy=0.5, val_accuracy=0.5)
+    assert plots.curves_of(plain) == {"loss": "loss", "accuracy": "accuracy"}
+    similar = plain.assign(mse=1, val_mse=1, similarity=2, val_similarity=2, val_copy_recall=0.5, val_precision=0.2)
+    assert plots.curves_of(similar) == {
+        "loss": "mse", "accuracy": "accuracy", "similarity": "similarity", "retrieval": "retrieval",
+    }  # fmt: skip
 
 
 def test_curves_show_every_epoch_of_both_splits():
