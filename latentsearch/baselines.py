@@ -21,10 +21,17 @@ class Vectors(NamedTuple):
 
 
 class LinearReconstruction(NamedTuple):
-    """What a PCA with as many numbers as the code reconstructs of the queries."""
+    """What a PCA with as many numbers as the code reconstructs of the queries.
+
+    Args:
+        mse: Mean squared error.
+        accuracy: Share of pixels whose strongest channel is right.
+        mean_mse: Mean squared error of the gallery's mean image, taken for every query.
+    """
 
     mse: float
     accuracy: float
+    mean_mse: float
 
 
 def pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
@@ -59,6 +66,7 @@ def compute(
     linear = LinearReconstruction(
         mse=float(squared_error(queries, reconstructed).mean()),
         accuracy=strongest_channel_accuracy(images, reconstructed.reshape(images.shape)),
+        mean_mse=float(squared_error(queries, np.broadcast_to(pca.mean_, queries.shape)).mean()),
     )
     return {
         # Manhattan distances of whole images cannot be had from a matrix product: ten times the others' time.

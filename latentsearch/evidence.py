@@ -98,8 +98,7 @@ class Evidence:
 
     def rival_score(self, method: str) -> Score:
         """The score of a baseline under the metric that gives it the highest P@10, chosen in its favour on test."""
-        metric = _rival_metric(self.scores, method)
-        return next(score for score in self.scores if (score.method, score.metric) == (method, metric))
+        return _rival_score(self.scores, method)
 
     @property
     def error_by_class(self) -> dict[str, float]:
@@ -190,7 +189,7 @@ def gather(
     first = np.argsort(_place_in_class(test_labels), kind="stable")[:_NUM_COMPARED]
     neighbours = {
         method: gallery_ids[
-            Index(pair.gallery, metric=metric if method == name else _rival_metric(scores, method)).rank(
+            Index(pair.gallery, metric=metric if method == name else _rival_score(scores, method).metric).rank(
                 pair.queries[first], min(_COMPARED_DEPTH, len(gallery_ids))
             )
         ]
@@ -245,10 +244,8 @@ def _place_in_class(labels: np.ndarray) -> np.ndarray:
     return np.array([np.sum(labels[:row] == label) for row, label in enumerate(labels)])
 
 
-def _rival_metric(scores: Sequence[Score], method: str) -> Metric:
-    """The metric that gives a method its highest P@10."""
-    own = [score for score in scores if score.method == method]
-    return max(own, key=lambda score: score.overall["P@10"].value).metric
+def _rival_score(scores: Sequence[Score], method: str) -> Score:
+    return max((score for score in scores if score.method == method), key=lambda score: score.overall["P@10"].value)
 
 
 def _best_metric(dataset: ImageSet, gallery: Gallery, seed: int) -> Metric:

@@ -160,6 +160,7 @@ def as_numbers(evidence: Evidence, results: list[CheckResult]) -> dict[str, Any]
             "train_mse": evidence.train_mse,
             "pca_test_mse": evidence.linear.mse,
             "pca_test_accuracy": evidence.linear.accuracy,
+            "mean_image_test_mse": evidence.linear.mean_mse,
             "test_mse_by_class": evidence.error_by_class,
         },
         "criterion_tracking": criterion_tracking(evidence.history) if "val_similarity" in evidence.history else None,
