@@ -31,7 +31,8 @@ class Recipe:
         temperature: Of the similarity of codes: the smaller, the more the nearest wrong images count.
         projection: Whether similarity is also asked of a projection of the features below the code.
         view_side: Side of the views in pixels; None for that of the images.
-        precision: What convolutions are computed in; weights are float32 in any case.
+        precision: What layers are computed in; weights are float32 in any case. bfloat16 gives way to float32 on a
+            processor without it.
     """
 
     batch_size: int
@@ -145,8 +146,8 @@ class TrainConfig:
     """adam, or muon, which needs fewer epochs for convolutions. Default: the recipe (deep: muon, others: adam)."""
 
     precision: Precision | None = None
-    """What the network is computed in while it is trained; bfloat16 is twice as fast where the processor has it.
-    Weights are float32 in any case. Default: the recipe of the architecture."""
+    """What the network is computed in while it is trained; bfloat16 is nearly twice as fast where the processor
+    has it. Weights are float32 in any case. Default: the recipe (deep: bfloat16 if the processor has it)."""
 
     shift: int | None = None
     """Pixels that training images are moved by at most. Default: the recipe of the architecture."""

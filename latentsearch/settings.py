@@ -68,6 +68,8 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
     if not 0 <= chosen("shift") < min(dataset.image_shape[:2]):
         raise InputError(f"--shift {config.shift}: expected 0 to {min(dataset.image_shape[:2]) - 1} pixels.")
     own = {field.name: chosen(field.name) for field in dataclasses.fields(recipe)}
+    if config.precision is None and not runs.has_bfloat16():
+        own["precision"] = "float32"  # elsewhere bfloat16 is slower, not faster
     return Settings(
         **own | {"batch_size": min(own["batch_size"], len(dataset.ids("train")))},
         epochs=config.epochs,

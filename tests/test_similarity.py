@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from trainings import assert_same_training, make_run, train
 
-from latentsearch import architectures, building, datasets, stream, trainee, validation
-from latentsearch.config import RECIPES, BuildConfig
+from latentsearch import architectures, building, datasets, runs, stream, trainee, validation
+from latentsearch.config import RECIPES, BuildConfig, TrainConfig
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
-from latentsearch.settings import Settings
+from latentsearch.settings import Settings, choose
 
 SIMILAR = {"similarity_weight": 0.5, "batch_size": 32}
 
@@ -139,6 +139,17 @@ def test_deep_resumed_ends_as_if_never_interrupted(tmp_path, monkeypatch):
     record = json.loads(Run(roots[0], "digits").training_record.read_text())["settings"]
     assert record["optimizer"] == RECIPES["deep"].optimizer
     assert record["similarity_weight"] == RECIPES["deep"].similarity_weight
+
+
+@pytest.mark.parametrize(("flag", "native", "expected"), [
+    (None, True, "bfloat16"), (None, False, "float32"), ("bfloat16", False, "bfloat16"), ("float32", True, "float32"),
+])  # fmt: skip
+def test_bfloat16_is_the_default_where_the_processor_has_it(
+    flag, native, expected, built_digits, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(runs, "has_bfloat16", lambda: native)
+    config = TrainConfig(run="digits", precision=flag, root=tmp_path)
+    assert choose(config, Run(tmp_path, "digits"), built_digits, RECIPES["deep"]).precision == expected
 
 
 @pytest.mark.parametrize(
