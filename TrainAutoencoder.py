@@ -1,6 +1,7 @@
-"""Learn. Trains a built autoencoder with Adam on mean squared error, keeping the best weights on validation.
+"""Learn. Trains a built autoencoder, keeping the best weights on validation.
 
-    python TrainAutoencoder.py --epochs 100
+    python TrainAutoencoder.py --epochs 100                         mean squared error, with Adam
+    python TrainAutoencoder.py --epochs 64 --similarity-weight 1    and similarity of two views of an image
     tensorboard --logdir logs
 
 Reads data/<dataset>/ and models/<run>/initial.keras; writes models/<run>/: best.keras, history.csv and

@@ -40,7 +40,7 @@ def augment(images: np.ndarray, *, shift: int, flip: bool, rng: np.random.Genera
     return images[np.arange(num_images)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def views(images: np.ndarray, *, side: int, flip: bool, rng: np.random.Generator) -> np.ndarray:
+def views(images: np.ndarray, *, shape: tuple[int, int], flip: bool, rng: np.random.Generator) -> np.ndarray:
     """Another look at each image: a part of it, resized, in other colours, now and then in grey.
 
     Cropping, mirroring and resizing are one linear map of rows and one of columns, and all changes of colour one
@@ -48,12 +48,12 @@ def views(images: np.ndarray, *, side: int, flip: bool, rng: np.random.Generator
 
     Args:
         images: uint8 `(num_images, height, width, 3)`.
-        side: Height and width of the views.
+        shape: Height and width of the views.
         flip: Whether to mirror, left to right, half of them.
         rng: Where the random numbers come from.
 
     Returns:
-        float32 in [0, 1], `(num_images, side, side, 3)`.
+        float32 in [0, 1], `(num_images, *shape, 3)`.
     """
     num_images, height, width, _ = images.shape
     area, aspect = rng.uniform(*_AREA, num_images), _ASPECT ** rng.uniform(-1, 1, num_images)
@@ -61,14 +61,14 @@ def views(images: np.ndarray, *, side: int, flip: bool, rng: np.random.Generator
     widths = np.minimum(np.sqrt(area * aspect), 1) * width
     tops, lefts = rng.random(num_images) * (height - heights), rng.random(num_images) * (width - widths)
     mirrored = (rng.random(num_images) < 0.5) & flip
-    rows = _resampling(tops, heights, np.zeros_like(mirrored), side, height)
-    columns = _resampling(lefts, widths, mirrored, side, width)
+    rows = _resampling(tops, heights, np.zeros_like(mirrored), shape[0], height)
+    columns = _resampling(lefts, widths, mirrored, shape[1], width)
     pixels = images.astype(np.float32) / np.float32(255)
-    pixels = np.matmul(rows, pixels.reshape(num_images, height, width * 3))  # (n, side, width * 3)
-    pixels = pixels.reshape(num_images, side, width, 3).swapaxes(2, 3)
-    pixels = np.matmul(pixels.reshape(num_images, side * 3, width), columns.swapaxes(1, 2))  # (n, side * 3, side)
-    pixels = pixels.reshape(num_images, side, 3, side).swapaxes(2, 3).reshape(num_images, side * side, 3)
-    return _recoloured(pixels, rng).reshape(num_images, side, side, 3)
+    pixels = np.matmul(rows, pixels.reshape(num_images, height, width * 3))  # (n, shape[0], width * 3)
+    pixels = pixels.reshape(num_images, shape[0], width, 3).swapaxes(2, 3)
+    pixels = np.matmul(pixels.reshape(num_images, shape[0] * 3, width), columns.swapaxes(1, 2))
+    pixels = pixels.reshape(num_images, shape[0], 3, shape[1]).swapaxes(2, 3).reshape(num_images, -1, 3)
+    return _recoloured(pixels, rng).reshape(num_images, *shape, 3)
 
 
 def _resampling(starts: np.ndarray, extents: np.ndarray, mirrored: np.ndarray, side: int, source: int) -> np.ndarray:

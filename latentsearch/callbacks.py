@@ -17,24 +17,17 @@ import pandas as pd
 
 from latentsearch import runs
 from latentsearch.errors import InputError
-from latentsearch.trainee import copy_weights
+from latentsearch.trainee import MEASURE_NAMES, copy_weights
 
 EpochRow = dict[str, float]
 MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
-# Measures of a training with a similarity weight, by the names that Keras gives them.
-_OWN_NAMES = {
-    "reconstruction_loss": "mse",
-    "code_loss": "similarity",
-    "projection_loss": "projection",
-    "reconstruction_accuracy": "accuracy",
-}
 
 
 class Validation(keras.callbacks.Callback):
     """At the end of an epoch: gives the autoencoder the weights learnt so far and measures it on validation images.
 
-    Adds to the epoch's measures val_loss, val_mse, val_accuracy and val_copy_recall, val_similarity if the training
-    has a similarity weight, and seconds, of the training steps alone. Put it before all others.
+    Adds to the epoch's measures those of the validation (see `validation.Validator`) and seconds, of the training steps
+    alone. Put it before all others: they look at the autoencoder, and find the weights of this epoch in it.
 
     Args:
         autoencoder: What is kept for use; it gets the weights of the model in training.
@@ -52,8 +45,8 @@ class Validation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         seconds = round(time.perf_counter() - self._begin, 3)
         copy_weights(self.model, self._autoencoder)
-        for name in _OWN_NAMES.keys() & logs.keys():
-            logs[_OWN_NAMES[name]] = logs.pop(name)
+        for name in MEASURE_NAMES.keys() & logs.keys():
+            logs[MEASURE_NAMES[name]] = logs.pop(name)
         logs.update(self._measure(self._autoencoder), seconds=seconds)
 
 
@@ -88,7 +81,7 @@ class BestModel(keras.callbacks.ModelCheckpoint):
     """Keras's ModelCheckpoint on minimum val_loss, writing whole files only, without optimizer state.
 
     Args:
-        autoencoder: What is saved: it shares its layers with the model in training but is not compiled.
+        autoencoder: What is saved: it has the weights of the model in training from `Validation`, and is not compiled.
         path: The .keras file.
         best: Smallest val_loss so far, of a resumed training.
     """

@@ -143,14 +143,16 @@ class TrainConfig:
     """Side of the views of an image in pixels. Default: the recipe (deep: 24, others: that of the images)."""
 
     optimizer: Optimizer | None = None
-    """adam, or muon, which needs fewer epochs for convolutions. Default: the recipe (deep: muon, others: adam)."""
+    """adam, or muon, which needs fewer epochs for convolutions. Default: the recipe (deep: muon, others: adam).
+    Another one than the recipe's needs a --learning-rate."""
 
     precision: Precision | None = None
     """What the network is computed in while it is trained; bfloat16 is nearly twice as fast where the processor
     has it. Weights are float32 in any case. Default: the recipe (deep: bfloat16 if the processor has it)."""
 
     shift: int | None = None
-    """Pixels that training images are moved by at most. Default: the recipe of the architecture."""
+    """Pixels that training images are moved by at most, if the similarity weight is 0: views are cropped instead.
+    Default: the recipe of the architecture."""
 
     flip: bool | None = None
     """Mirror training images at random. Default: the recipe of the architecture."""
@@ -180,7 +182,8 @@ class CheckConfig:
     """Name of the run, trained by TrainAutoencoder.py."""
 
     compare: tuple[str, ...] = ()
-    """Other trained runs of the same dataset to set beside it: in the scorecard and in the picture of neighbours."""
+    """Other trained runs of the same dataset to set beside it: in the scorecard, the headline, the curve
+    of precision and the picture of neighbours."""
 
     strict: bool = False
     """Exit with status 1 when a check fails."""

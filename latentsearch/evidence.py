@@ -16,7 +16,14 @@ from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
 from latentsearch.gallery import Gallery
 from latentsearch.index import Index
-from latentsearch.metrics import Interval, bootstrap_means, recall_at_k, squared_error, strongest_channel_accuracy
+from latentsearch.metrics import (
+    Interval,
+    bootstrap_means,
+    rank_correlation,
+    recall_at_k,
+    squared_error,
+    strongest_channel_accuracy,
+)
 from latentsearch.projection import project
 from latentsearch.scorecard import Labelled, Score, score
 from latentsearch.trained import TrainedRun
@@ -48,10 +55,11 @@ class Evidence:
         linear: What a PCA with as many numbers reconstructs.
         chance: P@k of neighbours drawn at random, for each test image, `(num_test,)`.
         metric: The metric that suits the codes best, by P@10 of validation images among training images.
-        scores: The scorecard: the run under every metric first, then the baselines.
+        scores: The scorecard: the run under every metric first, then what it is compared with: the baselines and the
+            other runs.
         compared: Test images whose neighbours are set side by side, ids `(num_compared,)`.
-        neighbours: Of these, by the name of the method, the baselines first and the run itself last: ids
-            `(num_compared, depth)`.
+        neighbours: Of these, by the name of the method, the baselines first, then the other runs, then the run itself:
+            ids `(num_compared, depth)`.
         copy_recall: recall@1 and @10 of altered copies: `{distortion: {metric: {k: interval}}}`.
         copies: A few originals and their altered copies, uint8, by name.
         examples: Ids and reconstructions of the first, best and worst test images, by name.
@@ -92,12 +100,32 @@ class Evidence:
         return np.array(self.dataset.class_names)[self.labels]
 
     @property
+    def is_for_similarity(self) -> bool:
+        """Whether the training asked for similarity beside reconstruction."""
+        return "val_similarity" in self.history
+
+    @property
+    def criterion_tracking(self) -> dict[str, float]:
+        """How well what a checkpoint is, or could be, chosen by without labels follows P@10 of validation images.
+
+        Spearman's rank correlation over the epochs, 1 where it names the same order; losses with their sign turned.
+        Empty without these measures, or of fewer than two epochs.
+        """
+        signs = {"val_loss": -1, "val_mse": -1, "val_copy_recall": 1}
+        if len(self.history) < 2 or not {"val_precision", *signs} <= set(self.history):
+            return {}
+        return {
+            name: rank_correlation(sign * self.history[name].to_numpy(), self.history["val_precision"].to_numpy())
+            for name, sign in signs.items()
+        }
+
+    @property
     def own_score(self) -> Score:
         """The score of the run under its metric."""
         return next(score for score in self.scores if (score.method, score.metric) == (self.name, self.metric))
 
     def rival_score(self, method: str) -> Score:
-        """The score of a baseline under the metric that gives it the highest P@10, chosen in its favour on test."""
+        """The score of a baseline, or another run, under the metric of its highest P@10, chosen on test."""
         return _rival_score(self.scores, method)
 
     @property
@@ -118,7 +146,7 @@ class Evidence:
 
     @property
     def baseline_names(self) -> list[str]:
-        """Names of the baselines in the scorecard."""
+        """Names of the baselines, and of the other runs, in the scorecard."""
         return [name for name in dict.fromkeys(score.method for score in self.scores) if name != self.name]
 
 

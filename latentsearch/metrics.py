@@ -45,6 +45,24 @@ def average_precision(relevant: np.ndarray, k: int) -> np.ndarray:
     return (precision_at_rank * hits).sum(axis=1) / np.maximum(num_hits, 1)
 
 
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's rank correlation in [-1, 1]: the correlation of the ranks, those of equal values being their mean.
+
+    0 if one of them has a single value: it names no order.
+
+    Args:
+        first: `(num_values,)`.
+        second: `(num_values,)`.
+    """
+    ranks = []
+    for values in (first, second):
+        _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+        if len(count) == 1:
+            return 0.0
+        ranks.append((np.cumsum(count) - (count - 1) / 2)[place])
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
 def knn_correct(neighbour_labels: np.ndarray, query_labels: np.ndarray, k: int) -> np.ndarray:
     """Whether the most frequent label of the first `k` neighbours is the query's, bool `(num_queries,)`.
 

@@ -13,8 +13,8 @@ class Muon(keras.optimizers.Muon):
     """Keras's Muon, which also takes the kernels of convolutions, as matrices (height * width * inputs, outputs).
 
     Each step of such a weight is the momentum with all its singular values made about 1, by Newton-Schulz
-    iterations: Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024). Other weights, and
-    kernels that see fewer than 16 channels, such as those of the first layer, are left to AdamW.
+    iterations: Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024). Kernels of convolutions
+    that see fewer than 16 channels, such as those of the first layer, and all that is no kernel are left to AdamW.
 
     Args:
         iteration_dtype: What the iterations are computed in; the authors use "bfloat16".
@@ -26,9 +26,7 @@ class Muon(keras.optimizers.Muon):
         self.iteration_dtype = iteration_dtype
 
     def get_config(self) -> dict[str, Any]:
-        # Keras's own leaves adam_weight_decay out.
-        own = {"iteration_dtype": self.iteration_dtype, "adam_weight_decay": self.adam_weight_decay}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), "iteration_dtype": self.iteration_dtype}
 
     def _should_use_adamw(self, variable: keras.Variable) -> bool:
         if len(variable.shape) == 4:

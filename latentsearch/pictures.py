@@ -17,6 +17,18 @@ _NUM_PAIR_PLOT_IMAGES = 1000
 _MAX_PAIRED_DIMENSIONS = 12  # beyond, panels are too many to be drawn or seen
 
 
+_CURVE_TEXT = (
+    "Good: both curves flatten out close together. Poor: still falling (train longer), or validation turns away from "
+    "training (learnt by heart). Broken: flat from the start, or leaping."
+)
+_CURVE_TEXTS = {
+    "similarity": "Good: both fall and flatten out. Their levels compare only where a batch has about 500 images: the "
+    "loss grows with the number of images that a view is told apart from. Broken: flat at the start's level.",
+    "retrieval": "Good: both rise and flatten out. Poor: copies are found, but P@10 stays low: codes tell images "
+    "apart, not kinds. Broken: flat from the start.",
+}
+
+
 @dataclass(frozen=True)
 class Picture:
     """A figure of the report.
@@ -121,8 +133,7 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
             Picture(
                 f"training_{name}",
                 f"Training: {plots.CURVE_TITLES[measure]}",
-                "Good: the curves flatten out close together. Poor: still moving (train longer), or validation turns "
-                "away from training (learnt by heart). Broken: flat from the start, or leaping.",
+                _CURVE_TEXTS.get(name, _CURVE_TEXT),
                 plots.curves(evidence.history, measure),
             )
             for name, measure in plots.curves_of(evidence.history).items()

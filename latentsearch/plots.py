@@ -182,16 +182,17 @@ def neighbour_blocks(
         return framed.swapaxes(1, 2).reshape(rows * tall, columns * wide, 3)
 
     frames = np.array([matplotlib.colors.to_rgb(_FRAMES[key]) for key in (0, 1)]) * 255
-    blocks = {"query": tiles(queries[:, None], np.zeros((len(queries), 1, 3)))}
-    blocks |= {name: tiles(images, frames[same_class[name].astype(int)]) for name, images in neighbours.items()}
-    num_columns = [block.shape[1] / (width + 2 * border + 2) for block in blocks.values()]
+    blocks = [("query", tiles(queries[:, None], np.zeros((len(queries), 1, 3))))]
+    for name, images in neighbours.items():
+        title = f"{name}\n{same_class[name].mean():.0%} of the class"
+        blocks.append((title, tiles(images, frames[same_class[name].astype(int)])))
+    num_columns = [block.shape[1] / (width + 2 * border + 2) for _, block in blocks]
     figure = Figure(figsize=(0.42 * sum(num_columns) + 1, 0.42 * len(queries) + 0.5), layout="constrained")
     grid = figure.subplots(1, len(blocks), gridspec_kw={"width_ratios": num_columns})
-    for axes, (name, block) in zip(grid, blocks.items(), strict=True):
+    for axes, (title, block) in zip(grid, blocks, strict=True):
         axes.imshow(block)
         axes.axis("off")
-        share = f"\n{same_class[name].mean():.0%} of the class" if name in same_class else ""
-        axes.set_title(f"{name}{share}", fontsize=8)
+        axes.set_title(title, fontsize=8)
     return figure
 
 
@@ -324,6 +325,26 @@ def precision_curves(curves_by_name: Mapping[str, np.ndarray], chance: float) ->
     axes.axhline(chance, label=f"chance: {chance:.3f}", color=_GREY, linestyle="--", linewidth=1)
     axes.set(xscale="log", xlabel="k nearest gallery images", ylabel="share of the query's class (P@k)", ylim=(0, None))
     axes.legend(frameon=False)
+    sns.despine(figure)
+    return figure
+
+
+def trade_off(points: Mapping[str, tuple[float, float]], line: Sequence[str], title: str) -> Figure:
+    """P@10 against mean squared error: a point a name.
+
+    Args:
+        points: (mean squared error, P@10) by name.
+        line: Names of points to join, in this order.
+        title: Over the figure.
+    """
+    figure = Figure(figsize=(7.5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(*zip(*(points[name] for name in line)), color="#4575b4", linewidth=1) if line else None
+    for name, place in points.items():
+        axes.plot(*place, marker="o", color="#4575b4" if name in line else _GREY)
+        axes.annotate(name, place, (6, -3), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="validation MSE", ylabel="P@10 of validation images among training images", title=title)
+    axes.margins(0.15)
     sns.despine(figure)
     return figure
 

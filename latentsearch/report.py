@@ -75,35 +75,13 @@ def headline(evidence: Evidence) -> dict[str, str]:
     for name, value in evidence.own_score.overall.items():
         rivals = (f"{rival} {evidence.rival_score(rival).overall[name].value:.4f}" for rival in evidence.baseline_names)
         lines[f"{name} ({evidence.metric})"] = f"{value.value:.4f}; {', '.join(rivals)}"
-    tracking = criterion_tracking(evidence.history) if "val_similarity" in evidence.history else {}
+    tracking = evidence.criterion_tracking
     if tracking:
         lines["rank correlation with P@10 over the epochs"] = ", ".join(
             f"{name} {value:.2f}" for name, value in tracking.items()
         )
     lines["effective rank"] = f"{effective_rank(evidence.codes):.2f} of {evidence.codes.shape[1]}"
     return lines
-
-
-def criterion_tracking(history: pd.DataFrame) -> dict[str, float]:
-    """How well what a checkpoint is, or could be, chosen by without labels follows P@10 of validation images.
-
-    Args:
-        history: One row an epoch, with val_loss, val_mse, val_copy_recall and val_precision.
-
-    Returns:
-        Spearman's rank correlation with val_precision over the epochs, of each: 1 where it names the same order.
-        Losses are taken with their sign turned; what has one value all along is left out.
-    """
-    criteria = {"val_loss": -history["val_loss"], "val_mse": -history["val_mse"]}
-    criteria["val_copy_recall"] = history["val_copy_recall"]
-    precision = history["val_precision"]
-    if len(history) < 2 or precision.nunique() < 2:
-        return {}
-    return {
-        name: float(values.corr(precision, method="spearman"))
-        for name, values in criteria.items()
-        if values.nunique() > 1
-    }
 
 
 def score_rows(evidence: Evidence) -> list[dict[str, str]]:
@@ -163,7 +141,7 @@ def as_numbers(evidence: Evidence, results: list[CheckResult]) -> dict[str, Any]
             "mean_image_test_mse": evidence.linear.mean_mse,
             "test_mse_by_class": evidence.error_by_class,
         },
-        "criterion_tracking": criterion_tracking(evidence.history) if "val_similarity" in evidence.history else None,
+        "criterion_tracking": evidence.criterion_tracking,
         "latent": {
             "standard_deviation": evidence.codes.std(axis=0).tolist(),
             "correlations": correlations(evidence.codes).tolist(),
@@ -184,8 +162,10 @@ def as_numbers(evidence: Evidence, results: list[CheckResult]) -> dict[str, Any]
             }
             for score in evidence.scores
         ],
-        "compared": {"queries": evidence.compared.tolist()}
-        | {method: ids.tolist() for method, ids in evidence.neighbours.items()},
+        "compared": {
+            "queries": evidence.compared.tolist(),
+            "neighbours": {method: ids.tolist() for method, ids in evidence.neighbours.items()},
+        },
         "copy_recall": {
             distortion: {
                 metric: {f"recall@{k}": value._asdict() for k, value in recalls.items()}

@@ -61,6 +61,11 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
     for name in ("learning_rate", "temperature"):
         if not 0 < chosen(name) < np.inf:
             raise InputError(f"--{name.replace('_', '-')} {chosen(name)}: expected more than 0.")
+    if chosen("optimizer") != recipe.optimizer and config.learning_rate is None:
+        raise InputError(
+            f"--optimizer {config.optimizer}: the learning rate of this architecture is that of {recipe.optimizer}. "
+            "Give one with --learning-rate, such as 0.002 for adam or 0.02 for muon."
+        )
     if not 0 <= chosen("similarity_weight") < np.inf:
         raise InputError(f"--similarity-weight {config.similarity_weight}: expected 0 or more.")
     if chosen("view_side") is not None and chosen("view_side") < 8:
@@ -92,6 +97,9 @@ def resumed(config: TrainConfig, run: Run, settings: Settings, before: dict[str,
         InputError: if they contradict each other.
     """
     given = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
+    # What an older latentsearch did not record, it did as the defaults say.
+    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
+    before = {name: value for name, value in defaults.items() if value is not dataclasses.MISSING} | before
     for name, value in asdict(settings).items():
         if name not in before:
             raise InputError(f"{run.training_record} has no {name}: train again with --overwrite.")

@@ -28,12 +28,13 @@ def training_batches(
 
     Returns:
         (image, image), float32, moved and mirrored, if the similarity weight is 0. Otherwise (views, targets): two
-        views of each image, `(2 * batch_size, side, side, 3)`, all first views before all second ones, and targets
+        views of each image, `(2 * batch_size, height, width, 3)`, all first views before all second ones, and targets
         by the name of the output: the images as they are, and for "code" and "projection" which image of the batch
         a view is of, `(2 * batch_size, 1)`.
     """
     batch_size, seed = settings.batch_size, settings.seed
-    side = settings.view_side or images.shape[1]
+    side = settings.view_side
+    shape = (side, side) if side else images.shape[1:3]
     steps = len(ids) // batch_size
 
     @functools.lru_cache(maxsize=1)
@@ -52,7 +53,7 @@ def training_batches(
 
     def two_views(number: np.int64) -> tuple[np.ndarray, np.ndarray]:
         originals, rng = batch(number)
-        looks = [views(originals, side=side, flip=settings.flip, rng=rng) for _ in range(2)]
+        looks = [views(originals, shape=shape, flip=settings.flip, rng=rng) for _ in range(2)]
         return np.concatenate(looks), np.tile(to_float(originals), (2, 1, 1, 1))
 
     which = np.tile(np.arange(batch_size, dtype=np.float32), 2)[:, None]
@@ -63,7 +64,7 @@ def training_batches(
             originals = tf.ensure_shape(originals, (batch_size, *images.shape[1:]))
             return originals, originals
         looks, originals = tf.numpy_function(two_views, [number], (tf.float32, tf.float32))
-        looks = tf.ensure_shape(looks, (2 * batch_size, side, side, 3))
+        looks = tf.ensure_shape(looks, (2 * batch_size, *shape, 3))
         originals = tf.ensure_shape(originals, (2 * batch_size, *images.shape[1:]))
         targets = {"reconstruction": originals, "code": which}
         return looks, targets | ({"projection": which} if settings.projection else {})

@@ -25,7 +25,7 @@ def callbacks(logs: Path, autoencoder: keras.Model, dataset: ImageSet, *, every:
 
     Args:
         logs: Folder of the run below logs/.
-        autoencoder: With sub-models "encoder" and "decoder", sharing weights with the model in training.
+        autoencoder: With sub-models "encoder" and "decoder", given the weights learnt by `callbacks.Validation`.
         dataset: Its validation images are shown.
         every: Epochs between two reconstruction grids.
     """

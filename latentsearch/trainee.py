@@ -5,15 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import ml_dtypes
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from latentsearch import objectives
 from latentsearch.errors import InputError
 from latentsearch.optimizers import Muon
 from latentsearch.settings import Settings
 
+# Measures of a training with a similarity weight, by the names that Keras makes of those of the outputs.
+MEASURE_NAMES = {
+    "reconstruction_loss": "mse",
+    "code_loss": "similarity",
+    "projection_loss": "projection",
+    "reconstruction_accuracy": "accuracy",
+}
 _PROJECTION_UNITS = (512, 128)
 _PROJECTION_TEMPERATURE = 0.2
 
@@ -82,7 +88,7 @@ def _as_computed(layer: layers.Layer) -> list[np.ndarray]:
     weights = layer.get_weights()
     if layer.compute_dtype != "bfloat16" or isinstance(layer, layers.BatchNormalization):
         return weights
-    return [values.astype(ml_dtypes.bfloat16).astype(np.float32) for values in weights]
+    return [ops.convert_to_numpy(ops.cast(ops.cast(values, "bfloat16"), "float32")) for values in weights]
 
 
 def _copy(part: keras.Model, shape: tuple[int | None, ...], settings: Settings, also: str | None = None) -> keras.Model:
@@ -132,7 +138,7 @@ def _optimizer(settings: Settings, steps: int) -> keras.optimizers.Optimizer:
         )
     if settings.optimizer == "adam":
         return keras.optimizers.Adam(rate)
-    # What Muon leaves to AdamW wants a tenth of its rate.
+    # What Muon leaves to AdamW wants a tenth of its rate. Both decay weights by 0.05 times the full rate a step.
     return Muon(
         rate,
         adam_lr_ratio=0.1,

@@ -58,27 +58,33 @@ def train(config: TrainConfig) -> TrainingResult:
     chosen = settings.choose(config, run, dataset, RECIPES[build_record["config"]["architecture"]])
     backup = Backup(run.backup)
     record = runs.read_json(run.training_record, mend, ("settings",)) if run.training_record.exists() else None
-    if record and config.resume:
+    going_on = record is not None and config.resume
+    if going_on:
         chosen = settings.resumed(config, run, chosen, record["settings"])
         if record.get("finished"):
             return TrainingResult(read_history(run), finished=True)
-    elif record and not config.overwrite:
+    elif record is not None and not config.overwrite:
         raise InputError(
             f"run '{run.name}' holds a training.\n"
             f"To go on with it: {run.command(_SCRIPT, '--resume')}\n"
             f"To begin anew from the initial weights: {run.command(_SCRIPT, '--overwrite')}\n"
             "To keep it, give the new one another name with --run, here and in BuildingAutoencoder.py."
         )
-    else:
-        runs.remove(run.training_record, run.backup, run.best_model, run.history, run.gallery, run.logs)
     keras.utils.set_random_seed(chosen.seed)
     tf.config.experimental.enable_op_determinism()
 
     fit_ids = dataset.ids("train")
     steps = len(fit_ids) // chosen.batch_size
-    state = backup.latest()
+    state = backup.latest() if going_on else None
     rows = state.rows if state else []
+    if rows and "val_mse" not in rows[0]:
+        raise InputError(
+            f"run '{run.name}' was begun by an older latentsearch, which measured less: it cannot go on.\n"
+            f"To begin anew: {run.command(_SCRIPT, '--overwrite')}"
+        )
     learner = load_model(state.model, compiled=True) if state else trainee.compiled(autoencoder, chosen, steps)
+    if not going_on:  # not before all that could be refused was
+        runs.remove(run.training_record, run.backup, run.best_model, run.history, run.gallery, run.logs)
     runs.write_json(run.training_record, {"settings": asdict(chosen), "finished": False})
     epoch_rows = EpochRows(run.history, rows)
     finished = True

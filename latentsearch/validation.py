@@ -1,4 +1,4 @@
-"""What is measured of a network in training, on validation images and without their labels."""
+"""What is measured of a network in training, on validation images; only what is shown, never used, sees labels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Validator:
         self._images = dataset.images[dataset.ids("validation")[:_MAX_IMAGES]]
         rng = np.random.default_rng([settings.seed, 0])
         self._views = [
-            views(self._images[:_MAX_COPIED], side=dataset.image_shape[0], flip=settings.flip, rng=rng)
+            views(self._images[:_MAX_COPIED], shape=dataset.image_shape[:2], flip=settings.flip, rng=rng)
             for _ in range(2)
         ]
 
@@ -56,8 +56,9 @@ class Validator:
             hits += strongest_channel_accuracy(images, reconstructions) * len(images)
         measures = {"val_mse": errors / len(self._images), "val_accuracy": hits / len(self._images)}
         measures["val_loss"] = measures["val_mse"]
-        first, second = (self._encode(encoder, looks) for looks in self._views)
+        first = self._encode(encoder, self._views[0])
         if self._settings.similarity_weight:
+            second = self._encode(encoder, self._views[1])
             measures["val_similarity"] = _similarity(first, second, self._settings.temperature)
             measures["val_loss"] += self._settings.similarity_weight * measures["val_similarity"]
         return {
@@ -67,8 +68,10 @@ class Validator:
     def _retrieval(self, codes: np.ndarray, copies: np.ndarray) -> dict[str, float]:
         if not (np.isfinite(codes).all() and np.isfinite(copies).all()):
             return {"val_copy_recall": 0.0, "val_precision": 0.0}  # the loss tells
-        ids = np.arange(len(codes))
         depth = min(_DEPTH, len(codes) - 1)
+        if not depth:
+            return {}  # a single image has no neighbours
+        ids = np.arange(len(codes))
         index = Index(codes, metric="cosine")
         relevant = self._labels[index.rank(codes, depth, exclude=ids)] == self._labels[:, None]
         return {

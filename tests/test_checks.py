@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from latentsearch import checks
@@ -12,6 +13,8 @@ from latentsearch.baselines import LinearReconstruction
 from latentsearch.evidence import Evidence
 from latentsearch.metrics import Interval
 from latentsearch.scorecard import MEASURES, Score
+
+FOR_SIMILARITY = pd.DataFrame({"epoch": [1], "val_similarity": [5.0]})
 
 
 def interval(value):
@@ -32,7 +35,7 @@ def good(small_digits):
         encoder="",
         seed=0,
         dataset=small_digits,
-        history=None,
+        history=pd.DataFrame({"epoch": [1]}),
         test_ids=test_ids,
         codes=np.random.default_rng(0).normal(size=(len(test_ids), 10)).astype(np.float32),
         errors=np.full(len(test_ids), 0.01),
@@ -83,8 +86,9 @@ def with_column(codes, column, values):
     ("name", "changes", "expected"),
     [
         ("reconstruction", lambda e: {"errors": e.errors * 1.98}, "WARN"),
-        ("reconstruction", lambda e: {"errors": e.errors * 5.3}, "WARN"),
-        ("reconstruction", lambda e: {"errors": e.errors * 5.5}, "FAIL"),
+        ("reconstruction", lambda e: {"errors": e.errors * 2.1}, "FAIL"),
+        ("reconstruction", lambda e: {"errors": e.errors * 5.3, "history": FOR_SIMILARITY}, "WARN"),
+        ("reconstruction", lambda e: {"errors": e.errors * 5.5, "history": FOR_SIMILARITY}, "FAIL"),
         ("reconstruction", lambda e: {"errors": e.errors * np.nan}, "FAIL"),
         ("generalisation", lambda e: {"train_mse": 0.0085}, "WARN"),
         ("generalisation", lambda e: {"train_mse": 0.005}, "FAIL"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -111,3 +112,12 @@ def test_correlations_of_constant_dimensions_are_zero():
     first = rng.normal(size=1000)
     codes = np.column_stack([first, -2 * first + 1, np.full(1000, 7.0)])
     np.testing.assert_allclose(metrics.correlations(codes), [[1, -1, 0], [-1, 1, 0], [0, 0, 1]], atol=1e-12)
+
+
+@given(st.lists(st.integers(0, 5), min_size=3, max_size=12), st.integers(0, 2**32 - 1))
+def test_rank_correlation_is_spearman_s(values, seed):
+    first, second = np.array(values), np.random.default_rng(seed).integers(0, 5, len(values))
+    if len(set(values)) == 1 or len(set(second)) == 1:
+        assert metrics.rank_correlation(first, second) == 0
+    else:
+        assert metrics.rank_correlation(first, second) == pytest.approx(scipy.stats.spearmanr(first, second).statistic)

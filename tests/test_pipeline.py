@@ -179,7 +179,7 @@ def test_a_run_trained_for_similarity_is_set_beside_the_plain_one(pipeline, scri
     test_ids = set(datasets.load(root, "digits").ids("test"))
     assert set(numbers["compared"]["queries"]) <= test_ids
     for method in ("raw pixels", "digits", "similar"):
-        found = np.array(numbers["compared"][method])
+        found = np.array(numbers["compared"]["neighbours"][method])
         assert found.shape == (20, 5)
         assert not test_ids & set(found.ravel())
     for name in ("comparison", "training_similarity", "training_retrieval"):

@@ -28,6 +28,7 @@ FIGURES = {
         IMAGES[:2], {"a": IMAGES[None, :3].repeat(2, axis=0)}, {"a": np.ones((2, 3), bool)}
     ),
     "retrieval curves": lambda: plots.curves(HISTORY.assign(val_copy_recall=0.5, val_precision=0.2), "retrieval"),
+    "trade-off": lambda: plots.trade_off({"a": (0.02, 0.3), "b": (0.04, 0.6), "c": (0.03, 0.2)}, ["a", "b"], "x"),
     "pair plot": lambda: plots.pair_plot(CODES[:, :3], CLASSES, NAMES),
     "distributions": lambda: plots.code_distributions(CODES, CLASSES, NAMES),
     "constant code": lambda: plots.code_distributions(np.zeros((60, 1)), CLASSES, NAMES),

@@ -9,9 +9,11 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from trainings import assert_same_training, make_run, train
 
 from latentsearch import architectures, building, datasets, runs, stream, trainee, validation
+from latentsearch.augmentation import views
 from latentsearch.config import RECIPES, BuildConfig, TrainConfig
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
@@ -29,16 +31,16 @@ def settings(**changes):
 def test_each_batch_has_two_views_of_each_image_and_says_of_which(small_digits):
     ids = small_digits.ids("train")
     batches = list(stream.training_batches(small_digits.images, ids, settings(view_side=16)).take(3))
-    for views, targets in batches:
-        assert views.shape == (64, 16, 16, 3)
+    for looks, targets in batches:
+        assert looks.shape == (64, 16, 16, 3)
         np.testing.assert_array_equal(targets["code"][:, 0], [*range(32), *range(32)])
         np.testing.assert_array_equal(targets["projection"], targets["code"])
         originals = targets["reconstruction"].numpy()
         np.testing.assert_array_equal(originals[:32], originals[32:])
-        assert not np.allclose(views[:32], views[32:])
+        assert not np.allclose(looks[:32], looks[32:])
         small = originals.reshape(64, 16, 2, 16, 2, 3).mean(axis=(2, 4))
-        own = np.abs(views - small).mean(axis=(1, 2, 3))
-        other = np.abs(views - np.roll(small, 1, axis=0)).mean(axis=(1, 2, 3))
+        own = np.abs(looks - small).mean(axis=(1, 2, 3))
+        other = np.abs(looks - np.roll(small, 1, axis=0)).mean(axis=(1, 2, 3))
         assert own.mean() < other.mean()
 
 
@@ -64,6 +66,13 @@ def test_the_fast_normalisation_is_keras_s():
     plain, fast = keras.layers.BatchNormalization(momentum=0.9), trainee.BatchNormalization(momentum=0.9)
     for training in (True, True, False):
         np.testing.assert_allclose(fast(images, training=training), plain(images, training=training), atol=1e-4)
+    for layer in (plain, fast):
+        with tf.GradientTape() as tape:
+            values = tf.Variable(images)
+            loss = tf.reduce_sum(layer(values, training=True) ** 3)
+        layer.gradients = tape.gradient(loss, [values, *layer.trainable_weights])
+    for a, b in zip(plain.gradients, fast.gradients, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-2)
     for a, b in zip(plain.get_weights(), fast.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
@@ -86,6 +95,55 @@ def test_weights_of_the_copy_reach_the_autoencoder(small_digits):
     after = autoencoder.predict_on_batch(images)
     assert not np.allclose(before, after, atol=1e-3)
     np.testing.assert_allclose(after, learner.predict_on_batch(images)["reconstruction"], atol=1e-4)
+
+
+def test_kernels_reach_the_autoencoder_as_the_training_computes_with_them(small_digits):
+    autoencoder = architectures.build("deep", (32, 32, 3), 10)
+    chosen = settings(precision="bfloat16", view_side=16)
+    learner = trainee.compiled(autoencoder, chosen, 4)
+    batches = stream.training_batches(small_digits.images, small_digits.ids("train"), chosen)
+    learner.fit(batches, steps_per_epoch=2, verbose=0)
+    trainee.copy_weights(learner, autoencoder)
+    for layer in autoencoder.get_layer("encoder").layers[:-1]:
+        for weight in layer.weights if "norm" not in layer.name else ():
+            bits = np.ascontiguousarray(weight.numpy()).view(np.uint32)
+            assert not (bits & 0xFFFF).any(), layer.name
+    last = autoencoder.get_layer("encoder").layers[-1].kernel.numpy()
+    assert (np.ascontiguousarray(last).view(np.uint32) & 0xFFFF).any()
+
+
+def test_validation_measures_what_it_says(small_digits):
+    autoencoder = architectures.build("compact", (32, 32, 3), 10)
+    validator = validation.Validator(small_digits, settings(similarity_weight=0.25))
+    measures = validator(autoencoder)
+    ids = small_digits.ids("validation")
+    images = datasets.to_float(small_digits.images[ids])
+    error = np.square(autoencoder.predict_on_batch(images) - images).mean()
+    assert measures["val_mse"] == pytest.approx(error, rel=1e-4)
+    assert measures["val_loss"] == pytest.approx(error + 0.25 * measures["val_similarity"], rel=1e-4)
+    encoder = autoencoder.get_layer("encoder")
+
+    def unit(pictures):
+        codes = encoder.predict_on_batch(pictures)
+        return codes / np.linalg.norm(codes, axis=1, keepdims=True)
+
+    rng = np.random.default_rng([0, 0])
+    originals = small_digits.images[ids]
+    first, second = (unit(views(originals, shape=(32, 32), flip=False, rng=rng)) for _ in range(2))
+    codes, labels = unit(images), small_digits.labels[ids]
+    precisions, found = [], []
+    for row in range(len(ids)):
+        nearest = [other for other in np.argsort(-codes @ codes[row]) if other != row][:10]
+        precisions.append(np.mean(labels[nearest] == labels[row]))
+        found.append(row in np.argsort(-codes @ first[row])[:10])
+    assert measures["val_precision"] == pytest.approx(np.mean(precisions), abs=0.01)
+    assert measures["val_copy_recall"] == pytest.approx(np.mean(found), abs=0.1)
+    both = np.concatenate([first, second]).astype(np.float64)
+    scores = np.exp(both @ both.T / 0.5)
+    np.fill_diagonal(scores, 0)
+    partners = np.roll(np.arange(len(both)), len(ids))
+    naive = -np.log(scores[np.arange(len(both)), partners] / scores.sum(axis=1)).mean()
+    assert measures["val_similarity"] == pytest.approx(naive, rel=1e-3)
 
 
 def test_codes_of_views_come_nearer_and_everything_is_recorded(built_digits, tmp_path):
@@ -118,6 +176,32 @@ def test_labels_have_no_part_in_what_is_learnt_or_kept(built_digits, tmp_path, m
     pd.testing.assert_frame_equal(*[table.drop(columns=["val_precision", "seconds"]) for table in results])
     for one, other in zip(*learnt, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_training_that_is_refused_leaves_the_one_before(built_digits, tmp_path):
+    train(tmp_path, epochs=1)
+    run = Run(tmp_path, "digits")
+    before = run.best_model.read_bytes()
+    with pytest.raises(InputError, match="--view-side 16: this architecture"):
+        train(tmp_path, epochs=1, overwrite=True, view_side=16, **SIMILAR)
+    assert run.best_model.read_bytes() == before
+    assert json.loads(run.training_record.read_text())["finished"]
+
+
+def test_records_of_older_trainings_are_understood(built_digits, tmp_path, monkeypatch):
+    result = train(tmp_path, epochs=2)
+    run = Run(tmp_path, "digits")
+    record = json.loads(run.training_record.read_text())
+    for name in ("optimizer", "similarity_weight", "temperature", "projection", "view_side", "precision"):
+        del record["settings"][name]
+    run.training_record.write_text(json.dumps(record))
+    pd.testing.assert_frame_equal(train(tmp_path, epochs=2, resume=True).history, result.history)
+    # One that was interrupted has a backup without today's measures.
+    run.training_record.write_text(json.dumps(record | {"finished": False}))
+    (run.backup / "epoch-00001").mkdir(parents=True)
+    (run.backup / "epoch-00001" / "rows.json").write_text('[{"epoch": 1, "val_loss": 0.1}]')
+    with pytest.raises(InputError, match=r"(?s)older latentsearch.*--overwrite"):
+        train(tmp_path, epochs=2, resume=True)
 
 
 @pytest.mark.slow
@@ -158,6 +242,7 @@ def test_bfloat16_is_the_default_where_the_processor_has_it(
         ({"similarity_weight": -1.0}, "--similarity-weight -1.0: expected 0 or more"),
         ({"temperature": 0.0}, "--temperature 0.0: expected more than 0"),
         ({"view_side": 4}, "--view-side 4: expected at least 8"),
+        ({"optimizer": "muon"}, "--optimizer muon: .*--learning-rate"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes, message, built_digits, tmp_path):
