@@ -13,12 +13,12 @@ from latentsearch.config import CheckConfig
 def main(config: CheckConfig) -> int:
     """Checks the run that `config` names; returns 1 when a check fails and `config.strict` is set."""
     with quiet_imports():
-        from latentsearch import checks, evidence, report
+        from latentsearch import checks, measurement, report
         from latentsearch.trained import open_trained
 
     trained, *others = [open_trained(config.root, name) for name in (config.run, *config.compare)]
     print(trained.gallery_origin)
-    measured = evidence.gather(trained, others, seed=config.seed, say=lambda line: print(f"... {line}", flush=True))
+    measured = measurement.gather(trained, others, seed=config.seed, say=lambda line: print(f"... {line}", flush=True))
     results = checks.run_checks(measured)
     page = report.write(trained, measured, results)
     print_table(report.score_rows(measured))

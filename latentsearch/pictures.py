@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from latentsearch import plots
+from latentsearch import mosaics, plots
 from latentsearch.evidence import Evidence
 from latentsearch.gallery import Gallery
 from latentsearch.metrics import correlations
@@ -127,7 +127,7 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
             "thumbnail_map",
             "Map of the test codes by image (UMAP)",
             "What do neighbours share? Kinds of things: good. Only background colour and brightness: poor.",
-            plots.thumbnail_map(evidence.points, evidence.dataset.images[projected]),
+            mosaics.thumbnail_map(evidence.points, evidence.dataset.images[projected]),
         ),
         *(
             Picture(
@@ -143,7 +143,7 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
 
 def _comparison(evidence: Evidence) -> Figure:
     dataset = evidence.dataset
-    return plots.neighbour_blocks(
+    return mosaics.neighbour_blocks(
         dataset.images[evidence.compared],
         {method: dataset.images[ids] for method, ids in evidence.neighbours.items()},
         {
@@ -166,11 +166,11 @@ def _reconstruction_pictures(evidence: Evidence) -> list[Picture]:
         captions = [f"{evidence.errors[row]:.4f}" for row in rows]
         images = {"original": evidence.dataset.images[ids], "reconstruction": reconstructions}
         heading = {"first": "The first 10 test images", "best": "The best 10", "worst": "The worst 10"}[title]
-        figure = plots.image_rows(images, captions)
+        figure = mosaics.image_rows(images, captions)
         pictures.append(
             Picture(f"reconstructions_{title}", f"{heading}, with their squared error", texts[title], figure)
         )
-    copies = plots.image_rows(evidence.copies)
+    copies = mosaics.image_rows(evidence.copies)
     text = "The alterations of the copy checks: each copy should find its original among all gallery images."
     return [*pictures, Picture("copies", "Altered copies", text, copies)]
 
@@ -181,7 +181,7 @@ def _neighbours(evidence: Evidence, gallery: Gallery) -> Figure:
     queries = evidence.test_ids[np.concatenate(firsts)]
     found = gallery.only(dataset.gallery_ids()).ask(gallery.codes[queries], 10, metric=evidence.metric)
     name_of = np.array(dataset.class_names)
-    return plots.neighbour_rows(
+    return mosaics.neighbour_rows(
         dataset.images[queries],
         name_of[dataset.labels[queries]].tolist(),
         dataset.images[found.ids],

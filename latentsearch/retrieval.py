@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from latentsearch import plots, runs
+from latentsearch import mosaics, runs
 from latentsearch.config import METRICS, Metric, RetrieveConfig
 from latentsearch.datasets import ImageSet
 from latentsearch.encoding import read_image
@@ -162,7 +162,7 @@ def _figure(answers: Answers, dataset: ImageSet) -> Figure:
             )
             unknown = np.full(len(ids), -1)
             same.append(unknown if query_id == _OUTSIDE else dataset.labels[ids] == dataset.labels[query_id])
-    return plots.neighbour_rows(np.array(queries), titles, np.array(neighbours), captions, np.array(same).astype(int))
+    return mosaics.neighbour_rows(np.array(queries), titles, np.array(neighbours), captions, np.array(same).astype(int))
 
 
 def _class_name(dataset: ImageSet, image_id: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -83,3 +84,8 @@ def score(
         by_class={name: measures(rows) for name, rows in present if len(rows)},
         precision_curve=np.cumsum(relevant.mean(axis=0)) / np.arange(1, depth + 1),
     )
+
+
+def best_of(scores: Sequence[Score], method: str) -> Score:
+    """The score of a method under the metric that gives it the highest P@10."""
+    return max((score for score in scores if score.method == method), key=lambda score: score.overall["P@10"].value)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from latentsearch import runs
-from latentsearch.config import Optimizer, Precision, Recipe, TrainConfig
+from latentsearch.config import Recipe, TrainConfig
 from latentsearch.datasets import ImageSet
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
@@ -17,9 +17,9 @@ from latentsearch.runs import Run
 _SCRIPT = "TrainAutoencoder.py"
 
 
-@dataclass(frozen=True)
-class Settings:
-    """All that decides how a training goes; for those without a word here see `config.Recipe`.
+@dataclass(frozen=True, kw_only=True)
+class Settings(Recipe):
+    """All that decides how a training goes: a recipe, and these.
 
     Args:
         epochs: Passes over the training images.
@@ -29,20 +29,9 @@ class Settings:
     """
 
     epochs: int
-    batch_size: int
-    learning_rate: float
-    schedule: str
-    shift: int
-    flip: bool
     seed: int
     initial_model: str
     dataset: str
-    optimizer: Optimizer = "adam"
-    similarity_weight: float = 0.0
-    temperature: float = 0.5
-    projection: bool = True
-    view_side: int | None = None
-    precision: Precision = "float32"
 
 
 def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> Settings:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentsearch import plots
+from latentsearch import mosaics, plots
 
 RNG = np.random.default_rng(0)
 NAMES = ("cat", "dog")
@@ -20,11 +20,11 @@ FIGURES = {
     "curves": lambda: plots.curves(HISTORY, "loss"),
     "one epoch": lambda: plots.curves(HISTORY[:1], "loss"),
     "network": lambda: plots.network([("encoder", "Dense", (10,), 5), ("decoder", "Dense", (8, 8), 9)], "x"),
-    "image rows": lambda: plots.image_rows({"a": IMAGES[:3], "b": IMAGES[:2] / 255}, ["x", "y", "z"]),
-    "neighbours": lambda: plots.neighbour_rows(
+    "image rows": lambda: mosaics.image_rows({"a": IMAGES[:3], "b": IMAGES[:2] / 255}, ["x", "y", "z"]),
+    "neighbours": lambda: mosaics.neighbour_rows(
         IMAGES[:1], ["q"], IMAGES[None, :3], [["a", "b", "c"]], np.ones((1, 3), int)
     ),
-    "neighbour blocks": lambda: plots.neighbour_blocks(
+    "neighbour blocks": lambda: mosaics.neighbour_blocks(
         IMAGES[:2], {"a": IMAGES[None, :3].repeat(2, axis=0)}, {"a": np.ones((2, 3), bool)}
     ),
     "retrieval curves": lambda: plots.curves(HISTORY.assign(val_copy_recall=0.5, val_precision=0.2), "retrieval"),
@@ -34,7 +34,7 @@ FIGURES = {
     "constant code": lambda: plots.code_distributions(np.zeros((60, 1)), CLASSES, NAMES),
     "correlations": lambda: plots.correlation_map(np.eye(3)),
     "class map": lambda: plots.class_map(CODES[:, :2], CLASSES, NAMES),
-    "thumbnails": lambda: plots.thumbnail_map(CODES[:, :2], IMAGES),
+    "thumbnails": lambda: mosaics.thumbnail_map(CODES[:, :2], IMAGES),
     "bars": lambda: plots.bars({"cat": 0.1, "dog": 0.3}, "error", ("PCA", 0.2)),
     "precision": lambda: plots.precision_curves({"a": np.array([0.5, 0.4])}, 0.1),
     "class table": lambda: plots.class_table(pd.DataFrame({"P@1": [0.1, 0.2]}, index=NAMES), "share"),
@@ -54,7 +54,7 @@ def test_figures_are_drawn_and_not_kept(name, tmp_path, monkeypatch):
 
 def test_neighbours_stand_in_order_with_frames_by_class():
     same = np.array([[1, 0, -1]])
-    figure = plots.neighbour_rows(IMAGES[:1], ["query"], IMAGES[None, 1:4], [["first", "second", "third"]], same)
+    figure = mosaics.neighbour_rows(IMAGES[:1], ["query"], IMAGES[None, 1:4], [["first", "second", "third"]], same)
     axes = [axes for axes in figure.axes if axes.images]
     assert [a.get_title() for a in axes] == ["query", "first", "second", "third"]
     for shown, expected in zip(axes, IMAGES[:4], strict=True):
@@ -68,7 +68,7 @@ def test_neighbours_stand_in_order_with_frames_by_class():
 def test_blocks_show_every_image_in_its_place_with_a_frame_by_class():
     neighbours = IMAGES[10:16].reshape(2, 3, 8, 8, 3)
     same = np.array([[True, False, True], [False, False, False]])
-    figure = plots.neighbour_blocks(IMAGES[:2], {"codes": neighbours}, {"codes": same})
+    figure = mosaics.neighbour_blocks(IMAGES[:2], {"codes": neighbours}, {"codes": same})
     asked, found = (axes.images[0].get_array() for axes in figure.axes)
     assert figure.axes[1].get_title() == "codes\n33% of the class"
     for row in range(2):
@@ -98,7 +98,7 @@ def test_curves_show_every_epoch_of_both_splits():
 
 def test_thumbnails_do_not_cover_each_other():
     points = RNG.normal(size=(500, 2))
-    figure = plots.thumbnail_map(points, RNG.integers(0, 256, (500, 8, 8, 3), dtype=np.uint8))
+    figure = mosaics.thumbnail_map(points, RNG.integers(0, 256, (500, 8, 8, 3), dtype=np.uint8))
     centres = np.array([artist.xy for artist in figure.axes[0].artists])
     steps = (points.max(axis=0) - points.min(axis=0)) / 31
     cells = np.rint((centres - points.min(axis=0)) / steps)

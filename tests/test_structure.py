@@ -19,13 +19,13 @@ LAYERS = [
     {"errors", "config"},
     {"runs", "cli"},
     {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}
-    | {"plots"},
+    | {"plots", "mosaics"},
     {"index", "encoding", "settings"},
     {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation"},
     {"callbacks", "trained"},
     {"training"},
     {"evidence", "retrieval"},
-    {"checks", "pictures"},
+    {"measurement", "checks", "pictures"},
     {"report"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -63,7 +63,7 @@ def test_sources_of_images_import_no_later_stage(path):
     assert imports_of(path) <= {"datasets", "errors", "config", "runs"}
 
 
-@pytest.mark.parametrize("module", ["metrics", "plots", "index", "config", "cli", "datasets", "scorecard"])
+@pytest.mark.parametrize("module", ["metrics", "plots", "mosaics", "index", "config", "cli", "datasets", "scorecard"])
 def test_modules_that_never_load_keras(module):
     program = (
         f"import sys, latentsearch.{module}; loaded = {{'keras', 'tensorflow'}} & set(sys.modules); assert not loaded"

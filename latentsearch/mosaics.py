@@ -1,0 +1,128 @@
+"""Images to Matplotlib figures that are made of them. Nothing here shows a window or writes a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+_FRAMES = {1: "#1a9850", 0: "#d73027", -1: "black"}
+_THUMB = 0.85  # inches a thumbnail
+
+
+def image_rows(rows: Mapping[str, np.ndarray], captions: Sequence[str] = ()) -> Figure:
+    """Rows of images under each other, each row with its name.
+
+    Args:
+        rows: Images `(num_images, height, width, 3)` by the name of the row; uint8, or float in [0, 1].
+        captions: One below each column.
+    """
+    num_columns = max(len(images) for images in rows.values())
+    figure = Figure(figsize=(_THUMB * (num_columns + 1.4), _THUMB * len(rows) + 0.3), layout="constrained")
+    grid = figure.subplots(len(rows), num_columns, squeeze=False)
+    for row, (name, images) in enumerate(rows.items()):
+        for column, axes in enumerate(grid[row]):
+            axes.axis("off")
+            if column < len(images):
+                axes.imshow(images[column])
+            if row == len(rows) - 1 and column < len(captions):
+                axes.set_title(captions[column], fontsize=7, y=-0.3)
+        grid[row, 0].text(-0.15, 0.5, name, transform=grid[row, 0].transAxes, ha="right", va="center", fontsize=9)
+    return figure
+
+
+def neighbour_rows(
+    queries: np.ndarray,
+    query_titles: Sequence[str],
+    neighbours: np.ndarray,
+    titles: Sequence[Sequence[str]],
+    same_class: np.ndarray,
+) -> Figure:
+    """Each query at the left, its neighbours to the right, closest first.
+
+    Args:
+        queries: uint8 `(num_queries, height, width, 3)`.
+        query_titles: One a query.
+        neighbours: uint8 `(num_queries, k, height, width, 3)`.
+        titles: One a neighbour: `num_queries` lists of `k`.
+        same_class: int `(num_queries, k)`: green frames for 1, red for 0, none for -1 (not known).
+    """
+    num_queries, k = neighbours.shape[:2]
+    figure = Figure(figsize=((_THUMB + 0.1) * (k + 1.3), (_THUMB + 0.27) * num_queries), layout="constrained")
+    ratios = {"width_ratios": [1, 0.3, *([1] * k)]}  # a gap between question and answer
+    grid = figure.subplots(num_queries, k + 2, squeeze=False, gridspec_kw=ratios)
+    for row in range(num_queries):
+        grid[row, 1].axis("off")
+        for column in (0, *range(2, k + 2)):
+            axes = grid[row, column]
+            axes.set(xticks=[], yticks=[])
+            axes.imshow(queries[row] if column == 0 else neighbours[row, column - 2])
+            axes.set_title(query_titles[row] if column == 0 else titles[row][column - 2], fontsize=7, pad=2)
+            colour = _FRAMES[int(same_class[row, column - 2])] if column else "black"
+            for spine in axes.spines.values():
+                spine.set(color=colour, linewidth=2)
+    return figure
+
+
+def neighbour_blocks(
+    queries: np.ndarray, neighbours: Mapping[str, np.ndarray], same_class: Mapping[str, np.ndarray]
+) -> Figure:
+    """Each query at the left, then for each method its neighbours, closest first, framed green or red.
+
+    Args:
+        queries: uint8 `(num_queries, height, width, 3)`.
+        neighbours: Images `(num_queries, k, height, width, 3)` by method.
+        same_class: bool `(num_queries, k)` by method.
+    """
+    border = 2  # pixels
+    width = queries.shape[2]
+
+    def tiles(images: np.ndarray, colours: np.ndarray) -> np.ndarray:
+        """One picture of `(num_queries, k)` framed images with white between them."""
+        framed = np.pad(images, ((0, 0), (0, 0), (border + 1,) * 2, (border + 1,) * 2, (0, 0)), constant_values=255)
+        inner = framed[:, :, 1:-1, 1:-1]
+        for edge in (np.s_[:, :, :border], np.s_[:, :, -border:], np.s_[:, :, :, :border], np.s_[:, :, :, -border:]):
+            inner[edge] = colours[:, :, None, None, :]
+        rows, columns, tall, wide, _ = framed.shape
+        return framed.swapaxes(1, 2).reshape(rows * tall, columns * wide, 3)
+
+    frames = np.array([to_rgb(_FRAMES[key]) for key in (0, 1)]) * 255
+    blocks = [("query", tiles(queries[:, None], np.zeros((len(queries), 1, 3))))]
+    for name, images in neighbours.items():
+        title = f"{name}\n{same_class[name].mean():.0%} of the class"
+        blocks.append((title, tiles(images, frames[same_class[name].astype(int)])))
+    num_columns = [block.shape[1] / (width + 2 * border + 2) for _, block in blocks]
+    figure = Figure(figsize=(0.42 * sum(num_columns) + 1, 0.42 * len(queries) + 0.5), layout="constrained")
+    grid = figure.subplots(1, len(blocks), gridspec_kw={"width_ratios": num_columns})
+    for axes, (title, block) in zip(grid, blocks, strict=True):
+        axes.imshow(block)
+        axes.axis("off")
+        axes.set_title(title, fontsize=8)
+    return figure
+
+
+def thumbnail_map(points: np.ndarray, images: np.ndarray) -> Figure:
+    """Codes on a plane as the images themselves, moved onto a grid; of images in one cell, one is shown.
+
+    Args:
+        points: `(num_images, 2)`.
+        images: uint8 `(num_images, height, width, 3)`.
+    """
+    cells = 32
+    low, high = points.min(axis=0), points.max(axis=0)
+    step = np.maximum(high - low, 1e-9) / (cells - 1)
+    centres, first = np.unique(np.rint((points - low) / step), axis=0, return_index=True)
+    figure = Figure(figsize=(9, 9), layout="constrained")
+    axes = figure.subplots()
+    zoom = 9 * 72 / cells / images.shape[1] * 0.9
+    for centre, row in zip(centres, first, strict=True):
+        axes.add_artist(AnnotationBbox(OffsetImage(images[row], zoom=zoom), low + centre * step, frameon=False))
+    margin = (high - low) * 0.03 + 1e-9
+    axes.set(
+        xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]),
+        xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2",
+    )  # fmt: skip
+    return figure
