@@ -68,13 +68,12 @@ def main(config: BenchmarkConfig) -> None:
         rows = [old for old in rows if [old[k] for k in key] != [row[k] for k in key]] + [row]
         with runs.replacing(RESULTS) as temporary:
             temporary.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-    print_table([{name: row[name] for name in row if name not in ("settings", "environment")} for row in rows])
-    alike = [row for row in rows if (row["epochs"], row["seed"]) == (config.epochs, config.seed)]
-    if len(alike) > 2:
-        columns = [np.array([row[name] for row in alike]) for name in ("copy_recall", "P@10")]
-        print(f"rank correlation of copy-recall with P@10 over {len(alike)} variants: {rank_correlation(*columns):.2f}")
+        alike = [row for row in rows if (row["epochs"], row["seed"]) == (config.epochs, config.seed)]
         with runs.replacing(RESULTS.with_suffix(".png")) as temporary:
             trade_off(alike, config.epochs).savefig(temporary, dpi=110)
+    print_table([{name: row[name] for name in row if name not in ("settings", "environment")} for row in rows])
+    columns = [np.array([row[name] for row in alike]) for name in ("copy_recall", "P@10")]
+    print(f"rank correlation of copy-recall with P@10 over {len(alike)} variants: {rank_correlation(*columns):.2f}")
 
 
 def measure(config: BenchmarkConfig, *, architecture: str = "deep", **flags: Any) -> dict[str, Any]:
