@@ -37,7 +37,7 @@ def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Mode
         steps: Batches an epoch.
 
     Raises:
-        InputError: if the encoder cannot take views of the sides that the settings name.
+        InputError: if the encoder cannot take views of the side that the settings name, or has no layer "features".
     """
     encoder, decoder = (initial.get_layer(name) for name in ("encoder", "decoder"))
     if not settings.similarity_weight:
@@ -115,6 +115,11 @@ def _copy(part: keras.Model, shape: tuple[int | None, ...], settings: Settings, 
         raise InputError(
             f"--view-side {settings.view_side}: this architecture takes images of {part.input_shape[1]} pixels only. "
             "Leave the flag out, or build another run with BuildingAutoencoder.py --architecture deep."
+        )
+    if also and also not in {layer.name for layer in copy.layers}:
+        raise InputError(
+            f"The {part.name} of this run has no layer '{also}': it was built by an older latentsearch. Build it again "
+            "with BuildingAutoencoder.py."
         )
     outputs = [copy.output, copy.get_layer(also).output] if also else copy.output
     return keras.Model(copy.input, outputs, name=part.name)

@@ -84,6 +84,13 @@ def test_an_encoder_of_one_size_refuses_views_of_another(architecture):
         trainee.compiled(autoencoder, settings(view_side=16), 4)
 
 
+def test_an_encoder_without_features_asks_to_be_built_again():
+    autoencoder = architectures.build("compact", (32, 32, 3), 10)
+    autoencoder.get_layer("encoder").get_layer("features").name = "activation"
+    with pytest.raises(InputError, match=r"(?s)no layer 'features'.*BuildingAutoencoder.py"):
+        trainee.compiled(autoencoder, settings(), 4)
+
+
 def test_weights_of_the_copy_reach_the_autoencoder(small_digits):
     autoencoder = architectures.build("deep", (32, 32, 3), 10)
     learner = trainee.compiled(autoencoder, settings(), 4)
