@@ -40,8 +40,10 @@ def augment(images: np.ndarray, *, shift: int, flip: bool, rng: np.random.Genera
     return images[np.arange(num_images)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def views(images: np.ndarray, *, shape: tuple[int, int], flip: bool, rng: np.random.Generator) -> np.ndarray:
-    """Another look at each image: a part of it, resized, in other colours, now and then in grey.
+def views(
+    images: np.ndarray, *, shape: tuple[int, int], flip: bool, rng: np.random.Generator, noise: float = 0.0
+) -> np.ndarray:
+    """Another look at each image: a part of it, resized, in other colours, now and then in grey, half of them noisy.
 
     Cropping, mirroring and resizing are one linear map of rows and one of columns, and all changes of colour one
     linear map of the channels: three matrix products an image.
@@ -51,6 +53,7 @@ def views(images: np.ndarray, *, shape: tuple[int, int], flip: bool, rng: np.ran
         shape: Height and width of the views.
         flip: Whether to mirror, left to right, half of them.
         rng: Where the random numbers come from.
+        noise: Standard deviation, at most, of Gaussian noise on every value of half of the views.
 
     Returns:
         float32 in [0, 1], `(num_images, *shape, 3)`.
@@ -68,7 +71,12 @@ def views(images: np.ndarray, *, shape: tuple[int, int], flip: bool, rng: np.ran
     pixels = pixels.reshape(num_images, shape[0], width, 3).swapaxes(2, 3)
     pixels = np.matmul(pixels.reshape(num_images, shape[0] * 3, width), columns.swapaxes(1, 2))
     pixels = pixels.reshape(num_images, shape[0], 3, shape[1]).swapaxes(2, 3).reshape(num_images, -1, 3)
-    return _recoloured(pixels, rng).reshape(num_images, *shape, 3)
+    pixels = _recoloured(pixels, rng)
+    if noise:
+        deviations = (rng.uniform(0, noise, num_images) * (rng.random(num_images) < 0.5)).astype(np.float32)
+        pixels += rng.standard_normal(pixels.shape, dtype=np.float32) * deviations[:, None, None]
+        np.clip(pixels, 0, 1, out=pixels)
+    return pixels.reshape(num_images, *shape, 3)
 
 
 def _resampling(starts: np.ndarray, extents: np.ndarray, mirrored: np.ndarray, side: int, source: int) -> np.ndarray:

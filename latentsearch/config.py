@@ -14,6 +14,7 @@ METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "manhattan")
 Architecture = Literal["compact", "deep", "reference"]
 Optimizer = Literal["adam", "muon"]
 Precision = Literal["float32", "bfloat16"]
+Fit = Literal["crop", "pad", "stretch"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Recipe:
         temperature: Of the similarity of codes: the smaller, the more the nearest wrong images count.
         projection: Whether similarity is also asked of a projection of the features below the code.
         view_side: Side of the views in pixels; None for that of the images.
+        noise: Standard deviation, at most, of the Gaussian noise on half of the views (of values in [0, 1]).
         precision: What layers are computed in; weights are float32 in any case. bfloat16 gives way to float32 on a
             processor without it.
     """
@@ -45,6 +47,7 @@ class Recipe:
     temperature: float = 0.5
     projection: bool = True
     view_side: int | None = None
+    noise: float = 0.0
     precision: Precision = "float32"
 
 
@@ -57,8 +60,9 @@ RECIPES: dict[Architecture, Recipe] = {
         shift=3,
         flip=True,
         optimizer="muon",
-        similarity_weight=1.0,
+        similarity_weight=0.1,
         view_side=24,
+        noise=0.15,
         precision="bfloat16",
     ),
     "reference": Recipe(batch_size=256, learning_rate=1e-3, schedule="constant", shift=0, flip=False),
@@ -131,7 +135,7 @@ class TrainConfig:
 
     similarity_weight: float | None = None
     """How much it counts, beside the reconstruction error, that two views of one image get nearby codes and other
-    images distant ones; 0: reconstruction alone. Default: the recipe of the architecture (deep: 1, others: 0)."""
+    images distant ones; 0: reconstruction alone. Default: the recipe of the architecture (deep: 0.1, others: 0)."""
 
     temperature: float | None = None
     """Of that similarity: the smaller, the more the nearest wrong images count. Default: the recipe."""
@@ -141,6 +145,10 @@ class TrainConfig:
 
     view_side: int | None = None
     """Side of the views of an image in pixels. Default: the recipe (deep: 24, others: that of the images)."""
+
+    noise: float | None = None
+    """Standard deviation, at most, of Gaussian noise on half of the views, of values in [0, 1]: with it, a noisy copy
+    finds its original. Default: the recipe (deep: 0.15, others: 0)."""
 
     optimizer: Optimizer | None = None
     """adam, or muon, which needs fewer epochs for convolutions. Default: the recipe (deep: muon, others: adam).

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from latentsearch import objectives  # noqa: F401 - compiled models name its metric
@@ -93,45 +91,3 @@ class Autoencoder:
         if not np.isfinite(result).all():
             raise InputError(f"The network gives values that are not numbers: its training went wrong.\n{_MEND}")
         return result
-
-
-def read_image(path: Path, image_shape: tuple[int, int, int]) -> np.ndarray:
-    """An image file as the network takes it: upright, over white, cropped to the centre, resized.
-
-    Args:
-        path: Any file that Pillow reads; of an animation, the first frame.
-        image_shape: `(height, width, 3)` to return.
-
-    Returns:
-        uint8 of `image_shape`.
-
-    Raises:
-        InputError: if there is no such file, or it is not an image that can be read.
-    """
-    height, width, _ = image_shape
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                image = _eight_bits(ImageOps.exif_transpose(file))
-                if image.has_transparency_data:
-                    image = image.convert("RGBA")
-                    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-                image = image.convert("RGB")
-        return np.asarray(ImageOps.fit(image, (width, height), method=Image.Resampling.LANCZOS))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file.") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
-        raise InputError(f"{path}: too large to be opened safely ({error}).") from None
-    except Exception as error:  # Pillow's readers raise whatever a damaged file makes them stumble over
-        raise InputError(f"{path}: not an image that can be read ({error}).") from None
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey images of 16 bits, of whole numbers or of floats, which Pillow would clip, at 8 bits."""
-    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
-        return image
-    values = np.asarray(image, dtype=np.float64)
-    # 16-bit files open as "I" or "I;16"; floats are taken for [0, 1] unless they go beyond.
-    white = 65535 if image.mode != "F" else 1 if values.max() <= 1 else 255
-    return Image.fromarray((values / white * 255).clip(0, 255).round().astype(np.uint8))

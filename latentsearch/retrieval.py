@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from latentsearch import mosaics, runs
 from latentsearch.config import METRICS, Metric, RetrieveConfig
 from latentsearch.datasets import ImageSet
-from latentsearch.encoding import read_image
 from latentsearch.errors import InputError
+from latentsearch.imagefiles import read_image
 from latentsearch.index import Neighbours
 from latentsearch.trained import TrainedRun
 

@@ -57,6 +57,8 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
         )
     if not 0 <= chosen("similarity_weight") < np.inf:
         raise InputError(f"--similarity-weight {config.similarity_weight}: expected 0 or more.")
+    if not 0 <= chosen("noise") <= 1:
+        raise InputError(f"--noise {config.noise}: expected 0 to 1, of values in [0, 1].")
     if chosen("view_side") is not None and chosen("view_side") < 8:
         raise InputError(f"--view-side {chosen('view_side')}: expected at least 8 pixels.")
     if not 0 <= chosen("shift") < min(dataset.image_shape[:2]):

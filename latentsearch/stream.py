@@ -53,7 +53,7 @@ def training_batches(
 
     def two_views(number: np.int64) -> tuple[np.ndarray, np.ndarray]:
         originals, rng = batch(number)
-        looks = [views(originals, shape=shape, flip=settings.flip, rng=rng) for _ in range(2)]
+        looks = [views(originals, shape=shape, flip=settings.flip, rng=rng, noise=settings.noise) for _ in range(2)]
         return np.concatenate(looks), np.tile(to_float(originals), (2, 1, 1, 1))
 
     which = np.tile(np.arange(batch_size, dtype=np.float32), 2)[:, None]

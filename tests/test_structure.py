@@ -17,7 +17,7 @@ SCRIPTS = sorted(REPOSITORY.glob("*.py"))
 # A module may import from those above it only.
 LAYERS = [
     {"errors", "config"},
-    {"runs", "cli"},
+    {"runs", "cli", "imagefiles"},
     {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}
     | {"plots", "mosaics"},
     {"index", "encoding", "settings"},
