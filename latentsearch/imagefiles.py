@@ -23,6 +23,7 @@ Reason = Literal[
 ]
 
 MAX_PIXELS = 100_000_000
+MAX_BYTES = 8 * MAX_PIXELS  # 16 bits of four channels
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff")
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF")
@@ -154,9 +155,21 @@ def read_image(path: str | Path, image_shape: tuple[int, int, int], *, fit: Fit 
     Raises:
         ImageFileError: if there is no such file, or it is not an image that can be read.
     """
+    return decode(read_bytes(path), image_shape, fit=fit, name=path)
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The content of an image file.
+
+    Raises:
+        ImageFileError: if there is no such file, it may not be read, or is too large.
+    """
     try:
         with open(path, "rb") as file:
-            return decode(file.read(), image_shape, fit=fit, name=path)
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise ImageFileError(path, "too large", f"{size:,} bytes, expected at most {MAX_BYTES:,}")
+            return file.read()
     except FileNotFoundError:
         raise ImageFileError(path, "missing") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name

@@ -99,16 +99,33 @@ class Index:
         return queries, rows[~own].reshape(len(queries), k)
 
 
-def _distances(query: np.ndarray, vectors: np.ndarray, metric: Metric) -> np.ndarray:
-    """Distances of one query `(dim,)` to vectors `(k, dim)`, float32 `(k,)`."""
-    difference = vectors - query
+def distances_between(first: np.ndarray, second: np.ndarray, *, metric: Metric) -> np.ndarray:
+    """Distances of pairs of vectors, row by row, as `Index` defines them.
+
+    Args:
+        first: `(num_pairs, dim)`, finite.
+        second: Same shape.
+        metric: "cosine", "euclidean" or "manhattan".
+
+    Returns:
+        float32 `(num_pairs,)`.
+    """
+    first, second = _checked(first), _checked(second)
+    if metric == "cosine":
+        first, second = _normalised(first), _normalised(second)
+    return _distances(first, second, metric)
+
+
+def _distances(first: np.ndarray, second: np.ndarray, metric: Metric) -> np.ndarray:
+    """Distances of vectors, of unit length (or zero) for cosine: `(dim,)` or `(k, dim)` each, float32 `(k,)`."""
+    difference = second - first
     if metric == "manhattan":
-        return np.abs(difference).sum(axis=1)
-    squared = np.einsum("kd,kd->k", difference, difference)
+        return np.abs(difference).sum(axis=-1)
+    squared = np.einsum("...d,...d->...", difference, difference)
     if metric == "euclidean":
         return np.sqrt(squared)
-    at_zero = ~vectors.any(axis=1) | ~query.any()
-    return np.where(at_zero, 1, squared / 2)  # of unit vectors: 1 - cosine
+    at_zero = ~second.any(axis=-1) | ~first.any(axis=-1)
+    return np.where(at_zero, np.float32(1), squared / 2)  # of unit vectors: 1 - cosine
 
 
 def _checked(vectors: np.ndarray, dim: int | None = None) -> np.ndarray:

@@ -45,7 +45,7 @@ def test_a_damaged_file_is_replaced(content, built_digits, autoencoder, tmp_path
 
 def test_ask_and_only():
     codes = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
-    whole = Gallery(codes, np.arange(50), "encoder", "dataset")
+    whole = Gallery(codes, np.arange(50), np.zeros((0, 2, 3), np.float32), "encoder", {})
     even = whole.only(np.arange(0, 50, 2))
     found = even.ask(codes[:4], 5, metric="euclidean", exclude=np.arange(4))
     distances = cdist(codes[:4], codes)
