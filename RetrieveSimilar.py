@@ -1,12 +1,16 @@
 """What looks like this? Finds the images whose codes are nearest to those of the queries.
 
-    python RetrieveSimilar.py                                  20 random test images
-    python RetrieveSimilar.py --query cat.jpg dog.png --k 10   your own files
-    python RetrieveSimilar.py --query-index 0 1 --metric all   test images, three metrics side by side
+    python RetrieveSimilar.py                                      20 random test images
+    python RetrieveSimilar.py --query cat.jpg dog.png --k 10       your own files
+    python RetrieveSimilar.py --query-index 0 1 --metric all       test images, three metrics side by side
+    python RetrieveSimilar.py --gallery ~/Photos --query cat.jpg   among your own images
+    find . -name "*.jpg" | python RetrieveSimilar.py --gallery ~/Photos --query - --json
 
-Reads data/<dataset>/ and models/<run>/best.keras; writes models/<run>/gallery.npz and reports/<run>/retrieval/.
+Reads models/<run>/best.keras, and data/<dataset>/ unless there is a --gallery; writes models/<run>/gallery.npz or
+models/<run>/galleries/, and reports/<run>/retrieval/.
 """
 
+import json
 import sys
 
 from latentsearch.cli import print_table, quiet_imports, run_script
@@ -17,15 +21,24 @@ def main(config: RetrieveConfig) -> int:
     """Answers the queries that `config` names; returns 2 when some could not be answered."""
     with quiet_imports():
         from latentsearch import retrieval
-        from latentsearch.trained import open_trained
+        from latentsearch.collection import open_collection
+        from latentsearch.queries import find_queries
 
-    trained = open_trained(config.root, config.run)
-    print(trained.gallery_origin)
-    queries, problems = retrieval.find_queries(config, trained.dataset)
+    terminal = sys.stderr if config.json else sys.stdout
+    collection, lines = open_collection(config.root, config.run, config.gallery, sync=config.sync)
+    print(*lines, sep="\n", file=terminal)
+    queries, problems = find_queries(config, collection)
     if queries.names:
-        answers = retrieval.answer(queries, trained, k=config.k, metrics=retrieval.metrics_of(config))
-        print_table(retrieval.side_by_side(answers, trained.dataset))
-        print("Written:", *retrieval.write(trained, config, answers), sep="\n  ")
+        metrics = retrieval.metrics_of(config)
+        answers = retrieval.answer(queries, collection, k=config.k, metrics=metrics, min_score=config.min_score)
+        if config.json:
+            print(json.dumps(retrieval.as_record(answers, collection, config), indent=2))
+        else:
+            print_table(retrieval.for_terminal(answers, collection))
+        print("Written:", *retrieval.write(answers, collection, config), sep="\n  ", file=terminal)
+        if config.copy_to:
+            count = retrieval.copy_to(config.copy_to, answers, collection)
+            print(f"Copied: {count} images to {config.copy_to}", file=terminal)
     for problem in problems:
         print(problem, file=sys.stderr)
     return 2 if problems else 0

@@ -46,7 +46,7 @@ def build_run(config: BuildConfig) -> BuiltRun:
     keras.utils.set_random_seed(config.seed)
     autoencoder = architectures.build(config.architecture, dataset.image_shape, config.latent_dim)
     # What another network learnt under this name is of no use to this one; gone first, it can never be taken for its.
-    runs.remove(run.training_record, run.best_model, run.history, run.gallery, run.backup, run.logs, run.reports)
+    runs.remove(*run.learnt, run.logs, run.reports)
     layers = architectures.layer_rows(autoencoder)
     with runs.replacing(run.initial_model) as temporary:
         autoencoder.save(temporary)

@@ -15,6 +15,7 @@ Architecture = Literal["compact", "deep", "reference"]
 Optimizer = Literal["adam", "muon"]
 Precision = Literal["float32", "bfloat16"]
 Fit = Literal["crop", "pad", "stretch"]
+FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
 
 
 @dataclass(frozen=True)
@@ -210,8 +211,16 @@ class RetrieveConfig:
     run: str = "cifar10"
     """Name of the run whose encoder makes the codes."""
 
-    query: tuple[Path, ...] = ()
-    """Image files to ask about: any format that Pillow reads."""
+    gallery: Path | None = None
+    """A folder of images to search, nested or not. Default: the dataset of the run."""
+
+    sync: bool = True
+    """Look first for what was added, changed, moved and removed in that folder since, and code what is new.
+    False: answer from the codes of before."""
+
+    query: tuple[str, ...] = ()
+    """Image files to ask about: JPEG, PNG, WebP, GIF, BMP or TIFF; - reads their paths from standard input, a line
+    each."""
 
     query_index: tuple[int, ...] = ()
     """Test images to ask about, counted from 0."""
@@ -222,8 +231,24 @@ class RetrieveConfig:
     metric: Literal["cosine", "euclidean", "manhattan", "all"] = "cosine"
     """How codes are compared; all: the three side by side."""
 
+    min_score: float = 0.0
+    """Percentage of random pairs of gallery images that must be farther apart than a neighbour is from the query,
+    such as 99.5; a query without such a neighbour gets the answer "no match"."""
+
+    explain: bool = False
+    """Draw why the nearest neighbours are near: the share of each number of the code, and what lies between."""
+
+    json: bool = False
+    """Write the answers as JSON to standard output, and nothing else there."""
+
+    copy_to: Path | None = None
+    """Folder to copy the neighbours to."""
+
+    figure: bool = True
+    """Draw the neighbours."""
+
     seed: int = 0
-    """Chooses the 20 test images that are asked about when no query is named."""
+    """Chooses the 20 images that are asked about when no query is named."""
 
     root: Path = ROOT
     """Folder that holds data/, models/, logs/ and reports/."""

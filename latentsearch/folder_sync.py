@@ -183,9 +183,9 @@ def _assembled(
         except ImageFileError:  # gone in the meantime: the next synchronisation will see
             continue
     shape = (len(images), *autoencoder.image_shape)
-    copies = gallery.altered_copies(codes[rows], np.array(images, np.uint8).reshape(shape), autoencoder)
+    copies, errors = gallery.examined(codes[rows], np.array(images, np.uint8).reshape(shape), autoencoder)
     ids = np.array([entry.id for entry in entries], dtype=np.int64)
-    coded = Gallery(codes, ids, copies, autoencoder.fingerprint, origin)
+    coded = Gallery(codes, ids, copies, errors, autoencoder.fingerprint, origin)
     files, digests = [entry.file for entry in entries], [entry.digest for entry in entries]
     return FolderGallery(folder.resolve(), coded, files, digests, bad, passed_over)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import zipfile
 from collections.abc import Mapping
@@ -12,12 +13,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from latentsearch.config import Metric
-from latentsearch.datasets import ImageSet
+from latentsearch.datasets import ImageSet, to_float
 from latentsearch.distortions import DISTORTIONS
 from latentsearch.index import Index, Neighbours
+from latentsearch.metrics import squared_error
 from latentsearch.runs import replacing
 
-_NUM_COPIED = 500
+_ARRAYS = ("codes", "ids", "copies", "errors")
+_NUM_SAMPLED = 500
 _SEED = 0
 
 
@@ -37,6 +40,9 @@ class Encoder(Protocol):
     def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
         """Codes float32 `(num_images, latent_dim)` of images uint8 `(num_images, *image_shape)`."""
 
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Images float32 `(num_codes, *image_shape)` that codes stand for."""
+
 
 @dataclass(frozen=True)
 class Gallery:
@@ -47,6 +53,7 @@ class Gallery:
         ids: int64 `(num_images,)`, distinct.
         copies: Codes of some of the images (first) and of altered copies of them (second), to tell what a distance
             means: float32 `(num_copies, 2, latent_dim)`.
+        errors: Mean squared reconstruction errors of the same images, float32 `(num_sampled,)`.
         encoder: Fingerprint of the encoder that made the codes.
         origin: What images these are: the fingerprint of a dataset, or of a folder what else is to be known.
     """
@@ -54,6 +61,7 @@ class Gallery:
     codes: np.ndarray
     ids: np.ndarray
     copies: np.ndarray
+    errors: np.ndarray
     encoder: str
     origin: Mapping[str, Any]
 
@@ -82,7 +90,7 @@ class Gallery:
     def only(self, ids: np.ndarray) -> Gallery:
         """The part of the gallery whose ids are among `ids`."""
         rows = np.isin(self.ids, ids)
-        return Gallery(self.codes[rows], self.ids[rows], self.copies, self.encoder, self.origin)
+        return dataclasses.replace(self, codes=self.codes[rows], ids=self.ids[rows])
 
     def save(self, path: Path, **more: np.ndarray) -> None:
         """Writes the gallery to one file, whole or not at all.
@@ -92,7 +100,7 @@ class Gallery:
             more: Other arrays to keep with it.
         """
         record = json.dumps({"encoder": self.encoder, "origin": dict(self.origin)})
-        arrays = {"codes": self.codes, "ids": self.ids, "copies": self.copies, "record": np.array(record)}
+        arrays = {name: getattr(self, name) for name in _ARRAYS} | {"record": np.array(record)}
         with replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays, **more)
 
@@ -102,22 +110,29 @@ def load(path: Path) -> tuple[Gallery, dict[str, np.ndarray]] | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-        codes, ids, copies = (arrays.pop(name) for name in ("codes", "ids", "copies"))
-        gallery = Gallery(codes, ids, copies, **json.loads(str(arrays.pop("record"))))
-        fits = codes.ndim == 2 and ids.shape == codes.shape[:1] and copies.shape[1:] == (2, codes.shape[1])
-        types = (codes.dtype, ids.dtype, copies.dtype) == (np.float32, np.int64, np.float32)
-        sound = fits and types and np.isfinite(codes).all() and np.isfinite(copies).all()
-        return (gallery, arrays) if sound and isinstance(gallery.origin, dict) else None
+        own = {name: arrays.pop(name) for name in _ARRAYS}
+        gallery = Gallery(**own, **json.loads(str(arrays.pop("record"))))
+        return (gallery, arrays) if _is_sound(gallery) else None
     except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RecursionError, zipfile.BadZipFile):
         return None
+
+
+def _is_sound(gallery: Gallery) -> bool:
+    codes, ids, copies, errors = (getattr(gallery, name) for name in _ARRAYS)
+    if codes.ndim != 2 or ids.shape != codes.shape[:1] or copies.shape[1:] != (2, codes.shape[1]) or errors.ndim != 1:
+        return False
+    if (codes.dtype, ids.dtype, copies.dtype, errors.dtype) != (np.float32, np.int64, np.float32, np.float32):
+        return False
+    return isinstance(gallery.origin, dict) and all(np.isfinite(array).all() for array in (codes, copies, errors))
 
 
 def build(dataset: ImageSet, autoencoder: Encoder, *, progress: bool = False) -> Gallery:
     """Codes all images of `dataset`."""
     codes = autoencoder.encode(dataset.images, progress=progress)
     rows = sampled(len(codes))
-    copies = altered_copies(codes[rows], dataset.images[rows], autoencoder)
-    return Gallery(codes, np.arange(len(codes)), copies, autoencoder.fingerprint, {"dataset": dataset.fingerprint})
+    copies, errors = examined(codes[rows], dataset.images[rows], autoencoder)
+    origin = {"dataset": dataset.fingerprint}
+    return Gallery(codes, np.arange(len(codes)), copies, errors, autoencoder.fingerprint, origin)
 
 
 def open_or_build(
@@ -137,12 +152,12 @@ def open_or_build(
 
 
 def sampled(num_images: int) -> np.ndarray:
-    """Rows of at most 500 images, those whose altered copies show what a distance means; int64, ascending."""
-    return np.sort(np.random.default_rng(_SEED).permutation(num_images)[:_NUM_COPIED])
+    """Rows of at most 500 images, those that are examined; int64, ascending."""
+    return np.sort(np.random.default_rng(_SEED).permutation(num_images)[:_NUM_SAMPLED])
 
 
-def altered_copies(codes: np.ndarray, images: np.ndarray, autoencoder: Encoder) -> np.ndarray:
-    """Codes of images beside those of altered copies of them: with noise, and seen from aside.
+def examined(codes: np.ndarray, images: np.ndarray, autoencoder: Encoder) -> tuple[np.ndarray, np.ndarray]:
+    """Altered copies (with noise, and seen from aside) and reconstructions of images.
 
     Args:
         codes: `(num_images, latent_dim)`.
@@ -150,7 +165,19 @@ def altered_copies(codes: np.ndarray, images: np.ndarray, autoencoder: Encoder) 
         autoencoder: What made the codes.
 
     Returns:
-        float32 `(num_copies, 2, latent_dim)`.
+        `copies` and `errors` of a gallery.
     """
     altered = [autoencoder.encode(distort(images, _SEED)) for distort in DISTORTIONS.values() if len(images)]
-    return np.stack([np.tile(codes, (len(altered), 1)), np.concatenate([codes[:0], *altered])], axis=1)
+    copies = np.stack([np.tile(codes, (len(altered), 1)), np.concatenate([codes[:0], *altered])], axis=1)
+    return copies, reconstruction_errors(images, codes, autoencoder).astype(np.float32)
+
+
+def reconstruction_errors(images: np.ndarray, codes: np.ndarray, autoencoder: Encoder) -> np.ndarray:
+    """Mean squared error of each image, float `(num_images,)`.
+
+    Args:
+        images: uint8 `(num_images, height, width, 3)`.
+        codes: Of these, `(num_images, latent_dim)`.
+        autoencoder: What made the codes.
+    """
+    return squared_error(to_float(images), autoencoder.decode(codes))

@@ -9,6 +9,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
+from latentsearch.explanation import Explanation
+
 _FRAMES = {1: "#1a9850", 0: "#d73027", -1: "black"}
 _THUMB = 0.85  # inches a thumbnail
 
@@ -64,6 +66,30 @@ def neighbour_rows(
             colour = _FRAMES[int(same_class[row, column - 2])] if column else "black"
             for spine in axes.spines.values():
                 spine.set(color=colour, linewidth=2)
+    return figure
+
+
+def explanations(pairs: Sequence[Explanation]) -> Figure:
+    """Pairs of images under each other: the pair, what the decoder sees between them, and the shares of the code."""
+    if not pairs:
+        figure = Figure(figsize=(4, 1))
+        figure.text(0.5, 0.5, "no match, nothing to explain", ha="center")
+        return figure
+    num_steps = len(pairs[0].path)
+    figure = Figure(figsize=(_THUMB * (num_steps + 7), (_THUMB + 0.45) * len(pairs)), layout="constrained")
+    grid = figure.subplots(
+        len(pairs), num_steps + 3, squeeze=False, gridspec_kw={"width_ratios": [1] * (num_steps + 2) + [4]}
+    )
+    for row, pair in zip(grid, pairs, strict=True):
+        titles = ["query", "decoded", *[""] * (num_steps - 2), "decoded", "neighbour"]
+        for axes, image, title in zip(row[:-1], [pair.query, *pair.path, pair.neighbour], titles, strict=True):
+            axes.imshow(image)
+            axes.axis("off")
+            axes.set_title(title, fontsize=8)
+        row[-1].bar(range(len(pair.shares)), 100 * pair.shares, color="#4575b4")
+        row[-1].set_xticks(range(len(pair.shares)))
+        row[-1].tick_params(labelsize=7)
+        row[-1].set_title(f"% of the {pair.metric} distance, by number of the code", fontsize=8)
     return figure
 
 

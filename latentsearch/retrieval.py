@@ -1,144 +1,194 @@
-"""Answers to "what looks like this?": queries from files or the test split, tables and a figure."""
+"""Answers to "what looks like this?": tables, JSON, a figure, and the files themselves."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
-from latentsearch import mosaics, runs
+from latentsearch import explanation, mosaics, runs
+from latentsearch.collection import Collection
 from latentsearch.config import METRICS, Metric, RetrieveConfig
-from latentsearch.datasets import ImageSet
 from latentsearch.errors import InputError
-from latentsearch.imagefiles import read_image
-from latentsearch.index import Neighbours
-from latentsearch.trained import TrainedRun
-
-_NUM_RANDOM = 20
-_OUTSIDE = -1  # id of a query that is not in the dataset
+from latentsearch.imagefiles import shown
+from latentsearch.queries import NOT_IN_COLLECTION, Queries
 
 
-@dataclass(frozen=True)
-class Queries:
-    """Images that are asked about.
+class Match(NamedTuple):
+    """A neighbour of a query.
 
     Args:
-        names: What to call them.
-        images: uint8 `(num_queries, height, width, 3)`.
-        ids: int64 `(num_queries,)`, ids in the dataset; -1 for files.
+        rank: From 1.
+        id: In the collection.
+        distance: Of the codes; smaller is closer.
+        score: Percentage of random pairs of gallery images that are farther apart.
+        copy_score: Percentage of altered copies that are farther from their original.
     """
 
-    names: list[str]
-    images: np.ndarray
-    ids: np.ndarray
+    rank: int
+    id: int
+    distance: float
+    score: float
+    copy_score: float
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Neighbours of queries under one or more metrics."""
+    """Neighbours of queries under one or more metrics.
+
+    Args:
+        queries: What was asked about.
+        codes: Of the queries, `(num_queries, latent_dim)`.
+        matches: Of each metric and query, closest first; an empty list where nothing is close enough.
+    """
 
     queries: Queries
-    by_metric: dict[Metric, Neighbours]
+    codes: np.ndarray
+    matches: dict[Metric, list[list[Match]]]
+
+    def __iter__(self) -> Iterator[tuple[int, Metric, list[Match]]]:
+        """Number of the query, metric, and neighbours; the metrics of one query after each other."""
+        for number in range(len(self.queries.names)):
+            for metric, matches in self.matches.items():
+                yield number, metric, matches[number]
 
 
-def find_queries(config: RetrieveConfig, dataset: ImageSet) -> tuple[Queries, list[str]]:
-    """The images that the flags name, or 20 random test images.
+def answer(
+    queries: Queries, collection: Collection, *, k: int, metrics: tuple[Metric, ...], min_score: float = 0
+) -> Answers:
+    """The `k` nearest images of each query; an image of the collection never answers itself.
 
-    Returns:
-        The queries that can be answered, and one line for each that cannot.
-    """
-    test_ids = dataset.ids("test")
-    problems, names, images, ids = [], [], [], []
-    for path in config.query:
-        try:
-            images.append(read_image(path, dataset.image_shape))
-        except InputError as error:
-            problems.append(str(error))
-            continue
-        names.append(str(path))
-        ids.append(_OUTSIDE)
-    positions = config.query_index
-    if not config.query and not positions:
-        chosen = np.random.default_rng(config.seed).permutation(len(test_ids))[:_NUM_RANDOM]
-        positions = tuple(int(position) for position in chosen)
-    for position in positions:
-        if not 0 <= position < len(test_ids):
-            problems.append(f"--query-index {position}: expected 0 to {len(test_ids) - 1}, the test images.")
-            continue
-        names.append(f"test {position}")
-        ids.append(int(test_ids[position]))
-        images.append(dataset.images[test_ids[position]])
-    shape = (len(images), *dataset.image_shape)
-    return Queries(names, np.array(images, dtype=np.uint8).reshape(shape), np.array(ids, dtype=np.int64)), problems
-
-
-def answer(queries: Queries, trained: TrainedRun, *, k: int, metrics: tuple[Metric, ...]) -> Answers:
-    """The `k` nearest images of each query; an image of the dataset never answers itself.
+    Args:
+        queries: At least one.
+        collection: What is searched.
+        k: How many neighbours.
+        metrics: How codes are compared.
+        min_score: Neighbours with a smaller score are left out.
 
     Raises:
-        InputError: if the gallery is not larger than `k`.
+        InputError: if the gallery is not larger than `k`, or `min_score` is no percentage.
     """
-    gallery = trained.gallery
+    gallery = collection.gallery
     if not 1 <= k < len(gallery.ids):
         raise InputError(f"--k {k}: expected 1 to {len(gallery.ids) - 1}, the images that can answer.")
-    codes = trained.autoencoder.encode(queries.images)
-    return Answers(queries, {metric: gallery.ask(codes, k, metric=metric, exclude=queries.ids) for metric in metrics})
+    if not 0 <= min_score <= 100:
+        raise InputError(f"--min-score {min_score}: expected 0 to 100, a percentage.")
+    codes = collection.autoencoder.encode(queries.images)
+    answers = {}
+    for metric in metrics:
+        found, scale = gallery.ask(codes, k, metric=metric, exclude=queries.ids), collection.scale(metric)
+        columns = (found.ids, found.distances, scale.score(found.distances), scale.copy_score(found.distances))
+        answers[metric] = [
+            [Match(rank, *values) for rank, values in enumerate(zip(*row, strict=True), 1) if values[2] >= min_score]
+            for row in zip(*(column.tolist() for column in columns), strict=True)
+        ]
+    return Answers(queries, codes, answers)
 
 
-def table(answers: Answers, dataset: ImageSet) -> pd.DataFrame:
-    """One row a query, metric and rank: query, query_class, metric, rank, id, class, distance."""
+def as_record(answers: Answers, collection: Collection, config: RetrieveConfig) -> dict[str, Any]:
+    """The answers for neighbours.json and --json."""
+    return {
+        "run": collection.run.name,
+        "encoder": collection.gallery.encoder,
+        "gallery": collection.name,
+        "k": config.k,
+        "min_score": config.min_score,
+        "seed": config.seed,
+        "queries": [
+            {
+                "query": shown(answers.queries.names[number]),
+                "class": _class_of(answers.queries.ids[number], collection),
+                "metric": metric,
+                "match": bool(matches),
+                "neighbours": [
+                    {"path": _path(collection, match.id), "class": collection.class_of(match.id), **match._asdict()}
+                    for match in matches
+                ],
+            }
+            for number, metric, matches in answers
+        ],
+    }
+
+
+def table(answers: Answers, collection: Collection) -> pd.DataFrame:
+    """One row a query, metric and rank, for neighbours.csv."""
+    columns = ["query", "query_class", "metric", "rank", "id", "class", "path", "distance", "score", "copy_score"]
+    rows = [
+        {
+            "query": shown(answers.queries.names[number]),
+            "query_class": _class_of(answers.queries.ids[number], collection),
+            "metric": metric,
+            "class": collection.class_of(match.id),
+            "path": _path(collection, match.id),
+            **match._asdict(),
+        }
+        for number, metric, matches in answers
+        for match in matches
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def for_terminal(answers: Answers, collection: Collection) -> list[dict[str, str]]:
+    """One row a query, metric and rank; what is the same as in the row above is left empty."""
     rows = []
-    for metric, neighbours in answers.by_metric.items():
-        for number, name in enumerate(answers.queries.names):
-            for rank, (image_id, distance) in enumerate(
-                zip(neighbours.ids[number], neighbours.distances[number], strict=True), start=1
-            ):
-                rows.append(
-                    {
-                        "query": name,
-                        "query_class": _class_name(dataset, answers.queries.ids[number]),
-                        "metric": metric,
-                        "rank": rank,
-                        "id": int(image_id),
-                        "class": _class_name(dataset, image_id),
-                        "distance": float(distance),
-                    }
-                )
-    return pd.DataFrame(rows)
-
-
-def side_by_side(answers: Answers, dataset: ImageSet) -> list[dict[str, str]]:
-    """One row a query and rank, and a column a metric with class, id and distance, for the terminal."""
-    rows = []
-    for number, name in enumerate(answers.queries.names):
-        query_class = _class_name(dataset, answers.queries.ids[number])
-        for rank in range(next(iter(answers.by_metric.values())).ids.shape[1]):
-            # Named once, so that the eye sees which rows belong together.
-            row = {"query": name if rank == 0 else "", "class": query_class if rank == 0 else "", "rank": str(rank + 1)}
-            for metric, neighbours in answers.by_metric.items():
-                image_id, distance = neighbours.ids[number, rank], neighbours.distances[number, rank]
-                row[f"{metric}: class, id, distance"] = (
-                    f"{_class_name(dataset, image_id)}  {image_id:>6}  {distance:<8.4g}"
-                )
+    for number, metric, matches in answers:
+        head = {"query": shown(answers.queries.names[number])}
+        head["class"] = _class_of(answers.queries.ids[number], collection)
+        if len(answers.matches) > 1:
+            head["metric"] = metric
+        for match in matches:
+            row = {**(head if match.rank == 1 else dict.fromkeys(head, "")), "rank": str(match.rank)}
+            row["neighbour"] = shown(collection.name_of(match.id))
+            row["is a"] = collection.class_of(match.id)
+            row["distance"] = f"{match.distance:.4g}"
+            row["closer than"] = f"{match.score:.4g} % of pairs, {match.copy_score:.3g} % of altered copies"
             rows.append(row)
-    return rows
+        if not matches:
+            rows.append({**head, "rank": "", "neighbour": "no match", "is a": "", "distance": "", "closer than": ""})
+    # Columns of classes where there are none are left out.
+    empty = [name for name in ("class", "is a") if rows and not any(row[name] for row in rows)]
+    return [{name: value for name, value in row.items() if name not in empty} for row in rows]
 
 
-def write(trained: TrainedRun, config: RetrieveConfig, answers: Answers) -> list[Path]:
-    """Writes neighbours.csv, neighbours.json and neighbours.png to reports/<run>/retrieval/ and returns their paths."""
-    folder = trained.run.reports / "retrieval"
-    rows = table(answers, trained.dataset)
-    paths = [folder / f"neighbours.{suffix}" for suffix in ("csv", "json", "png")]
+def write(answers: Answers, collection: Collection, config: RetrieveConfig) -> list[Path]:
+    """Writes neighbours.csv and .json, and the figures asked for, to reports/<run>/retrieval/; returns their paths."""
+    folder = collection.run.reports / "retrieval"
+    paths = [folder / "neighbours.csv", folder / "neighbours.json"]
     with runs.replacing(paths[0]) as temporary:
-        rows.to_csv(temporary, index=False, float_format="%.6g")
-    origin = {"run": trained.run.name, "encoder": trained.gallery.encoder, "k": config.k, "seed": config.seed}
-    runs.write_json(paths[1], {**origin, "neighbours": rows.to_dict("records")})
-    with runs.replacing(paths[2]) as temporary:
-        _figure(answers, trained.dataset).savefig(temporary, dpi=110)
+        table(answers, collection).to_csv(temporary, index=False, float_format="%.6g")
+    runs.write_json(paths[1], as_record(answers, collection, config))
+    figures = {"neighbours": _figure} if config.figure else {}
+    if config.explain:
+        figures["explanation"] = explanation_figure
+    for name, draw in figures.items():
+        paths.append(folder / f"{name}.png")
+        with runs.replacing(paths[-1]) as temporary:
+            draw(answers, collection).savefig(temporary, dpi=110)
     return paths
+
+
+def copy_to(folder: Path, answers: Answers, collection: Collection) -> int:
+    """Copies the neighbours, named by query and rank, the files where there are any; returns how many."""
+    folder.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for number, metric, matches in answers:
+        for match in matches:
+            path = collection.path_of(match.id)
+            name = f"query{number + 1:03}_{metric}_{match.rank:03}_" + (path.name if path else f"{match.id}.png")
+            with runs.replacing(folder / name) as temporary:
+                if path:
+                    shutil.copyfile(path, temporary)
+                else:
+                    Image.fromarray(collection.images(np.array([match.id]))[0]).save(temporary)
+            count += 1
+    return count
 
 
 def metrics_of(config: RetrieveConfig) -> tuple[Metric, ...]:
@@ -146,24 +196,55 @@ def metrics_of(config: RetrieveConfig) -> tuple[Metric, ...]:
     return METRICS if config.metric == "all" else (config.metric,)
 
 
-def _figure(answers: Answers, dataset: ImageSet) -> Figure:
+def explanation_figure(answers: Answers, collection: Collection) -> Figure:
+    """Why the nearest neighbour of each query is near, under each metric."""
+    return mosaics.explanations(
+        [
+            explanation.explain(
+                answers.queries.images[number],
+                answers.codes[number],
+                collection.images(np.array([matches[0].id]))[0],
+                collection.gallery.code_of(np.array([matches[0].id]))[0],
+                metric=metric,
+                autoencoder=collection.autoencoder,
+            )
+            for number, metric, matches in answers
+            if matches
+        ]
+    )
+
+
+def _figure(answers: Answers, collection: Collection) -> Figure:
     """Each query with its neighbours, a row a metric, the rows of one query under each other."""
     queries, titles, neighbours, captions, same = [], [], [], [], []
-    for number, name in enumerate(answers.queries.names):
-        query_id = answers.queries.ids[number]
-        for metric, found in answers.by_metric.items():
-            ids, distances = found.ids[number], found.distances[number]
-            queries.append(answers.queries.images[number])
-            parts = (_class_name(dataset, query_id), metric if len(answers.by_metric) > 1 else "")
-            titles.append(f"{Path(name).name}\n{' '.join(filter(None, parts))}")
-            neighbours.append(dataset.images[ids])
-            captions.append(
-                [f"{_class_name(dataset, i)}\n{distance:.3g}" for i, distance in zip(ids, distances, strict=True)]
-            )
-            unknown = np.full(len(ids), -1)
-            same.append(unknown if query_id == _OUTSIDE else dataset.labels[ids] == dataset.labels[query_id])
-    return mosaics.neighbour_rows(np.array(queries), titles, np.array(neighbours), captions, np.array(same).astype(int))
+    k = max((len(matches) for _, _, matches in answers), default=0)
+    for number, metric, matches in answers:
+        query_class = _class_of(answers.queries.ids[number], collection)
+        parts = (query_class, metric if len(answers.matches) > 1 else "", "" if matches else "no match")
+        queries.append(answers.queries.images[number])
+        titles.append(f"{_short(answers.queries.names[number])}\n{' '.join(filter(None, parts))}")
+        images = collection.images(np.array([match.id for match in matches], np.int64)) if matches else []
+        blank = np.full((k - len(matches), *collection.autoencoder.image_shape), 255, np.uint8)
+        neighbours.append(np.concatenate([np.reshape(images, (-1, *blank.shape[1:])).astype(np.uint8), blank]))
+        classes = [collection.class_of(match.id) for match in matches]
+        captions.append([
+            f"{name or _short(collection.name_of(match.id))}\n{match.distance:.3g}, {match.score:.4g} %"
+            for match, name in zip(matches, classes, strict=True)
+        ] + [""] * len(blank))  # fmt: skip
+        known = [int(name == query_class) if name and query_class else -1 for name in classes]
+        same.append(known + [-1] * len(blank))
+    return mosaics.neighbour_rows(np.array(queries), titles, np.array(neighbours), captions, np.array(same))
 
 
-def _class_name(dataset: ImageSet, image_id: int) -> str:
-    return "" if image_id == _OUTSIDE else dataset.class_names[dataset.labels[image_id]]
+def _short(name: str) -> str:
+    name = shown(Path(name).name)
+    return name if len(name) <= 16 else f"{name[:7]}…{name[-8:]}"
+
+
+def _path(collection: Collection, image_id: int) -> str | None:
+    path = collection.path_of(image_id)
+    return None if path is None else str(path)
+
+
+def _class_of(image_id: int, collection: Collection) -> str:
+    return "" if image_id == NOT_IN_COLLECTION else collection.class_of(int(image_id))

@@ -81,8 +81,22 @@ class Run:
         return self.models / "backup"
 
     @property
+    def profile(self) -> Path:
+        return self.models / "profile.json"
+
+    @property
     def gallery(self) -> Path:
         return self.models / "gallery.npz"
+
+    @property
+    def folder_galleries(self) -> Path:
+        return self.models / "galleries"
+
+    @property
+    def learnt(self) -> tuple[Path, ...]:
+        """All that a training leaves, but for logs and reports; first what makes a run a trained one."""
+        models = (self.best_model, self.history, self.profile, self.gallery, self.folder_galleries)
+        return (self.training_record, self.backup, *models)
 
     def require(self, path: Path, script: str) -> Path:
         """Returns `path`, or says which script of this run makes it.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from latentsearch import datasets, gallery
+from latentsearch import datasets, gallery, runs
+from latentsearch.config import FITS, Fit
 from latentsearch.datasets import ImageSet
 from latentsearch.encoding import Autoencoder
+from latentsearch.errors import InputError
 from latentsearch.gallery import Gallery
 from latentsearch.runs import Run
 
@@ -43,10 +45,31 @@ def open_trained(root: Path, name: str) -> TrainedRun:
     Raises:
         InputError: if the run is not trained, its dataset is not prepared or another one, or a file is damaged.
     """
-    run = Run(root, name)
-    path = run.require(run.best_model, "TrainAutoencoder.py")
+    run, autoencoder = open_autoencoder(root, name)
     dataset = datasets.load_for(run)
-    autoencoder = Autoencoder(path)
     return TrainedRun(
         run, dataset, autoencoder, *gallery.open_or_build(run.gallery, dataset, autoencoder, progress=True)
     )
+
+
+def open_autoencoder(root: Path, name: str) -> tuple[Run, Autoencoder]:
+    """Opens the network of a trained run, for images of any origin: its dataset need not be there.
+
+    Raises:
+        InputError: if the run is not trained, or its file is damaged.
+    """
+    run = Run(root, name)
+    return run, Autoencoder(run.require(run.best_model, "TrainAutoencoder.py"))
+
+
+def fit_of(run: Run) -> Fit:
+    """What became of images of other proportions when the dataset of a run was prepared.
+
+    Raises:
+        InputError: if the record of the run is missing or damaged.
+    """
+    record = runs.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("dataset",))
+    fit = record["dataset"].get("fit") or "crop"  # sources of images that are all square record none
+    if fit not in FITS:
+        raise InputError(f"{run.build_record}: fit is {fit!r}, expected one of {', '.join(FITS)}.")
+    return fit

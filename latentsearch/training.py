@@ -9,7 +9,7 @@ import keras
 import pandas as pd
 import tensorflow as tf
 
-from latentsearch import datasets, plots, runs, settings, tensorboard, trainee
+from latentsearch import datasets, familiarity, plots, runs, settings, tensorboard, trainee
 from latentsearch.callbacks import MEASURES, Backup, BestModel, EpochRows, Validation
 from latentsearch.config import RECIPES, TrainConfig
 from latentsearch.encoding import Autoencoder, load_model
@@ -84,7 +84,7 @@ def train(config: TrainConfig) -> TrainingResult:
         )
     learner = load_model(state.model, compiled=True) if state else trainee.compiled(autoencoder, chosen, steps)
     if not going_on:  # not before all that could be refused was
-        runs.remove(run.training_record, run.backup, run.best_model, run.history, run.gallery, run.logs)
+        runs.remove(*run.learnt, run.logs)
     runs.write_json(run.training_record, {"settings": asdict(chosen), "finished": False})
     epoch_rows = EpochRows(run.history, rows)
     finished = True
@@ -111,7 +111,9 @@ def train(config: TrainConfig) -> TrainingResult:
             raise
         epoch_rows.rows = state.rows
     result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished)
-    tensorboard.write_projector(run.logs, dataset, Autoencoder(run.best_model))
+    best = Autoencoder(run.best_model)
+    tensorboard.write_projector(run.logs, dataset, best)
+    familiarity.save(run, familiarity.measure(dataset, best))
     _write_curves(run, result.history)
     record = {"settings": asdict(chosen), "finished": finished, "epochs_done": len(result.history)}
     record |= {"best": result.best.to_dict(), "environment": runs.environment()}

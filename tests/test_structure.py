@@ -19,14 +19,14 @@ LAYERS = [
     {"errors", "config"},
     {"runs", "cli", "imagefiles"},
     {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}
-    | {"plots", "mosaics"},
+    | {"plots"},
     {"index", "encoding", "settings"},
     {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation"},
-    {"callbacks", "trained", "folder_gallery", "scores"},
-    {"training", "folder_sync"},
-    {"evidence", "retrieval"},
-    {"measurement", "checks", "pictures"},
-    {"report"},
+    {"callbacks", "trained", "folder_gallery", "scores", "familiarity", "explanation"},
+    {"training", "folder_sync", "mosaics"},
+    {"collection", "evidence"},
+    {"queries", "measurement", "checks", "pictures"},
+    {"retrieval", "report"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
