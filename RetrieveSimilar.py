@@ -35,6 +35,7 @@ def main(config: RetrieveConfig) -> int:
             print(json.dumps(retrieval.as_record(answers, collection, config), indent=2))
         else:
             print_table(retrieval.for_terminal(answers, collection))
+            print(retrieval.SCORES_IN_WORDS)
         print("Written:", *retrieval.write(answers, collection, config), sep="\n  ", file=terminal)
         if config.copy_to:
             count = retrieval.copy_to(config.copy_to, answers, collection)

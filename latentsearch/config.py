@@ -215,8 +215,8 @@ class RetrieveConfig:
     """A folder of images to search, nested or not. Default: the dataset of the run."""
 
     sync: bool = True
-    """Look first for what was added, changed, moved and removed in that folder since, and code what is new.
-    False: answer from the codes of before."""
+    """Answer from the codes of before, not looking for what was added, changed, moved and removed in that folder
+    since."""
 
     query: tuple[str, ...] = ()
     """Image files to ask about: JPEG, PNG, WebP, GIF, BMP or TIFF; - reads their paths from standard input, a line
@@ -245,7 +245,7 @@ class RetrieveConfig:
     """Folder to copy the neighbours to."""
 
     figure: bool = True
-    """Draw the neighbours."""
+    """Do not draw the neighbours."""
 
     seed: int = 0
     """Chooses the 20 images that are asked about when no query is named."""

@@ -91,7 +91,7 @@ def open_kept(path: Path, folder: Path, autoencoder: Encoder, *, fit: Fit = "cro
         InputError: if there is none that is whole, or its codes are of another encoder or another fit.
     """
     kept = load(path)
-    mend = "Synchronise it with the folder: leave out --sync False."
+    mend = "Synchronise it with the folder: leave out --no-sync."
     if kept is None:
         raise InputError(f"{shown(folder)} has no gallery yet ({path}).\n{mend}")
     if not kept.is_of(folder, autoencoder, fit):

@@ -148,13 +148,21 @@ def for_terminal(answers: Answers, collection: Collection) -> list[dict[str, str
             row["neighbour"] = shown(collection.name_of(match.id))
             row["is a"] = collection.class_of(match.id)
             row["distance"] = f"{match.distance:.4g}"
-            row["closer than"] = f"{match.score:.4g} % of pairs, {match.copy_score:.3g} % of altered copies"
+            row["score"] = f"{match.score:.4g}"
+            row["copy score"] = f"{match.copy_score:.3g}"
             rows.append(row)
         if not matches:
-            rows.append({**head, "rank": "", "neighbour": "no match", "is a": "", "distance": "", "closer than": ""})
+            empty = dict.fromkeys(("is a", "distance", "score", "copy score"), "")
+            rows.append({**head, "rank": "", "neighbour": "no match", **empty})
     # Columns of classes where there are none are left out.
-    empty = [name for name in ("class", "is a") if rows and not any(row[name] for row in rows)]
-    return [{name: value for name, value in row.items() if name not in empty} for row in rows]
+    without = [name for name in ("class", "is a") if not any(row[name] for row in rows)]
+    return [{name: value for name, value in row.items() if name not in without} for row in rows]
+
+
+SCORES_IN_WORDS = (
+    "score: % of random pairs of gallery images that are farther apart. "
+    "copy score: % of altered copies (with noise, or seen from aside) that are farther from their original."
+)
 
 
 def write(answers: Answers, collection: Collection, config: RetrieveConfig) -> list[Path]:

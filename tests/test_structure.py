@@ -89,5 +89,6 @@ def test_help_names_every_flag_and_loads_no_framework(path):
     main = importlib.import_module(path.stem).main
     config = typing.get_type_hints(main)["config"]
     for field in dataclasses.fields(config):
-        assert f"--{field.name.replace('_', '-')}" in result.stdout
+        flag = ("no-" if field.default is True else "") + field.name.replace("_", "-")
+        assert f"--{flag}" in result.stdout
     assert not {"keras", "tensorflow", "pandas"} & {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
