@@ -21,8 +21,8 @@ def main(config: RetrieveConfig) -> int:
     """Answers the queries that `config` names; returns 2 when some could not be answered."""
     with quiet_imports():
         from latentsearch import retrieval
-        from latentsearch.collection import open_collection
         from latentsearch.queries import find_queries
+        from latentsearch.trained import open_collection
 
     terminal = sys.stderr if config.json else sys.stdout
     collection, lines = open_collection(config.root, config.run, config.gallery, sync=config.sync)

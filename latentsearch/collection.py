@@ -8,16 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from latentsearch import familiarity, folder_gallery, folder_sync, runs
-from latentsearch.config import BuildConfig, Fit, Metric, PrepareConfig, TrainConfig
-from latentsearch.encoding import Autoencoder
-from latentsearch.errors import InputError
+from latentsearch.config import Fit, Metric
+from latentsearch.datasets import ImageSet
 from latentsearch.folder_gallery import FolderGallery
-from latentsearch.gallery import Gallery
+from latentsearch.gallery import Encoder, Gallery
 from latentsearch.imagefiles import ImageFileError, read_image, shown
 from latentsearch.runs import Run
 from latentsearch.scores import Scale
-from latentsearch.trained import TrainedRun, fit_of, open_autoencoder, open_trained
 
 _GREY = 128  # stands for an image that is no longer there
 
@@ -29,12 +26,14 @@ class Collection(abc.ABC):
         run: Whose encoder made the codes.
         autoencoder: With that encoder.
         gallery: The codes.
+        fit: What becomes of images of other proportions.
         name: What to call it.
     """
 
-    def __init__(self, run: Run, autoencoder: Autoencoder, gallery: Gallery, name: str) -> None:
-        self.run, self.autoencoder, self.gallery, self.name = run, autoencoder, gallery, name
-        self.fit: Fit = fit_of(run)
+    has_test_images = False  # whether `examples` are the test images of a dataset
+
+    def __init__(self, run: Run, autoencoder: Encoder, gallery: Gallery, *, fit: Fit, name: str) -> None:
+        self.run, self.autoencoder, self.gallery, self.fit, self.name = run, autoencoder, gallery, fit, name
         self._scales: dict[Metric, Scale] = {}
 
     @property
@@ -77,9 +76,11 @@ class Collection(abc.ABC):
 class DatasetCollection(Collection):
     """The dataset of a trained run."""
 
-    def __init__(self, trained: TrainedRun) -> None:
-        self.dataset = trained.dataset
-        super().__init__(trained.run, trained.autoencoder, trained.gallery, f"dataset '{trained.dataset.name}'")
+    has_test_images = True
+
+    def __init__(self, run: Run, autoencoder: Encoder, gallery: Gallery, dataset: ImageSet, *, fit: Fit) -> None:
+        self.dataset = dataset
+        super().__init__(run, autoencoder, gallery, fit=fit, name=f"dataset '{dataset.name}'")
 
     @property
     def examples(self) -> np.ndarray:
@@ -101,10 +102,10 @@ class DatasetCollection(Collection):
 class FolderCollection(Collection):
     """A folder of images, coded with the encoder of a trained run."""
 
-    def __init__(self, run: Run, autoencoder: Autoencoder, content: FolderGallery) -> None:
+    def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery) -> None:
         self.content = content
         self._files = dict(zip(content.gallery.ids.tolist(), content.files, strict=True))
-        super().__init__(run, autoencoder, content.gallery, shown(content.folder))
+        super().__init__(run, autoencoder, content.gallery, fit=content.fit, name=shown(content.folder))
 
     @property
     def examples(self) -> np.ndarray:
@@ -131,62 +132,3 @@ class FolderCollection(Collection):
             return self.read(self.content.folder / self._files[image_id].path)
         except ImageFileError:  # gone or changed since it was coded
             return np.full(self.autoencoder.image_shape, _GREY, np.uint8)
-
-
-def open_collection(root: Path, name: str, folder: Path | None, *, sync: bool = True) -> tuple[Collection, list[str]]:
-    """Opens what is to be searched.
-
-    Args:
-        root: Holds models/ and data/.
-        name: Of the trained run.
-        folder: Of images; None for the dataset of the run, which must be prepared then.
-        sync: Bring the gallery of the folder up to date first.
-
-    Returns:
-        The collection, and lines to say about it.
-
-    Raises:
-        InputError: if the run is not trained, the dataset not prepared, the folder none or without images, or a file
-            damaged.
-    """
-    if folder is None:
-        trained = open_trained(root, name)
-        return DatasetCollection(trained), [trained.gallery_origin]
-    run, autoencoder = open_autoencoder(root, name)
-    path, fit = folder_gallery.gallery_path(run.folder_galleries, folder), fit_of(run)
-    if sync:
-        content, changes = folder_sync.sync(path, folder, autoencoder, fit=fit, progress=True)
-        lines = [f"gallery: {len(content.files):,} images of {shown(content.folder)}: {changes} ({path})"]
-    else:
-        content = folder_gallery.open_kept(path, folder, autoencoder, fit=fit)
-        lines = [f"gallery: {len(content.files):,} images of {shown(content.folder)}, as it was kept ({path})"]
-    return FolderCollection(run, autoencoder, content), lines + _skipped(content) + _familiarity(run, content)
-
-
-def _skipped(content: FolderGallery) -> list[str]:
-    """One line a file that looks like an image and cannot be read, at most ten; other files are only counted."""
-    lines = [f"skipped: {shown(file.path)}: {file.reason} {file.detail}".rstrip() for file in content.bad.values()]
-    return lines[:10] + [f"skipped: {len(lines) - 10:,} more"] * (len(lines) > 10)
-
-
-def _familiarity(run: Run, content: FolderGallery) -> list[str]:
-    """Whether the encoder knows such images, and how to train one that does."""
-    try:
-        usual = familiarity.compare(content.gallery, familiarity.load(run, content.gallery.encoder))
-    except InputError as error:
-        return [f"whether this encoder knows such images cannot be told: {error}"]
-    lines = [f"these images are {usual}"]
-    return lines if usual.verdict == "known" else lines + _how_to_train(run, content.folder)
-
-
-def _how_to_train(run: Run, folder: Path) -> list[str]:
-    name = f"{run.name}-own"
-    build = runs.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("config.architecture",))
-    architecture = build["config"]["architecture"]
-    commands = {
-        "DataPreperation.py": PrepareConfig(source=str(folder), dataset=name, root=run.root),
-        "BuildingAutoencoder.py": BuildConfig(architecture=architecture, dataset=name, run=name, root=run.root),
-        "TrainAutoencoder.py": TrainConfig(run=name, root=run.root),
-    }
-    lines = [f"    {runs.command_line(script, config)}" for script, config in commands.items()]
-    return ["an encoder of their own may find better neighbours:", *lines]

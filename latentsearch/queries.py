@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latentsearch.collection import Collection, DatasetCollection
+from latentsearch.collection import Collection
 from latentsearch.config import RetrieveConfig
 from latentsearch.errors import InputError
 from latentsearch.imagefiles import shown
@@ -54,7 +54,7 @@ def find_queries(config: RetrieveConfig, collection: Collection) -> tuple[Querie
             problems.append(str(error))
             continue
         found.append((path, image, NOT_IN_COLLECTION if image_id is None else image_id))
-    if config.query_index and not isinstance(collection, DatasetCollection):
+    if config.query_index and not collection.has_test_images:
         raise InputError(
             "--query-index names test images of the dataset: leave out --gallery, or give files by --query."
         )

@@ -1,16 +1,19 @@
-"""A trained run with all that checks and answers need: images, network, codes."""
+"""Opens a trained run with all that checks and answers need: network, images, codes; or its network for a folder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from latentsearch import datasets, gallery, runs
-from latentsearch.config import FITS, Fit
+from latentsearch import datasets, familiarity, folder_gallery, folder_sync, gallery, runs
+from latentsearch.collection import Collection, DatasetCollection, FolderCollection
+from latentsearch.config import FITS, BuildConfig, Fit, PrepareConfig, TrainConfig
 from latentsearch.datasets import ImageSet
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
+from latentsearch.folder_gallery import FolderGallery
 from latentsearch.gallery import Gallery
+from latentsearch.imagefiles import shown
 from latentsearch.runs import Run
 
 
@@ -45,14 +48,75 @@ def open_trained(root: Path, name: str) -> TrainedRun:
     Raises:
         InputError: if the run is not trained, its dataset is not prepared or another one, or a file is damaged.
     """
-    run, autoencoder = open_autoencoder(root, name)
+    run, autoencoder = _open_autoencoder(root, name)
     dataset = datasets.load_for(run)
     return TrainedRun(
         run, dataset, autoencoder, *gallery.open_or_build(run.gallery, dataset, autoencoder, progress=True)
     )
 
 
-def open_autoencoder(root: Path, name: str) -> tuple[Run, Autoencoder]:
+def open_collection(root: Path, name: str, folder: Path | None, *, sync: bool = True) -> tuple[Collection, list[str]]:
+    """Opens what is to be searched.
+
+    Args:
+        root: Holds models/ and data/.
+        name: Of the trained run.
+        folder: Of images; None for the dataset of the run, which must be prepared then.
+        sync: Bring the gallery of the folder up to date first.
+
+    Returns:
+        The collection, and lines to say about it.
+
+    Raises:
+        InputError: if the run is not trained, the dataset not prepared, the folder none or without images, or a file
+            damaged.
+    """
+    if folder is None:
+        trained = open_trained(root, name)
+        run, fit = trained.run, _fit_of(trained.run)
+        collection = DatasetCollection(run, trained.autoencoder, trained.gallery, trained.dataset, fit=fit)
+        return collection, [trained.gallery_origin]
+    run, autoencoder = _open_autoencoder(root, name)
+    path, fit = folder_gallery.gallery_path(run.folder_galleries, folder), _fit_of(run)
+    if sync:
+        content, changes = folder_sync.sync(path, folder, autoencoder, fit=fit, progress=True)
+        lines = [f"gallery: {len(content.files):,} images of {shown(content.folder)}: {changes} ({path})"]
+    else:
+        content = folder_gallery.open_kept(path, folder, autoencoder, fit=fit)
+        lines = [f"gallery: {len(content.files):,} images of {shown(content.folder)}, as it was kept ({path})"]
+    return FolderCollection(run, autoencoder, content), lines + _skipped(content) + _familiarity(run, content)
+
+
+def _skipped(content: FolderGallery) -> list[str]:
+    """One line a file that looks like an image and cannot be read, at most ten; other files are only counted."""
+    lines = [f"skipped: {shown(file.path)}: {file.reason} {file.detail}".rstrip() for file in content.bad.values()]
+    return lines[:10] + [f"skipped: {len(lines) - 10:,} more"] * (len(lines) > 10)
+
+
+def _familiarity(run: Run, content: FolderGallery) -> list[str]:
+    """Whether the encoder knows such images, and how to train one that does."""
+    try:
+        usual = familiarity.compare(content.gallery, familiarity.load(run, content.gallery.encoder))
+    except InputError as error:
+        return [f"whether this encoder knows such images cannot be told: {error}"]
+    lines = [f"these images are {usual}"]
+    return lines if usual.verdict == "known" else lines + _how_to_train(run, content.folder)
+
+
+def _how_to_train(run: Run, folder: Path) -> list[str]:
+    name = f"{run.name}-own"
+    build = runs.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("config.architecture",))
+    architecture = build["config"]["architecture"]
+    commands = {
+        "DataPreperation.py": PrepareConfig(source=str(folder), dataset=name, root=run.root),
+        "BuildingAutoencoder.py": BuildConfig(architecture=architecture, dataset=name, run=name, root=run.root),
+        "TrainAutoencoder.py": TrainConfig(run=name, root=run.root),
+    }
+    lines = [f"    {runs.command_line(script, config)}" for script, config in commands.items()]
+    return ["an encoder of their own may find better neighbours:", *lines]
+
+
+def _open_autoencoder(root: Path, name: str) -> tuple[Run, Autoencoder]:
     """Opens the network of a trained run, for images of any origin: its dataset need not be there.
 
     Raises:
@@ -62,7 +126,7 @@ def open_autoencoder(root: Path, name: str) -> tuple[Run, Autoencoder]:
     return run, Autoencoder(run.require(run.best_model, "TrainAutoencoder.py"))
 
 
-def fit_of(run: Run) -> Fit:
+def _fit_of(run: Run) -> Fit:
     """What became of images of other proportions when the dataset of a run was prepared.
 
     Raises:

@@ -7,9 +7,9 @@ import shutil
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from conftest import REPOSITORY
+from photos import MeanColours, make_photos
 from PIL import Image
 
 from latentsearch import folder_gallery, folder_sync
@@ -18,31 +18,11 @@ from latentsearch.folder_gallery import gallery_path, open_kept
 from latentsearch.folder_sync import sync
 
 
-class MeanColours:
-    """Stands for an autoencoder: the code of an image is its mean colour. Counts what it codes."""
-
-    image_shape, latent_dim, fingerprint = (8, 8, 3), 3, "mean colours"
-
-    def __init__(self):
-        self.num_coded = 0
-
-    def encode(self, images):
-        self.num_coded += len(images)
-        return images.mean(axis=(1, 2)).astype(np.float32)
-
-    def decode(self, codes):
-        return np.tile(codes[:, None, None] / 255, (1, 8, 8, 1))
-
-
 @pytest.fixture
 def folder(tmp_path):
     """Twelve images of one colour each, in two folders."""
-    root = tmp_path / "photos"
-    for number in range(12):
-        path = root / ("a" if number % 2 else "b/c") / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (20, 10), (number * 20, 100, 255 - number * 20)).save(path)
-    return root
+    make_photos(tmp_path / "photos", 12)
+    return tmp_path / "photos"
 
 
 def names(found):
@@ -183,7 +163,7 @@ PROGRAM = """
 import sys
 sys.path.insert(0, "tests")
 from pathlib import Path
-from test_folder_gallery import MeanColours, sync
+from photos import MeanColours, sync
 KILL_HERE
 sync(Path({path!r}), Path({folder!r}), MeanColours())
 """

@@ -22,11 +22,11 @@ LAYERS = [
     | {"plots"},
     {"index", "encoding", "settings"},
     {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation"},
-    {"callbacks", "trained", "folder_gallery", "scores", "familiarity", "explanation"},
-    {"training", "folder_sync", "mosaics"},
-    {"collection", "evidence"},
-    {"queries", "measurement", "checks", "pictures"},
-    {"retrieval", "report"},
+    {"callbacks", "folder_gallery", "scores", "familiarity", "explanation"},
+    {"training", "folder_sync", "mosaics", "collection"},
+    {"trained", "queries", "evidence"},
+    {"retrieval", "measurement", "checks", "pictures"},
+    {"report"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
