@@ -183,7 +183,11 @@ def write(answers: Answers, collection: Collection, config: RetrieveConfig) -> l
 
 
 def copy_to(folder: Path, answers: Answers, collection: Collection) -> int:
-    """Copies the neighbours, named by query and rank, the files where there are any; returns how many."""
+    """Copies the neighbours, named by query and rank, the files where there are any; returns how many.
+
+    Raises:
+        InputError: if one of the files is no longer there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
     for number, metric, matches in answers:
@@ -191,6 +195,8 @@ def copy_to(folder: Path, answers: Answers, collection: Collection) -> int:
             path = collection.path_of(match.id)
             name = f"query{number + 1:03}_{metric}_{match.rank:03}_" + (path.name if path else f"{match.id}.png")
             with runs.replacing(folder / name) as temporary:
+                if path and not path.is_file():
+                    raise InputError(f"{shown(path)} is no longer there. Leave out --no-sync, or bring it back.")
                 if path:
                     shutil.copyfile(path, temporary)
                 else:

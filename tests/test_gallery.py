@@ -45,7 +45,7 @@ def test_a_damaged_file_is_replaced(content, built_digits, autoencoder, tmp_path
 
 def test_ask_and_only():
     codes = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
-    whole = Gallery(codes, np.arange(50), np.zeros((0, 2, 3), np.float32), "encoder", {})
+    whole = Gallery(codes, np.arange(50), np.zeros((0, 2, 3), np.float32), np.zeros(0, np.float32), "encoder", {})
     even = whole.only(np.arange(0, 50, 2))
     found = even.ask(codes[:4], 5, metric="euclidean", exclude=np.arange(4))
     distances = cdist(codes[:4], codes)
@@ -53,3 +53,32 @@ def test_ask_and_only():
     distances[np.arange(4), np.arange(4)] = np.inf
     np.testing.assert_array_equal(found.ids, np.argsort(distances, axis=1)[:, :5])
     assert not (found.ids % 2).any()
+    np.testing.assert_array_equal(whole.code_of(np.array([7, 3])), codes[[7, 3]])
+    with pytest.raises(KeyError):
+        even.code_of(np.array([3]))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("codes", np.zeros((3, 2))),
+        ("codes", np.full((3, 2), np.nan, np.float32)),
+        ("ids", np.arange(2)),
+        ("copies", np.zeros((1, 2, 3), np.float32)),
+        ("errors", np.array(["no", "numbers"])),
+        ("origin", []),
+    ],
+)
+def test_a_file_of_other_things_is_no_gallery(name, value, tmp_path):
+    parts = {"codes": np.zeros((3, 2), np.float32), "ids": np.arange(3), "copies": np.zeros((1, 2, 2), np.float32)}
+    parts |= {"errors": np.zeros(1, np.float32), "encoder": "encoder", "origin": {}}
+    Gallery(**parts).save(tmp_path / "gallery.npz", more=np.arange(5))
+    kept, arrays = gallery.load(tmp_path / "gallery.npz")
+    assert kept.encoder == "encoder"
+    np.testing.assert_array_equal(arrays["more"], np.arange(5))
+    record = '{"encoder": "encoder", "origin": []}' if name == "origin" else '{"encoder": "encoder", "origin": {}}'
+    arrays = {key: parts[key] for key in ("codes", "ids", "copies", "errors")} | {"record": np.array(record)}
+    if name != "origin":
+        arrays[name] = value
+    np.savez(tmp_path / "gallery.npz", **arrays)
+    assert gallery.load(tmp_path / "gallery.npz") is None
