@@ -1,0 +1,116 @@
+"""How long does the gallery of a folder take: the first time, unchanged, and after a few changes; and how much memory?
+
+    python -m benchmarks.folders --files 60000
+
+Writes images of data/cifar10 (again and again, each time with other pixels, beyond 60,000) as PNG files to a temporary
+folder, synchronises the gallery of that folder in a process of its own each time, and writes benchmarks/folders.json.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import resource
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.config import ROOT
+from latentsearch.errors import InputError
+
+RESULTS = ROOT / "benchmarks" / "folders.json"
+_NUM_CHANGED = 100
+_FILES_A_FOLDER = 1000
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """Flags of this benchmark."""
+
+    files: int = 60_000
+    """Images in the folder."""
+
+    run: str = "cifar10-deep"
+    """Trained run whose encoder codes them."""
+
+    repeats: int = 3
+    """Synchronisations of the unchanged folder."""
+
+
+def main(config: BenchmarkConfig) -> None:
+    """Times synchronisations of a folder of as many files as `config` says."""
+    if config.files < 2 * _NUM_CHANGED:
+        raise InputError(f"--files {config.files}: expected at least {2 * _NUM_CHANGED}.")
+    from latentsearch import runs
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "photos"
+        _write(folder, 0, config.files)
+        rows = [_measured("first time", config.run, folder, Path(temporary) / "gallery.npz")]
+        for _ in range(config.repeats):
+            rows.append(_measured("unchanged", config.run, folder, Path(temporary) / "gallery.npz"))
+        for path in sorted(folder.rglob("*.png"))[:_NUM_CHANGED]:
+            path.unlink()
+        moved = folder / "moved"
+        moved.mkdir()
+        for path in sorted(folder.rglob("*.png"))[:_NUM_CHANGED]:
+            shutil.move(path, moved / path.name)
+        _write(folder, config.files, config.files + _NUM_CHANGED)
+        title = f"{_NUM_CHANGED} added, {_NUM_CHANGED} moved, {_NUM_CHANGED} removed"
+        rows.append(_measured(title, config.run, folder, Path(temporary) / "gallery.npz"))
+    record = {"files": config.files, "run": config.run, "rows": rows, "environment": runs.environment()}
+    before = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    with runs.replacing(RESULTS) as path:
+        others = [old for old in before if (old["files"], old["run"]) != (config.files, config.run)]
+        path.write_text(json.dumps([*others, record], indent=2) + "\n", encoding="utf-8")
+    print_table(rows)
+
+
+def _write(folder: Path, first: int, end: int) -> None:
+    """Writes images number `first` to `end` - 1 to `folder`, a thousand a sub-folder."""
+    import numpy as np
+    from PIL import Image
+
+    from latentsearch import datasets
+
+    images = datasets.load(ROOT, "cifar10").images
+    for number in range(first, end):
+        path = folder / f"{number // _FILES_A_FOLDER:04}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = images[number % len(images)] + np.uint8(number // len(images))  # wraps around: other pixels
+        Image.fromarray(pixels).save(path, compress_level=1)
+
+
+def _measured(title: str, run: str, folder: Path, path: Path) -> dict[str, Any]:
+    """One synchronisation in a new process: its seconds, what it found, and the peak of the memory."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return {"synchronisation": title, **pool.apply(_sync, (run, folder, path))}
+
+
+def _sync(run: str, folder: Path, path: Path) -> dict[str, Any]:
+    with quiet_imports():
+        from latentsearch.encoding import Autoencoder
+        from latentsearch.folder_sync import sync
+    from latentsearch.runs import Run
+
+    autoencoder = Autoencoder(Run(ROOT, run).best_model)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begin = time.perf_counter()
+    _, changes = sync(path, folder, autoencoder)
+    seconds = time.perf_counter() - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "seconds": round(seconds, 2),
+        "files": changes.unchanged + changes.added + changes.moved,
+        "what": str(changes),
+        "MB before": before // 1024,  # with TensorFlow and the network
+        "MB at most": peak // 1024,
+    }
+
+
+if __name__ == "__main__":
+    run_script(main, BenchmarkConfig, __doc__)
