@@ -13,7 +13,7 @@ from latentsearch import mosaics, runs
 from latentsearch.config import METRICS, Metric, RetrieveConfig
 from latentsearch.datasets import ImageSet
 from latentsearch.errors import InputError
-from latentsearch.imagefiles import read_image
+from latentsearch.imagefiles import read_image, shown
 from latentsearch.index import Neighbours
 from latentsearch.trained import TrainedRun
 
@@ -54,7 +54,7 @@ def find_queries(config: RetrieveConfig, dataset: ImageSet) -> tuple[Queries, li
     problems, names, images, ids = [], [], [], []
     for path in config.query:
         try:
-            images.append(read_image(path, dataset.image_shape))
+            images.append(read_image(path, dataset.image_shape, fit=dataset.fit))
         except InputError as error:
             problems.append(str(error))
             continue
@@ -89,7 +89,10 @@ def answer(queries: Queries, trained: TrainedRun, *, k: int, metrics: tuple[Metr
 
 
 def table(answers: Answers, dataset: ImageSet) -> pd.DataFrame:
-    """One row a query, metric and rank: query, query_class, metric, rank, id, class, distance."""
+    """One row a query, metric and rank: query, query_class, metric, rank, id, class, file, distance.
+
+    No classes if there are no labels, no file if the images are not from files.
+    """
     rows = []
     for metric, neighbours in answers.by_metric.items():
         for number, name in enumerate(answers.queries.names):
@@ -104,10 +107,12 @@ def table(answers: Answers, dataset: ImageSet) -> pd.DataFrame:
                         "rank": rank,
                         "id": int(image_id),
                         "class": _class_name(dataset, image_id),
+                        "file": shown(dataset.paths[image_id]) if dataset.paths else "",
                         "distance": float(distance),
                     }
                 )
-    return pd.DataFrame(rows)
+    left_out = [] if dataset.is_labelled else ["query_class", "class"]
+    return pd.DataFrame(rows).drop(columns=[*left_out, *([] if dataset.paths else ["file"])])
 
 
 def side_by_side(answers: Answers, dataset: ImageSet) -> list[dict[str, str]]:
@@ -117,12 +122,15 @@ def side_by_side(answers: Answers, dataset: ImageSet) -> list[dict[str, str]]:
         query_class = _class_name(dataset, answers.queries.ids[number])
         for rank in range(next(iter(answers.by_metric.values())).ids.shape[1]):
             # Named once, so that the eye sees which rows belong together.
-            row = {"query": name if rank == 0 else "", "class": query_class if rank == 0 else "", "rank": str(rank + 1)}
+            row = {"query": name if rank == 0 else ""}
+            row |= {"class": query_class if rank == 0 else ""} if dataset.is_labelled else {}
+            row["rank"] = str(rank + 1)
             for metric, neighbours in answers.by_metric.items():
                 image_id, distance = neighbours.ids[number, rank], neighbours.distances[number, rank]
-                row[f"{metric}: class, id, distance"] = (
-                    f"{_class_name(dataset, image_id)}  {image_id:>6}  {distance:<8.4g}"
-                )
+                parts = {"class": _class_name(dataset, image_id)} if dataset.is_labelled else {}
+                parts |= {"id": f"{image_id:>6}", "distance": f"{distance:<8.4g}"}
+                parts |= {"file": shown(dataset.paths[image_id])} if dataset.paths else {}
+                row[f"{metric}: {', '.join(parts)}"] = "  ".join(parts.values())
             rows.append(row)
     return rows
 
@@ -161,9 +169,9 @@ def _figure(answers: Answers, dataset: ImageSet) -> Figure:
                 [f"{_class_name(dataset, i)}\n{distance:.3g}" for i, distance in zip(ids, distances, strict=True)]
             )
             unknown = np.full(len(ids), -1)
-            same.append(unknown if query_id == _OUTSIDE else dataset.labels[ids] == dataset.labels[query_id])
-    return mosaics.neighbour_rows(np.array(queries), titles, np.array(neighbours), captions, np.array(same).astype(int))
+            same.append(unknown if query_id == _OUTSIDE else dataset.same_class(np.array([query_id]), ids[None])[0])
+    return mosaics.neighbour_rows(np.array(queries), titles, np.array(neighbours), captions, np.array(same))
 
 
 def _class_name(dataset: ImageSet, image_id: int) -> str:
-    return "" if image_id == _OUTSIDE else dataset.class_names[dataset.labels[image_id]]
+    return "" if image_id == _OUTSIDE else str(dataset.class_of(image_id))

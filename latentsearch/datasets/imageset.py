@@ -87,6 +87,19 @@ class ImageSet:
         """Names of the classes of images, str, of the shape of `ids`; "" where there are no labels."""
         return np.array([*self.class_names, ""])[self.labels[ids]]  # the label -1 takes the last
 
+    def same_class(self, queries: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+        """Whether neighbours are of the class of their query: 1, 0, or -1 if there are no labels.
+
+        Args:
+            queries: Ids `(num_queries,)`.
+            neighbours: Ids `(num_queries, k)`.
+
+        Returns:
+            int64 `(num_queries, k)`.
+        """
+        same = (self.labels[neighbours] == self.labels[queries][:, None]).astype(np.int64)
+        return same if self.is_labelled else np.full_like(same, -1)
+
     def ids(self, *splits: str) -> np.ndarray:
         """Ids of the images in any of the named splits, ascending, int64 `(num_images,)`."""
         return np.flatnonzero(np.isin(self.split, [SPLITS.index(name) for name in splits]))
