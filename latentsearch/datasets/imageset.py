@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def pieces(images: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     row = images[:1].nbytes
     step = max(_PIECE_BYTES // row, 1)
     for start in range(0, len(images), step):
-        if isinstance(images, np.memmap):
+        if isinstance(images, np.memmap) and isinstance(images.base, mmap):  # a slice's offset is that of its whole
             count = min(step, len(images) - start)
             flat = np.fromfile(
                 images.filename, images.dtype, count=count * row // images.itemsize, offset=images.offset + start * row
