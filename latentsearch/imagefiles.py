@@ -23,6 +23,7 @@ Reason = Literal[
 ]
 
 MAX_PIXELS = 100_000_000
+MAX_BYTES = 500_000_000
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff")
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF")
@@ -51,7 +52,7 @@ _SENTENCES: dict[Reason, str] = {
     "another type of file": f"its name is not that of an image, expected one of {' '.join(SUFFIXES)}",
     "not an image": "not an image that can be read, expected JPEG, PNG, WebP, GIF, BMP or TIFF",
     "damaged": "the image is damaged",
-    "too large": f"too large to be opened safely, expected at most {MAX_PIXELS:,} pixels",
+    "too large": f"too large to be opened safely, expected at most {MAX_PIXELS:,} pixels in {MAX_BYTES:,} bytes",
     "not a file": "neither a file nor a folder",
 }
 
@@ -156,6 +157,9 @@ def read_image(path: str | Path, image_shape: tuple[int, int, int], *, fit: Fit 
     """
     try:
         with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise ImageFileError(path, "too large", f"{size:,} bytes")
             return decode(file.read(), image_shape, fit=fit, name=path)
     except FileNotFoundError:
         raise ImageFileError(path, "missing") from None

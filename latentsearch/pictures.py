@@ -28,6 +28,7 @@ _CURVE_TEXTS = {
     "loss grows with the number of images that a view is told apart from. Broken: flat at the start's level.",
     "retrieval": "Good: both rise and flatten out. Poor: copies are found, but P@10 stays low: codes tell images "
     "apart, not kinds. Broken: flat from the start.",
+    "copies": "Good: it rises and flattens out. Broken: flat from the start.",
 }
 
 
@@ -88,7 +89,7 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
             Picture(
                 f"training_{name}",
                 f"Training: {plots.CURVE_TITLES[measure]}",
-                _CURVE_TEXTS.get(name, _CURVE_TEXT),
+                _CURVE_TEXTS.get(name if labelled or name != "retrieval" else "copies", _CURVE_TEXT),
                 plots.curves(evidence.history, measure),
             )
             for name, measure in plots.curves_of(evidence.history).items()
