@@ -103,7 +103,7 @@ def _score_pictures(evidence: Evidence) -> list[Picture]:
         f"{score.method} ({score.metric})": score.precision_curve
         for score in (own, *map(evidence.rival_score, evidence.baseline_names))
     }
-    table = pd.DataFrame({name: {m: v.value for m, v in ms.items()} for name, ms in own.by_class.items()}).T
+    table = pd.DataFrame({_plain(name): {m: v.value for m, v in ms.items()} for name, ms in own.by_class.items()}).T
     if len(table) > _MAX_CLASS_ROWS:
         table = table.nsmallest(_MAX_CLASS_ROWS, "P@10")
     return [
@@ -124,7 +124,7 @@ def _score_pictures(evidence: Evidence) -> list[Picture]:
 
 
 def _error_picture(evidence: Evidence) -> Picture:
-    errors = evidence.error_by_class
+    errors = {_plain(name): error for name, error in evidence.error_by_class.items()}
     shown = errors
     if len(errors) > _MAX_CLASS_ROWS:
         shown = {name: errors[name] for name in sorted(errors, key=errors.__getitem__)[-_MAX_CLASS_ROWS:]}
@@ -137,13 +137,18 @@ def _error_picture(evidence: Evidence) -> Picture:
     )
 
 
+def _plain(name: str) -> str:
+    """A name as Matplotlib shows it as it is: two dollars would make it a formula."""
+    return name.replace("$", r"\$")
+
+
 def _of_many(count: int, total: int, which: str) -> str:
     return f" Here: {count} of {total} classes, {which}." if count < total else ""
 
 
 def _code_pictures(evidence: Evidence) -> list[Picture]:
-    classes = evidence.class_of_image
-    names = evidence.dataset.class_names
+    classes = np.array([_plain(name) for name in evidence.class_of_image])
+    names = tuple(map(_plain, evidence.dataset.class_names))
     if len(names) > _MAX_COLOURS:
         names = ()
     sample = np.linspace(0, len(classes) - 1, min(_NUM_PAIR_PLOT_IMAGES, len(classes))).astype(int)
@@ -233,8 +238,8 @@ def _neighbours(evidence: Evidence, gallery: Gallery) -> Figure:
     found = searched.ask(gallery.codes[queries], min(10, len(searched.ids)), metric=evidence.metric)
     return mosaics.neighbour_rows(
         dataset.images[queries],
-        dataset.class_of(queries).tolist(),
+        [_plain(name) for name in dataset.class_of(queries)],
         dataset.images[found.ids],
-        dataset.class_of(found.ids).tolist(),
+        [[_plain(name) for name in names] for names in dataset.class_of(found.ids)],
         dataset.same_class(queries, found.ids),
     )

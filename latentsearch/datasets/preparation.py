@@ -47,6 +47,8 @@ def prepare(config: PrepareConfig) -> ImageSet:
     parent = config.root / "data" / name
     unfinished = parent / _UNFINISHED
     source = read(unfinished)
+    if source.kind != "folder":
+        runs.remove(unfinished)  # of another preparation that was stopped
     try:
         record = _write(source, unfinished, config)
         verify(open_record(config.root, name, record))
