@@ -3,8 +3,11 @@
     python DataPreperation.py --source cifar10
     python DataPreperation.py --source PATH/TO/cifar-10-batches-py
     python DataPreperation.py --source digits
+    python DataPreperation.py --source MY/PHOTOS --dataset photos --image-size 64
 
-Writes data/<dataset>/.
+A folder of your own may be nested and hold anything: files that are no images are counted and listed, not fatal.
+Folders train, validation and test in it are taken for the splits, sub-folders for classes; see --labels.
+What was interrupted goes on when it is called again. Writes data/<dataset>/.
 """
 
 from latentsearch.cli import print_table, run_script
@@ -16,13 +19,18 @@ def main(config: PrepareConfig) -> None:
     from latentsearch import datasets
 
     dataset = datasets.prepare(config)
+    folder = config.root / "data" / dataset.name
     print(f"data set '{dataset.name}':")
     print(f"  from {dataset.provenance['origin']}")
     for line in datasets.verify(dataset):
         print(f"  {line}")
     counts = datasets.class_counts(dataset)
     print_table([{"class": name, **splits} for name, splits in counts.items()])
-    print(f"Written to {config.root / 'data' / dataset.name}; fingerprint {dataset.fingerprint[:12]}.")
+    skipped = dataset.provenance.get("skipped")
+    if skipped:
+        print_table([{"skipped because": reason, "files": count} for reason, count in skipped.items()])
+        print(f"Each of them: {folder / datasets.SKIPPED_FILE}")
+    print(f"Written to {folder}; fingerprint {dataset.fingerprint[:12]}.")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,10 @@ def main(config: CheckConfig) -> int:
     measured = measurement.gather(trained, others, seed=config.seed, say=lambda line: print(f"... {line}", flush=True))
     results = checks.run_checks(measured)
     page = report.write(trained, measured, results)
-    print_table(report.score_rows(measured))
+    if measured.is_labelled:
+        print_table(report.score_rows(measured))
+    else:
+        print(f"\n{report.NO_LABELS}")
     print_table(
         [
             {"check": result.name, "status": result.status, "value": f"{result.value:.4g}", "expected": result.expected}

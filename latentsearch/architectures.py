@@ -44,7 +44,8 @@ def build(architecture: Architecture, image_shape: ImageShape, latent_dim: int) 
     height, width, _ = image_shape
     if height % multiple or width % multiple:
         raise InputError(
-            f"Images of {height} x {width}: the {architecture} architecture needs multiples of {multiple} pixels."
+            f"Images of {height} x {width}: the {architecture} architecture needs multiples of {multiple} pixels. Take "
+            "another --architecture, or prepare a folder with another --image-size."
         )
     image = keras.Input(image_shape, name="image")
     code = keras.Input((latent_dim,), name="code")

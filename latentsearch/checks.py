@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from latentsearch.baselines import compared_shape
 from latentsearch.evidence import Evidence
 from latentsearch.metrics import correlations, effective_rank
 
@@ -63,8 +64,8 @@ class CheckResult:
 
 
 def run_checks(evidence: Evidence) -> list[CheckResult]:
-    """All checks, in the order of `CHECKS`."""
-    return [check(evidence) for check in CHECKS]
+    """All checks that can be made, in the order of `CHECKS`; without labels, those that need none."""
+    return [check(evidence) for check in CHECKS if evidence.is_labelled or check not in NEED_LABELS]
 
 
 def reconstruction(evidence: Evidence) -> CheckResult:
@@ -175,7 +176,7 @@ def beats_chance(evidence: Evidence) -> CheckResult:
     return CheckResult(
         name="retrieval against chance",
         question="Are the ten nearest images of the query's class more often than random ones?",
-        value=own.overall["P@10"].low / float(evidence.chance.mean()),
+        value=own.overall["P@10"].low / max(float(evidence.chance.mean()), 1e-9),
         pass_at=2.0,
         warn_at=1.2,
         higher_is_better=True,
@@ -204,8 +205,8 @@ def beats_linear(evidence: Evidence) -> CheckResult:
 
 
 def beats_pixels(evidence: Evidence) -> CheckResult:
-    ratio, rival = _against(evidence, ["raw pixels"])
-    size = np.prod(evidence.dataset.image_shape) / evidence.codes.shape[1]
+    ratio, rival = _against(evidence, [name for name in evidence.baseline_names if name.startswith("raw pixels")])
+    size = np.prod(compared_shape(evidence.dataset.image_shape)) / evidence.codes.shape[1]
     return CheckResult(
         name="retrieval against pixels",
         question="Does it retrieve as well as all pixels do?",
@@ -229,10 +230,12 @@ def _against(evidence: Evidence, rivals: list[str]) -> tuple[float, str]:
 
 
 def weakest_class(evidence: Evidence) -> CheckResult:
-    over_chance = {
-        name: measures["P@10"].value / float(evidence.chance[evidence.class_of_image == name].mean())
-        for name, measures in evidence.own_score.by_class.items()
+    chance_of = {
+        name: float(evidence.chance[evidence.class_of_image == name].mean()) for name in evidence.own_score.by_class
     }
+    over_chance = {  # a class of which the gallery has no image cannot be found by anyone
+        name: evidence.own_score.by_class[name]["P@10"].value / chance for name, chance in chance_of.items() if chance
+    } or {"none of them is in the gallery": 0.0}
     weakest = min(over_chance, key=over_chance.__getitem__)
     return CheckResult(
         name="weakest class",
@@ -286,3 +289,4 @@ CHECKS: tuple[Callable[[Evidence], CheckResult], ...] = (
     noisy_copies,
     projected_copies,
 )
+NEED_LABELS = frozenset({beats_chance, beats_linear, beats_pixels, weakest_class})

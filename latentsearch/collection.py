@@ -90,13 +90,19 @@ class DatasetCollection(Collection):
         return np.asarray(self.dataset.images[ids])
 
     def class_of(self, image_id: int) -> str:
-        return self.dataset.class_names[self.dataset.labels[image_id]]
+        return str(self.dataset.class_of(np.array(image_id)))
 
     def path_of(self, image_id: int) -> Path | None:
-        return None
+        paths = self.dataset.paths
+        return Path(self.dataset.provenance["source"], paths[image_id]) if paths else None
 
     def id_of(self, path: Path) -> int | None:
-        return None
+        return self._id_at.get(path.resolve())
+
+    @cached_property
+    def _id_at(self) -> dict[Path, int]:
+        source = Path(self.dataset.provenance.get("source", ""))
+        return {source / path: image_id for image_id, path in enumerate(self.dataset.paths)}
 
 
 class FolderCollection(Collection):

@@ -16,6 +16,7 @@ Optimizer = Literal["adam", "muon"]
 Precision = Literal["float32", "bfloat16"]
 Fit = Literal["crop", "pad", "stretch"]
 FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
+LabelSource = Literal["auto", "folders", "none"]
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,26 @@ class PrepareConfig:
     """Flags of DataPreperation.py."""
 
     source: str = "cifar10"
-    """Where the images come from: cifar10 (downloaded once), digits (comes with scikit-learn, works
-    offline), or the PATH of a copy of CIFAR-10: a cifar-10-batches-py folder or cifar-10-python.tar.gz."""
+    """Where the images come from: cifar10 (downloaded once), digits (comes with scikit-learn, works offline), the PATH
+    of a folder of image files, or that of a copy of CIFAR-10: a cifar-10-batches-py folder or
+    cifar-10-python.tar.gz."""
 
     dataset: str | None = None
-    """Name of the prepared dataset, data/<dataset>/. Default: cifar10 or digits, after the source."""
+    """Name of the prepared dataset, data/<dataset>/. Default: after the source."""
+
+    image_size: int = 32
+    """Side in pixels that the images of a folder are brought to, a multiple of 8."""
+
+    fit: Fit = "crop"
+    """What becomes of images of a folder that are not square: crop keeps the centre, pad adds white, stretch
+    distorts."""
+
+    labels: LabelSource = "auto"
+    """Whether the names of sub-folders are classes. auto: if every image lies in one and there are two or more.
+    Labels are never used in training; they only tell how well it went."""
+
+    test_fraction: float = 0.1
+    """Share of the images of a folder that is held out for the final test, if it has no sub-folder test."""
 
     validation_fraction: float = 0.1
     """Share of the training images of each class that is held out to choose the checkpoint."""

@@ -30,10 +30,11 @@ class Evidence:
         accuracy: Share of test pixels whose strongest channel is right.
         train_mse: Mean squared error of (at most 5,000) images trained on.
         linear: What a PCA with as many numbers reconstructs.
-        chance: P@k of neighbours drawn at random, for each test image, `(num_test,)`.
-        metric: The metric that suits the codes best, by P@10 of validation images among training images.
+        chance: P@k of neighbours drawn at random, for each test image, `(num_test,)`; empty without labels.
+        metric: The metric that suits the codes best, by P@10 of validation images among training images; without
+            labels cosine or euclidean, by recall@10 of altered copies.
         scores: The scorecard: the run under every metric first, then what it is compared with: the baselines and the
-            other runs.
+            other runs. Empty without labels.
         compared: Test images whose neighbours are set side by side, ids `(num_compared,)`.
         neighbours: Of these, by the name of the method, the baselines first, then the other runs, then the run itself:
             ids `(num_compared, depth)`.
@@ -73,8 +74,13 @@ class Evidence:
 
     @property
     def class_of_image(self) -> np.ndarray:
-        """Class names of the test images, `(num_test,)`."""
-        return np.array(self.dataset.class_names)[self.labels]
+        """Class names of the test images, `(num_test,)`; "" without labels."""
+        return self.dataset.class_of(self.test_ids)
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether it can be told which neighbours are right."""
+        return self.dataset.is_labelled
 
     @property
     def is_for_similarity(self) -> bool:

@@ -23,7 +23,7 @@ Reason = Literal[
 ]
 
 MAX_PIXELS = 100_000_000
-MAX_BYTES = 8 * MAX_PIXELS  # 16 bits of four channels
+MAX_BYTES = 500_000_000
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff")
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF")
@@ -52,7 +52,7 @@ _SENTENCES: dict[Reason, str] = {
     "another type of file": f"its name is not that of an image, expected one of {' '.join(SUFFIXES)}",
     "not an image": "not an image that can be read, expected JPEG, PNG, WebP, GIF, BMP or TIFF",
     "damaged": "the image is damaged",
-    "too large": f"too large to be opened safely, expected at most {MAX_PIXELS:,} pixels",
+    "too large": f"too large to be opened safely, expected at most {MAX_PIXELS:,} pixels in {MAX_BYTES:,} bytes",
     "not a file": "neither a file nor a folder",
 }
 

@@ -90,17 +90,8 @@ def gather(
         )
         for method, pair in ({name: own} | vectors).items()
         for metric in pair.metrics
+        if dataset.is_labelled
     ]
-    metric = _best_metric(dataset, gallery, seed)
-    first = np.argsort(_place_in_class(test_labels), kind="stable")[:_NUM_COMPARED]
-    neighbours = {
-        method: gallery_ids[
-            Index(pair.gallery, metric=metric if method == name else best_of(scores, method).metric).rank(
-                pair.queries[first], min(_COMPARED_DEPTH, len(gallery_ids))
-            )
-        ]
-        for method, pair in (vectors | {name: own}).items()
-    }
 
     say("looking for the originals of altered copies")
     copied = np.sort(rng.permutation(gallery_ids)[:_NUM_COPIES])
@@ -112,6 +103,18 @@ def gather(
         title: _copy_recall(autoencoder.encode(images), copied, searched, seed)
         for title, images in copies.items()
         if title != "original"
+    }
+
+    metric = _best_metric(dataset, gallery, seed) if dataset.is_labelled else _best_for_copies(copy_recall)
+    first = np.argsort(_place_in_class(test_labels), kind="stable")[:_NUM_COMPARED]
+    neighbours = {
+        method: gallery_ids[
+            Index(
+                pair.gallery,
+                metric=best_of(scores, method).metric if scores and method != name else metric,
+            ).rank(pair.queries[first], min(_COMPARED_DEPTH, len(gallery_ids)))
+        ]
+        for method, pair in (vectors | {name: own}).items()
     }
 
     say("projecting the test codes with UMAP")
@@ -128,7 +131,7 @@ def gather(
         accuracy=accuracy,
         train_mse=float(train_errors.mean()),
         linear=linear,
-        chance=baselines.chance(gallery_labels, test_labels),
+        chance=baselines.chance(gallery_labels, test_labels) if dataset.is_labelled else np.empty(0),
         metric=metric,
         scores=scores,
         compared=test_ids[first],
@@ -157,6 +160,15 @@ def _best_metric(dataset: ImageSet, gallery: Gallery, seed: int) -> Metric:
     )
     scores = [score("", searched, asked, dataset.class_names, metric=metric, seed=seed) for metric in METRICS]
     return max(scores, key=lambda result: result.overall["P@10"].value).metric
+
+
+def _best_for_copies(copy_recall: dict[str, dict[Metric, dict[int, Interval]]]) -> Metric:
+    """The metric with the highest mean recall@10 over the alterations: what is left to go by without labels."""
+    candidates: tuple[Metric, ...] = ("cosine", "euclidean")
+    return max(
+        candidates,
+        key=lambda metric: sum(by_metric[metric][max(COPY_DEPTHS)].value for by_metric in copy_recall.values()),
+    )
 
 
 def _reconstruction(

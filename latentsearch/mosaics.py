@@ -101,7 +101,7 @@ def neighbour_blocks(
     Args:
         queries: uint8 `(num_queries, height, width, 3)`.
         neighbours: Images `(num_queries, k, height, width, 3)` by method.
-        same_class: bool `(num_queries, k)` by method.
+        same_class: int `(num_queries, k)` by method: green frames for 1, red for 0, black for -1 (not known).
     """
     border = 2  # pixels
     width = queries.shape[2]
@@ -115,10 +115,11 @@ def neighbour_blocks(
         rows, columns, tall, wide, _ = framed.shape
         return framed.swapaxes(1, 2).reshape(rows * tall, columns * wide, 3)
 
-    frames = np.array([to_rgb(_FRAMES[key]) for key in (0, 1)]) * 255
+    frames = np.array([to_rgb(_FRAMES[key]) for key in (0, 1, -1)]) * 255  # -1 takes the last
     blocks = [("query", tiles(queries[:, None], np.zeros((len(queries), 1, 3))))]
     for name, images in neighbours.items():
-        title = f"{name}\n{same_class[name].mean():.0%} of the class"
+        known = (same_class[name] >= 0).all()
+        title = f"{name}\n{same_class[name].mean():.0%} of the class" if known else name
         blocks.append((title, tiles(images, frames[same_class[name].astype(int)])))
     num_columns = [block.shape[1] / (width + 2 * border + 2) for _, block in blocks]
     figure = Figure(figsize=(0.42 * sum(num_columns) + 1, 0.42 * len(queries) + 0.5), layout="constrained")

@@ -15,7 +15,9 @@ from latentsearch.metrics import correlations
 
 _NUM_PAIR_PLOT_IMAGES = 1000
 _MAX_PAIRED_DIMENSIONS = 12  # beyond, panels are too many to be drawn or seen
-
+_MAX_COLOURS = 20  # more classes cannot be told apart by them
+_MAX_CLASS_ROWS = 40
+_MAX_QUERIES = 20
 
 _CURVE_TEXT = (
     "Good: both curves flatten out close together. Poor: still falling (train longer), or validation turns away from "
@@ -26,6 +28,7 @@ _CURVE_TEXTS = {
     "loss grows with the number of images that a view is told apart from. Broken: flat at the start's level.",
     "retrieval": "Good: both rise and flatten out. Poor: copies are found, but P@10 stays low: codes tell images "
     "apart, not kinds. Broken: flat from the start.",
+    "copies": "Good: it rises and flattens out. Broken: flat from the start.",
 }
 
 
@@ -47,37 +50,63 @@ class Picture:
 
 
 def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
-    """All figures of the report, in its order.
+    """All figures of the report, in its order; without labels those that need none.
 
     Args:
         evidence: What was measured.
         gallery: Codes of all images, to show neighbours.
     """
-    names, classes = evidence.dataset.class_names, evidence.class_of_image
-    own = evidence.own_score
-    sample = np.linspace(0, len(classes) - 1, min(_NUM_PAIR_PLOT_IMAGES, len(classes))).astype(int)
-    curve_of = {
-        f"{score.method} ({score.metric})": score.precision_curve
-        for score in (own, *map(evidence.rival_score, evidence.baseline_names))
-    }
-    table = pd.DataFrame({name: {m: v.value for m, v in ms.items()} for name, ms in own.by_class.items()}).T
-    projected = evidence.test_ids[evidence.projected]
+    labelled = evidence.is_labelled
     return [
         Picture(
             "neighbours",
             "Nearest gallery images",
             "The first test image of each class, and its nearest gallery images by code. Green: same class. "
             "Good: mostly green, and what is red looks alike. Poor: same colours, other things. "
-            "Broken: no likeness at all, or the same neighbours for every query.",
+            "Broken: no likeness at all, or the same neighbours for every query."
+            if labelled
+            else "The first test images, and their nearest gallery images by code. Good: the same kind of thing. "
+            "Poor: same colours, other things. Broken: no likeness at all, or the same neighbours for every query.",
             _neighbours(evidence, gallery),
         ),
         Picture(
             "comparison",
             "The same queries, asked with other vectors",
-            "For each test image at the left, its five nearest gallery images by each kind of vector. Green: same "
-            "class. Good: the last block is greener than those before it. Poor: no difference.",
+            "For each test image at the left, its five nearest gallery images by each kind of vector. "
+            + (
+                "Green: same class. Good: the last block is greener"
+                if labelled
+                else "Good: the last block is more alike"
+            )
+            + " than those before it. Poor: no difference.",
             _comparison(evidence),
         ),
+        *(_score_pictures(evidence) if labelled else ()),
+        *_reconstruction_pictures(evidence),
+        *([_error_picture(evidence)] if labelled else ()),
+        *_code_pictures(evidence),
+        *(
+            Picture(
+                f"training_{name}",
+                f"Training: {plots.CURVE_TITLES[measure]}",
+                _CURVE_TEXTS.get(name if labelled or name != "retrieval" else "copies", _CURVE_TEXT),
+                plots.curves(evidence.history, measure),
+            )
+            for name, measure in plots.curves_of(evidence.history).items()
+        ),
+    ]
+
+
+def _score_pictures(evidence: Evidence) -> list[Picture]:
+    own = evidence.own_score
+    curve_of = {
+        f"{score.method} ({score.metric})": score.precision_curve
+        for score in (own, *map(evidence.rival_score, evidence.baseline_names))
+    }
+    table = pd.DataFrame({_plain(name): {m: v.value for m, v in ms.items()} for name, ms in own.by_class.items()}).T
+    if len(table) > _MAX_CLASS_ROWS:
+        table = table.nsmallest(_MAX_CLASS_ROWS, "P@10")
+    return [
         Picture(
             "precision_curve",
             "Precision against depth",
@@ -87,28 +116,57 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
         Picture(
             "retrieval_by_class",
             f"Retrieval by class ({own.metric})",
-            "Good: no row near chance. A weak class is mostly answered with images of another.",
+            "Good: no row near chance. A weak class is mostly answered with images of another."
+            + _of_many(len(table), len(own.by_class), "those of the lowest P@10"),
             plots.class_table(table, "share"),
         ),
-        *_reconstruction_pictures(evidence),
-        Picture(
-            "error_by_class",
-            "Reconstruction error by class",
-            "Good: bars of similar length. A class far longer than the others has images that ten numbers describe "
-            "badly (much texture, strong contrast).",
-            plots.bars(evidence.error_by_class, "mean squared error", ("PCA, all classes", evidence.linear.mse)),
-        ),
+    ]
+
+
+def _error_picture(evidence: Evidence) -> Picture:
+    errors = {_plain(name): error for name, error in evidence.error_by_class.items()}
+    shown = errors
+    if len(errors) > _MAX_CLASS_ROWS:
+        shown = {name: errors[name] for name in sorted(errors, key=errors.__getitem__)[-_MAX_CLASS_ROWS:]}
+    return Picture(
+        "error_by_class",
+        "Reconstruction error by class",
+        "Good: bars of similar length. A class far longer than the others has images that ten numbers describe "
+        "badly (much texture, strong contrast)." + _of_many(len(shown), len(errors), "those of the largest error"),
+        plots.bars(shown, "mean squared error", ("PCA, all classes", evidence.linear.mse)),
+    )
+
+
+def _plain(name: str) -> str:
+    """A name as Matplotlib shows it as it is: two dollars would make it a formula."""
+    return name.replace("$", r"\$")
+
+
+def _of_many(count: int, total: int, which: str) -> str:
+    return f" Here: {count} of {total} classes, {which}." if count < total else ""
+
+
+def _code_pictures(evidence: Evidence) -> list[Picture]:
+    classes = np.array([_plain(name) for name in evidence.class_of_image])
+    names = tuple(map(_plain, evidence.dataset.class_names))
+    if len(names) > _MAX_COLOURS:
+        names = ()
+    sample = np.linspace(0, len(classes) - 1, min(_NUM_PAIR_PLOT_IMAGES, len(classes))).astype(int)
+    projected = evidence.test_ids[evidence.projected]
+    return [
         Picture(
             "pair_plot",
             "Latent dimensions in pairs",
-            "Good: round clouds, classes in different places. Poor: narrow bands (two dimensions say the same). "
-            "Broken: lines or single points (dead or copied dimensions).",
+            f"Good: round clouds{', classes in different places' if names else ''}. Poor: narrow bands (two dimensions "
+            "say the same). Broken: lines or single points (dead or copied dimensions).",
             plots.pair_plot(evidence.codes[sample, :_MAX_PAIRED_DIMENSIONS], classes[sample], names),
         ),
         Picture(
             "code_distributions",
             "Distribution of each latent dimension",
-            "Good: broad, and shifted between classes. Poor: the same for every class. Broken: one spike.",
+            "Good: broad, and shifted between classes. Poor: the same for every class. Broken: one spike."
+            if names
+            else "Good: broad. Broken: one spike.",
             plots.code_distributions(evidence.codes, classes, names),
         ),
         Picture(
@@ -122,21 +180,19 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
             "Map of the test codes by class (UMAP)",
             "Good: islands or regions of one colour. Poor: gradual mixtures. Broken: all colours everywhere.",
             plots.class_map(evidence.points, classes[evidence.projected], names),
+        )
+        if names
+        else Picture(
+            "code_map",
+            "Map of the test codes (UMAP)",
+            "Good: islands or regions. Poor: one cloud without structure. Broken: a line or a point.",
+            plots.class_map(evidence.points, classes[evidence.projected], names),
         ),
         Picture(
             "thumbnail_map",
             "Map of the test codes by image (UMAP)",
             "What do neighbours share? Kinds of things: good. Only background colour and brightness: poor.",
             mosaics.thumbnail_map(evidence.points, evidence.dataset.images[projected]),
-        ),
-        *(
-            Picture(
-                f"training_{name}",
-                f"Training: {plots.CURVE_TITLES[measure]}",
-                _CURVE_TEXTS.get(name, _CURVE_TEXT),
-                plots.curves(evidence.history, measure),
-            )
-            for name, measure in plots.curves_of(evidence.history).items()
         ),
     ]
 
@@ -146,10 +202,7 @@ def _comparison(evidence: Evidence) -> Figure:
     return mosaics.neighbour_blocks(
         dataset.images[evidence.compared],
         {method: dataset.images[ids] for method, ids in evidence.neighbours.items()},
-        {
-            method: dataset.labels[ids] == dataset.labels[evidence.compared][:, None]
-            for method, ids in evidence.neighbours.items()
-        },
+        {method: dataset.same_class(evidence.compared, ids) for method, ids in evidence.neighbours.items()},
     )
 
 
@@ -177,14 +230,16 @@ def _reconstruction_pictures(evidence: Evidence) -> list[Picture]:
 
 def _neighbours(evidence: Evidence, gallery: Gallery) -> Figure:
     dataset = evidence.dataset
-    firsts = [np.flatnonzero(evidence.labels == label)[:1] for label in range(len(dataset.class_names))]
-    queries = evidence.test_ids[np.concatenate(firsts)]
-    found = gallery.only(dataset.gallery_ids()).ask(gallery.codes[queries], 10, metric=evidence.metric)
-    name_of = np.array(dataset.class_names)
+    queries = evidence.test_ids
+    if evidence.is_labelled:
+        queries = queries[np.unique(evidence.labels, return_index=True)[1]]  # in the order of the labels
+    queries = queries[:_MAX_QUERIES]
+    searched = gallery.only(dataset.gallery_ids())
+    found = searched.ask(gallery.codes[queries], min(10, len(searched.ids)), metric=evidence.metric)
     return mosaics.neighbour_rows(
         dataset.images[queries],
-        name_of[dataset.labels[queries]].tolist(),
+        [_plain(name) for name in dataset.class_of(queries)],
         dataset.images[found.ids],
-        name_of[dataset.labels[found.ids]].tolist(),
-        (dataset.labels[found.ids] == dataset.labels[queries][:, None]).astype(int),
+        [[_plain(name) for name in names] for names in dataset.class_of(found.ids)],
+        dataset.same_class(queries, found.ids),
     )

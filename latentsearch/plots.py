@@ -33,8 +33,13 @@ _RETRIEVAL_LABELS = {
 
 
 def columns_of(measure: str, history: pd.DataFrame) -> dict[str, str]:
-    """The columns of a history that show a measure, with the words for each; empty if one is missing."""
-    columns = {measure: "training", f"val_{measure}": "validation"} if measure != "retrieval" else _RETRIEVAL_LABELS
+    """The columns of a history that show a measure, with the words for each; empty if one is missing.
+
+    Of retrieval what is there: without labels there is no P@10.
+    """
+    if measure == "retrieval":
+        return {column: words for column, words in _RETRIEVAL_LABELS.items() if column in history}
+    columns = {measure: "training", f"val_{measure}": "validation"}
     return columns if columns.keys() <= set(history) else {}
 
 
@@ -55,7 +60,7 @@ def curves(history: pd.DataFrame, measure: str) -> Figure:
     columns = columns_of(measure, history)
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for (column, label), colour in zip(columns.items(), ("#4575b4", "#f46d43"), strict=True):
+    for (column, label), colour in zip(columns.items(), ("#4575b4", "#f46d43")):
         axes.plot(history["epoch"], history[column], label=label, color=colour)
     # The first epoch is far off whatever the network: the scale is that of the rest.
     values = history[list(columns)].iloc[1 if len(history) > 2 else 0 :].to_numpy().ravel()
@@ -108,17 +113,17 @@ def pair_plot(codes: np.ndarray, class_of_image: Sequence[str], class_names: Seq
     Args:
         codes: `(num_images, latent_dim)`; about a thousand images can still be told apart.
         class_of_image: `num_images` names.
-        class_names: In the order of the colours.
+        class_names: In the order of the colours; () for one colour.
     """
     names = [f"code {dimension}" for dimension in range(codes.shape[1])]
     table = pd.DataFrame(codes, columns=names).assign(**{"class": list(class_of_image)})
+    colours = {"hue": "class", "hue_order": class_names, "palette": _PALETTE} if class_names else {}
     grid = sns.pairplot(
         table,
-        hue="class",
-        hue_order=class_names,
+        **colours,
         corner=True,
         height=1.3,
-        palette=_PALETTE,
+        diag_kind="kde",
         plot_kws={"s": 5, "linewidth": 0, "alpha": 0.7},
         diag_kws={"linewidth": 0.8, "warn_singular": False},
     )
@@ -132,7 +137,7 @@ def code_distributions(codes: np.ndarray, class_of_image: Sequence[str], class_n
     Args:
         codes: `(num_images, latent_dim)`.
         class_of_image: `num_images` names.
-        class_names: In the order of the colours.
+        class_names: In the order of the colours; () for the histograms alone.
     """
     num_columns = 5
     num_rows = -(-codes.shape[1] // num_columns)
@@ -146,11 +151,14 @@ def code_distributions(codes: np.ndarray, class_of_image: Sequence[str], class_n
         values = codes[:, dimension]
         axes.hist(values, bins=50, density=True, color="#dddddd")
         for name, colour in zip(class_names, sns.color_palette(_PALETTE, len(class_names)), strict=True):
+            if not (of_class == name).any():
+                continue
             heights, edges = np.histogram(values[of_class == name], bins=25, density=True)
             axes.plot((edges[:-1] + edges[1:]) / 2, heights, color=colour, linewidth=0.9, label=name)
         axes.set_title(f"code {dimension}", fontsize=9)
         axes.set(yticks=[])
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
+    if class_names:
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
     sns.despine(figure, left=True)
     return figure
 
@@ -171,16 +179,17 @@ def class_map(points: np.ndarray, class_of_image: Sequence[str], class_names: Se
     Args:
         points: `(num_images, 2)`.
         class_of_image: `num_images` names.
-        class_names: In the order of the colours.
+        class_names: In the order of the colours; () for one colour.
     """
     figure = Figure(figsize=(8, 6.5), layout="constrained")
     axes = figure.subplots()
-    sns.scatterplot(
-        x=points[:, 0], y=points[:, 1], hue=list(class_of_image), hue_order=list(class_names), palette=_PALETTE,
-        s=6, linewidth=0, alpha=0.7, ax=axes,
-    )  # fmt: skip
+    colours: dict[str, Any] = {}
+    if class_names:
+        colours = {"hue": list(class_of_image), "hue_order": list(class_names), "palette": _PALETTE}
+    sns.scatterplot(x=points[:, 0], y=points[:, 1], s=6, linewidth=0, alpha=0.7, ax=axes, **colours)
     axes.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")
-    axes.legend(frameon=False, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
+    if class_names:
+        axes.legend(frameon=False, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

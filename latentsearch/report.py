@@ -13,9 +13,15 @@ import pandas as pd
 from latentsearch import runs, scorecard
 from latentsearch.checks import CheckResult
 from latentsearch.evidence import Evidence
+from latentsearch.imagefiles import shown
 from latentsearch.metrics import correlations, effective_rank, psnr
 from latentsearch.pictures import draw
 from latentsearch.trained import TrainedRun
+
+NO_LABELS = (
+    "These images have no labels, so it cannot be told which neighbours are right: the retrieval scorecard, the checks "
+    "and the figures by class are left out. What altered copies find needs no labels, and the metric was chosen by it."
+)
 
 _DPI = 110
 
@@ -46,6 +52,7 @@ def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -
         headline=headline(evidence),
         results=results,
         score_rows=score_rows(evidence),
+        no_labels=NO_LABELS,
         class_rows=class_rows(evidence),
         metric=evidence.metric,
         knn_k=scorecard.KNN_K,
@@ -72,9 +79,12 @@ def headline(evidence: Evidence) -> dict[str, str]:
         lines["test accuracy"] = (
             f"{evidence.accuracy:.4f} of pixels have the right strongest channel; PCA {evidence.linear.accuracy:.4f}"
         )
-    for name, value in evidence.own_score.overall.items():
+    for name, value in evidence.own_score.overall.items() if evidence.is_labelled else ():
         rivals = (f"{rival} {evidence.rival_score(rival).overall[name].value:.4f}" for rival in evidence.baseline_names)
         lines[f"{name} ({evidence.metric})"] = f"{value.value:.4f}; {', '.join(rivals)}"
+    for distortion, by_metric in evidence.copy_recall.items() if not evidence.is_labelled else ():
+        recalls = (f"recall@{k} {recall.value:.4f}" for k, recall in by_metric[evidence.metric].items())
+        lines[f"copies with {distortion} ({evidence.metric})"] = ", ".join(recalls)
     tracking = evidence.criterion_tracking
     if tracking:
         lines["rank correlation with P@10 over the epochs"] = ", ".join(
@@ -85,7 +95,9 @@ def headline(evidence: Evidence) -> dict[str, str]:
 
 
 def score_rows(evidence: Evidence) -> list[dict[str, str]]:
-    """The scorecard as a table of strings: one row a method and metric, and chance."""
+    """The scorecard as a table of strings: one row a method and metric, and chance; none without labels."""
+    if not evidence.is_labelled:
+        return []
     rows = [
         {"method": score.method, "metric": score.metric}
         | {name: f"{m.value:.4f} ± {(m.high - m.low) / 2:.4f}" for name, m in score.overall.items()}
@@ -97,7 +109,9 @@ def score_rows(evidence: Evidence) -> list[dict[str, str]]:
 
 
 def class_rows(evidence: Evidence) -> list[dict[str, str]]:
-    """The scorecard of the run by class under its metric, as a table of strings."""
+    """The scorecard of the run by class under its metric, as a table of strings; none without labels."""
+    if not evidence.is_labelled:
+        return []
     return [
         {"class": name} | {measure: f"{m.value:.3f} ± {(m.high - m.low) / 2:.3f}" for measure, m in measures.items()}
         for name, measures in evidence.own_score.by_class.items()
@@ -126,7 +140,7 @@ def as_numbers(evidence: Evidence, results: list[CheckResult]) -> dict[str, Any]
         "protocol": {
             "gallery": f"{len(dataset.gallery_ids())} train and validation images",
             "queries": f"{len(evidence.test_ids)} test images",
-            "relevant": "same class",
+            "relevant": "same class" if evidence.is_labelled else None,
             "AP": "mean of precision at each hit in the first 1000, divided by the number of hits there",
             "kNN": f"majority of {scorecard.KNN_K} neighbours, ties to the closest",
             "intervals": "95 % percentile bootstrap over queries, 1000 resamples",
@@ -139,7 +153,7 @@ def as_numbers(evidence: Evidence, results: list[CheckResult]) -> dict[str, Any]
             "pca_test_mse": evidence.linear.mse,
             "pca_test_accuracy": evidence.linear.accuracy,
             "mean_image_test_mse": evidence.linear.mean_mse,
-            "test_mse_by_class": evidence.error_by_class,
+            "test_mse_by_class": evidence.error_by_class if evidence.is_labelled else None,
         },
         "criterion_tracking": evidence.criterion_tracking,
         "latent": {
@@ -147,7 +161,7 @@ def as_numbers(evidence: Evidence, results: list[CheckResult]) -> dict[str, Any]
             "correlations": correlations(evidence.codes).tolist(),
             "effective_rank": effective_rank(evidence.codes),
         },
-        "chance": float(evidence.chance.mean()),
+        "chance": float(evidence.chance.mean()) if evidence.is_labelled else None,
         "metric": evidence.metric,
         "scorecard": [
             {
@@ -179,10 +193,17 @@ def as_numbers(evidence: Evidence, results: list[CheckResult]) -> dict[str, Any]
 
 
 def _per_image(evidence: Evidence) -> pd.DataFrame:
-    """One row a test image: id, class, squared_error, its code, and where it lies on the map, if it was drawn."""
+    """One row a test image: id, class, squared_error, its code, and where it lies on the map, if it was drawn.
+
+    No class without labels; the file of each image, if they are from files.
+    """
     table = pd.DataFrame(
         {"id": evidence.test_ids, "class": evidence.class_of_image, "squared_error": evidence.errors}
     ).join(pd.DataFrame(evidence.codes).add_prefix("code_"))
+    if not evidence.is_labelled:
+        table = table.drop(columns="class")
+    if evidence.dataset.paths:
+        table.insert(1, "file", [shown(evidence.dataset.paths[image_id]) for image_id in evidence.test_ids])
     return table.join(pd.DataFrame(evidence.points, index=evidence.projected, columns=["map_x", "map_y"]))
 
 

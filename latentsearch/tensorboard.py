@@ -13,6 +13,7 @@ from tensorboard.plugins import projector
 
 from latentsearch.datasets import ImageSet, to_float
 from latentsearch.encoding import Autoencoder
+from latentsearch.imagefiles import shown
 
 _NUM_PICTURES = 10
 _NUM_HISTOGRAM_IMAGES = 1000
@@ -37,7 +38,7 @@ def callbacks(logs: Path, autoencoder: keras.Model, dataset: ImageSet, *, every:
 
 
 def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> None:
-    """Puts test codes with labels and thumbnails where TensorBoard's Embedding Projector finds them.
+    """Puts test codes with labels, files and thumbnails where TensorBoard's Embedding Projector finds them.
 
     Args:
         logs: Folder of the run below logs/.
@@ -50,8 +51,13 @@ def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> 
     folder = logs / "codes"
     folder.mkdir(parents=True, exist_ok=True)
     np.savetxt(folder / "codes.tsv", autoencoder.encode(dataset.images, ids), delimiter="\t", fmt="%.6g")
-    lines = [f"{dataset.class_names[dataset.labels[image_id]]}\t{image_id}" for image_id in ids]
-    (folder / "metadata.tsv").write_text("class\tid\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    # Names may hold anything, tabs and line breaks included, which `shown` writes as escapes.
+    columns = {"id": ids, "file": [shown(dataset.paths[i]) for i in ids] if dataset.paths else [""] * len(ids)}
+    if dataset.is_labelled:
+        columns = {"class": dataset.class_of(ids)} | columns
+    lines = ["\t".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
+    header = "\t".join(columns)
+    (folder / "metadata.tsv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
     Image.fromarray(_sprite(dataset.images[ids])).save(folder / "sprite.png")
     config = projector.ProjectorConfig()
     embedding = config.embeddings.add(

@@ -28,7 +28,7 @@ class Validator:
 
     def __init__(self, dataset: ImageSet, settings: Settings) -> None:
         self._settings = settings
-        self._labels = dataset.labels[dataset.ids("validation")[:_MAX_IMAGES]]
+        self._labels = dataset.labels[dataset.ids("validation")[:_MAX_IMAGES]] if dataset.is_labelled else None
         self._images = dataset.images[dataset.ids("validation")[:_MAX_IMAGES]]
         rng = np.random.default_rng([settings.seed, 0])
         self._views = [
@@ -44,7 +44,7 @@ class Validator:
         - val_loss: val_mse + similarity_weight * val_similarity; the best epoch is that of the smallest.
         - val_copy_recall: share of views (2,000 at most) with their original among the 10 nearest validation images.
         - val_precision: share of the 10 nearest validation images that are of the same class: the one measure that
-          looks at labels, shown and never used.
+          looks at labels, shown and never used (only if there are labels).
         """
         encoder, decoder = (autoencoder.get_layer(name) for name in ("encoder", "decoder"))
         codes, errors, hits = [], 0.0, 0.0
@@ -66,18 +66,18 @@ class Validator:
         }
 
     def _retrieval(self, codes: np.ndarray, copies: np.ndarray) -> dict[str, float]:
-        if not (np.isfinite(codes).all() and np.isfinite(copies).all()):
-            return {"val_copy_recall": 0.0, "val_precision": 0.0}  # the loss tells
+        if not (np.isfinite(codes).all() and np.isfinite(copies).all()):  # the loss tells
+            return {"val_copy_recall": 0.0} | ({} if self._labels is None else {"val_precision": 0.0})
         depth = min(_DEPTH, len(codes) - 1)
         if not depth:
             return {}  # a single image has no neighbours
         ids = np.arange(len(codes))
         index = Index(codes, metric="cosine")
-        relevant = self._labels[index.rank(codes, depth, exclude=ids)] == self._labels[:, None]
-        return {
-            "val_copy_recall": recall_at_k(index.rank(copies, depth), ids[: len(copies)], depth).mean(),
-            "val_precision": precision_at_k(relevant, depth).mean(),
-        }
+        measures = {"val_copy_recall": recall_at_k(index.rank(copies, depth), ids[: len(copies)], depth).mean()}
+        if self._labels is not None:
+            relevant = self._labels[index.rank(codes, depth, exclude=ids)] == self._labels[:, None]
+            measures["val_precision"] = precision_at_k(relevant, depth).mean()
+        return measures
 
     @staticmethod
     def _encode(encoder: keras.Model, images: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ def small_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageSet:
     """The first 200 digits, prepared as "digits" in `tmp_path`."""
     whole = digits.read()
     part = SourceImages(
-        whole.images[:200], whole.labels[:200], whole.is_test[:200], whole.class_names, "digits", "a part"
+        whole.images[:200], whole.labels[:200], whole.split[:200], whole.class_names, "digits", "a part"
     )
     monkeypatch.setattr(digits, "read", lambda: part)
     return datasets.prepare(PrepareConfig(source="digits", root=tmp_path))

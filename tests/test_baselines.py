@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,26 @@ def test_whitening_beyond_the_rank_of_the_images_stays_finite(digits_root):
     for pair in vectors.values():
         assert np.isfinite(pair.gallery).all()
         assert np.isfinite(pair.queries).all()
+
+
+@pytest.mark.parametrize(
+    ("side", "compared"), [(8, 8), (32, 32), (40, 20), (64, 32), (96, 32), (88, 22), (296, 8), (1024, 32)]
+)
+def test_pixels_are_compared_at_32_by_32_at_most(side, compared):
+    assert baselines.compared_shape((side, 32, 3)) == (compared, 32, 3)
+
+
+def test_larger_images_have_the_baselines_of_the_small_ones_that_they_repeat(small_digits):
+    large = dataclasses.replace(small_digits, images=small_digits.images.repeat(3, axis=1).repeat(3, axis=2))
+    gallery_ids, query_ids = small_digits.gallery_ids(), small_digits.ids("test")
+    small, small_linear = baselines.compute(small_digits, gallery_ids, query_ids, 10)
+    vectors, linear = baselines.compute(large, gallery_ids, query_ids, 10)
+    assert list(vectors) == ["raw pixels at 32 x 32", "10-d PCA", "whitened 10-d PCA"]
+    for name in ("gallery", "queries"):
+        ours, expected = (getattr(next(iter(them.values())), name) for them in (vectors, small))
+        np.testing.assert_allclose(ours, expected, atol=1e-6)
+    assert linear.mse == pytest.approx(small_linear.mse, rel=1e-2)  # a randomised PCA
+    assert linear.mean_mse == pytest.approx(small_linear.mean_mse, rel=1e-4)
 
 
 def test_chance_is_the_share_of_the_class():

@@ -72,6 +72,14 @@ def test_good_evidence_passes_every_check_and_every_check_speaks(good):
         assert result.meaning == result.good
 
 
+def test_without_labels_the_checks_that_need_them_are_left_out(good):
+    images = dataclasses.replace(good.dataset, class_names=(), labels=np.full_like(good.dataset.labels, -1))
+    unlabelled = dataclasses.replace(good, dataset=images, scores=[], chance=np.empty(0))
+    names = [result.name for result in checks.run_checks(unlabelled)]
+    first = [result.name for result in checks.run_checks(good) if "retrieval" not in result.name][:6]
+    assert names == [*first, "copies with noise", "copies with projection"]
+
+
 def worse(good, **changes):
     return dataclasses.replace(good, **changes)
 

@@ -17,6 +17,7 @@ from conftest import IMAGES_PER_BATCH, batch_content
 from latentsearch import datasets
 from latentsearch.config import PrepareConfig
 from latentsearch.datasets import SPLITS, cifar10
+from latentsearch.datasets.splitting import fingerprint
 from latentsearch.errors import InputError
 
 
@@ -204,7 +205,7 @@ def test_flags_that_cannot_be_are_refused(changes, message, tmp_path):
 def test_a_dataset_that_is_missing_or_damaged_names_the_command(digits_root):
     with pytest.raises(InputError, match=r"python DataPreperation.py --root"):
         datasets.load(digits_root, "cifar10")
-    with pytest.raises(InputError, match=r"python DataPreperation.py --dataset photos --root"):
+    with pytest.raises(InputError, match=r"python DataPreperation.py --source PATH --dataset photos --root"):
         datasets.load(digits_root, "photos")
     folder = next(path for path in (digits_root / "data" / "digits").iterdir() if path.is_dir())
     (folder / "images.npy").write_bytes(b"\x93NUMPY")
@@ -251,7 +252,7 @@ def test_kill_at_any_change_of_the_disk_leaves_the_old_or_the_new_dataset(seed, 
         dataset = datasets.load(digits_root, "digits")
         datasets.verify(dataset)
         arrays = {name: np.asarray(getattr(dataset, name)) for name in ("images", "labels", "split")}
-        assert datasets._fingerprint(arrays, dataset.class_names) == dataset.fingerprint
+        assert fingerprint(arrays, dataset.class_names) == dataset.fingerprint
         found.append(dataset.fingerprint)
         if not killed:
             break

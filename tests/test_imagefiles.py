@@ -132,6 +132,9 @@ def test_truncated_missing_folder_and_bomb_are_refused(tmp_path, monkeypatch):
         with pytest.raises(ImageFileError) as caught:
             read_image(path, SHAPE)
         assert caught.value.reason == reason
+    os.truncate(save(half_red(), tmp_path / "e.png"), imagefiles.MAX_BYTES + 1)  # takes no room on disk
+    with pytest.raises(ImageFileError, match="500,000,001 bytes"):
+        read_image(tmp_path / "e.png", SHAPE)
     monkeypatch.setattr(imagefiles, "MAX_PIXELS", 1000)
     with pytest.raises(ImageFileError, match="64 x 64 pixels"):
         read_image(save(half_red(), tmp_path / "d.png"), SHAPE)

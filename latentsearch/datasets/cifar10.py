@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from latentsearch.datasets.imageset import SPLITS
 from latentsearch.datasets.source import SourceImages
 from latentsearch.errors import InputError
 
@@ -113,7 +114,12 @@ def _source(batches: list[tuple[np.ndarray, np.ndarray]], origin: str) -> Source
                 f"each. The files were changed: get them again from {_HOME}."
             )
     return SourceImages(
-        images=images, labels=labels, is_test=is_test, class_names=CLASS_NAMES, kind="cifar10", origin=origin
+        images=images,
+        labels=labels,
+        split=np.where(is_test, SPLITS.index("test"), SPLITS.index("train")).astype(np.uint8),
+        class_names=CLASS_NAMES,
+        kind="cifar10",
+        origin=origin,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from latentsearch.datasets.imageset import SPLITS
 from latentsearch.datasets.source import SourceImages
 
 _SIDE = 32
@@ -22,13 +23,13 @@ def read() -> SourceImages:
     levels = np.rint(digits.images * (255 / _LEVELS)).astype(np.uint8)  # (1797, 8, 8)
     block = _SIDE // levels.shape[1]
     images = levels.repeat(block, axis=1).repeat(block, axis=2)[..., None].repeat(3, axis=3)
-    is_test = np.zeros(len(images), dtype=bool)
+    split = np.zeros(len(images), dtype=np.uint8)
     for label in range(10):
-        is_test[np.flatnonzero(digits.target == label)[_TEST_EVERY - 1 :: _TEST_EVERY]] = True
+        split[np.flatnonzero(digits.target == label)[_TEST_EVERY - 1 :: _TEST_EVERY]] = SPLITS.index("test")
     return SourceImages(
         images=images,
         labels=digits.target.astype(np.int64),
-        is_test=is_test,
+        split=split,
         class_names=tuple(str(digit) for digit in range(10)),
         kind="digits",
         origin="scikit-learn load_digits",
