@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
+import runpy
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,33 +25,57 @@ from latentsearch.datasets.source import SourceImages
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 IMAGES_PER_BATCH = 20
+READ_DIGITS = digits.read  # tests put the part of them in its place
+
+
+@pytest.fixture(scope="session")
+def prepared_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root in which the digits are prepared, to be copied."""
+    root = tmp_path_factory.mktemp("prepared")
+    datasets.prepare(PrepareConfig(source="digits", root=root))
+    return root
 
 
 @pytest.fixture
-def digits_root(tmp_path: Path) -> Path:
+def digits_root(prepared_digits: Path, tmp_path: Path) -> Path:
     """A root in which the digits are prepared."""
-    datasets.prepare(PrepareConfig(source="digits", root=tmp_path))
-    return tmp_path
+    return shutil.copytree(prepared_digits, tmp_path, dirs_exist_ok=True)
+
+
+def a_part_of_the_digits() -> SourceImages:
+    """The first 200 digits as a source."""
+    whole = READ_DIGITS()
+    return SourceImages(
+        whole.images[:200], whole.labels[:200], whole.split[:200], whole.class_names, "digits", "a part"
+    )
+
+
+@pytest.fixture(scope="session")
+def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with the first 200 digits and an untrained run "digits" for them, to be copied."""
+    from latentsearch import building
+
+    root = tmp_path_factory.mktemp("small")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digits, "read", a_part_of_the_digits)
+        datasets.prepare(PrepareConfig(source="digits", root=root))
+    building.build_run(BuildConfig(run="digits", dataset="digits", root=root))
+    return root
 
 
 @pytest.fixture
 def small_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageSet:
     """The first 200 digits, prepared as "digits" in `tmp_path`."""
-    whole = digits.read()
-    part = SourceImages(
-        whole.images[:200], whole.labels[:200], whole.split[:200], whole.class_names, "digits", "a part"
-    )
-    monkeypatch.setattr(digits, "read", lambda: part)
+    monkeypatch.setattr(digits, "read", a_part_of_the_digits)
     return datasets.prepare(PrepareConfig(source="digits", root=tmp_path))
 
 
 @pytest.fixture
-def built_digits(small_digits: ImageSet, tmp_path: Path) -> ImageSet:
+def built_digits(small_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageSet:
     """The small digits, and an untrained run "digits" for them."""
-    from latentsearch import building
-
-    building.build_run(BuildConfig(run="digits", dataset="digits", root=tmp_path))
-    return small_digits
+    monkeypatch.setattr(digits, "read", a_part_of_the_digits)
+    shutil.copytree(small_root, tmp_path, dirs_exist_ok=True)
+    return datasets.load(tmp_path, "digits")
 
 
 def batch_content(number: int) -> dict[bytes, object]:
@@ -84,6 +111,61 @@ def script() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
+@pytest.fixture
+def in_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs one of the scripts as `script` does, but in this process, which has TensorFlow loaded already."""
+
+    def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [str(REPOSITORY / name), *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", command)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(command[0], run_name="__main__")
+        return subprocess.CompletedProcess(command, ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+FORKS = """
+import json, os, sys, traceback
+IMPORTS
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        os.dup2(2, 1)
+        try:
+            exec(json.loads(line), {})
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture
+def forks() -> Iterator[Callable[[str], Callable[[str], int]]]:
+    """Starts a process that imports, once; returns what runs a program in a fork of it and gives its exit status."""
+    started = []
+
+    def start(imports: str) -> Callable[[str], int]:
+        command = [sys.executable, "-c", FORKS.replace("IMPORTS", imports)]
+        parent = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(parent)
+
+        def run(program: str) -> int:
+            print(json.dumps(program), file=parent.stdin, flush=True)
+            return int(parent.stdout.readline())
+
+        return run
+
+    yield start
+    for parent in started:
+        parent.communicate(timeout=60)
+
+
 KILL = """
 import os, pathlib, shutil, signal, sys
 import numpy as np
@@ -108,15 +190,13 @@ def kill_at(number):
 
 
 @pytest.fixture
-def killed_at() -> Callable[[int, str], bool]:
+def killed_at(forks: Callable[[str], Callable[[str], int]]) -> Callable[[int, str], bool]:
     """Runs a program that is killed before its n-th change of the disk; false if it came to its end before."""
+    run = forks("import numpy, latentsearch.datasets, sklearn.datasets")
 
-    def run(number: int, program: str) -> bool:
-        source = f"{KILL}\nimport latentsearch.cli\n{program.replace('KILL_HERE', f'kill_at({number})')}"
-        result = subprocess.run(
-            [sys.executable, "-c", source], cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert result.returncode in (0, -signal.SIGKILL), result.stderr
-        return result.returncode != 0
+    def killed(number: int, program: str) -> bool:
+        status = run(f"{KILL}\n{program.replace('KILL_HERE', f'kill_at({number})')}")
+        assert status in (0, -signal.SIGKILL)
+        return status != 0
 
-    return run
+    return killed

@@ -12,7 +12,7 @@ from latentsearch.errors import InputError
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize(("side", "latent_dim"), [(32, 10), (32, 1), (64, 16), (96, 10)])
+@pytest.mark.parametrize(("side", "latent_dim"), [(32, 10), (64, 1), (96, 16)])
 def test_contract(architecture, side, latent_dim, tmp_path):
     autoencoder = build(architecture, (side, side, 3), latent_dim)
     images = np.random.default_rng(0).random((4, side, side, 3)).astype(np.float32)

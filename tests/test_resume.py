@@ -6,16 +6,12 @@ import json
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REPOSITORY
-from trainings import assert_same_training, make_run, train, weights
+from trainings import assert_same_training, train, weights
 
 from latentsearch import tensorboard, training
 from latentsearch.config import TrainConfig
@@ -34,21 +30,15 @@ MOMENTS = {
 }
 
 
-@pytest.mark.slow
-def test_resumed_after_kill_9_at_any_moment_ends_as_if_never_interrupted(tmp_path, script):
-    flags = ["--run", "digits", "--epochs", "4"]
-    straight = make_run(tmp_path / "straight")
-    assert script("TrainAutoencoder.py", *flags, "--root", straight).returncode == 0
+@pytest.fixture
+def killed(forks, small_root, tmp_path):
+    """Trains a copy of the small run for four epochs, in a process that is killed; returns its root."""
+    run = forks("import latentsearch.training")
 
-    def killed_and_resumed(moment):
+    def start(moment):
         operation, count = MOMENTS[moment]
-        killed = tmp_path / moment.replace(" ", "-")
-        for folder in ("data", "models"):
-            shutil.copytree(straight / folder, killed / folder)
-        run = Run(killed, "digits")
-        for path in (run.training_record, run.best_model, run.history):
-            path.unlink()
-        program = f"""
+        root = shutil.copytree(small_root, tmp_path / moment.replace(" ", "-"))
+        status = run(f"""
 import os, pathlib, shutil, signal, keras, latentsearch.tensorboard
 from latentsearch import training
 from latentsearch.config import TrainConfig
@@ -62,24 +52,33 @@ def counted(*arguments, **keywords):
         os.kill(os.getpid(), signal.SIGKILL)
     return operation(*arguments, **keywords)
 setattr(holder, name, counted)
-training.train(TrainConfig(run="digits", epochs=4, root=pathlib.Path({str(killed)!r})))
-"""
-        result = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, check=False)
-        assert result.returncode == -signal.SIGKILL, (moment, result.stderr)
+training.train(TrainConfig(run="digits", batch_size=64, epochs=4, root=pathlib.Path({str(root)!r})))
+""")
+        assert status == -signal.SIGKILL, moment
+        return root
+
+    return start
+
+
+@pytest.mark.slow
+def test_resumed_after_kill_9_at_any_moment_ends_as_if_never_interrupted(killed, small_root, tmp_path, in_process):
+    flags = ["--run", "digits", "--batch-size", 64, "--epochs", 4]
+    straight = shutil.copytree(small_root, tmp_path / "straight")
+    assert in_process("TrainAutoencoder.py", *flags, "--root", straight).returncode == 0
+    for moment in MOMENTS:
+        root = killed(moment)
+        run = Run(root, "digits")
         if run.best_model.exists():
             assert Autoencoder(run.best_model), moment
         # What the refusal says must work as it stands.
-        refused = script("TrainAutoencoder.py", *flags, "--root", killed)
+        refused = in_process("TrainAutoencoder.py", *flags, "--root", root)
         assert refused.returncode == 2, moment
         command = next(line for line in refused.stderr.splitlines() if line.endswith("--resume"))
         name, *arguments = shlex.split(command.partition("python ")[2])
-        resumed = script(name, *arguments)
+        resumed = in_process(name, *arguments)
         assert resumed.returncode == 0, (moment, resumed.stderr)
-        assert_same_training(straight, killed)
+        assert_same_training(straight, root)
         assert not run.backup.exists()
-
-    with ThreadPoolExecutor(2) as pool:  # of processes: what they do is mostly importing
-        list(pool.map(killed_and_resumed, MOMENTS))
 
 
 class Interrupt(keras.callbacks.Callback):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from trainings import assert_same_training, make_run, train
+from trainings import assert_same_training, train
 
 from latentsearch import architectures, building, datasets, runs, stream, trainee, validation
 from latentsearch.augmentation import views
@@ -212,18 +213,18 @@ def test_records_of_older_trainings_are_understood(built_digits, tmp_path, monke
 
 
 @pytest.mark.slow
-def test_deep_resumed_ends_as_if_never_interrupted(tmp_path, monkeypatch):
+def test_deep_resumed_ends_as_if_never_interrupted(small_root, tmp_path, monkeypatch):
     from test_resume import Interrupt
 
     from latentsearch import tensorboard
 
-    roots = [make_run(tmp_path / name) for name in "ab"]
+    roots = [shutil.copytree(small_root, tmp_path / name) for name in "ab"]
     for root in roots:
-        building.build_run(BuildConfig(architecture="deep", run="digits", dataset="digits", root=root, overwrite=True))
-    flags = {"batch_size": 256, "epochs": 3}
+        building.build_run(BuildConfig(architecture="deep", run="digits", dataset="digits", root=root))
+    flags = {"batch_size": 64, "epochs": 2, "view_side": 16}
     train(roots[0], **flags)
     with monkeypatch.context() as patch:
-        patch.setattr(tensorboard, "callbacks", lambda *arguments, **keywords: [Interrupt(5 * 2 - 1)])
+        patch.setattr(tensorboard, "callbacks", lambda *arguments, **keywords: [Interrupt(2 + 1)])
         assert not train(roots[1], **flags).finished
     train(roots[1], resume=True, **flags)
     assert_same_training(*roots)

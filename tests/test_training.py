@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-from trainings import assert_same_training, make_run, train, weights
+from trainings import assert_same_training, train, weights
 
 from latentsearch import architectures, datasets, stream, trainee
 from latentsearch.config import BuildConfig, PrepareConfig
@@ -88,11 +89,10 @@ def test_tensorboard_has_curves_graph_codes_pictures_and_projector(built_digits,
     assert "/" not in config
 
 
-@pytest.mark.slow
-def test_one_seed_gives_equal_trainings_and_another_does_not(tmp_path):
-    roots = [make_run(tmp_path / name) for name in "abc"]
+def test_one_seed_gives_equal_trainings_and_another_does_not(small_root, tmp_path):
+    roots = [shutil.copytree(small_root, tmp_path / name) for name in "abc"]
     for root, seed in zip(roots, (3, 3, 4), strict=True):
-        train(root, epochs=3, seed=seed)
+        train(root, epochs=2, seed=seed)
     assert_same_training(roots[0], roots[1])
     with pytest.raises(AssertionError):
         assert_same_training(roots[0], roots[2])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from latentsearch import building, datasets, training
-from latentsearch.config import BuildConfig, PrepareConfig, TrainConfig
+from latentsearch import training
+from latentsearch.config import TrainConfig
 from latentsearch.encoding import Autoencoder
 from latentsearch.runs import Run
 
@@ -24,10 +24,3 @@ def assert_same_training(one, other):
     pd.testing.assert_frame_equal(*histories, check_exact=True)
     for a, b in zip(weights(one), weights(other), strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-def make_run(root):
-    """Prepares the digits and builds a run for them."""
-    datasets.prepare(PrepareConfig(source="digits", root=root))
-    building.build_run(BuildConfig(run="digits", dataset="digits", root=root))
-    return root
