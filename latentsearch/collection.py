@@ -5,19 +5,21 @@ from __future__ import annotations
 import abc
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from latentsearch import familiarity, folder_gallery, folder_sync, runs
 from latentsearch.config import BuildConfig, Fit, Metric, PrepareConfig, TrainConfig
-from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
 from latentsearch.folder_gallery import FolderGallery
-from latentsearch.gallery import Gallery
+from latentsearch.gallery import Encoder, Gallery
 from latentsearch.imagefiles import ImageFileError, read_image, shown
 from latentsearch.runs import Run
 from latentsearch.scores import Scale
-from latentsearch.trained import TrainedRun, fit_of, open_autoencoder, open_trained
+
+if TYPE_CHECKING:
+    from latentsearch.trained import TrainedRun
 
 _GREY = 128  # stands for an image that is no longer there
 
@@ -30,11 +32,11 @@ class Collection(abc.ABC):
         autoencoder: With that encoder.
         gallery: The codes.
         name: What to call it.
+        fit: What becomes of images of other proportions.
     """
 
-    def __init__(self, run: Run, autoencoder: Autoencoder, gallery: Gallery, name: str) -> None:
-        self.run, self.autoencoder, self.gallery, self.name = run, autoencoder, gallery, name
-        self.fit: Fit = fit_of(run)
+    def __init__(self, run: Run, autoencoder: Encoder, gallery: Gallery, name: str, fit: Fit) -> None:
+        self.run, self.autoencoder, self.gallery, self.name, self.fit = run, autoencoder, gallery, name, fit
         self._scales: dict[Metric, Scale] = {}
 
     @property
@@ -45,6 +47,15 @@ class Collection(abc.ABC):
     @abc.abstractmethod
     def images(self, ids: np.ndarray) -> np.ndarray:
         """Images as the encoder takes them, uint8 `(num_ids, height, width, 3)`."""
+
+    def picture(self, image_id: int, side: int) -> np.ndarray:
+        """An image to look at: of about `side` pixels where its file has more than the encoder takes, uint8."""
+        return self.images(np.array([image_id]))[0]
+
+    @property
+    @abc.abstractmethod
+    def class_names(self) -> tuple[str, ...]:
+        """All classes, none where there are no labels."""
 
     @abc.abstractmethod
     def class_of(self, image_id: int) -> str:
@@ -79,7 +90,8 @@ class DatasetCollection(Collection):
 
     def __init__(self, trained: TrainedRun) -> None:
         self.dataset = trained.dataset
-        super().__init__(trained.run, trained.autoencoder, trained.gallery, f"dataset '{trained.dataset.name}'")
+        name = f"dataset '{trained.dataset.name}'"
+        super().__init__(trained.run, trained.autoencoder, trained.gallery, name, trained.fit)
 
     @property
     def examples(self) -> np.ndarray:
@@ -87,6 +99,10 @@ class DatasetCollection(Collection):
 
     def images(self, ids: np.ndarray) -> np.ndarray:
         return np.asarray(self.dataset.images[ids])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.dataset.class_names
 
     def class_of(self, image_id: int) -> str:
         return self.dataset.class_names[self.dataset.labels[image_id]]
@@ -101,17 +117,25 @@ class DatasetCollection(Collection):
 class FolderCollection(Collection):
     """A folder of images, coded with the encoder of a trained run."""
 
-    def __init__(self, run: Run, autoencoder: Autoencoder, content: FolderGallery) -> None:
+    def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery) -> None:
         self.content = content
         self._files = dict(zip(content.gallery.ids.tolist(), content.files, strict=True))
-        super().__init__(run, autoencoder, content.gallery, shown(content.folder))
+        super().__init__(run, autoencoder, content.gallery, shown(content.folder), content.fit)
 
     @property
     def examples(self) -> np.ndarray:
         return self.gallery.ids
 
     def images(self, ids: np.ndarray) -> np.ndarray:
-        return np.stack([self._image(int(image_id)) for image_id in ids])
+        shape = self.autoencoder.image_shape
+        return np.stack([self._image(int(image_id), shape) for image_id in ids])
+
+    def picture(self, image_id: int, side: int) -> np.ndarray:
+        return self._image(image_id, enlarged(self.autoencoder.image_shape, side))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return ()
 
     def class_of(self, image_id: int) -> str:
         return ""
@@ -126,11 +150,17 @@ class FolderCollection(Collection):
     def _id_at(self) -> dict[Path, int]:
         return {self.content.folder / file.path: image_id for image_id, file in self._files.items()}
 
-    def _image(self, image_id: int) -> np.ndarray:
+    def _image(self, image_id: int, shape: tuple[int, int, int]) -> np.ndarray:
         try:
-            return self.read(self.content.folder / self._files[image_id].path)
+            return read_image(self.content.folder / self._files[image_id].path, shape, fit=self.fit)
         except ImageFileError:  # gone or changed since it was coded
-            return np.full(self.autoencoder.image_shape, _GREY, np.uint8)
+            return np.full(shape, _GREY, np.uint8)
+
+
+def enlarged(image_shape: tuple[int, int, int], side: int) -> tuple[int, int, int]:
+    """The shape of an image of the same proportions whose longer side is at least `side`, to look at."""
+    factor = -(-side // max(image_shape[:2]))
+    return (factor * image_shape[0], factor * image_shape[1], image_shape[2])
 
 
 def open_collection(root: Path, name: str, folder: Path | None, *, sync: bool = True) -> tuple[Collection, list[str]]:
@@ -149,6 +179,8 @@ def open_collection(root: Path, name: str, folder: Path | None, *, sync: bool = 
         InputError: if the run is not trained, the dataset not prepared, the folder none or without images, or a file
             damaged.
     """
+    from latentsearch.trained import fit_of, open_autoencoder, open_trained  # Keras, which answering does without
+
     if folder is None:
         trained = open_trained(root, name)
         return DatasetCollection(trained), [trained.gallery_origin]

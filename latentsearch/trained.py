@@ -33,6 +33,11 @@ class TrainedRun:
     gallery_was_built: bool
 
     @property
+    def fit(self) -> Fit:
+        """What became of images of other proportions when the dataset was prepared."""
+        return fit_of(self.run)
+
+    @property
     def gallery_origin(self) -> str:
         """One line on the codes, for the terminal."""
         how = "made now" if self.gallery_was_built else "kept from before"
