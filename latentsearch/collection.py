@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentsearch import familiarity, folder_gallery, folder_sync, runs
+from latentsearch.cli import quiet_imports
 from latentsearch.config import BuildConfig, Fit, Metric, PrepareConfig, TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.folder_gallery import FolderGallery
@@ -179,7 +180,8 @@ def open_collection(root: Path, name: str, folder: Path | None, *, sync: bool = 
         InputError: if the run is not trained, the dataset not prepared, the folder none or without images, or a file
             damaged.
     """
-    from latentsearch.trained import fit_of, open_autoencoder, open_trained  # Keras, which answering does without
+    with quiet_imports():  # of Keras, which answering does without
+        from latentsearch.trained import fit_of, open_autoencoder, open_trained
 
     if folder is None:
         trained = open_trained(root, name)

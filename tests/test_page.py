@@ -16,7 +16,7 @@ from conftest import REPOSITORY
 from PIL import Image
 
 pytest.importorskip("starlette")
-pytest.importorskip("httpx")
+pytest.importorskip("httpx2")
 
 from pages import make_images, make_page
 from starlette.testclient import TestClient

@@ -23,7 +23,6 @@ export function exampleCard(image, classes, onSearch) {
 
 export function neighbourCard(match, query, classes, onSearch, onWhy) {
   const same = query.class && match.class === query.class;
-  const score = element("meter", { min: 0, max: 100, value: match.score, ariaLabel: "score" });
   const why = element("button", { type: "button", className: "why", ariaLabel: `Why is image ${match.rank} near?` }, "Why?");
   why.addEventListener("click", () => onWhy(match));
   return element(
@@ -36,14 +35,18 @@ export function neighbourCard(match, query, classes, onSearch, onWhy) {
       titleOf(match, classes),
       same ? element("span", { className: "same", title: "the class of the query" }, "✓") : null,
     ),
-    element("span", { className: "score", title: `closer than ${match.score} % of random pairs` }, percent(match.score), score),
     element(
       "span",
-      { className: "detail" },
-      element("span", { title: "distance of the codes" }, match.distance.toPrecision(3)),
-      element("span", { title: `closer than ${match.copy_score} % of altered copies` }, `copies ${match.copy_score.toFixed(0)} %`),
+      { className: "numbers" },
+      element("strong", { title: `Score: closer than ${match.score} % of random pairs` }, percent(match.score)),
+      element("span", { title: `Closer than ${match.copy_score} % of altered copies` }, `copies ${percent(match.copy_score)}`),
     ),
-    why,
+    element(
+      "span",
+      { className: "numbers" },
+      element("span", { title: "Distance of the codes" }, match.distance.toPrecision(3)),
+      why,
+    ),
   );
 }
 

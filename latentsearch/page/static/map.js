@@ -3,6 +3,8 @@ import * as api from "./api.js";
 import { byId, classColour, classLabel, element, sharpen } from "./elements.js";
 
 const REACH = 14; // pixels around the pointer in which a point is found
+const NEAR = 5; // zoom from which points are drawn as their images
+const SIDE = 30; // of these, pixels
 const STATES = {
   drawing: "The map is being drawn: once for a gallery, a minute or less. It will appear here.",
   failed: "The map could not be drawn; the terminal of the server says why.",
@@ -15,6 +17,7 @@ export class CodeMap {
     this.onSearch = onSearch;
     this.canvas = byId("canvas");
     this.points = [];
+    this.pictures = new Map(); // by id, of points that were seen from near
     this.view = { zoom: 1, x: 0.5, y: 0.5 }; // the point of the map that is in the middle; the map is the unit square
     this.hidden = new Set(); // classes that are not shown
     this.marked = { place: null, ids: new Set(), query: null };
@@ -100,6 +103,7 @@ export class CodeMap {
       this.dot(context, point, radius, classColour(point.number, this.classes.length));
     }
     context.globalAlpha = 1;
+    if (view.zoom >= NEAR) this.drawPictures(context);
     for (const point of this.points) {
       if (!marked.ids.has(point.id)) continue;
       this.dot(context, point, radius + 2.5, classColour(point.number, this.classes.length), ink);
@@ -119,6 +123,31 @@ export class CodeMap {
     context.strokeStyle = edge;
     context.lineWidth = 1.5;
     context.stroke();
+  }
+
+  /** Points as their images, where there is room: of those that would cover each other, the first. */
+  drawPictures(context) {
+    const taken = new Set();
+    for (const point of this.points) {
+      const [x, y] = this.place(point);
+      const cell = `${Math.floor(x / SIDE)} ${Math.floor(y / SIDE)}`;
+      const outside = x < 0 || y < 0 || x > this.canvas.clientWidth || y > this.canvas.clientHeight;
+      if (outside || taken.has(cell) || this.hidden.has(point.number)) continue;
+      taken.add(cell);
+      const picture = this.pictures.get(point.id) ?? this.fetchPicture(point.id);
+      if (!picture.complete || !picture.naturalWidth) continue;
+      context.fillStyle = classColour(point.number, this.classes.length);
+      context.fillRect(x - SIDE / 2 - 2, y - SIDE / 2 - 2, SIDE + 4, SIDE + 4);
+      context.drawImage(picture, x - SIDE / 2, y - SIDE / 2, SIDE, SIDE);
+    }
+  }
+
+  fetchPicture(id) {
+    const picture = new Image();
+    picture.addEventListener("load", () => this.draw());
+    picture.src = api.picture(id);
+    this.pictures.set(id, picture);
+    return picture;
   }
 
   ring(context, point, ink) {

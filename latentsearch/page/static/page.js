@@ -111,6 +111,8 @@ function search(query) {
   const step = query?.file ? { file: state.files.length - 1 } : {};
   history.pushState(step, "", query?.id === undefined ? "#" : `#image=${query.id}`);
   byId("why").close();
+  // What was clicked is about to go: who uses the keyboard goes on at the answers.
+  if (byId("grid").contains(document.activeElement)) byId("answers").focus({ preventScroll: true });
   scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   return ask();
 }
