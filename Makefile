@@ -1,14 +1,18 @@
 # make demo     five scripts on handwritten digits: offline, about two minutes
 # make cifar10  five scripts on CIFAR-10 at full length; goes on where it was stopped (SOURCE=PATH for a copy you have)
 # make similar  the run that finds the same kind of thing: architecture deep, on CIFAR-10, beside the shipped compact
+# make page     a local web page to click through the images of a run (SHOW=run) or of a folder (GALLERY=PATH)
 # make test     lint and tests
+# make test-page  the page in a browser: installs chromium where it is missing (as root, with apt-get), else skips
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(VENV)/bin/pip --disable-pip-version-check install --quiet
 SOURCE ?= cifar10
+SHOW ?= cifar10-deep
+GALLERY ?=
 
-.PHONY: demo cifar10 similar test lint clean
+.PHONY: demo cifar10 similar page test test-page lint clean
 
 demo: $(VENV)/installed
 	$(RUN) DataPreperation.py --source digits
@@ -34,8 +38,17 @@ similar: $(VENV)/installed
 	$(RUN) RetrieveSimilar.py --run similar
 	@echo && cat reports/similar/summary.txt
 
+page: $(VENV)/installed-page
+	$(RUN) -m latentsearch.page --run $(SHOW) $(if $(GALLERY),--gallery "$(GALLERY)")
+
 test: lint
 	$(RUN) -m pytest
+
+test-page: $(VENV)/installed-browser
+	command -v chromium || { test "$$(id -u)" = 0 && apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } \
+		|| echo "No chromium, and it cannot be installed here: the tests in a browser are skipped."
+	$(RUN) -m pytest tests/test_page.py tests/test_page_in_browser.py
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
@@ -49,6 +62,14 @@ $(VENV)/installed: requirements.txt
 	$(PIP) -r requirements.txt
 	touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+$(VENV)/installed-page: $(VENV)/installed requirements-page.txt
+	$(PIP) -r requirements-page.txt
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed-page requirements-dev.txt
 	$(PIP) -r requirements-dev.txt
+	touch $@
+
+$(VENV)/installed-browser: $(VENV)/installed-dev requirements-browser.txt
+	$(PIP) -r requirements-browser.txt
 	touch $@

@@ -37,14 +37,22 @@ def quiet_imports() -> Iterator[None]:
         os.close(kept)
 
 
-def run_script(main: Callable[[Config], int | None], config_type: type[Config], description: str) -> None:
+def run_script(
+    main: Callable[[Config], int | None], config_type: type[Config], description: str, name: str | None = None
+) -> None:
     """Parses the command line into `config_type`, calls `main` with it, and exits.
+
+    Args:
+        main: What to do.
+        config_type: A dataclass of flags.
+        description: For --help.
+        name: What the script calls itself. Default: its file.
 
     Exit status: what `main` returns (0 for None), 2 for input that cannot be used, 130 for Ctrl-C.
     """
     # TensorFlow's C++ side tells of CPU kernels and absent GPUs; what goes wrong reaches Python as an exception.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    script = Path(sys.argv[0]).name
+    script = name or Path(sys.argv[0]).name
     config = tyro.cli(config_type, prog=script, description=description, config=(tyro.conf.FlagCreatePairsOff,))
     try:
         if not 0 <= getattr(config, "seed", 0) < 2**32:

@@ -45,6 +45,15 @@ class Collection(abc.ABC):
     def images(self, ids: np.ndarray) -> np.ndarray:
         """Images as the encoder takes them, uint8 `(num_ids, height, width, 3)`."""
 
+    def picture(self, image_id: int, side: int) -> np.ndarray:
+        """An image to look at: of about `side` pixels where its file has more than the encoder takes, uint8."""
+        return self.images(np.array([image_id]))[0]
+
+    @property
+    @abc.abstractmethod
+    def class_names(self) -> tuple[str, ...]:
+        """All classes, none where there are no labels."""
+
     @abc.abstractmethod
     def class_of(self, image_id: int) -> str:
         """Name of the class of an image, empty where there is none."""
@@ -78,9 +87,9 @@ class DatasetCollection(Collection):
 
     has_test_images = True
 
-    def __init__(self, run: Run, autoencoder: Encoder, gallery: Gallery, dataset: ImageSet, *, fit: Fit) -> None:
+    def __init__(self, run: Run, autoencoder: Encoder, gallery: Gallery, dataset: ImageSet) -> None:
         self.dataset = dataset
-        super().__init__(run, autoencoder, gallery, fit=fit, name=f"dataset '{dataset.name}'")
+        super().__init__(run, autoencoder, gallery, fit=dataset.fit, name=f"dataset '{dataset.name}'")
 
     @property
     def examples(self) -> np.ndarray:
@@ -88,6 +97,10 @@ class DatasetCollection(Collection):
 
     def images(self, ids: np.ndarray) -> np.ndarray:
         return np.asarray(self.dataset.images[ids])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.dataset.class_names
 
     def class_of(self, image_id: int) -> str:
         return str(self.dataset.class_of(np.array(image_id)))
@@ -118,7 +131,15 @@ class FolderCollection(Collection):
         return self.gallery.ids
 
     def images(self, ids: np.ndarray) -> np.ndarray:
-        return np.stack([self._image(int(image_id)) for image_id in ids])
+        shape = self.autoencoder.image_shape
+        return np.stack([self._image(int(image_id), shape) for image_id in ids])
+
+    def picture(self, image_id: int, side: int) -> np.ndarray:
+        return self._image(image_id, enlarged(self.autoencoder.image_shape, side))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return ()
 
     def class_of(self, image_id: int) -> str:
         return ""
@@ -133,8 +154,14 @@ class FolderCollection(Collection):
     def _id_at(self) -> dict[Path, int]:
         return {self.content.folder / file.path: image_id for image_id, file in self._files.items()}
 
-    def _image(self, image_id: int) -> np.ndarray:
+    def _image(self, image_id: int, shape: tuple[int, int, int]) -> np.ndarray:
         try:
-            return self.read(self.content.folder / self._files[image_id].path)
+            return read_image(self.content.folder / self._files[image_id].path, shape, fit=self.fit)
         except ImageFileError:  # gone or changed since it was coded
-            return np.full(self.autoencoder.image_shape, _GREY, np.uint8)
+            return np.full(shape, _GREY, np.uint8)
+
+
+def enlarged(image_shape: tuple[int, int, int], side: int) -> tuple[int, int, int]:
+    """The shape of an image of the same proportions whose longer side is at least `side`, to look at."""
+    factor = -(-side // max(image_shape[:2]))
+    return (factor * image_shape[0], factor * image_shape[1], image_shape[2])

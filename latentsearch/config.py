@@ -268,3 +268,24 @@ class RetrieveConfig:
 
     root: Path = ROOT
     """Folder that holds data/, models/, logs/ and reports/."""
+
+
+@dataclass(frozen=True)
+class PageConfig:
+    """Flags of python -m latentsearch.page."""
+
+    run: str = "cifar10"
+    """Name of the run whose encoder makes the codes."""
+
+    gallery: Path | None = None
+    """A folder of images to search, nested or not. Default: the dataset of the run."""
+
+    sync: bool = True
+    """Answer from the codes of before, not looking for what was added, changed, moved and removed in that folder
+    since."""
+
+    port: int = 8765
+    """Port of this machine (127.0.0.1) at which the page is; 0: any that is free."""
+
+    root: Path = ROOT
+    """Folder that holds data/, models/, logs/ and reports/."""

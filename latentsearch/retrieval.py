@@ -61,7 +61,13 @@ class Answers:
 
 
 def answer(
-    queries: Queries, collection: Collection, *, k: int, metrics: tuple[Metric, ...], min_score: float = 0
+    queries: Queries,
+    collection: Collection,
+    *,
+    k: int,
+    metrics: tuple[Metric, ...],
+    min_score: float = 0,
+    codes: np.ndarray | None = None,
 ) -> Answers:
     """The `k` nearest images of each query; an image of the collection never answers itself.
 
@@ -71,6 +77,7 @@ def answer(
         k: How many neighbours.
         metrics: How codes are compared.
         min_score: Neighbours with a smaller score are left out.
+        codes: Of the queries, where they are known, `(num_queries, latent_dim)`. Default: the encoder makes them.
 
     Raises:
         InputError: if the gallery is not larger than `k`, or `min_score` is no percentage.
@@ -80,7 +87,7 @@ def answer(
         raise InputError(f"--k {k}: expected 1 to {len(gallery.ids) - 1}, the images that can answer.")
     if not 0 <= min_score <= 100:
         raise InputError(f"--min-score {min_score}: expected 0 to 100, a percentage.")
-    codes = collection.autoencoder.encode(queries.images)
+    codes = collection.autoencoder.encode(queries.images) if codes is None else codes
     answers = {}
     for metric in metrics:
         found, scale = gallery.ask(codes, k, metric=metric, exclude=queries.ids), collection.scale(metric)

@@ -93,9 +93,13 @@ class Run:
         return self.models / "galleries"
 
     @property
+    def maps(self) -> Path:
+        return self.models / "maps"
+
+    @property
     def learnt(self) -> tuple[Path, ...]:
         """All that a training leaves, but for logs and reports; first what makes a run a trained one."""
-        models = (self.best_model, self.history, self.profile, self.gallery, self.folder_galleries)
+        models = (self.best_model, self.history, self.profile, self.gallery, self.folder_galleries, self.maps)
         return (self.training_record, self.backup, *models)
 
     def require(self, path: Path, script: str) -> Path:

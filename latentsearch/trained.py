@@ -73,8 +73,7 @@ def open_collection(root: Path, name: str, folder: Path | None, *, sync: bool = 
     """
     if folder is None:
         trained = open_trained(root, name)
-        run, fit = trained.run, _fit_of(trained.run)
-        collection = DatasetCollection(run, trained.autoencoder, trained.gallery, trained.dataset, fit=fit)
+        collection = DatasetCollection(trained.run, trained.autoencoder, trained.gallery, trained.dataset)
         return collection, [trained.gallery_origin]
     run, autoencoder = _open_autoencoder(root, name)
     path, fit = folder_gallery.gallery_path(run.folder_galleries, folder), _fit_of(run)

@@ -27,6 +27,7 @@ LAYERS = [
     {"trained", "queries", "evidence"},
     {"retrieval", "measurement", "checks", "pictures"},
     {"report"},
+    {"page"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
@@ -47,7 +48,7 @@ def imports_of(path):
 
 
 def test_every_module_has_a_layer():
-    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} | {"datasets"}
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} | {"datasets", "page"}
     assert modules == set(LEVEL)
 
 
@@ -63,7 +64,10 @@ def test_sources_of_images_import_no_later_stage(path):
     assert imports_of(path) <= {"datasets", "errors", "config", "runs", "imagefiles"}
 
 
-@pytest.mark.parametrize("module", ["metrics", "plots", "mosaics", "index", "config", "cli", "datasets", "scorecard"])
+@pytest.mark.parametrize(
+    "module",
+    ["metrics", "plots", "mosaics", "index", "config", "cli", "datasets", "scorecard", "retrieval", "page.server"],
+)
 def test_modules_that_never_load_keras(module):
     program = (
         f"import sys, latentsearch.{module}; loaded = {{'keras', 'tensorflow'}} & set(sys.modules); assert not loaded"

@@ -1,0 +1,39 @@
+"""What looks like this? A page on this machine to click through a collection: drop an image, or click one.
+
+    python -m latentsearch.page --run cifar10-deep                       the dataset of the run
+    python -m latentsearch.page --run cifar10-deep --gallery ~/Photos    a folder of images
+
+Needs what is in requirements-page.txt. The page is for this machine alone and asks nothing of any other. Reads
+models/<run>/best.keras, and data/<dataset>/ unless there is a --gallery; writes models/<run>/gallery.npz or
+models/<run>/galleries/, and models/<run>/maps/.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+from latentsearch.cli import quiet_imports, run_script
+from latentsearch.config import PageConfig
+from latentsearch.errors import InputError
+
+
+def main(config: PageConfig) -> None:
+    """Serves the page until Ctrl-C."""
+    missing = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"the page needs {' and '.join(missing)}, not installed here: pip install -r requirements-page.txt"
+        )
+    with quiet_imports():
+        from latentsearch.page import code_map, server
+        from latentsearch.trained import open_collection
+
+    with server.listen(config.port) as socket:  # a port that is taken is told before the long opening
+        collection, lines = open_collection(config.root, config.run, config.gallery, sync=config.sync)
+        print(*lines, sep="\n")
+        path = code_map.map_path(collection.run, config.gallery)
+        server.serve(collection, lines, code_map.CodeMap(path, collection.gallery), socket)
+
+
+if __name__ == "__main__":
+    run_script(main, PageConfig, __doc__, name="python -m latentsearch.page")

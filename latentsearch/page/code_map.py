@@ -1,0 +1,122 @@
+"""The map of the codes of a gallery: drawn once by a process of its own, kept beside the run."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import signal
+import sys
+import zipfile
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from latentsearch.folder_gallery import gallery_path
+from latentsearch.gallery import Gallery
+from latentsearch.projection import project
+from latentsearch.runs import Run, replacing
+
+MOST = 4000  # codes on a map
+FEWEST = 4  # that can be drawn
+_SEED = 0
+
+State = Literal["drawing", "ready", "failed", "too few images"]
+
+
+class Points(NamedTuple):
+    """Codes on a plane.
+
+    Args:
+        ids: Of the images, int64 `(num_points,)`.
+        places: float32 `(num_points, 2)`.
+    """
+
+    ids: np.ndarray
+    places: np.ndarray
+
+
+def map_path(run: Run, folder: Path | None) -> Path:
+    """Where the map of a folder, or of the dataset of `run`, is kept."""
+    return run.maps / "dataset.npz" if folder is None else gallery_path(run.maps, folder)
+
+
+class CodeMap:
+    """The map of at most 4,000 codes of a gallery, drawn at random.
+
+    Args:
+        path: The file it is kept in. One of other codes is replaced.
+        gallery: The codes.
+
+    Attributes:
+        identity: Tells these codes from others.
+    """
+
+    def __init__(self, path: Path, gallery: Gallery) -> None:
+        self._path = path
+        rows = np.sort(np.random.default_rng(_SEED).permutation(len(gallery.ids))[:MOST])
+        self._ids, self._codes = gallery.ids[rows], gallery.codes[rows]
+        self.identity = hashlib.sha256(self._ids.tobytes() + self._codes.tobytes()).hexdigest()
+        self._points = load(path, self.identity)
+        self._process: BaseProcess | None = None
+
+    def start(self) -> None:
+        """Begins to draw, if there is no map yet. It takes from seconds to a minute, and returns at once."""
+        if self.state != "drawing" or self._process:
+            return
+        # Not a thread: it would hold up the answers. Not a fork: those of a process with threads may hang.
+        arguments = (self._path, self.identity, self._ids, self._codes)
+        self._process = multiprocessing.get_context("spawn").Process(target=_draw_apart, args=arguments, daemon=True)
+        self._process.start()
+
+    def stop(self) -> None:
+        """Ends the drawing, if it goes on."""
+        if self._process and self._process.is_alive():
+            self._process.kill()
+
+    @property
+    def state(self) -> State:
+        """How far it is."""
+        if self.points:
+            return "ready"
+        if len(self._ids) < FEWEST:
+            return "too few images"
+        return "drawing" if self._process is None or self._process.is_alive() else "failed"
+
+    @property
+    def points(self) -> Points | None:
+        """The map, None if it is not ready."""
+        if self._points is None and self._process and self._process.exitcode == 0:
+            self._points = load(self._path, self.identity)
+        return self._points
+
+
+def draw(path: Path, identity: str, ids: np.ndarray, codes: np.ndarray) -> None:
+    """Draws a map and keeps it at `path`, in the place of another one.
+
+    Args:
+        path: The file.
+        identity: Of these codes, to tell the map from that of others.
+        ids: Of the images, int64 `(num_points,)`.
+        codes: `(num_points, latent_dim)`, at least four.
+    """
+    places = project(codes, seed=_SEED)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, identity=np.array(identity), ids=ids, places=places)
+
+
+def _draw_apart(path: Path, identity: str, ids: np.ndarray, codes: np.ndarray) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the page, which ends this
+    sys.modules["tensorflow"] = None  # umap would load it, for what is not used here
+    draw(path, identity, ids, codes)
+
+
+def load(path: Path, identity: str) -> Points | None:
+    """The map kept at `path`, or None if there is none, it is damaged, or of other codes."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            kept, points = str(file["identity"]), Points(file["ids"], file["places"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return points if kept == identity and points.places.shape == (len(points.ids), 2) else None
