@@ -75,9 +75,28 @@ def test_good_evidence_passes_every_check_and_every_check_speaks(good):
 def test_without_labels_the_checks_that_need_them_are_left_out(good):
     images = dataclasses.replace(good.dataset, class_names=(), labels=np.full_like(good.dataset.labels, -1))
     unlabelled = dataclasses.replace(good, dataset=images, scores=[], chance=np.empty(0))
-    names = [result.name for result in checks.run_checks(unlabelled)]
-    first = [result.name for result in checks.run_checks(good) if "retrieval" not in result.name][:6]
-    assert names == [*first, "copies with noise", "copies with projection"]
+    left_out = {result.name for result in checks.run_checks(good)} - {
+        result.name for result in checks.run_checks(unlabelled)
+    }
+    assert left_out == {
+        "retrieval against chance",
+        "retrieval against PCA",
+        "retrieval against pixels",
+        "weakest class",
+    }
+
+
+def test_a_class_without_a_gallery_image_is_not_the_weakest(good):
+    score = a_score("mine", 0.5, {"3": 0.0, "5": 0.5})
+    of_class = good.class_of_image
+    assert (of_class == "3").any()
+    evidence = dataclasses.replace(good, scores=[score, *good.scores[1:]], chance=np.where(of_class == "3", 0.0, 0.1))
+    result = checks.weakest_class(evidence)
+    assert result.status == "PASS"
+    assert result.why.endswith("Here: 5.")
+    none = dataclasses.replace(evidence, chance=np.zeros(len(of_class)))
+    assert checks.weakest_class(none).status == "FAIL"
+    assert checks.beats_chance(none).value > 0
 
 
 def worse(good, **changes):
