@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +16,10 @@ from latentsearch.datasets import ImageSet
 from latentsearch.encoding import Autoencoder
 from latentsearch.index import Index, Neighbours
 from latentsearch.runs import replacing
+
+# What NumPy, zipfile and zlib raise for a damaged file: an array whose header is gone comes as bytes, without a dtype.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, MemoryError)
+_DAMAGE += (NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,9 @@ def _load(path: Path) -> Gallery | None:
     """The gallery at `path`, or None if there is none that can be used."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return Gallery(arrays["codes"], arrays["ids"], **json.loads(str(arrays["origin"])))
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+            codes, ids, origin = (arrays[name] for name in ("codes", "ids", "origin"))
+            if codes.dtype != np.float32 or ids.dtype != np.int64 or codes.shape[:1] != ids.shape or codes.ndim != 2:
+                return None
+            return Gallery(codes, ids, **json.loads(str(origin))) if np.isfinite(codes).all() else None
+    except _DAMAGE:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import tokenize
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ SPLITS = ("train", "validation", "test")
 KINDS = ("cifar10", "digits")
 
 _SCRIPT = "DataPreperation.py"
+_HASHES = ("fingerprint", "content")
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def load(root: Path, name: str) -> ImageSet:
     record = runs.read_json(path, mend, ("folder", "fingerprint", "content", "class_names", "kind"))
     try:
         return _open(root, name, record)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, tokenize.TokenError) as error:
         raise InputError(f"dataset '{name}' in {path.parent} is damaged ({error}).\nPrepare it again: {mend}") from None
 
 
@@ -147,6 +149,8 @@ def load_for(run: runs.Run) -> ImageSet:
     keys = ("name", "content", "kind", "seed", "validation_fraction")
     mend = run.command("BuildingAutoencoder.py")
     record = runs.read_json(run.build_record, mend, tuple(f"dataset.{key}" for key in keys))
+    if not isinstance(record["dataset"]["name"], str):
+        raise InputError(f"{run.build_record} does not name a dataset.\nMake it again: {mend}")
     dataset = load(run.root, record["dataset"]["name"])
     if dataset.content != record["dataset"]["content"]:
         raise InputError(
@@ -213,16 +217,19 @@ def prepare_command(root: Path, name: str, record: Mapping[str, Any]) -> str:
 def _open(root: Path, name: str, record: Mapping[str, Any]) -> ImageSet:
     """The dataset that a record describes; ValueError, TypeError or OSError if its files are not that."""
     folder = root / "data" / name / record["folder"]
-    images, labels, split = (np.load(folder / f"{key}.npy", mmap_mode="r") for key in ("images", "labels", "split"))
+    names = record["class_names"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in [*names, *map(record.get, _HASHES)]):
+        raise ValueError("names of classes and fingerprints are not texts")
+    images, labels, split = (
+        np.lib.format.open_memmap(folder / f"{key}.npy", mode="r") for key in ("images", "labels", "split")
+    )
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
         raise ValueError(f"images are {images.dtype} {images.shape}, expected uint8 (num_images, height, width, 3)")
-    for array, dtype, count in ((labels, np.int64, len(record["class_names"])), (split, np.uint8, len(SPLITS))):
+    for array, dtype, count in ((labels, np.int64, len(names)), (split, np.uint8, len(SPLITS))):
         if array.dtype != dtype or array.shape != images.shape[:1] or not (array >= 0).all() or array.max() >= count:
             raise ValueError(f"expected {len(images)} numbers below {count}, found {array.dtype} {array.shape}")
     provenance = {key: record.get(key) for key in ("kind", "seed", "validation_fraction", "origin")}
-    return ImageSet(
-        name, images, labels, split, tuple(record["class_names"]), record["fingerprint"], record["content"], provenance
-    )
+    return ImageSet(name, images, labels, split, tuple(names), record["fingerprint"], record["content"], provenance)
 
 
 def _source(config: PrepareConfig) -> tuple[str, Callable[[], SourceImages]]:
