@@ -5,12 +5,13 @@
 
 Damages whole files (see tests/fuzzing.py) and gives them to every reader of outside data (see tests/fuzz_readers.py),
 each reader in a process of its own with bounded time and address space. Prints a table and writes
-benchmarks/fuzz.json. Exits with status 1 if a case ended badly; it is named, and can be run again by its number.
+benchmarks/fuzz.json, where rows of other readers stay. Exits with status 1 if a case ended badly; it is named, and can be run again by its number.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import os
 import resource
@@ -70,37 +71,38 @@ def main(config: BenchmarkConfig) -> int:
     unknown = [name for name in config.only if name not in READERS]
     if unknown:
         raise InputError(f"--only {unknown[0]!r}: expected some of {', '.join(map(repr, READERS))}.")
-    rows, bad = [], []
+    rows = json.loads(RESULTS.read_text())["readers"] if RESULTS.exists() else []
     for name in config.only or READERS:
-        count = max(1, round(config.cases * SHARES.get(name, 1)))
         begin = time.perf_counter()
-        cases = list(_run(name, count, config))
-        outcomes = Counter(case.outcome for case in cases)
-        bad += [f"{name}, case {number}: {case.outcome}" for number, case in enumerate(cases) if _is_bad(case)]
-        rows.append(
-            {
-                "reader": name,
-                "cases": count,
-                "read": outcomes.pop("read", 0),
-                "refused": sum(number for reason, number in outcomes.items() if not reason.startswith(_BAD)),
-                "bad": sum(number for reason, number in outcomes.items() if reason.startswith(_BAD)),
-                "by reason": {reason: number for reason, number in outcomes.most_common() if reason != "refused"},
-                "worst seconds": round(max(case.seconds for case in cases), 3),
-                "peak MB": round(max(case.megabytes for case in cases), 1),
-            }
-        )
-        print(f"{name}: {count:,} cases in {time.perf_counter() - begin:.0f} s", flush=True)
-    record = {"seed": config.seed, "readers": rows, "bad": bad, "environment": runs.environment()}
-    runs.write_json(RESULTS, record)
-    print_table(
-        [row | {"by reason": ", ".join(f"{n} {reason[:40]}" for reason, n in row["by reason"].items())} for row in rows]
-    )
+        row = _row(name, config)
+        rows = [old for old in rows if old["reader"] != name] + [row]
+        runs.write_json(RESULTS, {"readers": rows, "environment": runs.environment()})
+        print(f"{name}: {row['cases']:,} cases in {time.perf_counter() - begin:.0f} s", flush=True)
+    print_table([row | {"bad": len(row["bad"]), "reasons": _in_words(row["reasons"])} for row in rows])
+    bad = [line for row in rows for line in row["bad"]]
     print("\n".join(bad) or "No case ended badly.")
     return int(bool(bad))
 
 
-def _is_bad(case: Case) -> bool:
-    return case.outcome.startswith(_BAD)
+def _row(name: str, config: BenchmarkConfig) -> dict[str, Any]:
+    cases = list(_run(name, max(1, round(config.cases * SHARES.get(name, 1))), config))
+    outcomes = Counter(case.outcome for case in cases if not case.outcome.startswith(_BAD))
+    read = outcomes.pop("read", 0)
+    return {
+        "reader": name,
+        "seed": config.seed,
+        "cases": len(cases),
+        "read": read,
+        "refused": outcomes.total(),
+        "reasons": dict(outcomes.most_common()) if len(outcomes) > 1 else {},
+        "bad": [f"{name}, case {n}: {case.outcome}" for n, case in enumerate(cases) if case.outcome.startswith(_BAD)],
+        "worst seconds": round(max(case.seconds for case in cases), 3),
+        "peak MB": round(max(case.megabytes for case in cases), 1),
+    }
+
+
+def _in_words(reasons: dict[str, int]) -> str:
+    return ", ".join(f"{number:,} {reason}" for reason, number in reasons.items())
 
 
 def _run(name: str, count: int, config: BenchmarkConfig) -> Iterator[Case]:
