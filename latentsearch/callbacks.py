@@ -143,7 +143,10 @@ class Backup:
             return None
         try:
             rows = json.loads((epochs[-1] / "rows.json").read_text())
-        except (OSError, ValueError) as error:
+            numbers = [[row["val_loss"], *row.values()] for row in rows]
+            if not numbers or not all(type(value) in (int, float) for row in numbers for value in row):
+                raise ValueError("expected rows of numbers")
+        except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             raise InputError(f"{epochs[-1]} cannot be read ({error}): train again with --overwrite.") from None
         return BackupState(epochs[-1] / "trainee.keras", rows)
 

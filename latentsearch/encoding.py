@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from latentsearch.datasets import to_float
 from latentsearch.errors import InputError
 
 _BATCH = 1000
+_MAX_UNPACKED = 50  # times the bytes of the file; weights of a network shrink by a half at most
 _MEND = "Make it again with BuildingAutoencoder.py and TrainAutoencoder.py, or restore your copy of it."
 
 
@@ -26,6 +28,11 @@ def load_model(path: Path, *, compiled: bool = False) -> keras.Model:
         InputError: if the file is damaged or holds something else.
     """
     try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > _MAX_UNPACKED * path.stat().st_size:
+            raise ValueError(f"{unpacked:,} bytes packed into {path.stat().st_size:,}")
+        # Keras refuses what would run code on loading (safe_mode, on by default); a test holds it to that.
         return keras.saving.load_model(path, compile=compiled)
     except Exception as error:  # zip, JSON, HDF5 and Keras each raise their own
         raise InputError(f"{path} cannot be opened as a model ({type(error).__name__}: {error}).\n{_MEND}") from None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,10 @@ from latentsearch.distortions import DISTORTIONS
 from latentsearch.index import Index, Neighbours
 from latentsearch.metrics import squared_error
 from latentsearch.runs import replacing
+
+# What NumPy, zipfile and zlib raise for a damaged file: an array whose header is gone comes as bytes, without a dtype.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, MemoryError)
+_DAMAGE += (NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 
 _ARRAYS = ("codes", "ids", "copies", "errors")
 _NUM_SAMPLED = 500
@@ -113,7 +119,7 @@ def load(path: Path) -> tuple[Gallery, dict[str, np.ndarray]] | None:
         own = {name: arrays.pop(name) for name in _ARRAYS}
         gallery = Gallery(**own, **json.loads(str(arrays.pop("record"))))
         return (gallery, arrays) if _is_sound(gallery) else None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RecursionError, zipfile.BadZipFile):
+    except _DAMAGE:
         return None
 
 

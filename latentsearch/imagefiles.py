@@ -27,8 +27,11 @@ MAX_BYTES = 500_000_000
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff")
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF")
+_STRIP = 2**20  # pixels
 # MAX_PIXELS is the bound, whatever the process makes of warnings; Pillow raises an error at about twice of it.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Of metadata that is damaged or cut short, while the pixels can be read.
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 
 
 class ImageFileError(InputError):
@@ -165,10 +168,12 @@ def read_bytes(path: str | Path) -> bytes:
         ImageFileError: if there is no such file, it may not be read, or is too large.
     """
     try:
+        status = Path(path).stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise ImageFileError(path, "not a file")  # to open a pipe could wait for ever
+        if status.st_size > MAX_BYTES:
+            raise ImageFileError(path, "too large", f"{status.st_size:,} bytes")
         with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > MAX_BYTES:
-                raise ImageFileError(path, "too large", f"{size:,} bytes, expected at most {MAX_BYTES:,}")
             return file.read()
     except FileNotFoundError:
         raise ImageFileError(path, "missing") from None
@@ -215,11 +220,19 @@ def _upright(file: Image.Image, image_shape: tuple[int, int, int]) -> Image.Imag
     """The image in RGB, turned as its EXIF says, over white."""
     side = 2 * max(image_shape[:2])
     file.draft("RGB", (side, side))  # a large JPEG is decoded at a half, quarter or eighth of its size
-    image = _eight_bits(ImageOps.exif_transpose(file))
+    ImageOps.exif_transpose(file, in_place=True)
+    image = _eight_bits(_reduced(file, image_shape))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
+
+
+def _reduced(image: Image.Image, image_shape: tuple[int, int, int]) -> Image.Image:
+    """A large image at a fraction of its size, eight times what is needed or more: what follows makes copies of it."""
+    factor = min(image.height // (8 * image_shape[0]), image.width // (8 * image_shape[1]))
+    can_be = image.mode in ("L", "LA", "RGB", "RGBA", "CMYK", "I", "F")
+    return image.reduce(factor) if factor > 1 and can_be else image
 
 
 def _fitted(image: Image.Image, image_shape: tuple[int, int, int], fit: Fit) -> np.ndarray:
@@ -238,10 +251,19 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """Grey images of 16 bits, of whole numbers or of floats, which Pillow would clip, at 8 bits."""
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         return image
-    values = np.asarray(image, dtype=np.float64)
+    # Strip by strip: as numbers a large image is several times as large.
+    rows = max(1, _STRIP // image.width)
+    boxes = [(0, top, image.width, min(top + rows, image.height)) for top in range(0, image.height, rows)]
+
+    def values(box: tuple[int, int, int, int]) -> np.ndarray:
+        return np.nan_to_num(np.asarray(image.crop(box), dtype=np.float32))
+
     # 16-bit files open as "I" or "I;16"; floats are taken for [0, 1] unless they go beyond.
-    white = 65535 if image.mode != "F" else 1 if values.max() <= 1 else 255
-    return Image.fromarray((values / white * 255).clip(0, 255).round().astype(np.uint8))
+    white = 65535 if image.mode != "F" else 1 if max(values(box).max() for box in boxes) <= 1 else 255
+    grey = Image.new("L", image.size)
+    for box in boxes:
+        grey.paste(Image.fromarray((255 * (values(box) / white).clip(0, 1)).round().astype(np.uint8)), box)
+    return grey
 
 
 def _first_line(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,60 +45,90 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
     def chosen(name: str) -> Any:
         return getattr(recipe, name) if getattr(config, name, None) is None else getattr(config, name)
 
-    for flag, value in (("--epochs", config.epochs), ("--batch-size", chosen("batch_size"))):
-        if value < 1:
-            raise InputError(f"{flag} {value}: expected at least 1.")
-    for name in ("learning_rate", "temperature"):
-        if not 0 < chosen(name) < np.inf:
-            raise InputError(f"--{name.replace('_', '-')} {chosen(name)}: expected more than 0.")
     if chosen("optimizer") != recipe.optimizer and config.learning_rate is None:
         raise InputError(
             f"--optimizer {config.optimizer}: the learning rate of this architecture is that of {recipe.optimizer}. "
             "Give one with --learning-rate, such as 0.002 for adam or 0.02 for muon."
         )
-    if not 0 <= chosen("similarity_weight") < np.inf:
-        raise InputError(f"--similarity-weight {config.similarity_weight}: expected 0 or more.")
-    if not 0 <= chosen("noise") <= 1:
-        raise InputError(f"--noise {config.noise}: expected 0 to 1, of values in [0, 1].")
-    if chosen("view_side") is not None and chosen("view_side") < 8:
-        raise InputError(f"--view-side {chosen('view_side')}: expected at least 8 pixels.")
-    if not 0 <= chosen("shift") < min(dataset.image_shape[:2]):
-        raise InputError(f"--shift {config.shift}: expected 0 to {min(dataset.image_shape[:2]) - 1} pixels.")
     own = {field.name: chosen(field.name) for field in dataclasses.fields(recipe)}
     if config.precision is None and not runs.has_bfloat16():
         own["precision"] = "float32"  # elsewhere bfloat16 is slower, not faster
-    return Settings(
+    settings = Settings(
         **own | {"batch_size": min(own["batch_size"], len(dataset.ids("train")))},
         epochs=config.epochs,
         seed=config.seed,
         initial_model=runs.file_fingerprint(run.initial_model),
         dataset=dataset.fingerprint,
     )
+    _refuse_impossible(settings, dataset)
+    return settings
 
 
-def resumed(config: TrainConfig, run: Run, settings: Settings, before: dict[str, Any]) -> Settings:
+def _refuse_impossible(settings: Settings, dataset: ImageSet) -> None:
+    for name in ("epochs", "batch_size"):
+        if getattr(settings, name) < 1:
+            raise InputError(f"--{name.replace('_', '-')} {getattr(settings, name)}: expected at least 1.")
+    for name in ("learning_rate", "temperature"):
+        if not 0 < getattr(settings, name) < np.inf:
+            raise InputError(f"--{name.replace('_', '-')} {getattr(settings, name)}: expected more than 0.")
+    if not 0 <= settings.similarity_weight < np.inf:
+        raise InputError(f"--similarity-weight {settings.similarity_weight}: expected 0 or more.")
+    if not 0 <= settings.noise <= 1:
+        raise InputError(f"--noise {settings.noise}: expected 0 to 1, of values in [0, 1].")
+    if settings.view_side is not None and settings.view_side < 8:
+        raise InputError(f"--view-side {settings.view_side}: expected at least 8 pixels.")
+    if not 0 <= settings.shift < min(dataset.image_shape[:2]):
+        raise InputError(f"--shift {settings.shift}: expected 0 to {min(dataset.image_shape[:2]) - 1} pixels.")
+
+
+def resumed(config: TrainConfig, run: Run, dataset: ImageSet, settings: Settings, before: Any) -> Settings:
     """The settings that a training was begun with, unless a flag or what it was made from contradicts them.
 
     Args:
         config: The flags of now.
         run: The run.
+        dataset: Its images.
         settings: What those flags would give a new training.
-        before: The settings in training.json.
+        before: What training.json holds as settings.
 
     Raises:
-        InputError: if they contradict each other.
+        InputError: if they contradict each other, or what training.json holds cannot be settings.
     """
+    again = f"Train again with {run.command(_SCRIPT, '--overwrite')}"
+    if not isinstance(before, dict):
+        raise InputError(f"{run.training_record} holds no settings.\n{again}")
     given = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
     # What an older latentsearch did not record, it did as the defaults say.
     defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
     before = {name: value for name, value in defaults.items() if value is not dataclasses.MISSING} | before
     for name, value in asdict(settings).items():
         if name not in before:
-            raise InputError(f"{run.training_record} has no {name}: train again with --overwrite.")
+            raise InputError(f"{run.training_record} has no {name}.\n{again}")
+        if not _fits(before[name], typing.get_type_hints(Settings)[name]):
+            raise InputError(f"{run.training_record}: {name} cannot be {before[name]!r:.50}.\n{again}")
         if before[name] != value and (name in given or name in ("initial_model", "dataset")):
             raise InputError(
                 f"run '{run.name}' cannot go on with another {name}: it was {before[name]}, is {value}.\n"
                 f"To go on as it began: {run.command(_SCRIPT, '--resume')}\n"
                 f"To begin anew: {run.command(_SCRIPT, '--overwrite')}"
             )
-    return Settings(**{name: before[name] for name in asdict(settings)})
+    result = Settings(**{name: before[name] for name in asdict(settings)})
+    try:
+        _refuse_impossible(result, dataset)
+    except InputError as error:
+        raise InputError(f"{run.training_record} was changed: {error}\n{again}") from None
+    if result.batch_size > len(dataset.ids("train")) or not 0 <= result.seed < 2**32:
+        raise InputError(f"{run.training_record} was changed: its batches or its seed cannot be.\n{again}")
+    return result
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value from JSON can be that of a field."""
+    options = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Literal:
+        return value in options
+    if options:
+        return any(_fits(value, option) for option in options)
+    if hint is float and type(value) is int:
+        return abs(value) < 2**53
+    return type(value) is hint

@@ -55,12 +55,15 @@ def train(config: TrainConfig) -> TrainingResult:
     # Kept for use: it is given the weights of its copy in training at the end of each epoch, and is not compiled, so
     # that no optimizer state is stored with it.
     autoencoder = load_model(run.require(run.initial_model, "BuildingAutoencoder.py"))
-    chosen = settings.choose(config, run, dataset, RECIPES[build_record["config"]["architecture"]])
+    architecture = build_record["config"]["architecture"]
+    if architecture not in tuple(RECIPES):
+        raise InputError(f"{run.build_record} names the architecture {architecture!r:.50}.\nMake it again: {mend}")
+    chosen = settings.choose(config, run, dataset, RECIPES[architecture])
     backup = Backup(run.backup)
     record = runs.read_json(run.training_record, mend, ("settings",)) if run.training_record.exists() else None
     going_on = record is not None and config.resume
     if going_on:
-        chosen = settings.resumed(config, run, chosen, record["settings"])
+        chosen = settings.resumed(config, run, dataset, chosen, record["settings"])
         if record.get("finished"):
             return TrainingResult(read_history(run), finished=True)
     elif record is not None and not config.overwrite:
@@ -135,6 +138,9 @@ def read_history(run: Run) -> pd.DataFrame:
         missing = {"epoch", *MEASURES, "learning_rate", "seconds"} - set(history)
         if missing:
             raise ValueError(f"no column {sorted(missing)[0]}")
+        words = [name for name in history if not pd.api.types.is_numeric_dtype(history[name])]
+        if words or history.empty:
+            raise ValueError(f"no numbers in column {words[0]!r:.50}" if words else "no epoch")
         return history
     except (ValueError, KeyError, OSError) as error:
         raise InputError(f"{path} cannot be read ({error}). Restore your copy of it, or train again.") from None

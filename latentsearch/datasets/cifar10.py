@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import struct
 import tarfile
 import zlib
 from collections.abc import Callable
@@ -34,8 +35,12 @@ IMAGE_BYTES = 3 * 32 * 32
 
 _HOME = "https://www.cs.toronto.edu/~kriz/cifar.html"
 _MAX_BATCH_BYTES = 2 * IMAGES_PER_BATCH * IMAGE_BYTES  # an official batch has half of this
+# What an array in a batch may be of: whole numbers only, and uint8 alone is taken; the others are told by name.
+_DTYPES = {
+    f"{kind}{size}": f"{name}{8 * size}" for kind, name in (("u", "uint"), ("i", "int")) for size in (1, 2, 4, 8)
+}
 _PICKLE_ERRORS = (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, KeyError, IndexError)
-_PICKLE_ERRORS += (ImportError, UnicodeError, MemoryError, OverflowError, RecursionError)
+_PICKLE_ERRORS += (struct.error, AssertionError, ImportError, UnicodeError, MemoryError, OverflowError, RecursionError)
 
 
 def is_copy(path: Path) -> bool:
@@ -156,49 +161,75 @@ def _read_batch(opened: Callable[[str], io.BufferedIOBase], name: str) -> tuple[
     again = f"Get CIFAR-10 again from {_HOME}."
     with opened(name) as file:
         try:
-            batch = _ArraysUnpickler(file, encoding="bytes").load()
+            # From memory, because a file allots as many bytes as the pickle asks for, a buffer as many as there are.
+            batch = _ArraysUnpickler(io.BytesIO(file.read()), encoding="bytes").load()
         except _PICKLE_ERRORS as error:
             raise InputError(f"batch {name} is truncated or damaged ({error}).\n{again}") from None
     data, labels = (batch.get(b"data"), batch.get(b"labels")) if isinstance(batch, dict) else (None, None)
     expected = (IMAGES_PER_BATCH, IMAGE_BYTES)
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != expected:
-        came = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
+    if not isinstance(data, _Array) or data.dtype != "uint8" or data.shape != expected:
+        came = f"{data.dtype} {data.shape}" if isinstance(data, _Array) else type(data).__name__
         raise InputError(f"batch {name}: its images are {came}, expected uint8 {expected}.\n{again}")
+    if not isinstance(data.content, bytes) or len(data.content) != IMAGES_PER_BATCH * IMAGE_BYTES:
+        raise InputError(f"batch {name}: its images are not {IMAGES_PER_BATCH * IMAGE_BYTES:,} bytes.\n{again}")
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
         raise InputError(f"batch {name}: its labels are not a list of whole numbers.\n{again}")
-    if len(labels) != len(data) or not all(0 <= label < len(CLASS_NAMES) for label in labels):
-        raise InputError(f"batch {name}: expected {len(data)} labels from 0 to 9.\n{again}")
-    images = data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # stored channel by channel
+    if len(labels) != IMAGES_PER_BATCH or not all(0 <= label < len(CLASS_NAMES) for label in labels):
+        raise InputError(f"batch {name}: expected {IMAGES_PER_BATCH} labels from 0 to 9.\n{again}")
+    # Stored channel by channel.
+    images = np.frombuffer(data.content, np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return np.ascontiguousarray(images), np.array(labels, dtype=np.int64)
 
 
-def _plain_dtype(*arguments: Any) -> np.dtype:
-    dtype = np.dtype(*arguments)
-    if dtype.hasobject or dtype.fields:
-        raise pickle.UnpicklingError(f"an array of {dtype} is not allowed in a batch")
-    return dtype
+class _DType:
+    """Stands for numpy.dtype in a pickle."""
+
+    def __init__(self, code: Any, *_flags: Any) -> None:
+        text = code.decode("ascii") if isinstance(code, bytes) else code
+        self.name = _DTYPES.get(text) if isinstance(text, str) else None
+        if self.name is None:
+            raise pickle.UnpicklingError(f"an array of {text!r:.50} is not allowed in a batch")
+
+    def __setstate__(self, _state: Any) -> None:
+        """The order of the bytes of numbers larger than one, which a batch does not need."""
 
 
-class _ArrayKind:
-    """Stands for numpy.ndarray in a pickle: it can be named there, but not called."""
+class _Array:
+    """Stands for numpy.ndarray in a pickle: keeps what it is told, to be looked at afterwards."""
 
-    def __new__(cls, *_arguments: Any) -> _ArrayKind:
-        raise pickle.UnpicklingError("an array that is made by a call is not allowed in a batch")
+    dtype, shape, content = "", (), b""
+
+    def __new__(cls, *arguments: Any) -> _Array:
+        if arguments:
+            raise pickle.UnpicklingError("an array that is made by a call is not allowed in a batch")
+        return super().__new__(cls)
+
+    def __setstate__(self, state: Any) -> None:
+        _version, shape, dtype, fortran, self.content = state
+        if not isinstance(shape, tuple) or not all(type(size) is int for size in shape):
+            raise pickle.UnpicklingError("the shape of an array is not one of whole numbers")
+        if not isinstance(dtype, _DType) or fortran:
+            raise pickle.UnpicklingError("an array in another order than that of its rows is not allowed in a batch")
+        self.dtype, self.shape = dtype.name, shape
 
 
-def _empty_array(kind: Any, shape: Any, typecode: Any) -> np.ndarray:
-    if kind is not _ArrayKind or shape != (0,):
-        raise pickle.UnpicklingError(f"{kind} that starts with shape {shape} is not allowed in a batch")
-    return np.ndarray(shape, _plain_dtype(typecode))
+def _empty_array(kind: Any, *_shape_and_type: Any) -> _Array:
+    if kind is not _Array:
+        raise pickle.UnpicklingError(f"{kind!r:.50} as an array is not allowed in a batch")
+    return _Array()
 
 
-class _ArraysUnpickler(pickle.Unpickler):
-    """Builds plain values and NumPy arrays of plain numbers, nothing else, whatever the pickle asks for."""
+class _ArraysUnpickler(pickle._Unpickler):
+    """Builds plain values and stand-ins for arrays, nothing else, whatever the pickle asks for.
+
+    Nothing of NumPy is called with what the pickle holds, because NumPy trusts it. The unpickler is Python's own in
+    Python: that in C takes gigabytes for a pickle of twelve bytes that puts something at a large number of its memory.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         allowed = {
-            ("numpy", "ndarray"): _ArrayKind,
-            ("numpy", "dtype"): _plain_dtype,
+            ("numpy", "ndarray"): _Array,
+            ("numpy", "dtype"): _DType,
             ("numpy.core.multiarray", "_reconstruct"): _empty_array,
             ("numpy._core.multiarray", "_reconstruct"): _empty_array,
             ("_codecs", "encode"): _encode_latin1,

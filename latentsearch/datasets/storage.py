@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def load(root: Path, name: str, *, mend: str | None = None) -> ImageSet:
     record = runs.read_json(path, mend, _KEYS)
     try:
         return open_record(root, name, record)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, tokenize.TokenError) as error:
         mend = prepare_command(root, name, record)
         raise InputError(f"dataset '{name}' in {path.parent} is damaged ({error}).\nPrepare it again: {mend}") from None
 
@@ -52,6 +53,10 @@ def load_for(run: runs.Run) -> ImageSet:
     record = runs.read_json(
         run.build_record, run.command("BuildingAutoencoder.py"), tuple(f"dataset.{key}" for key in keys)
     )["dataset"]
+    if not isinstance(record["name"], str):
+        raise InputError(
+            f"{run.build_record} names no dataset.\nMake it again: {run.command('BuildingAutoencoder.py')}"
+        )
     mend = prepare_command(run.root, record["name"], record)
     dataset = load(run.root, record["name"], mend=mend)
     if dataset.content != record["content"]:
@@ -70,7 +75,12 @@ def open_record(root: Path, name: str, record: Mapping[str, Any]) -> ImageSet:
         OSError, ValueError, TypeError: if its files are not that.
     """
     folder = root / "data" / name / record["folder"]
-    images, labels, split = (np.load(folder / f"{key}.npy", mmap_mode="r") for key in ("images", "labels", "split"))
+    texts = [record["class_names"], record["fingerprint"], record["content"]]
+    if not isinstance(texts[0], list) or not all(isinstance(text, str) for text in [*texts[0], *texts[1:]]):
+        raise ValueError("names of classes and fingerprints are not texts")
+    images, labels, split = (
+        np.lib.format.open_memmap(folder / f"{key}.npy", mode="r") for key in ("images", "labels", "split")
+    )
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
         raise ValueError(f"images are {images.dtype} {images.shape}, expected uint8 (num_images, height, width, 3)")
     class_names = tuple(record["class_names"])
