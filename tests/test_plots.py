@@ -32,6 +32,14 @@ FIGURES = {
     "pair plot": lambda: plots.pair_plot(CODES[:, :3], CLASSES, NAMES),
     "distributions": lambda: plots.code_distributions(CODES, CLASSES, NAMES),
     "constant code": lambda: plots.code_distributions(np.zeros((60, 1)), CLASSES, NAMES),
+    "pair plot without classes": lambda: plots.pair_plot(CODES[:, :3], [""] * 60, ()),
+    "distributions without classes": lambda: plots.code_distributions(CODES, [""] * 60, ()),
+    "distributions of an empty class": lambda: plots.code_distributions(CODES[:, :1], CLASSES, ("cat", "dog", "emu")),
+    "class map without classes": lambda: plots.class_map(CODES[:, :2], [""] * 60, ()),
+    "retrieval without labels": lambda: plots.curves(HISTORY.assign(val_copy_recall=[0.1, 0.4, 0.5]), "retrieval"),
+    "blocks without labels": lambda: mosaics.neighbour_blocks(
+        IMAGES[:2], {"a": IMAGES[None, :3].repeat(2, axis=0)}, {"a": np.full((2, 3), -1)}
+    ),
     "correlations": lambda: plots.correlation_map(np.eye(3)),
     "class map": lambda: plots.class_map(CODES[:, :2], CLASSES, NAMES),
     "thumbnails": lambda: mosaics.thumbnail_map(CODES[:, :2], IMAGES),
