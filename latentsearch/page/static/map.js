@@ -46,6 +46,7 @@ export class CodeMap {
       x: (reply.x[row] - (left + right) / 2) / size + 0.5,
       y: 0.5 - (reply.y[row] - (top + bottom) / 2) / size,
       number: reply.classes[row],
+      name: reply.names[row],
     }));
     this.showLegend();
     byId("map-hint").textContent =
@@ -159,7 +160,9 @@ export class CodeMap {
     context.arc(x, y, 12, 0, 2 * Math.PI);
     context.stroke();
     context.font = "600 12px system-ui, sans-serif";
-    context.fillText("query", x + 16, y + 4);
+    const atEdge = x > this.canvas.clientWidth - 60;
+    context.textAlign = atEdge ? "right" : "left";
+    context.fillText("query", atEdge ? x - 16 : x + 16, y + 4);
   }
 
   nearest(x, y, reach) {
@@ -184,8 +187,8 @@ export class CodeMap {
     this.canvas.style.cursor = point ? "pointer" : "grab";
     if (point) {
       tip.querySelector("img").src = api.picture(point.id);
-      const name = point.number < 0 ? `image ${point.id}` : classLabel(this.classes[point.number], this.classes);
-      tip.querySelector("figcaption").replaceChildren(name);
+      const label = point.number < 0 ? point.name : classLabel(this.classes[point.number], this.classes);
+      tip.querySelector("figcaption").replaceChildren(label);
       const [px, py] = this.place(point);
       tip.style.left = `${Math.min(Math.max(px, 60), this.canvas.clientWidth - 60)}px`;
       tip.style.top = `${py}px`;
