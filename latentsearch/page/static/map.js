@@ -95,7 +95,8 @@ export class CodeMap {
     canvas.height = canvas.clientHeight * ratio;
     const context = canvas.getContext("2d");
     context.scale(ratio, ratio);
-    const radius = Math.min(7, 1.8 * Math.sqrt(view.zoom));
+    const alone = Math.min(4, Math.max(1.8, 90 / Math.sqrt(this.points.length))); // few points may be larger
+    const radius = Math.min(7, alone * Math.sqrt(view.zoom));
     const ink = getComputedStyle(canvas).color;
     const quiet = marked.place !== null || marked.ids.size ? 0.45 : 0.8; // what is marked stands out
     context.globalAlpha = quiet;
