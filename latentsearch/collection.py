@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from latentsearch.config import Fit, Metric
 from latentsearch.datasets import ImageSet
 from latentsearch.folder_gallery import FolderGallery
 from latentsearch.gallery import Encoder, Gallery
-from latentsearch.imagefiles import ImageFileError, read_image, shown
+from latentsearch.imagefiles import ImageFileError, decode_larger, read_bytes, read_image, shown
 from latentsearch.runs import Run
 from latentsearch.scores import Scale
 
@@ -46,7 +47,7 @@ class Collection(abc.ABC):
         """Images as the encoder takes them, uint8 `(num_ids, height, width, 3)`."""
 
     def picture(self, image_id: int, side: int) -> np.ndarray:
-        """An image to look at: of about `side` pixels where its file has more than the encoder takes, uint8."""
+        """An image to look at, uint8: of up to about `side` pixels, where its file has more than the encoder takes."""
         return self.images(np.array([image_id]))[0]
 
     @property
@@ -131,11 +132,11 @@ class FolderCollection(Collection):
         return self.gallery.ids
 
     def images(self, ids: np.ndarray) -> np.ndarray:
-        shape = self.autoencoder.image_shape
-        return np.stack([self._image(int(image_id), shape) for image_id in ids])
+        return np.stack([self._image(int(image_id), self.read) for image_id in ids])
 
     def picture(self, image_id: int, side: int) -> np.ndarray:
-        return self._image(image_id, enlarged(self.autoencoder.image_shape, side))
+        shape = self.autoencoder.image_shape
+        return self._image(image_id, lambda path: decode_larger(read_bytes(path), shape, side, fit=self.fit))
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -154,14 +155,8 @@ class FolderCollection(Collection):
     def _id_at(self) -> dict[Path, int]:
         return {self.content.folder / file.path: image_id for image_id, file in self._files.items()}
 
-    def _image(self, image_id: int, shape: tuple[int, int, int]) -> np.ndarray:
+    def _image(self, image_id: int, read: Callable[[Path], np.ndarray]) -> np.ndarray:
         try:
-            return read_image(self.content.folder / self._files[image_id].path, shape, fit=self.fit)
+            return read(self.content.folder / self._files[image_id].path)
         except ImageFileError:  # gone or changed since it was coded
-            return np.full(shape, _GREY, np.uint8)
-
-
-def enlarged(image_shape: tuple[int, int, int], side: int) -> tuple[int, int, int]:
-    """The shape of an image of the same proportions whose longer side is at least `side`, to look at."""
-    factor = -(-side // max(image_shape[:2]))
-    return (factor * image_shape[0], factor * image_shape[1], image_shape[2])
+            return np.full(self.autoencoder.image_shape, _GREY, np.uint8)

@@ -62,9 +62,8 @@ RECIPES: dict[Architecture, Recipe] = {
         shift=3,
         flip=True,
         optimizer="muon",
-        similarity_weight=0.1,
+        similarity_weight=1.0,
         view_side=24,
-        noise=0.15,
         precision="bfloat16",
     ),
     "reference": Recipe(batch_size=256, learning_rate=1e-3, schedule="constant", shift=0, flip=False),
@@ -152,7 +151,7 @@ class TrainConfig:
 
     similarity_weight: float | None = None
     """How much it counts, beside the reconstruction error, that two views of one image get nearby codes and other
-    images distant ones; 0: reconstruction alone. Default: the recipe of the architecture (deep: 0.1, others: 0)."""
+    images distant ones; 0: reconstruction alone. Default: the recipe of the architecture (deep: 1, others: 0)."""
 
     temperature: float | None = None
     """Of that similarity: the smaller, the more the nearest wrong images count. Default: the recipe."""
@@ -165,7 +164,7 @@ class TrainConfig:
 
     noise: float | None = None
     """Standard deviation, at most, of Gaussian noise on half of the views, of values in [0, 1]: with it, a noisy copy
-    finds its original. Default: the recipe (deep: 0.15, others: 0)."""
+    finds its original, but codes know a little less of kinds of things. Default: the recipe (0)."""
 
     optimizer: Optimizer | None = None
     """adam, or muon, which needs fewer epochs for convolutions. Default: the recipe (deep: muon, others: adam).

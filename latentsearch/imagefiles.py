@@ -195,6 +195,38 @@ def decode(
     Raises:
         ImageFileError: if they are not an image that can be read.
     """
+    with _opened(content, name) as file:
+        try:
+            return _fitted(_upright(file, image_shape), image_shape, fit)
+        except (Image.DecompressionBombError, MemoryError) as error:
+            raise ImageFileError(name, "too large", _first_line(error)) from None
+        except Exception as error:
+            raise ImageFileError(name, "damaged", _first_line(error)) from None
+
+
+def decode_larger(
+    content: bytes, image_shape: tuple[int, int, int], side: int, *, fit: Fit = "crop", name: str | Path = "image"
+) -> np.ndarray:
+    """As `decode`, to look at: a whole multiple of the network's size, if the file has the pixels for it.
+
+    Args:
+        content: The bytes.
+        image_shape: `(height, width, 3)` that the network takes.
+        side: Pixels that the longer side need not go beyond.
+        fit: See `read_image`.
+        name: What to call it in an error.
+
+    Raises:
+        ImageFileError: if they are not an image that can be read.
+    """
+    height, width, channels = image_shape
+    with _opened(content, name) as file:
+        multiple = max(1, min(-(-side // max(height, width)), file.height // height, file.width // width))
+    return decode(content, (multiple * height, multiple * width, channels), fit=fit, name=name)
+
+
+def _opened(content: bytes, name: str | Path) -> Image.Image:
+    """The image, its pixels not yet decoded, as `decode` takes it."""
     if not content:
         raise ImageFileError(name, "empty")
     try:
@@ -205,15 +237,9 @@ def decode(
         raise ImageFileError(name, "too large", str(error)) from None
     except Exception as error:  # Pillow's readers raise whatever a damaged file makes them stumble over
         raise ImageFileError(name, "damaged", _first_line(error)) from None
-    with file:
-        if file.width * file.height > MAX_PIXELS:
-            raise ImageFileError(name, "too large", f"{file.width} x {file.height} pixels")
-        try:
-            return _fitted(_upright(file, image_shape), image_shape, fit)
-        except (Image.DecompressionBombError, MemoryError) as error:
-            raise ImageFileError(name, "too large", _first_line(error)) from None
-        except Exception as error:
-            raise ImageFileError(name, "damaged", _first_line(error)) from None
+    if file.width * file.height > MAX_PIXELS:
+        raise ImageFileError(name, "too large", f"{file.width} x {file.height} pixels")
+    return file
 
 
 def _upright(file: Image.Image, image_shape: tuple[int, int, int]) -> Image.Image:

@@ -90,13 +90,14 @@ def test_neighbours_of_an_image_are_those_of_its_code(metric, client, page):
 
 
 def test_a_file_is_asked_about_and_told_by_its_name(client, page):
-    reply = client.post("/api/neighbours", params={**ASK, "name": "a\nb.png"}, content=png((81, 90, 159))).json()
+    content = png((81, 90, 159), size=(90, 50))
+    reply = client.post("/api/neighbours", params={**ASK, "name": "a\nb.png"}, content=content).json()
     nearest = reply["neighbours"][0]
     assert nearest["name"] == "10.png"
     assert nearest["distance"] == pytest.approx(np.sqrt(2), abs=1e-3)
     assert (reply["query"]["id"], reply["query"]["name"]) == (None, "a\\nb.png")
     picture = pixels(base64.b64decode(reply["query"]["picture"].partition(",")[2]))
-    assert picture.shape == (192, 192, 3)
+    assert picture.shape == (48, 48, 3)  # six times what the encoder takes: no more than the file has
     assert (picture == (81, 90, 159)).all()
 
 
@@ -309,6 +310,7 @@ def test_a_query_is_placed_at_the_nearest_code_on_the_map(page, tmp_path, monkey
     found = client.get("/api/map").json()
     assert (found["state"], found["ids"]) == ("ready", on_map.tolist())
     assert found["x"] == collection.gallery.code_of(on_map)[:, 0].tolist()
+    assert found["names"] == [collection.path_of(image_id).name for image_id in on_map.tolist()]
     assert found["classes"] == [int(collection.class_of(image_id) == "red") for image_id in on_map.tolist()]
     # Ids go by the order of the names, which goes by colour.
     nearest = on_map[np.argmin(np.abs(on_map - 5))]

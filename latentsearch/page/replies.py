@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from latentsearch import explanation, imagefiles, retrieval
-from latentsearch.collection import Collection, enlarged
+from latentsearch.collection import Collection
 from latentsearch.config import METRICS, Metric
 from latentsearch.errors import InputError
 from latentsearch.page.code_map import CodeMap
@@ -108,7 +108,7 @@ class Replies:
         """
         shape, fit = self._collection.autoencoder.image_shape, self._collection.fit
         image = imagefiles.decode(content, shape, fit=fit, name=name)
-        picture = imagefiles.decode(content, enlarged(shape, _SIDE), fit=fit, name=name)
+        picture = imagefiles.decode_larger(content, shape, _SIDE, fit=fit, name=name)
         with self._network:
             code = self._collection.autoencoder.encode(image[None])
         return Asked(Queries([name], image[None], np.array([NOT_IN_COLLECTION])), code, picture)
@@ -162,7 +162,8 @@ class Replies:
         x, y = points.places.astype(float).round(4).T.tolist()
         ids = points.ids.tolist()
         classes = [number.get(self._collection.class_of(image_id), -1) for image_id in ids]
-        return {"state": "ready", "ids": ids, "x": x, "y": y, "classes": classes}
+        names = [self._image(image_id)["name"] for image_id in ids]
+        return {"state": "ready", "ids": ids, "x": x, "y": y, "classes": classes, "names": names}
 
     def _image(self, image_id: int) -> dict[str, Any]:
         path = self._collection.path_of(image_id)

@@ -39,13 +39,13 @@ export function neighbourCard(match, query, classes, onSearch, onWhy) {
       "span",
       { className: "numbers" },
       element("strong", { title: `Score: closer than ${match.score} % of random pairs` }, percent(match.score)),
-      element("span", { title: `Closer than ${match.copy_score} % of altered copies` }, `copies ${percent(match.copy_score)}`),
+      why,
     ),
     element(
       "span",
       { className: "numbers" },
       element("span", { title: "Distance of the codes" }, match.distance.toPrecision(3)),
-      why,
+      element("span", { title: `Closer than ${match.copy_score} % of altered copies` }, `copies ${percent(match.copy_score)}`),
     ),
   );
 }

@@ -36,7 +36,8 @@ export function classLabel(name, classes) {
   return element("span", { className: "class" }, dot, name);
 }
 
-/** A percentage with as many digits as it takes to be told from 100. */
+/** A percentage, with more digits near 100; cut, not rounded, so that 100 means all. */
 export function percent(value) {
-  return `${value >= 99.9 ? value.toFixed(3) : value >= 90 ? value.toFixed(1) : value.toFixed(0)} %`;
+  const digits = value >= 99 ? 2 : value >= 90 ? 1 : 0;
+  return `${(Math.floor(value * 10 ** digits) / 10 ** digits).toFixed(digits)}\u00a0%`;
 }

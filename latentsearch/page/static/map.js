@@ -46,6 +46,7 @@ export class CodeMap {
       x: (reply.x[row] - (left + right) / 2) / size + 0.5,
       y: 0.5 - (reply.y[row] - (top + bottom) / 2) / size,
       number: reply.classes[row],
+      name: reply.names[row],
     }));
     this.showLegend();
     byId("map-hint").textContent =
@@ -94,7 +95,8 @@ export class CodeMap {
     canvas.height = canvas.clientHeight * ratio;
     const context = canvas.getContext("2d");
     context.scale(ratio, ratio);
-    const radius = Math.min(7, 1.8 * Math.sqrt(view.zoom));
+    const alone = Math.min(4, Math.max(1.8, 90 / Math.sqrt(this.points.length))); // few points may be larger
+    const radius = Math.min(7, alone * Math.sqrt(view.zoom));
     const ink = getComputedStyle(canvas).color;
     const quiet = marked.place !== null || marked.ids.size ? 0.45 : 0.8; // what is marked stands out
     context.globalAlpha = quiet;
@@ -159,7 +161,9 @@ export class CodeMap {
     context.arc(x, y, 12, 0, 2 * Math.PI);
     context.stroke();
     context.font = "600 12px system-ui, sans-serif";
-    context.fillText("query", x + 16, y + 4);
+    const atEdge = x > this.canvas.clientWidth - 60;
+    context.textAlign = atEdge ? "right" : "left";
+    context.fillText("query", atEdge ? x - 16 : x + 16, y + 4);
   }
 
   nearest(x, y, reach) {
@@ -184,8 +188,8 @@ export class CodeMap {
     this.canvas.style.cursor = point ? "pointer" : "grab";
     if (point) {
       tip.querySelector("img").src = api.picture(point.id);
-      const name = point.number < 0 ? `image ${point.id}` : classLabel(this.classes[point.number], this.classes);
-      tip.querySelector("figcaption").replaceChildren(name);
+      const label = point.number < 0 ? point.name : classLabel(this.classes[point.number], this.classes);
+      tip.querySelector("figcaption").replaceChildren(label);
       const [px, py] = this.place(point);
       tip.style.left = `${Math.min(Math.max(px, 60), this.canvas.clientWidth - 60)}px`;
       tip.style.top = `${py}px`;

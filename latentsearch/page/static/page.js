@@ -22,33 +22,35 @@ function wanted() {
   return { k: byId("k").value, metric: byId("metric").value, min_score: byId("min-score").value };
 }
 
-/** Asks, and shows `count` empty places if that takes long. An error is told, and what was there stays. */
+/** Asks, and shows `count` empty places if that takes long. An error is told, and what was there comes back. */
 async function during(question, count, onReply) {
   current.abort();
   const mine = (current = new AbortController());
   const grid = byId("grid");
   grid.ariaBusy = true;
   const waiting = setTimeout(() => {
-    show("nothing", false);
-    grid.replaceChildren(...Array.from({ length: count }, placeholder));
+    const places = Array.from({ length: count }, placeholder);
+    byId("waiting").replaceChildren(...places);
+    document.body.classList.add("asking");
   }, 250);
   try {
     const reply = await question(mine.signal);
     if (mine.signal.aborted) return;
-    clearTimeout(waiting);
     say("");
     onReply(reply);
   } catch (error) {
-    if (mine.signal.aborted) return;
-    if (grid.querySelector(".waiting")) grid.replaceChildren();
-    say(error.message);
+    if (!mine.signal.aborted) say(error.message);
   } finally {
     clearTimeout(waiting);
-    if (mine === current) grid.ariaBusy = false;
+    if (mine === current) {
+      grid.ariaBusy = false;
+      document.body.classList.remove("asking");
+    }
   }
 }
 
 function showQuery(query) {
+  byId("why").close();
   byId("query-picture").src = query?.picture ?? "";
   byId("query-picture").alt = query ? `The query: ${query.name}` : "";
   show("query-picture", query);
@@ -62,6 +64,7 @@ function showQuery(query) {
 
 function showExamples() {
   return during((signal) => api.examples(state.seed, signal), 24, (images) => {
+    state.query = null;
     showQuery(null);
     byId("answers-title").textContent = "Examples";
     byId("summary").textContent = "Click an image to see what looks like it, or drop one of your own.";
@@ -85,7 +88,7 @@ function showNeighbours(query, reply, asked) {
       `their codes${reply.query.class ? `; ${same} of its class` : ""}.`
     : "";
   byId("nothing-text").textContent =
-    `None of ${about.num_images.toLocaleString("en")} images is closer than ${asked.min_score} % of random pairs are.`;
+    `None of ${about.num_images.toLocaleString("en")} images reaches a score of ${asked.min_score} %.`;
   show("nothing", !found.length);
   show("legend-scores", found.length);
   const why = (match) => explain(query, match, asked.metric, about.classes);
@@ -93,36 +96,38 @@ function showNeighbours(query, reply, asked) {
   map.mark(reply.place, found.map((match) => match.id), reply.query.id);
 }
 
-function ask() {
-  if (!state.query) return showExamples();
-  const query = state.query;
+/** Asks about an image, {id} or {file}. */
+function ask(query, onAnswer = () => {}) {
   if (query.file && query.file.size > state.about.max_upload) {
     return say(`${query.file.name} is larger than ${state.about.max_upload / 1e6} MB.`);
   }
   const parameters = wanted();
   const count = Number(parameters.k);
-  return during((signal) => api.neighbours(query, parameters, signal), count, (reply) => showNeighbours(query, reply, parameters));
+  return during((signal) => api.neighbours(query, parameters, signal), count, (reply) => {
+    state.query = query;
+    onAnswer();
+    showNeighbours(query, reply, parameters);
+  });
 }
 
-/** Asks about an image, {id} or {file}, and makes it a step of the browser's history; null: back to the examples. */
+/** Asks, and makes what can be answered a step of the browser's history. */
 function search(query) {
-  state.query = query;
-  if (query?.file) state.files.push(query.file);
-  const step = query?.file ? { file: state.files.length - 1 } : {};
-  history.pushState(step, "", query?.id === undefined ? "#" : `#image=${query.id}`);
-  byId("why").close();
   // What was clicked is about to go: who uses the keyboard goes on at the answers.
   if (byId("grid").contains(document.activeElement)) byId("answers").focus({ preventScroll: true });
   scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
-  return ask();
+  return ask(query, () => {
+    if (query.file) state.files.push(query.file);
+    const step = query.file ? { file: state.files.length - 1 } : {};
+    history.pushState(step, "", query.file ? location.pathname : `#image=${query.id}`);
+  });
 }
 
-/** The query of a step of the browser's history, or of a link. */
+/** What a step of the browser's history, or a link, asks about; examples if it asks about nothing. */
 function fromHistory() {
   const id = /^#image=(\d+)$/.exec(location.hash)?.[1];
   const file = state.files[history.state?.file];
-  state.query = id ? { id: Number(id) } : file ? { file } : null;
-  return ask();
+  if (!id && !file) return showExamples();
+  return ask(id ? { id: Number(id) } : { file });
 }
 
 function takeFile(file) {
@@ -154,15 +159,15 @@ function listen() {
   });
   addEventListener("paste", (event) => takeFile(event.clipboardData.files[0]));
   addEventListener("popstate", fromHistory);
-  byId("controls").addEventListener("change", () => byId("controls").reportValidity() && state.query && ask());
+  byId("controls").addEventListener("change", () => byId("controls").reportValidity() && state.query && ask(state.query));
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   byId("any-score").addEventListener("click", () => {
     byId("min-score").value = 0;
-    ask();
+    ask(state.query);
   });
   byId("more").addEventListener("click", () => {
-    if (state.query) return search(null);
-    state.seed += 1;
+    if (state.query) history.pushState({}, "", location.pathname);
+    else state.seed += 1;
     return showExamples();
   });
 }
@@ -182,13 +187,18 @@ async function begin() {
     `${about.name} · ${about.num_images.toLocaleString("en")} images · ${about.latent_dim} numbers each, by ${about.run}`;
   byId("lines").replaceChildren(...about.lines.map((line) => element("li", {}, line)));
   show("notes", about.lines.length);
+  byId("notes").open = about.lines.length > 1; // more than where it is kept: files skipped, an encoder that knows others
   byId("k").max = about.max_k;
   byId("k").value = Math.min(10, about.max_k);
   byId("metric").replaceChildren(...about.metrics.map((metric) => element("option", {}, metric)));
   map = new CodeMap(about.classes, search);
   listen();
   map.load();
-  return fromHistory();
+  await fromHistory();
+  const problem = byId("problem").textContent;
+  if (!problem) return;
+  await showExamples(); // a link to an image that is not here
+  say(problem);
 }
 
 begin();
