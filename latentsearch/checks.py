@@ -272,6 +272,23 @@ def _copies(evidence: Evidence, distortion: str, question: str) -> CheckResult:
     )
 
 
+def leaks(evidence: Evidence) -> CheckResult:
+    return CheckResult(
+        name="leaks",
+        question="What share of the test images are in the gallery too, as they are or altered?",
+        value=float(evidence.leaked.mean()),
+        pass_at=0.01,
+        warn_at=0.1,
+        higher_is_better=False,
+        why="Test images with an exact or near duplicate among the gallery images: for these the codes need no more "
+        "than memory. Needs no labels. The pairs stand in duplicates.csv.",
+        good="Hardly any: the numbers of this report are about new images.",
+        poor="Some: read the scorecard without them beside the one with them, and quote both.",
+        broken="Many: the test says little about new images. Take the test images that duplicates.csv lists as "
+        "'across' out of the source and prepare it again with DataPreperation.py.",
+    )
+
+
 CHECKS: tuple[Callable[[Evidence], CheckResult], ...] = (
     reconstruction,
     generalisation,
@@ -285,4 +302,5 @@ CHECKS: tuple[Callable[[Evidence], CheckResult], ...] = (
     weakest_class,
     noisy_copies,
     projected_copies,
+    leaks,
 )

@@ -19,9 +19,9 @@ LAYERS = [
     {"errors", "config"},
     {"runs", "cli", "imagefiles"},
     {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}
-    | {"plots", "mosaics"},
+    | {"plots", "mosaics", "resemblance"},
     {"index", "encoding", "settings"},
-    {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation"},
+    {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation", "duplicates"},
     {"callbacks", "trained"},
     {"training"},
     {"evidence", "retrieval"},
