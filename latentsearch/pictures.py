@@ -182,10 +182,10 @@ def _duplicate_pictures(evidence: Evidence) -> list[Picture]:
     found, dataset = evidence.duplicates, evidence.dataset
     if not len(found.pairs):
         return []
-    # Most alike first, as `found` has them; those between test and gallery before the others.
-    order = np.argsort(found.places(dataset) != "across", kind="stable")
-    across = order[: max(int((found.places(dataset) == "across").sum()), 2 * _NUM_PAIRS)]
-    shown = np.concatenate([across[:_NUM_PAIRS], across[_NUM_PAIRS:][-_NUM_PAIRS:]])
+    # Most alike first, as `found` has them; others stand in only where few are between test and gallery.
+    across = found.places(dataset) == "across"
+    rows = np.argsort(~across, kind="stable")[: max(int(across.sum()), 2 * _NUM_PAIRS)]
+    shown = np.concatenate([rows[:_NUM_PAIRS], rows[_NUM_PAIRS:][-_NUM_PAIRS:]])
     captions = [
         f"{found.likeness[row]:.2f}{' mirrored' if found.mirrored[row] else ''}\n"
         + ", ".join(f"{SPLITS[dataset.split[image]]} {image}" for image in found.pairs[row])

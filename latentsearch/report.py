@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from latentsearch import runs, scorecard
-from latentsearch.checks import CheckResult
 from latentsearch.evidence import Evidence
 from latentsearch.metrics import correlations, effective_rank, psnr
 from latentsearch.pictures import draw
 from latentsearch.trained import TrainedRun
+from latentsearch.verdict import CheckResult
 
 _DPI = 110
 

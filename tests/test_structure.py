@@ -19,7 +19,7 @@ LAYERS = [
     {"errors", "config"},
     {"runs", "cli", "imagefiles"},
     {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}
-    | {"plots", "mosaics", "resemblance"},
+    | {"plots", "mosaics", "resemblance", "verdict"},
     {"index", "encoding", "settings"},
     {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation", "duplicates"},
     {"callbacks", "trained"},
@@ -63,7 +63,9 @@ def test_sources_of_images_import_no_later_stage(path):
     assert imports_of(path) <= {"datasets", "errors", "config", "runs"}
 
 
-@pytest.mark.parametrize("module", ["metrics", "plots", "mosaics", "index", "config", "cli", "datasets", "scorecard"])
+@pytest.mark.parametrize(
+    "module", ["metrics", "plots", "mosaics", "index", "config", "cli", "datasets", "scorecard", "duplicates"]
+)
 def test_modules_that_never_load_keras(module):
     program = (
         f"import sys, latentsearch.{module}; loaded = {{'keras', 'tensorflow'}} & set(sys.modules); assert not loaded"
