@@ -79,6 +79,10 @@ def headline(evidence: Evidence) -> dict[str, str]:
     for name, value in evidence.own_score.overall.items():
         rivals = (f"{rival} {evidence.rival_score(rival).overall[name].value:.4f}" for rival in evidence.baseline_names)
         lines[f"{name} ({evidence.metric})"] = f"{value.value:.4f}; {', '.join(rivals)}"
+    leaked = f"{evidence.leaked.sum():,} of {len(evidence.leaked):,} test images have a duplicate in the gallery"
+    if evidence.leakless_score is not None:
+        leaked += f"; P@10 without them {evidence.leakless_score.overall['P@10'].value:.4f}"
+    lines["leaks"] = leaked
     tracking = evidence.criterion_tracking
     if tracking:
         lines["rank correlation with P@10 over the epochs"] = ", ".join(
