@@ -31,6 +31,7 @@ def main(config: CheckConfig) -> int:
             for result in results
         ]
     )
+    print_table(report.duplicate_rows(measured))
     print_table([{"headline": name, "": value} for name, value in report.headline(measured).items()])
     print(f"Report: {page}")
     return int(config.strict and any(result.status == "FAIL" for result in results))

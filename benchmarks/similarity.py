@@ -30,7 +30,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "views of 32, not 24 pixels": {"view_side": 32},
     "no projection": {"projection": False},
     "float32, not bfloat16": {"precision": "float32"},
-    "network compact": {"architecture": "compact", "batch_size": 512},
+    "network compact": {"architecture": "compact", "similarity_weight": 1.0, "batch_size": 512},
     "W = 0.1": {"similarity_weight": 0.1},
     "W = 0.01": {"similarity_weight": 0.01},
     "W = 0.001": {"similarity_weight": 0.001},

@@ -3,64 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from latentsearch.baselines import compared_shape
 from latentsearch.evidence import Evidence
 from latentsearch.metrics import correlations, effective_rank
-
-Status = Literal["PASS", "WARN", "FAIL"]
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """The outcome of one check.
-
-    Args:
-        name: Short, for tables and metrics.json.
-        question: What the check answers.
-        value: The number that was measured.
-        pass_at: PASS from here on.
-        warn_at: WARN from here on, FAIL beyond.
-        higher_is_better: Whether "from here on" means upwards.
-        why: Why it matters.
-        good: What good looks like, in words.
-        poor: What poor looks like.
-        broken: What broken looks like, and what to do.
-    """
-
-    name: str
-    question: str
-    value: float
-    pass_at: float
-    warn_at: float
-    higher_is_better: bool
-    why: str
-    good: str
-    poor: str
-    broken: str
-
-    @property
-    def status(self) -> Status:
-        """PASS, WARN or FAIL; FAIL for a value that is not a number."""
-        sign = 1 if self.higher_is_better else -1
-        if sign * self.value >= sign * self.pass_at:
-            return "PASS"
-        return "WARN" if sign * self.value >= sign * self.warn_at else "FAIL"
-
-    @property
-    def expected(self) -> str:
-        """The thresholds in words."""
-        sign = ">=" if self.higher_is_better else "<="
-        return f"PASS {sign} {self.pass_at:g}, WARN {sign} {self.warn_at:g}"
-
-    @property
-    def meaning(self) -> str:
-        """The description that fits the status."""
-        return {"PASS": self.good, "WARN": self.poor, "FAIL": self.broken}[self.status]
+from latentsearch.verdict import CheckResult
 
 
 def run_checks(evidence: Evidence) -> list[CheckResult]:
@@ -275,6 +224,21 @@ def _copies(evidence: Evidence, distortion: str, question: str) -> CheckResult:
     )
 
 
+def leaks(evidence: Evidence) -> CheckResult:
+    return CheckResult(
+        name="leaks",
+        question="What share of the test images is in the gallery too, as it is or altered?",
+        value=float(evidence.leaked.mean()),
+        pass_at=0.01,
+        warn_at=0.1,
+        higher_is_better=False,
+        why="Test images with an exact or near duplicate in the gallery ask for memory only. Needs no labels.",
+        good="Hardly any: the numbers of this report are about new images.",
+        poor="Some: quote the scorecard without them (below) too; duplicates.csv lists the pairs.",
+        broken="Many: the test says little. Take those of duplicates.csv out of the source and prepare it again.",
+    )
+
+
 CHECKS: tuple[Callable[[Evidence], CheckResult], ...] = (
     reconstruction,
     generalisation,
@@ -288,5 +252,6 @@ CHECKS: tuple[Callable[[Evidence], CheckResult], ...] = (
     weakest_class,
     noisy_copies,
     projected_copies,
+    leaks,
 )
 NEED_LABELS = frozenset({beats_chance, beats_linear, beats_pixels, weakest_class})

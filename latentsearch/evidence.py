@@ -10,6 +10,7 @@ import pandas as pd
 from latentsearch.baselines import LinearReconstruction
 from latentsearch.config import Metric
 from latentsearch.datasets import ImageSet
+from latentsearch.duplicates import Duplicates
 from latentsearch.metrics import Interval, rank_correlation
 from latentsearch.scorecard import Score, best_of
 
@@ -43,6 +44,9 @@ class Evidence:
         examples: Ids and reconstructions of the first, best and worst test images, by name.
         points: UMAP of `projected` rows of the test codes, `(num_projected, 2)`.
         projected: Those rows, positions in `test_ids`.
+        duplicates: Images of the dataset that show the same shot.
+        leakless_score: The score of the run under its metric, asked only with test images that have no duplicate in
+            the gallery; None where there are no labels, or no such images.
     """
 
     name: str
@@ -66,6 +70,13 @@ class Evidence:
     examples: dict[str, tuple[np.ndarray, np.ndarray]]
     points: np.ndarray
     projected: np.ndarray
+    duplicates: Duplicates
+    leakless_score: Score | None
+
+    @property
+    def leaked(self) -> np.ndarray:
+        """Whether each test image has an exact or near duplicate in the gallery, bool `(num_test,)`."""
+        return self.duplicates.with_duplicate_among(self.dataset.gallery_ids())[self.test_ids]
 
     @property
     def labels(self) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from latentsearch import baselines, distortions
+from latentsearch import baselines, distortions, duplicates
 from latentsearch.config import METRICS, Metric
 from latentsearch.datasets import ImageSet, to_float
 from latentsearch.encoding import Autoencoder
@@ -117,6 +117,20 @@ def gather(
         for method, pair in (vectors | {name: own}).items()
     }
 
+    say("looking for duplicates")
+    found = duplicates.find(dataset.images, gallery.codes, metric=metric)
+    leakless = np.flatnonzero(~found.with_duplicate_among(gallery_ids)[test_ids])
+    leakless_score = None
+    if dataset.is_labelled and len(leakless):
+        leakless_score = score(
+            name,
+            Labelled(own.gallery, gallery_labels),
+            Labelled(own.queries[leakless], test_labels[leakless]),
+            dataset.class_names,
+            metric=metric,
+            seed=seed,
+        )
+
     say("projecting the test codes with UMAP")
     projected = np.sort(rng.permutation(len(test_ids))[:_NUM_PROJECTED])
     return Evidence(
@@ -141,6 +155,8 @@ def gather(
         examples=examples,
         points=project(gallery.codes[test_ids[projected]], seed=seed),
         projected=projected,
+        duplicates=found,
+        leakless_score=leakless_score,
     )
 
 

@@ -36,6 +36,26 @@ def image_rows(rows: Mapping[str, np.ndarray], captions: Sequence[str] = ()) -> 
     return figure
 
 
+def image_pairs(pairs: np.ndarray, captions: Sequence[str]) -> Figure:
+    """Pairs of images, each side by side under its caption.
+
+    Args:
+        pairs: uint8 `(num_pairs, 2, height, width, 3)`.
+        captions: One a pair.
+    """
+    columns = 5
+    rows = -(-len(pairs) // columns)
+    figure = Figure(figsize=((2 * _THUMB + 0.3) * columns, (_THUMB + 0.45) * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.axis("off")
+    for axes, (left, right), caption in zip(grid, pairs, captions, strict=False):
+        gap = np.full((left.shape[0], max(left.shape[1] // 16, 1), 3), 255, dtype=np.uint8)
+        axes.imshow(np.concatenate([left, gap, right], axis=1))
+        axes.set_title(caption, fontsize=7, pad=2)
+    return figure
+
+
 def neighbour_rows(
     queries: np.ndarray,
     query_titles: Sequence[str],

@@ -9,11 +9,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from latentsearch import mosaics, plots
+from latentsearch.datasets import SPLITS
 from latentsearch.evidence import Evidence
 from latentsearch.gallery import Gallery
 from latentsearch.metrics import correlations
 
 _NUM_PAIR_PLOT_IMAGES = 1000
+_NUM_PAIRS = 20  # of duplicates: so many of the most, and of the least alike
 _MAX_PAIRED_DIMENSIONS = 12  # beyond, panels are too many to be drawn or seen
 _MAX_COLOURS = 20  # more classes cannot be told apart by them
 _MAX_CLASS_ROWS = 40
@@ -194,6 +196,7 @@ def _code_pictures(evidence: Evidence) -> list[Picture]:
             "What do neighbours share? Kinds of things: good. Only background colour and brightness: poor.",
             mosaics.thumbnail_map(evidence.points, evidence.dataset.images[projected]),
         ),
+        *_duplicate_pictures(evidence),
     ]
 
 
@@ -226,6 +229,31 @@ def _reconstruction_pictures(evidence: Evidence) -> list[Picture]:
     copies = mosaics.image_rows(evidence.copies)
     text = "The alterations of the copy checks: each copy should find its original among all gallery images."
     return [*pictures, Picture("copies", "Altered copies", text, copies)]
+
+
+def _duplicate_pictures(evidence: Evidence) -> list[Picture]:
+    found, dataset = evidence.duplicates, evidence.dataset
+    if not len(found.pairs):
+        return []
+    # Most alike first, as `found` has them; others stand in only where few are between test and gallery.
+    across = found.places(dataset) == "across"
+    rows = np.argsort(~across, kind="stable")[: max(int(across.sum()), 2 * _NUM_PAIRS)]
+    shown = np.concatenate([rows[:_NUM_PAIRS], rows[_NUM_PAIRS:][-_NUM_PAIRS:]])
+    captions = [
+        f"{found.likeness[row]:.2f}{' mirrored' if found.mirrored[row] else ''}\n"
+        + ", ".join(f"{SPLITS[dataset.split[image]]} {image}" for image in found.pairs[row])
+        for row in shown
+    ]
+    return [
+        Picture(
+            "duplicates",
+            "Duplicates: the most alike, then the least",
+            "Pairs that were taken for the same shot, those between test and gallery first, with their likeness and "
+            "ids. The last ones tell whether the threshold is right. Good: the same shot to the last pair. Poor: the "
+            "last ones are two shots of one scene. Broken: different things.",
+            mosaics.image_pairs(dataset.images[found.pairs[shown]], captions),
+        )
+    ]
 
 
 def _neighbours(evidence: Evidence, gallery: Gallery) -> Figure:

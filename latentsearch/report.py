@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 import pandas as pd
 
 from latentsearch import runs, scorecard
-from latentsearch.checks import CheckResult
 from latentsearch.evidence import Evidence
 from latentsearch.imagefiles import shown
 from latentsearch.metrics import correlations, effective_rank, psnr
 from latentsearch.pictures import draw
 from latentsearch.trained import TrainedRun
+from latentsearch.verdict import CheckResult
 
 NO_LABELS = (
     "These images have no labels, so it cannot be told which neighbours are right: the retrieval scorecard, the checks "
@@ -42,6 +43,7 @@ def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -
     numbers = as_numbers(evidence, results)
     runs.write_json(folder / "metrics.json", numbers)
     _write_csv(folder / "test_images.csv", _per_image(evidence))
+    _write_csv(folder / "duplicates.csv", evidence.duplicates.table(evidence.dataset))
     template = jinja2.Template(
         (Path(__file__).parent / "report.html.jinja").read_text(encoding="utf-8"), autoescape=True
     )
@@ -57,6 +59,8 @@ def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -
         metric=evidence.metric,
         knn_k=scorecard.KNN_K,
         copy_rows=copy_rows(evidence),
+        duplicate_rows=duplicate_rows(evidence),
+        leak_rows=leak_rows(evidence),
         pictures=encoded,
         environment=numbers["environment"],
     )
@@ -85,6 +89,10 @@ def headline(evidence: Evidence) -> dict[str, str]:
     for distortion, by_metric in evidence.copy_recall.items() if not evidence.is_labelled else ():
         recalls = (f"recall@{k} {recall.value:.4f}" for k, recall in by_metric[evidence.metric].items())
         lines[f"copies with {distortion} ({evidence.metric})"] = ", ".join(recalls)
+    leaked = f"{evidence.leaked.sum():,} of {len(evidence.leaked):,} test images have a duplicate in the gallery"
+    if evidence.leakless_score is not None:
+        leaked += f"; P@10 without them {evidence.leakless_score.overall['P@10'].value:.4f}"
+    lines["leaks"] = leaked
     tracking = evidence.criterion_tracking
     if tracking:
         lines["rank correlation with P@10 over the epochs"] = ", ".join(
@@ -125,6 +133,31 @@ def copy_rows(evidence: Evidence) -> list[dict[str, str]]:
         | {f"recall@{k}": f"{m.value:.3f} ± {(m.high - m.low) / 2:.3f}" for k, m in recalls.items()}
         for distortion, by_metric in evidence.copy_recall.items()
         for metric, recalls in by_metric.items()
+    ]
+
+
+def duplicate_rows(evidence: Evidence) -> list[dict[str, str | int]]:
+    """Pairs of duplicates by where they lie and kind, as a table."""
+    counts = evidence.duplicates.counts(evidence.dataset)
+    return [
+        {"duplicates": place} | {f"{kind} pairs": count for kind, count in kinds.items()}
+        for place, kinds in counts.items()
+    ]
+
+
+def leak_rows(evidence: Evidence) -> list[dict[str, str]]:
+    """The scorecard of the run with all test images and without those that leak, as a table of strings."""
+    if evidence.leakless_score is None:
+        return []
+    leaked = int(evidence.leaked.sum())
+    scores = {
+        f"all {len(evidence.leaked):,} test images": evidence.own_score,
+        f"without {leaked:,} that have a duplicate in the gallery": evidence.leakless_score,
+    }
+    return [
+        {"queries": name, "metric": score.metric}
+        | {measure: f"{m.value:.4f} ± {(m.high - m.low) / 2:.4f}" for measure, m in score.overall.items()}
+        for name, score in scores.items()
     ]
 
 
@@ -187,8 +220,29 @@ def as_numbers(evidence: Evidence, results: list[CheckResult]) -> dict[str, Any]
             }
             for distortion, by_metric in evidence.copy_recall.items()
         },
+        "duplicates": _duplicates(evidence),
         "checks": [asdict(result) | {"status": result.status} for result in results],
         "environment": runs.environment(),
+    }
+
+
+def _duplicates(evidence: Evidence) -> dict[str, Any]:
+    """What was found of duplicates, for metrics.json; the pairs stand in duplicates.csv."""
+    sizes = np.bincount(evidence.duplicates.groups)
+    without = evidence.leakless_score
+    return {
+        "pairs": evidence.duplicates.counts(evidence.dataset),
+        "mirrored_pairs": int(evidence.duplicates.mirrored.sum()),
+        "groups": int((sizes > 1).sum()),
+        "images_in_groups": int(sizes[sizes > 1].sum()),
+        "largest_group": int(sizes.max()),
+        "test_images_with_duplicate_in_gallery": int(evidence.leaked.sum()),
+        "share_of_test_images": float(evidence.leaked.mean()),
+        "scorecard_without_them": without
+        and {
+            "metric": without.metric,
+            "overall": {name: value._asdict() for name, value in without.overall.items()},
+        },
     }
 
 

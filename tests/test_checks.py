@@ -10,6 +10,7 @@ import pytest
 
 from latentsearch import checks
 from latentsearch.baselines import LinearReconstruction
+from latentsearch.duplicates import Duplicates
 from latentsearch.evidence import Evidence
 from latentsearch.metrics import Interval
 from latentsearch.scorecard import MEASURES, Score
@@ -25,6 +26,13 @@ def a_score(method, p10, by_class=None):
     measures = dict.fromkeys(MEASURES, interval(p10))
     classes = {name: dict.fromkeys(MEASURES, interval(value)) for name, value in (by_class or {}).items()}
     return Score(method, "cosine", measures, classes, np.array([p10]))
+
+
+def leaking(dataset, count):
+    """Duplicates of `count` test images, each of another gallery image."""
+    pairs = np.column_stack([dataset.gallery_ids()[:count], dataset.ids("test")[:count]])
+    flags = np.zeros(count, dtype=bool)
+    return Duplicates(pairs, np.ones(count), flags, flags, np.arange(len(dataset.images)))
 
 
 @pytest.fixture
@@ -57,6 +65,8 @@ def good(small_digits):
         examples={},
         points=np.zeros((1, 2)),
         projected=np.zeros(1, dtype=int),
+        duplicates=leaking(small_digits, 0),
+        leakless_score=None,
     )
 
 
@@ -143,6 +153,8 @@ def with_column(codes, column, values):
         ("weakest class", lambda e: {"chance": np.where(e.class_of_image == "3", 0.45, 0.1)}, "FAIL"),
         ("copies with noise", lambda e: {"copy_recall": copies(e, "noise", 0.3)}, "WARN"),
         ("copies with projection", lambda e: {"copy_recall": copies(e, "projection", 0.01)}, "FAIL"),
+        ("leaks", lambda e: {"duplicates": leaking(e.dataset, 2)}, "WARN"),
+        ("leaks", lambda e: {"duplicates": leaking(e.dataset, 8)}, "FAIL"),
     ],
 )
 def test_other_evidence_gets_its_status(name, changes, expected, good):

@@ -72,6 +72,11 @@ def test_the_metrics_are_those_of_a_working_network(pipeline):
     by_name = {check["name"]: check for check in numbers["checks"]}
     assert by_name["retrieval against chance"]["status"] == "PASS"
     assert by_name["copies with noise"]["status"] == "PASS"
+    assert by_name["leaks"]["status"] == "PASS"
+    assert by_name["leaks"]["value"] == numbers["duplicates"]["share_of_test_images"]
+    without = numbers["duplicates"]["scorecard_without_them"]["overall"]["P@10"]
+    own = next(row for row in numbers["scorecard"] if row["metric"] == numbers["metric"])
+    assert without["value"] == pytest.approx(own["overall"]["P@10"]["value"], abs=0.02)
 
 
 def test_the_report_is_one_file_that_needs_no_network(pipeline):
@@ -81,7 +86,13 @@ def test_the_report_is_one_file_that_needs_no_network(pipeline):
     assert len(sources) == len(list(Run(root, "digits").reports.glob("*.png")))
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert not re.search(r"https?://|url\(|<script|<link|@import", page)
-    for heading in ("Checks", "Retrieval scorecard", "Latent dimensions in pairs", "The worst 10"):
+    for heading in (
+        "Checks",
+        "Retrieval scorecard",
+        "Duplicates and leaks",
+        "Latent dimensions in pairs",
+        "The worst 10",
+    ):
         assert heading in page
 
 

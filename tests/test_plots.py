@@ -24,6 +24,7 @@ FIGURES = {
     "neighbours": lambda: mosaics.neighbour_rows(
         IMAGES[:1], ["q"], IMAGES[None, :3], [["a", "b", "c"]], np.ones((1, 3), int)
     ),
+    "image pairs": lambda: mosaics.image_pairs(IMAGES[:14].reshape(7, 2, 8, 8, 3), list("abcdefg")),
     "neighbour blocks": lambda: mosaics.neighbour_blocks(
         IMAGES[:2], {"a": IMAGES[None, :3].repeat(2, axis=0)}, {"a": np.ones((2, 3), bool)}
     ),
@@ -87,6 +88,16 @@ def test_blocks_show_every_image_in_its_place_with_a_frame_by_class():
             red, green, _ = tile[1, 7]
             assert (green > red) == same[row, column]
             assert (tile[0] == 255).all()
+
+
+def test_pairs_stand_side_by_side_under_their_captions():
+    figure = mosaics.image_pairs(IMAGES[:12].reshape(6, 2, 8, 8, 3), list("abcdef"))
+    shown = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_title() for axes in shown] == list("abcdef")
+    for axes, first, second in zip(shown, IMAGES[:12:2], IMAGES[1:12:2], strict=True):
+        drawn = axes.images[0].get_array()
+        np.testing.assert_array_equal(drawn[:, :8], first)
+        np.testing.assert_array_equal(drawn[:, -8:], second)
 
 
 def test_which_curves_there_are_depends_on_what_was_measured():

@@ -19,9 +19,10 @@ LAYERS = [
     {"errors", "config"},
     {"runs", "cli", "imagefiles"},
     {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}
-    | {"plots"},
+    | {"plots", "resemblance", "verdict"},
     {"index", "encoding", "settings"},
-    {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation"},
+    {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation"}
+    | {"duplicates"},
     {"callbacks", "folder_gallery", "scores", "familiarity", "explanation"},
     {"training", "folder_sync", "mosaics", "collection"},
     {"trained", "queries", "evidence"},
@@ -66,7 +67,19 @@ def test_sources_of_images_import_no_later_stage(path):
 
 @pytest.mark.parametrize(
     "module",
-    ["metrics", "plots", "mosaics", "index", "config", "cli", "datasets", "scorecard", "retrieval", "page.server"],
+    [
+        "metrics",
+        "plots",
+        "mosaics",
+        "index",
+        "config",
+        "cli",
+        "datasets",
+        "scorecard",
+        "retrieval",
+        "page.server",
+        "duplicates",
+    ],
 )
 def test_modules_that_never_load_keras(module):
     program = (

@@ -1,0 +1,133 @@
+"""Images to the likeness of pairs: do two images show the same shot, whatever was done to it since?
+
+Compared is the fine detail: what is left of the brightness when a blurred copy is taken away, at equal strength
+everywhere. Colours, brightness and contrast no longer count then, and two scenes that agree only in their layout (sky
+above, sea below) have nothing in common. The detail of one image is laid over that of the other at every shift of up
+to an eighth of a side, mirrored and not, and enlarged a little, and the best fit counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+from scipy import fft, ndimage
+
+SIDE = 32  # pixels that images are brought to
+SHIFT = 4  # pixels of SIDE that one image may be moved by against the other
+ZOOMS = (1.0, 1.07, 1.14)
+
+_BLUR = 2.0  # pixels, standard deviation: what is larger is layout, not detail
+_FAINT = 6.0  # grey levels: contrast well below is noise and stays small
+_BATCH = 512
+
+
+def brightness(images: np.ndarray) -> np.ndarray:
+    """Images in grey at `SIDE` x `SIDE` pixels, uint8 `(num_images, SIDE, SIDE)`.
+
+    Args:
+        images: uint8 `(num_images, height, width, 3)`, possibly memory-mapped.
+    """
+    grey = np.empty((len(images), SIDE, SIDE), dtype=np.uint8)
+    for row, image in enumerate(images):
+        grey[row] = Image.fromarray(image).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+    return grey
+
+
+def detail(grey: np.ndarray, zoom: float = 1.0) -> np.ndarray:
+    """Fine detail at equal strength everywhere, float32 of the same shape; around 0, and 0 where nothing is.
+
+    Args:
+        grey: uint8 `(num_images, side, side)`.
+        zoom: At least 1: the middle of the images is enlarged so much first.
+    """
+    values = grey.astype(np.float32)
+    if zoom != 1:
+        middle = (grey.shape[1] - 1) / 2
+        offset = [0, middle * (1 - 1 / zoom), middle * (1 - 1 / zoom)]
+        values = ndimage.affine_transform(values, [1, 1 / zoom, 1 / zoom], offset, order=1, mode="nearest")
+    blur = (0, _BLUR, _BLUR)
+    values -= ndimage.gaussian_filter(values, blur, mode="nearest")
+    return values / np.sqrt(ndimage.gaussian_filter(np.square(values), blur, mode="nearest") + _FAINT**2)
+
+
+def halved(values: np.ndarray) -> np.ndarray:
+    """Means of blocks of 2 x 2 of `(num_images, side, side)`, `(num_images, side / 2, side / 2)`."""
+    count, side = values.shape[:2]
+    return values.reshape(count, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
+
+
+def layout(grey: np.ndarray) -> np.ndarray:
+    """Coarse brightness without its mean, float32 `(num_images, side / 4, side / 4)`: what lies where, to look it up.
+
+    Args:
+        grey: uint8 `(num_images, side, side)`.
+    """
+    coarse = halved(halved(grey.astype(np.float32)))
+    return coarse - coarse.mean(axis=(1, 2), keepdims=True)
+
+
+def pattern(details: np.ndarray) -> np.ndarray:
+    """Magnitudes of the spatial frequencies, float32 `(num_images, side, side / 2 + 1)`: the same wherever it lies.
+
+    Args:
+        details: `(num_images, side, side)`.
+    """
+    fade = np.hanning(details.shape[1]).astype(np.float32)  # so that borders make no frequencies of their own
+    return np.abs(fft.rfft2(details * fade[:, None] * fade))
+
+
+def fit(first: np.ndarray, second: np.ndarray, shift: int) -> np.ndarray:
+    """How well the middle of each `first` fits onto its `second`, float32 `(num_pairs, 2)`: as it is, and mirrored.
+
+    The highest cosine over all positions, in [-1, 1]; 0 for an image without any detail.
+
+    Args:
+        first: Details `(num_pairs, side, side)`.
+        second: Same shape.
+        shift: Pixels that the middle leaves out on every side, and may be moved by.
+    """
+    side, places = first.shape[1], 2 * shift + 1
+    middle = first[:, shift : side - shift, shift : side - shift]
+    spectrum = fft.rfft2(second)
+    # Sums over the windows at all places: over rows and columns by a matrix of zeros and ones each.
+    band = np.tri(places, side, side - places, dtype=np.float32) - np.tri(places, side, -1, dtype=np.float32)
+    lengths = np.sqrt((band @ np.square(second) @ band.T).clip(min=1e-6))  # (num_pairs, places, places)
+    best = []
+    for laid in (middle, middle[:, :, ::-1]):
+        product = spectrum * fft.rfft2(laid, (side, side)).conj()
+        # No window wraps around, as side - 2 * shift pixels at up to 2 * shift fill the side; other places are cut off.
+        sums = fft.irfft(fft.ifft(product, axis=1)[:, :places], side, axis=2)[:, :, :places]
+        best.append((sums / lengths).max(axis=(1, 2)))
+    return np.stack(best, axis=1) / np.sqrt(np.square(middle).sum(axis=(1, 2))).clip(min=1e-3)[:, None]
+
+
+def richness(details: np.ndarray) -> np.ndarray:
+    """Share of each image that shows any detail, `(num_images,)`: 0 for an even one, about 0.8 for most photographs."""
+    return np.square(details[:, SHIFT:-SHIFT, SHIFT:-SHIFT]).mean(axis=(1, 2))
+
+
+def likeness(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Likeness of pairs of images, in [-1, 1], float32 `(num_pairs, 2)`: as they are, and one of them mirrored.
+
+    Args:
+        grey: From `brightness`.
+        pairs: int `(num_pairs, 2)`, rows of `grey`; the order within a pair does not matter.
+    """
+    result = np.empty((len(pairs), 2), dtype=np.float32)
+    for rows in batches(len(pairs)):
+        one, other = grey[pairs[rows, 0]], grey[pairs[rows, 1]]
+        plain, opposite = detail(one), detail(other)
+        fits = [
+            fit(detail(enlarged, zoom), against, SHIFT)
+            for zoom in ZOOMS
+            for enlarged, against in ((one, opposite), (other, plain))
+        ]
+        result[rows] = np.max(fits, axis=0)
+    return result
+
+
+def batches(count: int) -> Iterator[slice]:
+    """Slices that cover `count` rows."""
+    return (slice(start, start + _BATCH) for start in range(0, count, _BATCH))

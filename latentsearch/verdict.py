@@ -1,0 +1,56 @@
+"""What a check says: PASS, WARN or FAIL, the number behind it, and what that means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Status = Literal["PASS", "WARN", "FAIL"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The outcome of one check.
+
+    Args:
+        name: Short, for tables and metrics.json.
+        question: What the check answers.
+        value: The number that was measured.
+        pass_at: PASS from here on.
+        warn_at: WARN from here on, FAIL beyond.
+        higher_is_better: Whether "from here on" means upwards.
+        why: Why it matters.
+        good: What good looks like, in words.
+        poor: What poor looks like.
+        broken: What broken looks like, and what to do.
+    """
+
+    name: str
+    question: str
+    value: float
+    pass_at: float
+    warn_at: float
+    higher_is_better: bool
+    why: str
+    good: str
+    poor: str
+    broken: str
+
+    @property
+    def status(self) -> Status:
+        """PASS, WARN or FAIL; FAIL for a value that is not a number."""
+        sign = 1 if self.higher_is_better else -1
+        if sign * self.value >= sign * self.pass_at:
+            return "PASS"
+        return "WARN" if sign * self.value >= sign * self.warn_at else "FAIL"
+
+    @property
+    def expected(self) -> str:
+        """The thresholds in words."""
+        sign = ">=" if self.higher_is_better else "<="
+        return f"PASS {sign} {self.pass_at:g}, WARN {sign} {self.warn_at:g}"
+
+    @property
+    def meaning(self) -> str:
+        """The description that fits the status."""
+        return {"PASS": self.good, "WARN": self.poor, "FAIL": self.broken}[self.status]
