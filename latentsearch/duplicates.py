@@ -21,7 +21,7 @@ PROPOSALS = 10
 _HALFWAY = 0.5  # of the way from chance to identity: found by eye, see README
 _CHANCE_PAIRS, _CHANCE_PERCENTILE = 1000, 99
 _EMPTINESS = 0.1
-_COARSE_LIKENESS = 0.4  # at half the resolution; pairs below are not looked at closely
+_COARSE_LIKENESS = 0.45  # at half the resolution; pairs below are not looked at closely
 _PLACES = ("within gallery", "across", "within test")
 
 
