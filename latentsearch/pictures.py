@@ -199,8 +199,8 @@ def _duplicate_pictures(evidence: Evidence) -> list[Picture]:
             "duplicates",
             "Duplicates: the most alike, then the least",
             "Pairs that were taken for the same shot, one of each group, those between test and gallery first, with "
-            "their likeness and ids. The last ones tell whether the threshold is right. Good: the same shot to the last pair. Poor: the "
-            "last ones are two shots of one scene. Broken: different things.",
+            "their likeness and ids. The last ones tell whether the threshold is right. Good: the same shot to the "
+            "last pair. Poor: the last ones are two shots of one scene. Broken: different things.",
             mosaics.image_pairs(dataset.images[found.pairs[shown]], captions),
         )
     ]
