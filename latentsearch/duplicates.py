@@ -21,7 +21,7 @@ PROPOSALS = 10
 _HALFWAY = 0.5  # of the way from chance to identity: found by eye, see README
 _CHANCE_PAIRS, _CHANCE_PERCENTILE = 1000, 99
 _EMPTINESS = 0.1
-_COARSE_LIKENESS = 0.4  # at half the resolution; pairs below are not looked at closely
+_COARSE_LIKENESS = 0.45  # at half the resolution; pairs below are not looked at closely
 _PLACES = ("within gallery", "across", "within test")
 
 
@@ -116,7 +116,7 @@ def find(images: np.ndarray, codes: np.ndarray, *, metric: Metric) -> Duplicates
     """Finds pairs of images that show the same shot: equal, or shifted, cropped, recoloured, recompressed, mirrored.
 
     Near duplicates are looked for among the `PROPOSALS` nearest of each image, by its code, by its layout (as it
-    is and mirrored) and by its pattern: codes alone propose six to nine of ten. Takes about 2 KB of memory an image.
+    is and mirrored) and by its pattern: codes alone propose six to nine of ten. Takes about 6 KB of memory an image.
 
     Args:
         images: uint8 `(num_images, height, width, 3)`, possibly memory-mapped.

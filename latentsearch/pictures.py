@@ -235,9 +235,12 @@ def _duplicate_pictures(evidence: Evidence) -> list[Picture]:
     found, dataset = evidence.duplicates, evidence.dataset
     if not len(found.pairs):
         return []
-    # Most alike first, as `found` has them; others stand in only where few are between test and gallery.
+    # Most alike first, as `found` has them, one of each group: a series of shots would fill the picture. Pairs that
+    # are not between test and gallery stand in only where few are.
     across = found.places(dataset) == "across"
-    rows = np.argsort(~across, kind="stable")[: max(int(across.sum()), 2 * _NUM_PAIRS)]
+    rows = np.argsort(~across, kind="stable")
+    rows = rows[np.sort(np.unique(found.groups[found.pairs[rows, 0]], return_index=True)[1])]
+    rows = rows[: max(int(across[rows].sum()), 2 * _NUM_PAIRS)]
     shown = np.concatenate([rows[:_NUM_PAIRS], rows[_NUM_PAIRS:][-_NUM_PAIRS:]])
     captions = [
         f"{found.likeness[row]:.2f}{' mirrored' if found.mirrored[row] else ''}\n"
@@ -248,9 +251,9 @@ def _duplicate_pictures(evidence: Evidence) -> list[Picture]:
         Picture(
             "duplicates",
             "Duplicates: the most alike, then the least",
-            "Pairs that were taken for the same shot, those between test and gallery first, with their likeness and "
-            "ids. The last ones tell whether the threshold is right. Good: the same shot to the last pair. Poor: the "
-            "last ones are two shots of one scene. Broken: different things.",
+            "Pairs that were taken for the same shot, one of each group, those between test and gallery first, with "
+            "their likeness and ids. The last ones tell whether the threshold is right. Good: the same shot to the "
+            "last pair. Poor: the last ones are two shots of one scene. Broken: different things.",
             mosaics.image_pairs(dataset.images[found.pairs[shown]], captions),
         )
     ]
