@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,20 @@ from latentsearch.page.code_map import CodeMap
 from latentsearch.page.replies import Replies
 from latentsearch.page.server import make_app
 from latentsearch.runs import Run
+
+ASK = {"k": 3, "metric": "euclidean", "min_score": 0}
+
+
+def png(colour, size=(20, 10)):
+    """The bytes of an image of one colour."""
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, "PNG")
+    return file.getvalue()
+
+
+def pixels(content):
+    """The image that is in these bytes."""
+    return np.asarray(Image.open(io.BytesIO(content)))
 
 
 class RedAndBlue(MeanColours):

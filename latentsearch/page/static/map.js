@@ -6,7 +6,7 @@ const REACH = 14; // pixels around the pointer in which a point is found
 const NEAR = 5; // zoom from which points are drawn as their images
 const SIDE = 30; // of these, pixels
 const STATES = {
-  drawing: "The map is being drawn: once for a gallery, a minute or less. It will appear here.",
+  drawing: "The map is being drawn: once for a gallery, in about a minute. It will appear here.",
   failed: "The map could not be drawn; the terminal of the server says why.",
   "too few images": "A map needs four images or more.",
 };
