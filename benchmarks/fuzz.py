@@ -5,7 +5,7 @@
 
 Damages whole files (see tests/fuzzing.py) and gives them to every reader of outside data (see tests/fuzz_readers.py),
 each reader in a process of its own with bounded time and address space. Prints a table and writes
-benchmarks/fuzz.json, where rows of other readers stay. Exits with status 1 if a case ended badly; it is named, and can be run again by its number.
+benchmarks/fuzz.json, where the rows of other readers stay. Exits with status 1 if a case ended badly; it is named.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from latentsearch import runs
 from latentsearch.cli import print_table, run_script

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import os
 import pickle
 import subprocess
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -270,6 +272,57 @@ def test_the_unpickler_builds_nothing_but_arrays_and_plain_values():
     called = b"cnumpy\nndarray\n((I5\ntS'O'\ntR."  # numpy.ndarray((5,), "O")
     with pytest.raises(pickle.UnpicklingError, match="made by a call"):
         cifar10._ArraysUnpickler(io.BytesIO(called), encoding="bytes").load()
+
+
+def test_a_few_bytes_of_pickle_take_no_memory():
+    """Python's unpickler in C makes room for as many things as the largest number under which it keeps one."""
+    huge = (2**24).to_bytes(4, "little")
+    tracemalloc.start()
+    cifar10._ArraysUnpickler(io.BytesIO(b"\x80\x02}r" + huge + b"."), encoding="bytes").load()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1e6
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "order", "data", "message"),
+    [
+        ("(I20\nI3072\nt", "S'u1'", "I00", "S'short'", "not 61,440 bytes"),
+        ("(I20\nI3072\nt", "S'u1'", "I00", "N", "not 61,440 bytes"),
+        ("(I20\nI3072\nt", "S'u1'", "I01", "S'short'", "another order"),
+        ("(lI20\na", "S'u1'", "I00", "S'short'", "the shape of an array"),
+        ("(I20\nI3072\nt", "S'V99999999999'", "I00", "S'short'", "V99999999999' is not allowed"),
+        ("(I20\nI3072\nt", "]", "I00", "S'short'", r"\[\] is not allowed"),
+    ],
+)
+def test_an_array_is_what_it_says_or_refused(shape, dtype, order, data, message, cifar_copy, tmp_path):
+    dtype, order, data = (f"{text}\n" if text[0] in "SI" else text for text in (dtype, order, data))
+    array = "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n"
+    state = f"{shape}cnumpy\ndtype\n({dtype}I0\nI1\ntR(I3\nS'|'\ntb{order}{data}tb"
+    content = f"(dS'data'\n{array}{state}sS'labels'\n(lI0\nas."
+    (cifar_copy / "data_batch_2").write_bytes(content.encode())
+    with pytest.raises(InputError, match=message):
+        prepare(cifar_copy, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", None, b"\x93NUMPY\x01\x00\x04\x00{'a(", b"\x80\x04N."])
+def test_arrays_that_are_none_are_refused(content, digits_root):
+    packed = io.BytesIO()
+    np.savez(packed, images=np.zeros(3))
+    folder = next(path for path in (digits_root / "data" / "digits").iterdir() if path.is_dir())
+    (folder / "labels.npy").write_bytes(packed.getvalue() if content is None else content)
+    with pytest.raises(InputError, match=r"(?s)damaged.*--source digits"):
+        datasets.load(digits_root, "digits")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"class_names": "0123456789"}, {"class_names": [[]] * 10}, {"fingerprint": 5}, {"content": ["a"]}]
+)
+def test_a_record_with_odd_values_is_refused(changes, digits_root):
+    path = digits_root / "data" / "digits" / "dataset.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(InputError, match="not texts"):
+        datasets.load(digits_root, "digits")
 
 
 def test_changed_files_in_a_folder_are_told(cifar_copy, tmp_path, monkeypatch):

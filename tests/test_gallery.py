@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
@@ -38,6 +41,36 @@ def test_a_damaged_file_is_replaced(content, built_digits, autoencoder, tmp_path
     path = tmp_path / "gallery.npz"
     whole, _ = gallery.open_or_build(path, built_digits, autoencoder)
     path.write_bytes(path.read_bytes()[:1000] if content is None else content)
+    again, built = gallery.open_or_build(path, built_digits, autoencoder)
+    assert built
+    np.testing.assert_array_equal(whole.codes, again.codes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"codes": np.zeros((200, 10))},
+        {"codes": np.full((200, 10), np.nan, np.float32)},
+        {"codes": np.zeros(200, np.float32)},
+        {"ids": np.arange(199)},
+        {"ids": np.zeros(200, np.float32)},
+        {"ids": b"no array"},
+        {"ids": b"\x93NUMPY\x01\x00\x04\x00{'a("},
+        {"origin": np.array("[" * 10_000)},
+        {"origin": np.array("[1]")},
+    ],
+)
+def test_a_gallery_with_a_damaged_member_is_replaced(changes, built_digits, autoencoder, tmp_path):
+    path = tmp_path / "gallery.npz"
+    whole, _ = gallery.open_or_build(path, built_digits, autoencoder)
+    with np.load(path) as arrays:
+        members = {name: arrays[name] for name in arrays}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, member in (members | changes).items():
+            content = io.BytesIO()
+            if not isinstance(member, bytes):
+                np.save(content, member)
+            archive.writestr(f"{name}.npy", member if isinstance(member, bytes) else content.getvalue())
     again, built = gallery.open_or_build(path, built_digits, autoencoder)
     assert built
     np.testing.assert_array_equal(whole.codes, again.codes)

@@ -140,6 +140,47 @@ def test_truncated_missing_folder_and_bomb_are_refused(tmp_path, monkeypatch):
         read_image(save(half_red(), tmp_path / "d.png"), SHAPE)
 
 
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ImageFileError) as caught:
+        read_image(tmp_path / "pipe.png", SHAPE)
+    assert caught.value.reason == "not a file"
+
+
+def test_a_file_larger_than_any_image_is_not_read(tmp_path):
+    with open(tmp_path / "a.png", "wb") as file:
+        file.truncate(10**12)  # of which the disk holds nothing
+    with pytest.raises(ImageFileError, match="1,000,000,000,000 bytes") as caught:
+        read_image(tmp_path / "a.png", SHAPE)
+    assert caught.value.reason == "too large"
+
+
+def test_floats_that_are_no_numbers_are_black(tmp_path):
+    values = np.tile(np.linspace(0, 1, 32, dtype=np.float32), (32, 1))
+    values[:, :4], values[:, 28:] = np.nan, -np.inf
+    image = read_image(save(Image.fromarray(values), tmp_path / "a.tiff"), SHAPE)
+    assert not image[:, :4].any()
+    assert not image[:, 28:].any()
+    np.testing.assert_allclose(image[0, 4:28, 0], values[0, 4:28] * 255, atol=1)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "F", "RGBA", "L"])
+def test_large_images_are_what_small_ones_are_in_less_memory(mode, tmp_path, monkeypatch):
+    monkeypatch.setattr(imagefiles, "_STRIP", 5000)
+    ramp = np.tile(np.linspace(0, 1, 2000), (1500, 1))
+    if mode == "RGBA":
+        image = Image.fromarray(np.dstack([np.zeros((1500, 2000, 3)), 255 - ramp * 255]).astype(np.uint8))
+    else:
+        white, dtype = {"I;16": (65535, np.uint16), "F": (1, np.float32), "L": (255, np.uint8)}[mode]
+        image = Image.fromarray((ramp * white).astype(dtype))
+    seen = []
+    monkeypatch.setattr(imagefiles, "_fitted", lambda image, *others, fitted=imagefiles._fitted: [
+        seen.append(image.size), fitted(image, *others)][1])  # fmt: skip
+    read = read_image(save(image, tmp_path / ("a.png" if mode != "F" else "a.tiff")), SHAPE, fit="stretch")
+    np.testing.assert_allclose(read[16, :, 1], (np.arange(32) + 0.5) / 32 * 255, atol=2)
+    assert seen == [(2000, 1500) if mode == "I;16" else (400, 300)]  # 1500 // (8 * 32) is 5
+
+
 def test_a_folder_is_searched_without_end_or_repetition(tmp_path):
     for name in ("b/two.JPG", "b/c/three.png", "one.png", ".hidden/four.png", "b/notes.txt", "no-suffix"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

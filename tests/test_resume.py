@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import signal
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -13,8 +14,9 @@ import pandas as pd
 import pytest
 from trainings import assert_same_training, train, weights
 
-from latentsearch import tensorboard, training
-from latentsearch.config import TrainConfig
+from latentsearch import settings, tensorboard, training
+from latentsearch.callbacks import Backup
+from latentsearch.config import RECIPES, TrainConfig
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
@@ -143,6 +145,38 @@ def test_a_damaged_backup_is_refused_in_words(built_digits, tmp_path, monkeypatc
     (folder / "trainee.keras").write_bytes(b"PK")
     with pytest.raises(InputError, match="cannot be opened as a model"):
         train(tmp_path, epochs=3, resume=True)
+
+
+@pytest.mark.parametrize("rows", ["[]", "{}", '[{"val_mse": 1}]', '[{"val_loss": "a"}]', "[[]]", "[" * 100_000])
+def test_a_backup_without_numbers_is_refused(rows, tmp_path):
+    (tmp_path / "epoch-00001").mkdir()
+    (tmp_path / "epoch-00001" / "rows.json").write_text(rows)
+    with pytest.raises(InputError, match="--overwrite"):
+        Backup(tmp_path).latest()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (None, "holds no settings"),
+        ({"epochs": "many"}, "epochs cannot be 'many'"),
+        ({"epochs": True}, "epochs cannot be True"),
+        ({"batch_size": 0}, "--batch-size 0"),
+        ({"batch_size": 100_000}, "its batches"),
+        ({"learning_rate": float("nan")}, "--learning-rate nan"),
+        ({"schedule": "steps"}, "schedule cannot be 'steps'"),
+        ({"view_side": [8]}, r"view_side cannot be \[8\]"),
+        ({"shift": 32}, "--shift 32"),
+        ({"seed": -1}, "its seed"),
+    ],
+)
+def test_a_training_record_that_was_changed_is_refused(changes, message, built_digits, tmp_path):
+    run, config = Run(tmp_path, "digits"), TrainConfig(run="digits", root=tmp_path)
+    chosen = settings.choose(config, run, built_digits, RECIPES["compact"])
+    assert settings.resumed(config, run, built_digits, chosen, asdict(chosen)) == chosen
+    before = changes and asdict(chosen) | changes
+    with pytest.raises(InputError, match=rf"(?s)training.json.*{message}.*--overwrite"):
+        settings.resumed(config, run, built_digits, chosen, before)
 
 
 def test_half_a_file_left_by_a_kill_never_becomes_the_best_model(built_digits, tmp_path):

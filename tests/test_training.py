@@ -17,6 +17,7 @@ from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
 from latentsearch.settings import Settings
+from latentsearch.training import read_history
 
 
 def settings(**changes):
@@ -144,6 +145,35 @@ def test_a_run_is_refused_for_other_images_than_its_own(built_digits, tmp_path):
 def test_a_run_that_is_not_built_names_the_command(tmp_path):
     with pytest.raises(InputError, match=r"(?s)build.json is missing.*python BuildingAutoencoder.py --run digits"):
         train(tmp_path, epochs=1)
+
+
+@pytest.mark.parametrize("content", ["", "epoch\n1\n", "HEADER\n", "HEADER\n1,2,3,4,5,6,fast\n", "HEADER\n\xff"])
+def test_a_history_without_numbers_is_refused(content, tmp_path):
+    run = Run(tmp_path, "digits")
+    run.models.mkdir(parents=True)
+    header = "epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds"
+    run.history.write_text(f"{header}\n1,2,3,4,5,6,7\n")
+    assert len(read_history(run)) == 1
+    run.history.write_bytes(content.replace("HEADER", header).encode("latin-1"))
+    with pytest.raises(InputError, match=r"history.csv cannot be read"):
+        read_history(run)
+
+
+@pytest.mark.parametrize("architecture", ["huge", ["compact"]])
+def test_an_architecture_that_is_none_is_refused(architecture, built_digits, tmp_path):
+    path = Run(tmp_path, "digits").build_record
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"config": {"architecture": architecture}}))
+    with pytest.raises(InputError, match=r"(?s)names the architecture.*python BuildingAutoencoder.py"):
+        train(tmp_path, epochs=1)
+
+
+def test_a_build_record_without_the_name_of_a_dataset_is_refused(built_digits, tmp_path):
+    run = Run(tmp_path, "digits")
+    record = json.loads(run.build_record.read_text())
+    record["dataset"]["name"] = 5
+    run.build_record.write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"(?s)does not name a dataset.*python BuildingAutoencoder.py"):
+        datasets.load_for(run)
 
 
 def test_building_over_a_trained_run_needs_overwrite(built_digits, tmp_path):
