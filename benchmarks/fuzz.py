@@ -30,7 +30,8 @@ from latentsearch import runs
 from latentsearch.cli import print_table, run_script
 from latentsearch.config import ROOT
 from latentsearch.errors import InputError
-from tests.fuzz_readers import READERS, attempt
+from tests.fuzz_readers import READERS
+from tests.fuzzing import attempt
 
 RESULTS = ROOT / "benchmarks" / "fuzz.json"
 # Readers that take much longer than the others, and the share of the cases that they get.

@@ -6,8 +6,8 @@ import dataclasses
 import io
 import json
 import pickle
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -21,25 +21,10 @@ from latentsearch.datasets import cifar10
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
 from tests import fuzzing
-from tests.fuzzing import Mutator
+from tests.fuzzing import Reader
 
 _IMAGES_PER_BATCH = 20
 _SHAPE = (32, 32, 3)
-
-
-@dataclass(frozen=True)
-class Reader:
-    """Something that reads a file from outside.
-
-    Args:
-        corpus: Whole files that it reads.
-        read: Reads such bytes; InputError is the only exception that it may raise for damaged ones.
-        mutators: What is done to them.
-    """
-
-    corpus: list[bytes]
-    read: Callable[[bytes], object]
-    mutators: Sequence[Mutator] = fuzzing.BYTES
 
 
 def image_files(folder: Path) -> Reader:
@@ -253,28 +238,6 @@ def galleries(folder: Path) -> Reader:
         assert opened.ask(codes, 3).ids.shape == (30, 3)
 
     return Reader([path.read_bytes()], read, (*fuzzing.BYTES, *(fuzzing.archive,) * 10))
-
-
-def attempt(reader: Reader, seed: int, number: int) -> str:
-    """Damages a file and reads it.
-
-    Args:
-        reader: What reads it.
-        seed: Of all cases.
-        number: Of this one.
-
-    Returns:
-        "read", or the reason why it was refused. Any other exception passes on, with a note of the case.
-    """
-    what, content = fuzzing.mutate(np.random.default_rng([seed, number]), reader.corpus, reader.mutators)
-    try:
-        reader.read(content)
-    except InputError as error:
-        return getattr(error, "reason", "refused")
-    except Exception as error:
-        error.add_note(f"case {number} of seed {seed}: {what}, {len(content)} bytes")
-        raise
-    return "read"
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:

@@ -8,9 +8,12 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from latentsearch.errors import InputError
 
 Mutator = Callable[[np.random.Generator, bytes, Sequence[bytes]], bytes]
 
@@ -154,6 +157,43 @@ def mutate(rng: np.random.Generator, corpus: Sequence[bytes], mutators: Sequence
         content = again(rng, content, corpus)
         names.append(again.__name__)
     return " + ".join(names), content
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Something that reads a file from outside.
+
+    Args:
+        corpus: Whole files that it reads.
+        read: Reads such bytes; InputError is the only exception that it may raise for damaged ones.
+        mutators: What is done to them.
+    """
+
+    corpus: list[bytes]
+    read: Callable[[bytes], object]
+    mutators: Sequence[Mutator] = BYTES
+
+
+def attempt(reader: Reader, seed: int, number: int) -> str:
+    """Damages a file and reads it.
+
+    Args:
+        reader: What reads it.
+        seed: Of all cases.
+        number: Of this one.
+
+    Returns:
+        "read", or the reason why it was refused. Any other exception passes on, with a note of the case.
+    """
+    what, content = mutate(np.random.default_rng([seed, number]), reader.corpus, reader.mutators)
+    try:
+        reader.read(content)
+    except InputError as error:
+        return getattr(error, "reason", "refused")
+    except Exception as error:
+        error.add_note(f"case {number} of seed {seed}: {what}, {len(content)} bytes")
+        raise
+    return "read"
 
 
 def _one(rng: np.random.Generator, mutators: Sequence[Mutator], content: bytes, corpus: Sequence[bytes]) -> bytes:

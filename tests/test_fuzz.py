@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tests import fuzzing
-from tests.fuzz_readers import READERS, attempt
+from tests.fuzz_readers import READERS
+from tests.fuzzing import attempt
 
 # Those that are slow get fewer.
 CASES = {"weights": 12, "CIFAR-10 batches": 60, "gallery.npz": 40, "arrays of a dataset": 40}
