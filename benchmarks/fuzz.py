@@ -35,7 +35,13 @@ from tests.fuzzing import attempt
 
 RESULTS = ROOT / "benchmarks" / "fuzz.json"
 # Readers that take much longer than the others, and the share of the cases that they get.
-SHARES = {"weights": 0.05, "gallery.npz": 0.05, "arrays of a dataset": 0.25, "CIFAR-10 batches": 0.5}
+SHARES = {
+    "weights": 0.05,
+    "gallery.npz": 0.05,
+    "galleries of folders": 0.05,
+    "arrays of a dataset": 0.25,
+    "CIFAR-10 batches": 0.5,
+}
 _BAD = "BAD: "
 
 

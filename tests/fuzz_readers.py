@@ -15,13 +15,14 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-from latentsearch import datasets, imagefiles, runs
+from latentsearch import datasets, familiarity, folder_sync, imagefiles, runs
 from latentsearch.config import RECIPES, PrepareConfig, TrainConfig
 from latentsearch.datasets import cifar10
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
 from tests import fuzzing
 from tests.fuzzing import Reader
+from tests.photos import MeanColours, make_photos
 
 _IMAGES_PER_BATCH = 20
 _SHAPE = (32, 32, 3)
@@ -226,18 +227,44 @@ def galleries(folder: Path) -> Reader:
     """gallery.npz: made anew when it is damaged."""
     from latentsearch import gallery
 
-    dataset = SimpleNamespace(images=np.zeros((30, 8, 8, 3), np.uint8), fingerprint="images")
-    codes = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
-    encoder = SimpleNamespace(encode=lambda images, *, progress: codes, fingerprint="encoder")
+    encoder = MeanColours()
+    images = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
+    dataset = SimpleNamespace(images=images, fingerprint="images")
     path = folder / "gallery.npz"
-    gallery.open_or_build(path, dataset, encoder)
+    whole, _ = gallery.open_or_build(path, dataset, encoder)
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
         opened, _ = gallery.open_or_build(path, dataset, encoder)
-        assert opened.ask(codes, 3).ids.shape == (30, 3)
+        assert opened.ask(whole.codes, 3).ids.shape == (30, 3)
 
     return Reader([path.read_bytes()], read, (*fuzzing.BYTES, *(fuzzing.archive,) * 10))
+
+
+def folder_galleries(folder: Path) -> Reader:
+    """The gallery of a folder: made anew when it is damaged."""
+    make_photos(folder / "photos", 12)
+    path = folder / "photos.npz"
+    folder_sync.sync(path, folder / "photos", MeanColours())
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        opened, _ = folder_sync.sync(path, folder / "photos", MeanColours())
+        assert len(opened.entries()) == 12
+
+    return Reader([path.read_bytes()], read, (*fuzzing.BYTES, *(fuzzing.archive,) * 10))
+
+
+def profiles(folder: Path) -> Reader:
+    """profile.json."""
+    run = Run(folder, "run")
+    familiarity.save(run, familiarity.Profile("encoder", 0.02, 1.5, np.eye(20, 3, dtype=np.float32)))
+
+    def read(content: bytes) -> None:
+        run.profile.write_bytes(content)
+        assert familiarity.load(run, "encoder").codes.ndim == 2
+
+    return Reader([run.profile.read_bytes()], read)
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:
@@ -268,4 +295,6 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "rows.json": backups,
     "weights": weights,
     "gallery.npz": galleries,
+    "galleries of folders": folder_galleries,
+    "profile.json": profiles,
 }

@@ -56,8 +56,8 @@ def test_a_damaged_file_is_replaced(content, built_digits, autoencoder, tmp_path
         {"ids": np.zeros(200, np.float32)},
         {"ids": b"no array"},
         {"ids": b"\x93NUMPY\x01\x00\x04\x00{'a("},
-        {"origin": np.array("[" * 10_000)},
-        {"origin": np.array("[1]")},
+        {"record": np.array("[" * 10_000)},
+        {"record": np.array("[1]")},
     ],
 )
 def test_a_gallery_with_a_damaged_member_is_replaced(changes, built_digits, autoencoder, tmp_path):

@@ -55,7 +55,7 @@ def load_for(run: runs.Run) -> ImageSet:
     )["dataset"]
     if not isinstance(record["name"], str):
         raise InputError(
-            f"{run.build_record} names no dataset.\nMake it again: {run.command('BuildingAutoencoder.py')}"
+            f"{run.build_record} does not name a dataset.\nMake it again: {run.command('BuildingAutoencoder.py')}"
         )
     mend = prepare_command(run.root, record["name"], record)
     dataset = load(run.root, record["name"], mend=mend)
