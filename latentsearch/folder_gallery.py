@@ -119,7 +119,7 @@ def load(path: Path) -> FolderGallery | None:
             {FoundFile(*row): Skipped(row[0], *reason) for row, reason in listing["bad"]},
             [Skipped(*row) for row in listing["passed_over"]],
         )
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return None
 
 

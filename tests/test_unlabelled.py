@@ -55,6 +55,7 @@ def test_without_labels_all_is_there_but_what_needs_them(tmp_path, capsys):
         "distinct codes",
         "copies with noise",
         "copies with projection",
+        "leaks",
     ]
     page = (run.reports / "report.html").read_text()
     for there in ("These images have no labels", "Latent dimensions in pairs", "Altered copies", "The worst 10"):
