@@ -133,7 +133,7 @@ def table(answers: Answers, collection: Collection) -> pd.DataFrame:
             "query_class": _class_of(answers.queries.ids[number], collection),
             "metric": metric,
             "class": collection.class_of(match.id),
-            "path": _path(collection, match.id),
+            "path": shown(_path(collection, match.id) or ""),
             **match._asdict(),
         }
         for number, metric, matches in answers

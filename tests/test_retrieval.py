@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
-from photos import photo_collection
+from photos import make_photos, photo_collection
 from PIL import Image
 
 from latentsearch import retrieval
@@ -96,6 +97,19 @@ def test_a_neighbour_that_is_gone_leaves_a_grey_picture_and_is_told_when_copied(
     assert (collection.images(np.array([answers.matches["euclidean"][0][0].id])) == 128).all()
     with pytest.raises(InputError, match="no longer there"):
         retrieval.copy_to(tmp_path / "hits", answers, collection)
+
+
+def test_names_of_any_bytes_are_written(tmp_path):
+    make_photos(tmp_path / "photos", 30)
+    strange = os.fsdecode(b"\xff\n.png")
+    (tmp_path / "photos" / "a" / "3.png").rename(tmp_path / "photos" / strange)
+    collection = photo_collection(tmp_path, num_images=3)
+    answers = ask(collection, [0], k=29)
+    retrieval.write(answers, collection, RetrieveConfig(explain=True))
+    assert any("\\xff\\n.png" in path for path in retrieval.table(answers, collection)["path"])
+    record = json.loads((collection.run.reports / "retrieval" / "neighbours.json").read_text())
+    assert any(neighbour["path"].endswith(strange) for neighbour in record["queries"][0]["neighbours"])
+    assert retrieval.copy_to(tmp_path / "hits", answers, collection) == 29
 
 
 @pytest.mark.parametrize(
