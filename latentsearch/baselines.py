@@ -11,6 +11,8 @@ from latentsearch.config import METRICS, Metric
 from latentsearch.datasets import ImageSet, to_float
 from latentsearch.metrics import squared_error, strongest_channel_accuracy
 
+_BATCH = 1000
+
 
 class Vectors(NamedTuple):
     """Vectors of gallery and queries to compare, `(num_images, dim)` each, and the metrics worth the time."""
@@ -74,6 +76,17 @@ def compute(
         f"{num_components}-d PCA": Vectors(gallery_codes, query_codes, METRICS),
         f"whitened {num_components}-d PCA": Vectors(gallery_codes / deviations, query_codes / deviations, METRICS),
     }, linear
+
+
+def mean_image_error(dataset: ImageSet) -> float:
+    """Mean squared error of the mean training image, taken for every validation image; a few images at a time."""
+    total, ids = np.zeros(dataset.image_shape), dataset.ids("train")
+    for start in range(0, len(ids), _BATCH):
+        total += to_float(dataset.images[ids[start : start + _BATCH]]).sum(axis=0, dtype=np.float64)
+    mean, error, asked = total / len(ids), 0.0, dataset.ids("validation")
+    for start in range(0, len(asked), _BATCH):
+        error += squared_error(to_float(dataset.images[asked[start : start + _BATCH]]), mean).sum()
+    return float(error / len(asked))
 
 
 def chance(gallery_labels: np.ndarray, query_labels: np.ndarray) -> np.ndarray:

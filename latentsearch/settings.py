@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from latentsearch import runs
-from latentsearch.config import Recipe, TrainConfig
+from latentsearch.config import TrainConfig
 from latentsearch.datasets import ImageSet
 from latentsearch.errors import InputError
+from latentsearch.recipes import Recipe
 from latentsearch.runs import Run
 
 _SCRIPT = "TrainAutoencoder.py"
@@ -24,12 +25,14 @@ class Settings(Recipe):
     Args:
         epochs: Passes over the training images.
         seed: Of order and augmentation.
+        subset: Training images that are used, at most; None: all.
         initial_model: SHA-256 of the file of the initial weights.
         dataset: Fingerprint of the images.
     """
 
     epochs: int
     seed: int
+    subset: int | None = None
     initial_model: str
     dataset: str
 
@@ -44,8 +47,9 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
     def chosen(name: str) -> Any:
         return getattr(recipe, name) if getattr(config, name, None) is None else getattr(config, name)
 
-    for flag, value in (("--epochs", config.epochs), ("--batch-size", chosen("batch_size"))):
-        if value < 1:
+    counts = {"--epochs": config.epochs, "--batch-size": chosen("batch_size"), "--subset": config.subset}
+    for flag, value in counts.items():
+        if value is not None and value < 1:
             raise InputError(f"{flag} {value}: expected at least 1.")
     for name in ("learning_rate", "temperature"):
         if not 0 < chosen(name) < np.inf:
@@ -66,10 +70,12 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
     own = {field.name: chosen(field.name) for field in dataclasses.fields(recipe)}
     if config.precision is None and not runs.has_bfloat16():
         own["precision"] = "float32"  # elsewhere bfloat16 is slower, not faster
+    num_images = min(len(dataset.ids("train")), config.subset or np.inf)
     return Settings(
-        **own | {"batch_size": min(own["batch_size"], len(dataset.ids("train")))},
+        **own | {"batch_size": min(own["batch_size"], num_images)},
         epochs=config.epochs,
         seed=config.seed,
+        subset=config.subset,
         initial_model=runs.file_fingerprint(run.initial_model),
         dataset=dataset.fingerprint,
     )

@@ -16,8 +16,10 @@ PACKAGE = REPOSITORY / "latentsearch"
 SCRIPTS = sorted(REPOSITORY.glob("*.py"))
 # A module may import from those above it only.
 LAYERS = [
-    {"errors", "config"},
-    {"runs", "cli", "imagefiles"},
+    {"errors", "recipes"},
+    {"config"},
+    {"runs", "cli", "imagefiles", "criteria", "space", "worker", "tuning_plots"},
+    {"trials"},
     {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}
     | {"plots"},
     {"index", "encoding", "settings"},
@@ -25,8 +27,9 @@ LAYERS = [
     {"callbacks", "folder_gallery", "scores", "familiarity", "explanation"},
     {"training", "folder_sync", "mosaics", "collection"},
     {"trained", "queries", "evidence"},
-    {"retrieval", "measurement", "checks", "pictures"},
-    {"report"},
+    {"retrieval", "measurement", "checks", "pictures", "trial_training", "trial_pictures"},
+    {"report", "tuning_report"},
+    {"tuning"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
@@ -63,7 +66,10 @@ def test_sources_of_images_import_no_later_stage(path):
     assert imports_of(path) <= {"datasets", "errors", "config", "runs"}
 
 
-@pytest.mark.parametrize("module", ["metrics", "plots", "mosaics", "index", "config", "cli", "datasets", "scorecard"])
+@pytest.mark.parametrize(
+    "module",
+    ["metrics", "plots", "mosaics", "index", "config", "cli", "datasets", "scorecard", "tuning", "tuning_report"],
+)
 def test_modules_that_never_load_keras(module):
     program = (
         f"import sys, latentsearch.{module}; loaded = {{'keras', 'tensorflow'}} & set(sys.modules); assert not loaded"
