@@ -54,7 +54,7 @@ def train_trial(job: Job) -> Outcome:
     begin = time.monotonic()
     built = building.build_run(job.build, job.recipe)
     if built.num_weights > job.max_weights:
-        raise InputError(f"{built.num_weights:,} weights, more than --max-weights {job.max_weights}.")
+        raise InputError(f"{built.num_weights:,} weights, more than --max-weights {job.max_weights}")
     watch = Watch(job, begin)
     result = training.train(job.train, watch=[watch], projector=False)
     measured = {name: float(result.best[name]) for name in result.best.index if name.startswith("val_")}
