@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from latentsearch.cli import print_table, quiet_imports, run_script
-from latentsearch.config import ROOT, BuildConfig, Goal, TrainConfig, TuneConfig
+from latentsearch.config import METRICS, ROOT, BuildConfig, Goal, TrainConfig, TuneConfig
 
 RESULTS = ROOT / "benchmarks" / "tuning.json"
 GOALS: tuple[Goal, ...] = ("reconstruction", "retrieval")
@@ -65,6 +65,7 @@ def main(config: BenchmarkConfig) -> None:
         tables[goal] = result.table
         rows.append({"objective": goal, **finish(config, result.run.name)})
     every = pd.concat(tables.values(), ignore_index=True)
+    every = every[every["score"].notna()]
     correlations = {name: tuning_report.tracking(table) for name, table in (tables | {"both": every}).items()}
     record = {
         "settings": {**asdict(config), "root": None},
@@ -102,13 +103,15 @@ def finish(config: BenchmarkConfig, run_name: str) -> dict[str, Any]:
         Labelled(autoencoder.encode(dataset.images, ids), dataset.labels[ids])
         for ids in (dataset.ids("train"), dataset.ids("validation"))
     )
-    overall = score("", gallery, queries, dataset.class_names, metric="cosine").overall
+    scores = [score("", gallery, queries, dataset.class_names, metric=metric) for metric in METRICS]
+    best_score = max(scores, key=lambda one: one.overall["P@10"].value)  # of each winner, the metric that suits it
     return {
         "trial": best,
         "seconds": round(float(result.history["seconds"].sum()), 1),
         "val_mse": round(float(result.best["val_mse"]), 5),
         "copy_recall": round(float(result.best["val_copy_recall"]), 4),
-        **{name: round(interval.value, 4) for name, interval in overall.items()},
+        "metric": best_score.metric,
+        **{name: round(interval.value, 4) for name, interval in best_score.overall.items()},
         "settings": json.loads(final.training_record.read_text())["settings"],
     }
 

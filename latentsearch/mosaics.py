@@ -152,13 +152,14 @@ def pairs(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     low, high = np.percentile(codes, [0.5, 99.5], axis=0)
     inside = ((codes - low) / np.maximum(high - low, 1e-9)).clip(0, 1)
-    places = 1 + np.rint(inside * (_CELL - 4)).astype(int)  # (num_images, latent_dim), within a panel's frame
+    places = 2 + np.rint(inside * (_CELL - 6)).astype(int)  # (num_images, latent_dim), within a panel's frame
     palette = np.array([to_rgb(f"C{number}") for number in range(10)]) * 255
     starts = _CELL * np.arange(codes.shape[1])
     picture = np.full((_CELL * codes.shape[1],) * 2 + (3,), 255, dtype=np.uint8)
     across = np.broadcast_to((starts + places)[:, None, :], (*places.shape, codes.shape[1]))
     down = np.broadcast_to((starts + _CELL - 2 - places)[:, :, None], across.shape)
-    picture[down, across] = palette[labels % 10][:, None, None, :]
+    for move in np.ndindex(2, 2):  # a dot of four pixels
+        picture[down - move[0], across + move[1]] = palette[labels % 10][:, None, None, :]
     picture[starts], picture[:, starts] = 200, 200
     return picture
 
@@ -169,9 +170,10 @@ def side_by_side(columns: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     Args:
         columns: Pictures `(height, width, 3)` by row, by title of the column; the same rows in each.
     """
-    rows = list(next(iter(columns.values())))
-    figure = Figure(figsize=(4.2 * len(columns) + 0.5, 3.4 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), len(columns), squeeze=False)
+    first = next(iter(columns.values()))
+    rows, ratios = list(first), [picture.shape[0] / picture.shape[1] for picture in first.values()]
+    figure = Figure(figsize=(4.2 * len(columns) + 0.5, 4.2 * sum(ratios) + 0.6), layout="constrained")
+    grid = figure.subplots(len(rows), len(columns), squeeze=False, gridspec_kw={"height_ratios": ratios})
     for column, (title, pictures) in enumerate(columns.items()):
         for row, name in enumerate(rows):
             axes = grid[row, column]

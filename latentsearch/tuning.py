@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -128,6 +129,9 @@ def resume_command(config: TuneConfig) -> str:
 def prepare() -> None:
     """Imports TensorFlow, in the process that trains alone."""
     import latentsearch.trial_training  # noqa: F401
+
+    # The default lock is one between processes, which a process that is killed cannot give back.
+    tqdm.set_lock(threading.RLock())
 
 
 def train(job: Job) -> Outcome:

@@ -95,9 +95,9 @@ def tracking(columns: Mapping[str, np.ndarray], precision: np.ndarray, correlati
 
 
 def _against(axes: Axes, values: pd.Series, height: pd.Series) -> None:
-    """Dots; numbers on a scale that suits them, a few names or counts next to each other."""
+    """Dots; numbers on a scale that suits them, a few names or whole numbers next to each other."""
     distinct = sorted(values.unique(), key=lambda value: (isinstance(value, str), value))
-    if len(distinct) <= 6 and (len(values) > len(distinct) or isinstance(distinct[0], str)):
+    if len(distinct) <= 6 and all(isinstance(value, str) or float(value).is_integer() for value in distinct):
         places = np.array([distinct.index(value) for value in values], dtype=float)
         # Moved apart a little, always alike.
         places += np.linspace(-0.12, 0.12, len(places)) if len(places) > 1 else 0
@@ -105,8 +105,12 @@ def _against(axes: Axes, values: pd.Series, height: pd.Series) -> None:
         axes.set_xlim(-0.5, len(distinct) - 0.5)
     else:
         places = values.to_numpy(dtype=float)
-        if len(places) and places.min() > 0 and places.max() > _SPREAD * places.min():
-            axes.set_xscale("log")
+        positive = places[places > 0]
+        if places.min() >= 0 and places.max() > _SPREAD * positive.min():
+            # Zero has no logarithm: below the smallest of the others the scale is linear.
+            axes.set_xscale("log") if len(positive) == len(places) else axes.set_xscale(
+                "symlog", linthresh=positive.min()
+            )
     axes.scatter(places, height, s=18, color=_BLUE, alpha=0.8, linewidths=0)
 
 
