@@ -155,7 +155,7 @@ def test_files_that_cannot_be_read_are_named_and_the_others_answered(pipeline, s
         ("TuneAutoencoder.py", ["--dataset", "digits", "--trials", "0"], "--trials 0"),
         (
             "BuildingAutoencoder.py",
-            ["--run", "digits", "--from-trial", "best", "--overwrite"],
+            ["--run", "new", "--from-trial", "best"],
             "python TuneAutoencoder.py",
         ),
         ("SanityChecks.py", ["--run", "digits", "--compare", "digits"], "expected another run"),
