@@ -54,6 +54,7 @@ def main(config: BenchmarkConfig) -> None:
         import pandas as pd
 
         from latentsearch import runs, tuning, tuning_plots, tuning_report
+        from latentsearch.trials import PARAMETERS
 
     tables, rows = {}, []
     for goal in GOALS:
@@ -65,7 +66,8 @@ def main(config: BenchmarkConfig) -> None:
         tables[goal] = result.table
         rows.append({"objective": goal, **finish(config, result.run.name)})
     every = pd.concat(tables.values(), ignore_index=True)
-    every = every[every["score"].notna()]
+    # Both searches begin with the same suggestions at random: each is counted once.
+    every = every[every["score"].notna()].drop_duplicates(list(PARAMETERS))
     correlations = {name: tuning_report.tracking(table) for name, table in (tables | {"both": every}).items()}
     record = {
         "settings": {**asdict(config), "root": None},
