@@ -195,6 +195,22 @@ def test_an_architecture_that_is_none_is_refused(architecture, built_digits, tmp
         train(tmp_path, epochs=1)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ([1], "holds no recipe"),
+        ({"batch_size": "many"}, "'batch_size' of the recipe cannot be 'many'"),
+        ({"speed": 1}, "'speed' of the recipe cannot be 1"),
+        ({"batch_size": 8}, "lacks a part of its recipe"),
+    ],
+)
+def test_a_recipe_that_is_none_is_refused(recipe, message, built_digits, tmp_path):
+    path = Run(tmp_path, "digits").build_record
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"recipe": recipe}))
+    with pytest.raises(InputError, match=rf"(?s){message}.*python BuildingAutoencoder.py"):
+        train(tmp_path, epochs=1)
+
+
 def test_a_build_record_without_the_name_of_a_dataset_is_refused(built_digits, tmp_path):
     run = Run(tmp_path, "digits")
     record = json.loads(run.build_record.read_text())
