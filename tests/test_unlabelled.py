@@ -22,6 +22,25 @@ from latentsearch.tune_config import TuneConfig
 pytestmark = pytest.mark.slow
 
 
+def test_a_search_needs_no_labels(tmp_path, capsys):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, image in enumerate(digits.read().images[:60]):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    DataPreperation.main(PrepareConfig(source=str(folder), root=tmp_path))
+    flags = {"trials": 2, "epochs": 1, "subset": None, "latent_dims": (4,), "mark": ("compact",)}
+    assert TuneAutoencoder.main(TuneConfig(run="mine", dataset="photos", root=tmp_path, **flags)) == 0
+    output = capsys.readouterr().out
+    assert "P@10" not in output
+    assert "rank correlation" not in output
+    reports = Run(tmp_path, "mine").reports / "tuning"
+    assert {path.stem for path in reports.glob("*.png")} == {"best", "parameters", "trade_off"}
+    table = pd.read_csv(reports / "trials.csv")
+    assert set(table["status"]) == {"finished"}
+    assert table["val_precision"].isna().all()
+    assert table["score"].notna().all()
+
+
 def test_without_labels_all_is_there_but_what_needs_them(tmp_path, capsys):
     """In this process, which has loaded TensorFlow already."""
     folder = tmp_path / "photos"
@@ -70,22 +89,3 @@ def test_without_labels_all_is_there_but_what_needs_them(tmp_path, capsys):
     neighbours = pd.read_csv(run.reports / "retrieval" / "neighbours.csv")
     assert list(neighbours) == ["query", "metric", "rank", "id", "file", "distance"]
     assert neighbours["file"].str.endswith(r"\t.png").all()
-
-
-def test_a_search_needs_no_labels(tmp_path, capsys):
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for number, image in enumerate(digits.read().images[:60]):
-        Image.fromarray(image).save(folder / f"{number}.png")
-    DataPreperation.main(PrepareConfig(source=str(folder), root=tmp_path))
-    flags = {"trials": 2, "epochs": 1, "subset": None, "latent_dims": (4,), "mark": ("compact",)}
-    assert TuneAutoencoder.main(TuneConfig(run="mine", dataset="photos", root=tmp_path, **flags)) == 0
-    output = capsys.readouterr().out
-    assert "P@10" not in output
-    assert "rank correlation" not in output
-    reports = Run(tmp_path, "mine").reports / "tuning"
-    assert {path.stem for path in reports.glob("*.png")} == {"best", "parameters", "trade_off"}
-    table = pd.read_csv(reports / "trials.csv")
-    assert set(table["status"]) == {"finished"}
-    assert table["val_precision"].isna().all()
-    assert table["score"].notna().all()
