@@ -1,8 +1,9 @@
 """Which network? Builds an untrained autoencoder for a prepared dataset.
 
     python BuildingAutoencoder.py --architecture compact --latent-dim 10
+    python BuildingAutoencoder.py --run tuned --from-trial best      what TuneAutoencoder.py --run tuned found
 
-Reads data/<dataset>/, writes models/<run>/: initial.keras, build.json and architecture.png.
+Reads data/<dataset>/ (and models/<run>/tuning/), writes models/<run>/: initial.keras, build.json and architecture.png.
 """
 
 from latentsearch.cli import print_table, quiet_imports, run_script
@@ -21,7 +22,7 @@ def main(config: BuildConfig) -> None:
             for row in built.layers
         ]
     )
-    print(f"{config.architecture}: {built.num_weights:,} weights, {config.latent_dim} numbers a code.")
+    print(f"{built.config.architecture}: {built.num_weights:,} weights, {built.config.latent_dim} numbers a code.")
     print("Written:", *built.paths, sep="\n  ")
 
 

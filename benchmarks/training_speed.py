@@ -16,7 +16,8 @@ from pathlib import Path
 from statistics import median
 
 from latentsearch.cli import print_table, quiet_imports, run_script
-from latentsearch.config import RECIPES, ROOT, BuildConfig, TrainConfig
+from latentsearch.config import ROOT, BuildConfig, TrainConfig
+from latentsearch.recipes import RECIPES
 
 ARCHITECTURES = ("compact", "reference")
 TARGET = 0.0208

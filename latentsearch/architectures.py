@@ -8,8 +8,8 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
-from latentsearch.config import Architecture
 from latentsearch.errors import InputError
+from latentsearch.recipes import Architecture, Network
 
 ImageShape = tuple[int, int, int]
 
@@ -23,13 +23,16 @@ class LayerRow(NamedTuple):
     weights: int
 
 
-def build(architecture: Architecture, image_shape: ImageShape, latent_dim: int) -> keras.Model:
+def build(
+    architecture: Architecture, image_shape: ImageShape, latent_dim: int, network: Network | None = None
+) -> keras.Model:
     """An untrained autoencoder: images float32 in [0, 1] `(batch, height, width, 3)` to the same shape.
 
     Args:
         architecture: A key of `ARCHITECTURES`.
         image_shape: `(height, width, 3)`; height and width multiples of what the architecture pools by.
         latent_dim: Numbers in a code, at least 1.
+        network: Of the architecture custom. Default: `Network()`.
 
     Returns:
         A functional model whose layers "encoder" (image to code `(batch, latent_dim)`) and "decoder" (code
@@ -40,7 +43,8 @@ def build(architecture: Architecture, image_shape: ImageShape, latent_dim: int) 
     """
     if latent_dim < 1:
         raise InputError(f"--latent-dim {latent_dim}: expected at least 1.")
-    make_encoder, make_decoder, multiple = ARCHITECTURES[architecture]
+    custom = architecture == "custom" and network is not None
+    make_encoder, make_decoder, multiple = _custom(network) if custom else ARCHITECTURES[architecture]
     height, width, _ = image_shape
     if height % multiple or width % multiple:
         raise InputError(
@@ -148,8 +152,37 @@ class _Maker(NamedTuple):
     multiple: int  # image sides must be multiples of this
 
 
+def _custom(network: Network) -> _Maker:
+    """Blocks that halve the sides and double the filters, then dense layers.
+
+    Raises:
+        InputError: if a number of the network is not at least 1.
+    """
+    for name in ("filters", "depth", "dense_units"):
+        if getattr(network, name) < 1:
+            flag = name.replace("_", "-")
+            raise InputError(f"--network.{flag} {getattr(network, name)}: expected at least 1.")
+
+    def finish(x: keras.KerasTensor, name: str | None = None) -> keras.KerasTensor:
+        if network.normalisation:
+            x = layers.BatchNormalization(momentum=0.95)(x)
+        return layers.Activation(network.activation, name=name)(x)
+
+    def encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:
+        x = image
+        for block in range(network.depth):
+            filters = network.filters * 2**block
+            x = layers.Conv2D(filters, 3, padding="same", use_bias=not network.normalisation)(x)
+            x = finish(layers.MaxPooling2D(2)(x))
+        x = layers.Dense(network.dense_units, use_bias=not network.normalisation)(layers.Flatten()(x))
+        return layers.Dense(latent_dim)(finish(x, name="features"))
+
+    return _Maker(encoder, _dense_decoder, multiple=2**network.depth)
+
+
 ARCHITECTURES: dict[Architecture, _Maker] = {
     "compact": _Maker(_compact_encoder, _dense_decoder, multiple=8),
     "deep": _Maker(_deep_encoder, _dense_decoder, multiple=8),
     "reference": _Maker(_reference_encoder, _reference_decoder, multiple=32),
+    "custom": _custom(Network()),
 }

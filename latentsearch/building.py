@@ -8,9 +8,10 @@ from pathlib import Path
 
 import keras
 
-from latentsearch import architectures, datasets, plots, runs
+from latentsearch import architectures, datasets, plots, runs, trials
 from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
+from latentsearch.recipes import Recipe
 from latentsearch.runs import Run
 
 
@@ -19,22 +20,28 @@ class BuiltRun:
     """What `build_run` wrote.
 
     Args:
+        config: The flags, completed by the trial that they may name.
         layers: The layers, in order.
         num_weights: Of the whole autoencoder.
         paths: The files.
     """
 
+    config: BuildConfig
     layers: list[architectures.LayerRow]
     num_weights: int
     paths: list[Path]
 
 
-def build_run(config: BuildConfig) -> BuiltRun:
+def build_run(config: BuildConfig, recipe: Recipe | None = None) -> BuiltRun:
     """Builds an untrained autoencoder for a prepared dataset and writes it to models/<run>/.
 
+    Args:
+        config: The flags.
+        recipe: How it is to be trained. Default: that of the trial that the flags name, or of the architecture.
+
     Raises:
-        InputError: if the dataset is not prepared, its images do not fit the architecture, or the run holds a
-            training and `overwrite` is off.
+        InputError: if the dataset is not prepared, its images do not fit the architecture, the run holds a training
+            and `overwrite` is off, or there is no such trial.
     """
     run = Run(config.root, config.run)
     if run.training_record.exists() and not config.overwrite:
@@ -42,11 +49,15 @@ def build_run(config: BuildConfig) -> BuiltRun:
         raise InputError(
             f"run '{run.name}' holds a training. To replace it: {again}\nTo keep it, name another with --run."
         )
+    if config.from_trial:
+        config, recipe = trials.build_from(config)
+    elif config.tuned:
+        raise InputError(f"--tuned {config.tuned}: which of its trials? Add --from-trial best.")
     dataset = datasets.load(config.root, config.dataset)
     keras.utils.set_random_seed(config.seed)
-    autoencoder = architectures.build(config.architecture, dataset.image_shape, config.latent_dim)
+    autoencoder = architectures.build(config.architecture, dataset.image_shape, config.latent_dim, config.network)
     # What another network learnt under this name is of no use to this one; gone first, it can never be taken for its.
-    runs.remove(*run.learnt, run.logs, run.reports)
+    runs.remove(*run.learnt, *run.own(run.logs), *run.own(run.reports))
     layers = architectures.layer_rows(autoencoder)
     with runs.replacing(run.initial_model) as temporary:
         autoencoder.save(temporary)
@@ -60,5 +71,5 @@ def build_run(config: BuildConfig) -> BuiltRun:
         "dataset": {"name": dataset.name, "content": dataset.content, **dataset.provenance},
         "environment": runs.environment(),
     }
-    runs.write_json(run.build_record, record)
-    return BuiltRun(layers, autoencoder.count_params(), [run.initial_model, run.build_record, diagram])
+    runs.write_json(run.build_record, record | ({"recipe": asdict(recipe)} if recipe else {}))
+    return BuiltRun(config, layers, autoencoder.count_params(), [run.initial_model, run.build_record, diagram])

@@ -2,72 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from latentsearch.recipes import Architecture, Network, Optimizer, Precision
 
 ROOT = Path(__file__).resolve().parent.parent
 
 Metric = Literal["cosine", "euclidean", "manhattan"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "manhattan")
 
-Architecture = Literal["compact", "deep", "reference"]
-Optimizer = Literal["adam", "muon"]
-Precision = Literal["float32", "bfloat16"]
 Fit = Literal["crop", "pad", "stretch"]
 FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
 LabelSource = Literal["auto", "folders", "none"]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How an architecture is trained unless flags say otherwise.
-
-    Args:
-        batch_size: Images a step.
-        learning_rate: The optimizer's learning rate, or its peak when the schedule is "cosine".
-        schedule: "constant", or "cosine": half an epoch of linear warm-up, then cosine decay to 0.
-        optimizer: "adam", or "muon": see `optimizers.Muon`.
-        shift: Move every training image by up to as many pixels each way (when similarity_weight is 0).
-        flip: Mirror every training image left to right with probability 1/2.
-        similarity_weight: Weight of the similarity of two views beside the reconstruction error; 0 leaves it out.
-        temperature: Of the similarity of codes: the smaller, the more the nearest wrong images count.
-        projection: Whether similarity is also asked of a projection of the features below the code.
-        view_side: Side of the views in pixels; None for that of the images.
-        noise: Standard deviation, at most, of the Gaussian noise on half of the views (of values in [0, 1]).
-        precision: What layers are computed in; weights are float32 in any case. bfloat16 gives way to float32 on a
-            processor without it.
-    """
-
-    batch_size: int
-    learning_rate: float
-    schedule: Literal["constant", "cosine"]
-    shift: int
-    flip: bool
-    optimizer: Optimizer = "adam"
-    similarity_weight: float = 0.0
-    temperature: float = 0.5
-    projection: bool = True
-    view_side: int | None = None
-    noise: float = 0.0
-    precision: Precision = "float32"
-
-
-RECIPES: dict[Architecture, Recipe] = {
-    "compact": Recipe(batch_size=128, learning_rate=4e-3, schedule="cosine", shift=3, flip=True),
-    "deep": Recipe(
-        batch_size=512,
-        learning_rate=2e-2,
-        schedule="cosine",
-        shift=3,
-        flip=True,
-        optimizer="muon",
-        similarity_weight=1.0,
-        view_side=24,
-        precision="bfloat16",
-    ),
-    "reference": Recipe(batch_size=256, learning_rate=1e-3, schedule="constant", shift=0, flip=False),
-}
+Goal = Literal["retrieval", "reconstruction", "balanced"]
 
 
 @dataclass(frozen=True)
@@ -112,10 +61,21 @@ class BuildConfig:
 
     architecture: Architecture = "compact"
     """compact: small and fast, the default: codes that know appearance. deep: a convolutional network that is trained
-    for similarity: codes that know kinds of things. reference: the network of the project's source document."""
+    for similarity: codes that know kinds of things. reference: the network of the project's source document. custom:
+    as --network says."""
+
+    network: Network = field(default_factory=Network)
+    """Of the architecture custom."""
 
     latent_dim: int = 10
     """Numbers in a code."""
+
+    from_trial: str | None = None
+    """Build what a trial of TuneAutoencoder.py tried, to be trained as it was: best, or its number, such as 3. Network,
+    numbers in a code and dataset are those of the trial then."""
+
+    tuned: str | None = None
+    """Name of the run whose tuning holds that trial. Default: the name of this run."""
 
     dataset: str = "cifar10"
     """Prepared dataset that the network is for: it fixes the image size."""
@@ -142,6 +102,9 @@ class TrainConfig:
 
     epochs: int = 100
     """Passes over the training images."""
+
+    subset: int | None = None
+    """Train on so many training images at most, drawn by the seed: for quick tries. Default: all."""
 
     batch_size: int | None = None
     """Images a step. Default: the recipe of the architecture."""

@@ -152,6 +152,21 @@ def correlations(codes: np.ndarray) -> np.ndarray:
     return matrix
 
 
+def pareto_front(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Rows that no other row beats, ascending by `first`, int64 `(num_on_front,)`; in both, more is better.
+
+    A row beats another if it is at least as good in both and better in one; of equal rows, all are on the front.
+
+    Args:
+        first: `(num_rows,)`.
+        second: `(num_rows,)`.
+    """
+    pairs = np.column_stack([first, second])
+    at_least, better = (pairs[:, None] >= pairs).all(axis=2), (pairs[:, None] > pairs).any(axis=2)
+    rows = np.flatnonzero(~(at_least & better).any(axis=0))
+    return rows[np.lexsort([pairs[rows, 1], pairs[rows, 0]])]
+
+
 def _check_depth(ranked: np.ndarray, k: int) -> None:
     if ranked.ndim != 2 or not 1 <= k <= ranked.shape[1]:
         raise ValueError(f"k = {k} of an array of shape {ranked.shape}: expected (num_queries, at least k), k >= 1.")

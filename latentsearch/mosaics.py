@@ -13,6 +13,8 @@ from latentsearch.explanation import Explanation
 
 _FRAMES = {1: "#1a9850", 0: "#d73027", -1: "black"}
 _THUMB = 0.85  # inches a thumbnail
+_BORDER = 2  # pixels of a frame
+_CELL = 48  # pixels of a panel of `pairs`
 
 
 def image_rows(rows: Mapping[str, np.ndarray], captions: Sequence[str] = ()) -> Figure:
@@ -123,31 +125,82 @@ def neighbour_blocks(
         neighbours: Images `(num_queries, k, height, width, 3)` by method.
         same_class: int `(num_queries, k)` by method: green frames for 1, red for 0, black for -1 (not known).
     """
-    border = 2  # pixels
     width = queries.shape[2]
-
-    def tiles(images: np.ndarray, colours: np.ndarray) -> np.ndarray:
-        """One picture of `(num_queries, k)` framed images with white between them."""
-        framed = np.pad(images, ((0, 0), (0, 0), (border + 1,) * 2, (border + 1,) * 2, (0, 0)), constant_values=255)
-        inner = framed[:, :, 1:-1, 1:-1]
-        for edge in (np.s_[:, :, :border], np.s_[:, :, -border:], np.s_[:, :, :, :border], np.s_[:, :, :, -border:]):
-            inner[edge] = colours[:, :, None, None, :]
-        rows, columns, tall, wide, _ = framed.shape
-        return framed.swapaxes(1, 2).reshape(rows * tall, columns * wide, 3)
-
-    frames = np.array([to_rgb(_FRAMES[key]) for key in (0, 1, -1)]) * 255  # -1 takes the last
-    blocks = [("query", tiles(queries[:, None], np.zeros((len(queries), 1, 3))))]
+    blocks = [("query", tiles(queries[:, None], np.full((len(queries), 1), -1)))]
     for name, images in neighbours.items():
         known = (same_class[name] >= 0).all()
         title = f"{name}\n{same_class[name].mean():.0%} of the class" if known else name
-        blocks.append((title, tiles(images, frames[same_class[name].astype(int)])))
-    num_columns = [block.shape[1] / (width + 2 * border + 2) for _, block in blocks]
+        blocks.append((title, tiles(images, same_class[name])))
+    num_columns = [block.shape[1] / (width + 2 * _BORDER + 2) for _, block in blocks]
     figure = Figure(figsize=(0.42 * sum(num_columns) + 1, 0.42 * len(queries) + 0.5), layout="constrained")
     grid = figure.subplots(1, len(blocks), gridspec_kw={"width_ratios": num_columns})
     for axes, (title, block) in zip(grid, blocks, strict=True):
         axes.imshow(block)
         axes.axis("off")
         axes.set_title(title, fontsize=8)
+    return figure
+
+
+def tiles(images: np.ndarray, same_class: np.ndarray) -> np.ndarray:
+    """One picture of framed images with white between them, uint8 `(tall, wide, 3)`.
+
+    Args:
+        images: uint8 `(num_rows, num_columns, height, width, 3)`.
+        same_class: `(num_rows, num_columns)`: green frames for 1, red for 0, black for -1.
+    """
+    margin = (_BORDER + 1,) * 2
+    framed = np.pad(images, ((0, 0), (0, 0), margin, margin, (0, 0)), constant_values=255)
+    inner, colours = framed[:, :, 1:-1, 1:-1], np.zeros((*same_class.shape, 3))
+    for key, colour in _FRAMES.items():
+        colours[same_class.astype(int) == key] = np.array(to_rgb(colour)) * 255
+    for edge in (np.s_[:, :, :_BORDER], np.s_[:, :, -_BORDER:], np.s_[:, :, :, :_BORDER], np.s_[:, :, :, -_BORDER:]):
+        inner[edge] = colours[:, :, None, None, :]
+    rows, columns, tall, wide, _ = framed.shape
+    return framed.swapaxes(1, 2).reshape(rows * tall, columns * wide, 3)
+
+
+def pairs(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Every latent dimension against every other as one small picture, a dot an image, coloured by class.
+
+    `plots.pair_plot` says more, and takes a hundred times longer.
+
+    Args:
+        codes: `(num_images, latent_dim)`.
+        labels: int `(num_images,)`; -1 (not known) takes the first colour.
+
+    Returns:
+        uint8 `(side, side, 3)`; the panel in row i and column j has dimension i upwards and j to the right.
+    """
+    low, high = np.percentile(codes, [0.5, 99.5], axis=0)
+    inside = ((codes - low) / np.maximum(high - low, 1e-9)).clip(0, 1)
+    places = 2 + np.rint(inside * (_CELL - 6)).astype(int)  # (num_images, latent_dim), within a panel's frame
+    palette = np.array([to_rgb(f"C{number}") for number in range(10)]) * 255
+    starts = _CELL * np.arange(codes.shape[1])
+    picture = np.full((_CELL * codes.shape[1],) * 2 + (3,), 255, dtype=np.uint8)
+    across = np.broadcast_to((starts + places)[:, None, :], (*places.shape, codes.shape[1]))
+    down = np.broadcast_to((starts + _CELL - 2 - places)[:, :, None], across.shape)
+    for move in np.ndindex(2, 2):  # a dot of four pixels
+        picture[down - move[0], across + move[1]] = palette[labels.clip(0) % 10][:, None, None, :]
+    picture[starts], picture[:, starts] = 200, 200
+    return picture
+
+
+def side_by_side(columns: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+    """Pictures in columns with a title each, under each other by the name of the row.
+
+    Args:
+        columns: Pictures `(height, width, 3)` by row, by title of the column; the same rows in each.
+    """
+    first = next(iter(columns.values()))
+    rows, ratios = list(first), [picture.shape[0] / picture.shape[1] for picture in first.values()]
+    figure = Figure(figsize=(4.2 * len(columns) + 0.5, 4.2 * sum(ratios) + 0.6), layout="constrained")
+    grid = figure.subplots(len(rows), len(columns), squeeze=False, gridspec_kw={"height_ratios": ratios})
+    for column, (title, pictures) in enumerate(columns.items()):
+        for row, name in enumerate(rows):
+            axes = grid[row, column]
+            axes.imshow(pictures[name])
+            axes.set(xticks=[], yticks=[], ylabel="" if column else name)
+            axes.set_title("" if row else title, fontsize=9)
     return figure
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from latentsearch.config import ROOT
 from latentsearch.errors import InputError
 
+TUNING = "tuning"  # folder of the trials of a run, below models/<run>/, logs/<run>/ and reports/<run>/
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _RECORDED_PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "faiss-cpu")
 
@@ -32,7 +33,8 @@ class Run:
 
     Args:
         root: Folder that holds models/, logs/ and reports/.
-        name: Name of the run: letters, digits, dot, dash and underscore.
+        name: Name of the run: letters, digits, dot, dash and underscore. A trial of a search is a run of its own, with
+            the name of the run that it was searched for before it: <name>/tuning/<trial>.
 
     Raises:
         InputError: if the name could not be that of a folder.
@@ -42,7 +44,8 @@ class Run:
     name: str
 
     def __post_init__(self) -> None:
-        check_name(self.name, "--run")
+        for part in self.name.split(f"/{TUNING}/", maxsplit=1):
+            check_name(part, "--run")
 
     @property
     def models(self) -> Path:
@@ -95,6 +98,22 @@ class Run:
     @property
     def maps(self) -> Path:
         return self.models / "maps"
+
+    @property
+    def tuning(self) -> Path:
+        return self.models / TUNING
+
+    @property
+    def trial_record(self) -> Path:
+        return self.models / "trial.json"
+
+    def trial(self, name: str) -> Run:
+        """A trial of the search for this run, such as 003."""
+        return Run(self.root, f"{self.name}/{TUNING}/{name}")
+
+    def own(self, folder: Path) -> list[Path]:
+        """What one of its folders holds, but for its trials."""
+        return [path for path in folder.iterdir() if path.name != TUNING] if folder.is_dir() else []
 
     @property
     def learnt(self) -> tuple[Path, ...]:
@@ -223,15 +242,25 @@ def _version(package: str) -> str | None:
 
 def command_line(script: str, config: Any) -> str:
     """The command line that gives `config`, a dataclass of flags, to `script`, for messages."""
-    words = ["python", script]
+    return shlex.join(["python", script, *_flags(config)])
+
+
+def _flags(config: Any, prefix: str = "--") -> list[str]:
+    words = []
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
+        value, name = getattr(config, field.name), field.name.replace("_", "-")
+        flag = f"{prefix}{name}"
         if value == field.default:
             continue
-        words.append(f"--{field.name.replace('_', '-')}")
-        if value is not True or field.type != "bool":
-            words.append(str(value))
-    return shlex.join(words)
+        if dataclasses.is_dataclass(value):
+            words += _flags(value, f"{flag}.")
+        elif isinstance(value, tuple):
+            words += [flag, *map(str, value)]
+        elif field.type == "bool":
+            words.append(flag if value else f"{prefix}no-{name}")
+        else:
+            words += [flag, str(value)]
+    return words
 
 
 def _commit() -> str | None:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from latentsearch import runs
-from latentsearch.config import Recipe, TrainConfig
+from latentsearch.config import TrainConfig
 from latentsearch.datasets import ImageSet
 from latentsearch.errors import InputError
+from latentsearch.recipes import RECIPES, Recipe
 from latentsearch.runs import Run
 
 _SCRIPT = "TrainAutoencoder.py"
@@ -25,12 +26,14 @@ class Settings(Recipe):
     Args:
         epochs: Passes over the training images.
         seed: Of order and augmentation.
+        subset: Training images that are used, at most; None: all.
         initial_model: SHA-256 of the file of the initial weights.
         dataset: Fingerprint of the images.
     """
 
     epochs: int
     seed: int
+    subset: int | None = None
     initial_model: str
     dataset: str
 
@@ -54,9 +57,10 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
     if config.precision is None and not runs.has_bfloat16():
         own["precision"] = "float32"  # elsewhere bfloat16 is slower, not faster
     settings = Settings(
-        **own | {"batch_size": min(own["batch_size"], len(dataset.ids("train")))},
+        **own | {"batch_size": min(own["batch_size"], _num_used(dataset, config.subset))},
         epochs=config.epochs,
         seed=config.seed,
+        subset=config.subset,
         initial_model=runs.file_fingerprint(run.initial_model),
         dataset=dataset.fingerprint,
     )
@@ -64,9 +68,43 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
     return settings
 
 
+def recipe_of(run: Run, build_record: dict[str, Any]) -> Recipe:
+    """That of the trial from which a run was built, or of its architecture.
+
+    Args:
+        run: The run.
+        build_record: What its build.json holds.
+
+    Raises:
+        InputError: if there is no such architecture, or what build.json holds cannot be a recipe.
+    """
+    mend = f"Make it again: {run.command('BuildingAutoencoder.py')}"
+    architecture, own = build_record["config"]["architecture"], build_record.get("recipe")
+    if architecture not in tuple(RECIPES):
+        raise InputError(f"{run.build_record} names the architecture {architecture!r:.50}.\n{mend}")
+    if own is None:
+        return RECIPES[architecture]
+    if not isinstance(own, dict):
+        raise InputError(f"{run.build_record} holds no recipe, but {own!r:.50}.\n{mend}")
+    hints = typing.get_type_hints(Recipe)
+    for name, value in own.items():
+        if name not in hints or not _fits(value, hints[name]):
+            raise InputError(f"{run.build_record}: {name!r:.50} of the recipe cannot be {value!r:.50}.\n{mend}")
+    try:
+        return Recipe(**own)
+    except TypeError as error:
+        raise InputError(f"{run.build_record} lacks a part of its recipe ({error}).\n{mend}") from None
+
+
+def _num_used(dataset: ImageSet, subset: int | None) -> int:
+    """Training images that a training uses."""
+    num_images = len(dataset.ids("train"))
+    return num_images if subset is None else min(num_images, subset)
+
+
 def _refuse_impossible(settings: Settings, dataset: ImageSet) -> None:
-    for name in ("epochs", "batch_size"):
-        if getattr(settings, name) < 1:
+    for name in ("epochs", "subset", "batch_size"):  # the subset first: it limits the batches
+        if getattr(settings, name) is not None and getattr(settings, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} {getattr(settings, name)}: expected at least 1.")
     for name in ("learning_rate", "temperature"):
         if not 0 < getattr(settings, name) < np.inf:
@@ -117,7 +155,7 @@ def resumed(config: TrainConfig, run: Run, dataset: ImageSet, settings: Settings
         _refuse_impossible(result, dataset)
     except InputError as error:
         raise InputError(f"{run.training_record} was changed: {error}\n{again}") from None
-    if result.batch_size > len(dataset.ids("train")) or not 0 <= result.seed < 2**32:
+    if result.batch_size > _num_used(dataset, result.subset) or not 0 <= result.seed < 2**32:
         raise InputError(f"{run.training_record} was changed: its batches or its seed cannot be.\n{again}")
     return result
 

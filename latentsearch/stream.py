@@ -12,6 +12,16 @@ from latentsearch.datasets import to_float
 from latentsearch.settings import Settings
 
 
+def training_ids(ids: np.ndarray, settings: Settings) -> np.ndarray:
+    """Those of the training images that are used, ascending: all, or a subset drawn by the seed.
+
+    Drawn, and not the first ones, as images may be stored class by class.
+    """
+    if settings.subset is None:
+        return ids
+    return np.sort(np.random.default_rng(settings.seed).permutation(ids)[: settings.subset])
+
+
 def training_batches(
     images: np.ndarray, ids: np.ndarray, settings: Settings, *, first_epoch: int = 0
 ) -> tf.data.Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 from tensorboard.plugins import projector
+from tensorboard.plugins.hparams import api as hparams
 
 from latentsearch.datasets import ImageSet, to_float
 from latentsearch.encoding import Autoencoder
@@ -66,6 +68,25 @@ def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> 
     embedding.sprite.image_path = "sprite.png"
     embedding.sprite.single_image_dim.extend([width, height])
     (folder / "projector_config.pbtxt").write_text(str(config), encoding="utf-8")
+
+
+def write_trial(logs: Path, parameters: Mapping[str, Any], measures: Mapping[str, float], names: Sequence[str]) -> None:
+    """Puts a trial of a search where TensorBoard's HParams finds it, beside the other trials.
+
+    Args:
+        logs: Folder of the trial below logs/.
+        parameters: What was tried, by name: numbers, strings and booleans.
+        measures: What came of it, by name; the same names for all trials.
+        names: Of all parameters that any trial of the search may have.
+    """
+    if not any(logs.parent.glob("events*")):  # once for all trials: what HParams shows of them
+        with tf.summary.create_file_writer(str(logs.parent)).as_default():
+            metrics = [hparams.Metric(f"trial/{name}", display_name=name) for name in measures]
+            hparams.hparams_config([hparams.HParam(name) for name in names], metrics)
+    with tf.summary.create_file_writer(str(logs)).as_default():
+        hparams.hparams(dict(parameters), trial_id=logs.name)
+        for name, value in measures.items():
+            tf.summary.scalar(f"trial/{name}", value, step=0)
 
 
 def _sprite(images: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from latentsearch.errors import InputError
 from latentsearch.folder_gallery import FolderGallery
 from latentsearch.gallery import Gallery
 from latentsearch.imagefiles import shown
+from latentsearch.recipes import Network
 from latentsearch.runs import Run
 
 
@@ -106,9 +107,17 @@ def _how_to_train(run: Run, folder: Path) -> list[str]:
     name = f"{run.name}-own"
     build = runs.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("config.architecture",))
     architecture = build["config"]["architecture"]
+    try:
+        network = Network(**build["config"].get("network", {}))  # an older latentsearch recorded none
+    except TypeError:
+        raise InputError(
+            f"{run.build_record} holds no network.\nMake it again: {run.command('BuildingAutoencoder.py')}"
+        ) from None
     commands = {
         "DataPreperation.py": PrepareConfig(source=str(folder), dataset=name, root=run.root),
-        "BuildingAutoencoder.py": BuildConfig(architecture=architecture, dataset=name, run=name, root=run.root),
+        "BuildingAutoencoder.py": BuildConfig(
+            architecture=architecture, network=network, dataset=name, run=name, root=run.root
+        ),
         "TrainAutoencoder.py": TrainConfig(run=name, root=run.root),
     }
     lines = [f"    {runs.command_line(script, config)}" for script, config in commands.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import keras
@@ -11,11 +12,11 @@ import tensorflow as tf
 
 from latentsearch import datasets, familiarity, plots, runs, settings, tensorboard, trainee
 from latentsearch.callbacks import MEASURES, Backup, BestModel, EpochRows, Validation
-from latentsearch.config import RECIPES, TrainConfig
+from latentsearch.config import TrainConfig
 from latentsearch.encoding import Autoencoder, load_model
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
-from latentsearch.stream import training_batches
+from latentsearch.stream import training_batches, training_ids
 from latentsearch.validation import Validator
 
 _SCRIPT = "TrainAutoencoder.py"
@@ -40,8 +41,15 @@ class TrainingResult:
         return self.history.loc[self.history["val_loss"].idxmin()]
 
 
-def train(config: TrainConfig) -> TrainingResult:
+def train(
+    config: TrainConfig, *, watch: Sequence[keras.callbacks.Callback] = (), projector: bool = True
+) -> TrainingResult:
     """Trains a built run and keeps the weights of the epoch with the smallest validation loss.
+
+    Args:
+        config: The flags.
+        watch: Callbacks that see the measures of an epoch before it is backed up, and may end the training.
+        projector: Code the test images for TensorBoard's Embedding Projector.
 
     Raises:
         InputError: if the run is not built, was built for other images, holds a training already, or cannot go on
@@ -55,10 +63,7 @@ def train(config: TrainConfig) -> TrainingResult:
     # Kept for use: it is given the weights of its copy in training at the end of each epoch, and is not compiled, so
     # that no optimizer state is stored with it.
     autoencoder = load_model(run.require(run.initial_model, "BuildingAutoencoder.py"))
-    architecture = build_record["config"]["architecture"]
-    if architecture not in tuple(RECIPES):
-        raise InputError(f"{run.build_record} names the architecture {architecture!r:.50}.\nMake it again: {mend}")
-    chosen = settings.choose(config, run, dataset, RECIPES[architecture])
+    chosen = settings.choose(config, run, dataset, settings.recipe_of(run, build_record))
     backup = Backup(run.backup)
     record = runs.read_json(run.training_record, mend, ("settings",)) if run.training_record.exists() else None
     going_on = record is not None and config.resume
@@ -76,7 +81,7 @@ def train(config: TrainConfig) -> TrainingResult:
     keras.utils.set_random_seed(chosen.seed)
     tf.config.experimental.enable_op_determinism()
 
-    fit_ids = dataset.ids("train")
+    fit_ids = training_ids(dataset.ids("train"), chosen)
     steps = len(fit_ids) // chosen.batch_size
     state = backup.latest() if going_on else None
     rows = state.rows if state else []
@@ -87,7 +92,7 @@ def train(config: TrainConfig) -> TrainingResult:
         )
     learner = load_model(state.model, compiled=True) if state else trainee.compiled(autoencoder, chosen, steps)
     if not going_on:  # not before all that could be refused was
-        runs.remove(*run.learnt, run.logs)
+        runs.remove(*run.learnt, *run.own(run.logs))
     runs.write_json(run.training_record, {"settings": asdict(chosen), "finished": False})
     epoch_rows = EpochRows(run.history, rows)
     finished = True
@@ -104,6 +109,7 @@ def train(config: TrainConfig) -> TrainingResult:
                 epoch_rows,
                 BestModel(autoencoder, run.best_model, min((row["val_loss"] for row in rows), default=None)),
                 *tensorboard.callbacks(run.logs, autoencoder, dataset, every=config.pictures_every),
+                *watch,
                 backup.callback(epoch_rows),  # last: an epoch is finished when its backup is
             ],
         )
@@ -115,11 +121,13 @@ def train(config: TrainConfig) -> TrainingResult:
         epoch_rows.rows = state.rows
     result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished)
     best = Autoencoder(run.best_model)
-    tensorboard.write_projector(run.logs, dataset, best)
+    if projector:
+        tensorboard.write_projector(run.logs, dataset, best)
     familiarity.save(run, familiarity.measure(dataset, best))
     _write_curves(run, result.history)
     record = {"settings": asdict(chosen), "finished": finished, "epochs_done": len(result.history)}
-    record |= {"best": result.best.to_dict(), "environment": runs.environment()}
+    # An older latentsearch, which may have begun it, did not measure all that this one does.
+    record |= {"best": result.best.dropna().to_dict(), "environment": runs.environment()}
     runs.write_json(run.training_record, record)
     if finished:
         runs.remove(run.backup)

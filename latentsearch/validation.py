@@ -8,7 +8,13 @@ import numpy as np
 from latentsearch.augmentation import views
 from latentsearch.datasets import ImageSet, to_float
 from latentsearch.index import Index
-from latentsearch.metrics import precision_at_k, recall_at_k, squared_error, strongest_channel_accuracy
+from latentsearch.metrics import (
+    effective_rank,
+    precision_at_k,
+    recall_at_k,
+    squared_error,
+    strongest_channel_accuracy,
+)
 from latentsearch.objectives import Similarity
 from latentsearch.settings import Settings
 
@@ -43,6 +49,7 @@ class Validator:
         - val_similarity: the similarity loss of the codes of two views, 500 images at a time (only with a weight).
         - val_loss: val_mse + similarity_weight * val_similarity; the best epoch is that of the smallest.
         - val_copy_recall: share of views (2,000 at most) with their original among the 10 nearest validation images.
+        - val_effective_rank: dimensions that the codes use, from 1 to latent_dim; see `metrics.effective_rank`.
         - val_precision: share of the 10 nearest validation images that are of the same class: the one measure that
           looks at labels, shown and never used (only if there are labels).
         """
@@ -67,13 +74,17 @@ class Validator:
 
     def _retrieval(self, codes: np.ndarray, copies: np.ndarray) -> dict[str, float]:
         if not (np.isfinite(codes).all() and np.isfinite(copies).all()):  # the loss tells
-            return {"val_copy_recall": 0.0} | ({} if self._labels is None else {"val_precision": 0.0})
+            measures = {"val_copy_recall": 0.0, "val_effective_rank": 0.0}
+            return measures | ({} if self._labels is None else {"val_precision": 0.0})
         depth = min(_DEPTH, len(codes) - 1)
         if not depth:
             return {}  # a single image has no neighbours
         ids = np.arange(len(codes))
         index = Index(codes, metric="cosine")
-        measures = {"val_copy_recall": recall_at_k(index.rank(copies, depth), ids[: len(copies)], depth).mean()}
+        measures = {
+            "val_copy_recall": recall_at_k(index.rank(copies, depth), ids[: len(copies)], depth).mean(),
+            "val_effective_rank": effective_rank(codes),
+        }
         if self._labels is not None:
             relevant = self._labels[index.rank(codes, depth, exclude=ids)] == self._labels[:, None]
             measures["val_precision"] = precision_at_k(relevant, depth).mean()

@@ -15,8 +15,8 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-from latentsearch import datasets, familiarity, folder_sync, imagefiles, runs
-from latentsearch.config import RECIPES, PrepareConfig, TrainConfig
+from latentsearch import datasets, familiarity, folder_sync, imagefiles, recipes, runs
+from latentsearch.config import PrepareConfig, TrainConfig
 from latentsearch.datasets import cifar10
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
@@ -156,7 +156,7 @@ def training_records(folder: Path) -> Reader:
     run.models.mkdir(parents=True)
     run.initial_model.write_bytes(b"weights")
     config = TrainConfig(run="digits", root=folder, resume=True)
-    chosen = settings.choose(config, run, dataset, RECIPES["deep"])
+    chosen = settings.choose(config, run, dataset, recipes.RECIPES["deep"])
     runs.write_json(run.training_record, {"settings": asdict(chosen), "finished": False})
 
     def read(content: bytes) -> None:

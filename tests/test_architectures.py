@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from latentsearch import architectures, objectives
 from latentsearch.architectures import ARCHITECTURES, build, layer_rows
 from latentsearch.errors import InputError
+from latentsearch.recipes import Network
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -52,6 +55,36 @@ def test_reference_is_the_network_of_the_source_document():
 
 def test_compact_has_less_than_a_quarter_of_the_reference_s_weights():
     assert build("compact", (32, 32, 3), 10).count_params() < 9_780_619 / 4
+
+
+def test_custom_has_the_layers_that_its_network_names():
+    network = Network(filters=8, depth=2, dense_units=20, activation="gelu", normalisation=False)
+    autoencoder = build("custom", (32, 32, 3), 10, network)
+    rows = [(row.layer, row.shape) for row in layer_rows(autoencoder) if row.part == "encoder"]
+    assert rows == [
+        ("InputLayer", (32, 32, 3)),
+        *(("Conv2D", (32, 32, 8)), ("MaxPooling2D", (16, 16, 8)), ("Activation", (16, 16, 8))),
+        *(("Conv2D", (16, 16, 16)), ("MaxPooling2D", (8, 8, 16)), ("Activation", (8, 8, 16))),
+        *(("Flatten", (1024,)), ("Dense", (20,)), ("Activation", (20,)), ("Dense", (10,))),
+    ]
+    encoder = autoencoder.get_layer("encoder")
+    assert encoder.get_layer("features").activation is keras.activations.gelu
+    normalised = build("custom", (32, 32, 3), 10, replace(network, normalisation=True))
+    assert [row.layer for row in layer_rows(normalised)].count("BatchNormalization") == 3
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (Network(depth=6), "multiples of 64"),
+        (Network(depth=0), "--network.depth 0"),
+        (Network(filters=0), "--network.filters 0"),
+        (Network(dense_units=-1), "--network.dense-units -1"),
+    ],
+)
+def test_networks_that_cannot_be_are_refused(network, message):
+    with pytest.raises(InputError, match=message):
+        build("custom", (32, 32, 3), 10, network)
 
 
 @pytest.mark.parametrize(

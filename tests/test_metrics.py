@@ -121,3 +121,20 @@ def test_rank_correlation_is_spearman_s(values, seed):
         assert metrics.rank_correlation(first, second) == 0
     else:
         assert metrics.rank_correlation(first, second) == pytest.approx(scipy.stats.spearmanr(first, second).statistic)
+
+
+def test_the_pareto_front_is_that_of_a_loop_and_keeps_equals():
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(0, 6, (2, 40)).astype(float)
+
+    def beaten(row):
+        return any(
+            first[i] >= first[row] and second[i] >= second[row] and (first[i] > first[row] or second[i] > second[row])
+            for i in range(40)
+        )
+
+    front = metrics.pareto_front(first, second)
+    assert sorted(front) == [row for row in range(40) if not beaten(row)]
+    assert (np.diff(first[front]) >= 0).all()
+    assert metrics.pareto_front(np.ones(2), np.ones(2)).tolist() == [0, 1]
+    assert metrics.pareto_front(np.array([]), np.array([])).tolist() == []

@@ -163,6 +163,12 @@ def test_files_that_cannot_be_read_are_named_and_the_others_answered(pipeline, s
         ("TrainAutoencoder.py", ["--seed", "-1"], "--seed -1"),
         ("TrainAutoencoder.py", ["--run", "unknown"], "python BuildingAutoencoder.py --run unknown"),
         ("TrainAutoencoder.py", ["--epochs", "many"], "--epochs"),
+        ("TuneAutoencoder.py", ["--dataset", "digits", "--trials", "0"], "--trials 0"),
+        (
+            "BuildingAutoencoder.py",
+            ["--run", "new", "--from-trial", "best"],
+            "python TuneAutoencoder.py",
+        ),
         ("SanityChecks.py", ["--run", "digits", "--compare", "digits"], "expected another run"),
         ("SanityChecks.py", ["--run", "unknown"], "python TrainAutoencoder.py --run unknown"),
         ("RetrieveSimilar.py", ["--run", "digits", "--k", "0"], "--k 0"),

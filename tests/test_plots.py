@@ -6,8 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
-from latentsearch import mosaics, plots
+from latentsearch import mosaics, plots, tuning_plots
 
 RNG = np.random.default_rng(0)
 NAMES = ("cat", "dog")
@@ -15,6 +16,15 @@ CODES = RNG.normal(size=(60, 10)).astype(np.float32)
 CLASSES = np.array(NAMES)[np.arange(60) % 2]
 IMAGES = RNG.integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
 HISTORY = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 0.2, 0.1], "val_loss": [4.0, 0.3, 0.25]})
+
+TRIALS = pd.DataFrame(
+    {
+        **{"trial": ["000", "001", "002", "compact"], "status": ["finished", "stopped", "finished", "finished"]},
+        **{"score": [0.5, 0.2, 0.6, 0.4], "val_mse": [0.1, 0.2, 0.3, 0.2], "val_copy_recall": [0.5, 0.1, 0.7, 0.3]},
+        **{"on_front": [True, False, True, False], "marked": [False, False, False, True], "missing": [None] * 4},
+        **{"filters": [16.0, 32.0, 16.0, None], "weight": [0.0, 0.01, 1.0, None], "activation": ["a", "b", "a", None]},
+    }
+)
 
 FIGURES = {
     "curves": lambda: plots.curves(HISTORY, "loss"),
@@ -44,6 +54,11 @@ FIGURES = {
     "correlations": lambda: plots.correlation_map(np.eye(3)),
     "class map": lambda: plots.class_map(CODES[:, :2], CLASSES, NAMES),
     "thumbnails": lambda: mosaics.thumbnail_map(CODES[:, :2], IMAGES),
+    "pairs, side by side": lambda: mosaics.side_by_side({"a": {"x": mosaics.pairs(CODES, np.arange(60) % 2)}}),
+    "trials": lambda: tuning_plots.trade_off(TRIALS, "x"),
+    "one trial": lambda: tuning_plots.trade_off(TRIALS[:1], "x"),
+    "parameters": lambda: tuning_plots.parameters(TRIALS, ["filters", "weight", "activation", "missing"]),
+    "tracking": lambda: tuning_plots.tracking({"a": RNG.random(4)}, RNG.random(4), {"a": 0.5}),
     "bars": lambda: plots.bars({"cat": 0.1, "dog": 0.3}, "error", ("PCA", 0.2)),
     "precision": lambda: plots.precision_curves({"a": np.array([0.5, 0.4])}, 0.1),
     "class table": lambda: plots.class_table(pd.DataFrame({"P@1": [0.1, 0.2]}, index=NAMES), "share"),
@@ -123,3 +138,26 @@ def test_thumbnails_do_not_cover_each_other():
     cells = np.rint((centres - points.min(axis=0)) / steps)
     assert len(np.unique(cells, axis=0)) == len(centres) > 100
     np.testing.assert_allclose(cells, (centres - points.min(axis=0)) / steps, atol=1e-6)
+
+
+def test_pairs_of_dimensions_are_drawn_upwards_and_to_the_right():
+    codes = np.array([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+    labels = np.array([0, 1, 2, 3])
+    picture = mosaics.pairs(codes, labels)
+    side = len(picture) // 2
+    panel = picture[side:, :side]  # dimension 1 upwards, dimension 0 to the right
+    upper, lower = panel[: side // 2], panel[side // 2 :]
+    colours = {label: np.array(to_rgb(f"C{label}")) * 255 // 1 for label in labels}
+    for label, half, columns in ((0, upper, np.s_[:10]), (1, upper, np.s_[-10:]), (2, lower, np.s_[:10])):
+        assert (half[:, columns] == colours[label].astype(np.uint8)).all(axis=-1).any(), label
+
+
+def test_framed_tiles_hold_the_images_and_the_colour_of_their_class():
+    picture = mosaics.tiles(IMAGES[:2, None], np.array([[1], [0]]))
+    side = IMAGES.shape[1] + 6
+    assert picture.shape == (2 * side, side, 3)
+    for row, colour in enumerate(("#1a9850", "#d73027")):
+        tile = picture[row * side : (row + 1) * side]
+        np.testing.assert_array_equal(tile[3:-3, 3:-3], IMAGES[row])
+        np.testing.assert_array_equal(tile[1, 1:-1], np.tile(np.rint(np.array(to_rgb(colour)) * 255), (side - 2, 1)))
+        assert (tile[0] == 255).all()

@@ -16,9 +16,10 @@ from trainings import assert_same_training, train, weights
 
 from latentsearch import settings, tensorboard, training
 from latentsearch.callbacks import Backup
-from latentsearch.config import RECIPES, TrainConfig
+from latentsearch.config import TrainConfig
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
+from latentsearch.recipes import RECIPES
 from latentsearch.runs import Run
 
 # Where a training of four epochs is killed: before its n-th call of this operation.

@@ -11,7 +11,9 @@ import pytest
 from latentsearch import runs
 from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
+from latentsearch.recipes import Network
 from latentsearch.runs import Run
+from latentsearch.tune_config import TuneConfig
 
 
 def test_replacing_writes_the_new_or_keeps_the_old(tmp_path):
@@ -51,10 +53,40 @@ def test_kill_in_the_middle_of_a_write_leaves_the_old_or_the_new_file(tmp_path, 
     assert len(found) > 3
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", "a b", ".hidden", "-flag", "a\n"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "a/b",
+        "../a",
+        "a b",
+        ".hidden",
+        "-flag",
+        "a\n",
+        "a/tuning",
+        "a/tuning/",
+        "a/tuning/..",
+        "a/backup",
+        "/tuning/0",
+        "a/tuning/b/tuning/c",
+    ],
+)
 def test_names_that_could_leave_the_root_are_refused(name, tmp_path):
     with pytest.raises(InputError, match="--run"):
         Run(tmp_path, name)
+
+
+def test_a_trial_is_a_run_within_the_folders_of_another(tmp_path):
+    run = Run(tmp_path, "a").trial("003")
+    assert run.name == "a/tuning/003"
+    assert run.models == tmp_path / "models" / "a" / "tuning" / "003"
+    outer = Run(tmp_path, "a")
+    run.logs.mkdir(parents=True)
+    (outer.logs / "train").mkdir()
+    assert outer.own(outer.logs) == [outer.logs / "train"]
+    assert outer.own(outer.reports) == []
 
 
 def test_a_missing_file_names_the_command_that_makes_it(tmp_path):
@@ -87,6 +119,14 @@ def test_commands_in_messages_give_the_flags_that_differ_from_the_defaults(tmp_p
         *("--root", str(tmp_path / "a b")),
     ]
     assert runs.command_line("Some.py", BuildConfig()) == "python Some.py"
+
+
+def test_commands_in_messages_know_nested_flags_lists_and_what_is_on_by_default():
+    network = Network(filters=16, normalisation=False)
+    command = runs.command_line("Some.py", BuildConfig(architecture="custom", network=network))
+    assert command == "python Some.py --architecture custom --network.filters 16 --network.no-normalisation"
+    tuning = TuneConfig(flip=False, latent_dims=(4, 8), resume=True)
+    assert runs.command_line("Some.py", tuning) == "python Some.py --latent-dims 4 8 --no-flip --resume"
 
 
 def test_records_hold_what_was_written_and_never_nan(tmp_path):

@@ -15,9 +15,10 @@ from trainings import assert_same_training, train
 
 from latentsearch import architectures, building, datasets, runs, stream, trainee, validation
 from latentsearch.augmentation import views
-from latentsearch.config import RECIPES, BuildConfig, TrainConfig
+from latentsearch.config import BuildConfig, TrainConfig
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
+from latentsearch.recipes import RECIPES
 from latentsearch.runs import Run
 from latentsearch.settings import Settings, choose
 

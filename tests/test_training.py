@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from trainings import assert_same_training, train, weights
 
-from latentsearch import architectures, datasets, stream, trainee
-from latentsearch.config import BuildConfig, PrepareConfig
+from latentsearch import architectures, datasets, stream, trainee, training
+from latentsearch.config import BuildConfig, PrepareConfig, TrainConfig
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
@@ -49,6 +49,34 @@ def test_the_stream_goes_on_where_it_stopped(small_digits):
     np.testing.assert_array_equal(whole[steps:], batches(small_digits, 2 * steps, first_epoch=1, **augmented))
     assert not np.array_equal(whole, batches(small_digits, 3 * steps, seed=1, **augmented))
     assert not np.array_equal(whole, batches(small_digits, 3 * steps))
+
+
+def test_a_subset_is_drawn_by_the_seed_from_all_images(small_digits):
+    ids = small_digits.ids("train")
+    drawn = stream.training_ids(ids, settings(subset=40))
+    assert len(drawn) == 40
+    assert (np.diff(drawn) > 0).all()
+    assert set(drawn) <= set(ids)
+    assert drawn[-1] > ids[60]  # not the first ones
+    assert not np.array_equal(drawn, stream.training_ids(ids, settings(subset=40, seed=1)))
+    np.testing.assert_array_equal(stream.training_ids(ids, settings(subset=10_000)), ids)
+    np.testing.assert_array_equal(stream.training_ids(ids, settings()), ids)
+
+
+def test_a_watch_may_end_a_training_on_a_subset(built_digits, tmp_path):
+    class Enough(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs):
+            self.model.stop_training = logs["val_effective_rank"] > 0
+
+    config = TrainConfig(run="digits", epochs=3, subset=20, root=tmp_path)
+    result = training.train(config, watch=[Enough()], projector=False)
+    assert result.finished
+    assert len(result.history) == 1
+    record = json.loads(Run(tmp_path, "digits").training_record.read_text())
+    assert (record["settings"]["subset"], record["settings"]["batch_size"], record["epochs_done"]) == (20, 20, 1)
+    assert not (tmp_path / "logs" / "digits" / "codes" / "codes.tsv").exists()
+    with pytest.raises(InputError, match="--subset 0"):
+        train(tmp_path, epochs=1, subset=0, overwrite=True)
 
 
 def test_the_best_epoch_is_kept_and_everything_is_written(built_digits, tmp_path):
@@ -164,6 +192,22 @@ def test_an_architecture_that_is_none_is_refused(architecture, built_digits, tmp
     path = Run(tmp_path, "digits").build_record
     path.write_text(json.dumps(json.loads(path.read_text()) | {"config": {"architecture": architecture}}))
     with pytest.raises(InputError, match=r"(?s)names the architecture.*python BuildingAutoencoder.py"):
+        train(tmp_path, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ([1], "holds no recipe"),
+        ({"batch_size": "many"}, "'batch_size' of the recipe cannot be 'many'"),
+        ({"speed": 1}, "'speed' of the recipe cannot be 1"),
+        ({"batch_size": 8}, "lacks a part of its recipe"),
+    ],
+)
+def test_a_recipe_that_is_none_is_refused(recipe, message, built_digits, tmp_path):
+    path = Run(tmp_path, "digits").build_record
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"recipe": recipe}))
+    with pytest.raises(InputError, match=rf"(?s){message}.*python BuildingAutoencoder.py"):
         train(tmp_path, epochs=1)
 
 

@@ -1,4 +1,4 @@
-"""The five scripts on a small folder of images without labels."""
+"""The scripts on a small folder of images without labels."""
 
 from __future__ import annotations
 
@@ -13,11 +13,32 @@ import DataPreperation
 import RetrieveSimilar
 import SanityChecks
 import TrainAutoencoder
+import TuneAutoencoder
 from latentsearch.config import BuildConfig, CheckConfig, PrepareConfig, RetrieveConfig, TrainConfig
 from latentsearch.datasets import digits
 from latentsearch.runs import Run
+from latentsearch.tune_config import TuneConfig
 
 pytestmark = pytest.mark.slow
+
+
+def test_a_search_needs_no_labels(tmp_path, capsys):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, image in enumerate(digits.read().images[:60]):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    DataPreperation.main(PrepareConfig(source=str(folder), root=tmp_path))
+    flags = {"trials": 2, "epochs": 1, "subset": None, "latent_dims": (4,), "mark": ("compact",)}
+    assert TuneAutoencoder.main(TuneConfig(run="mine", dataset="photos", root=tmp_path, **flags)) == 0
+    output = capsys.readouterr().out
+    assert "P@10" not in output
+    assert "rank correlation" not in output
+    reports = Run(tmp_path, "mine").reports / "tuning"
+    assert {path.stem for path in reports.glob("*.png")} == {"best", "parameters", "trade_off"}
+    table = pd.read_csv(reports / "trials.csv")
+    assert set(table["status"]) == {"finished"}
+    assert table["val_precision"].isna().all()
+    assert table["score"].notna().all()
 
 
 def test_without_labels_all_is_there_but_what_needs_them(tmp_path, capsys):

@@ -1,0 +1,36 @@
+"""Which settings are best? Tries networks and trainings, one after the other, and learns from each what to try next.
+
+    python TuneAutoencoder.py --trials 30 --epochs 5 --subset 10000
+    python TuneAutoencoder.py --trials 60 --resume                    goes on, after an interruption too
+    python BuildingAutoencoder.py --run tuned --from-trial best       what comes next, then TrainAutoencoder.py
+    tensorboard --logdir logs/tuned/tuning                            the trials, with their settings under HParams
+
+Reads data/<dataset>/, writes models/<run>/tuning/, logs/<run>/tuning/ and reports/<run>/tuning/. Trial 3 is the run
+<run>/tuning/003, for the other scripts too.
+"""
+
+from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.tune_config import TuneConfig
+
+
+def main(config: TuneConfig) -> int:
+    """Searches as `config` says and prints the best trials; returns 130 when interrupted."""
+    with quiet_imports():
+        from latentsearch import tuning, tuning_report
+
+    result = tuning.tune(config)
+    if not result.finished:
+        print(f"Stopped after {len(result.tried)} trials. To go on: {tuning.resume_command(config)}")
+        return 130
+    print_table(tuning_report.best_rows(result.table))
+    if correlations := tuning_report.tracking(result.table):  # none without labels
+        rows = [{"without labels": name, "rank correlation with P@10": value} for name, value in correlations.items()]
+        print_table(rows)
+    print("Written:", *result.paths, sep="\n  ")
+    print(f"TensorBoard: tensorboard --logdir {result.run.logs / 'tuning'}")
+    print(f"Go on with the best: {result.run.command('BuildingAutoencoder.py', '--from-trial', 'best')}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_script(main, TuneConfig, __doc__)

@@ -1,0 +1,62 @@
+"""What a search for settings looks for: one number from what validation measures, without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from latentsearch.config import Goal
+
+# How the ingredients are weighed; see `Criterion.ingredients`. The health of the code counts a quarter of copy-recall:
+# it tells apart codes that find copies equally well, and hardly ever outweighs finding them.
+WEIGHTS: dict[Goal, dict[str, float]] = {
+    "retrieval": {"copy_recall": 0.8, "health": 0.2},
+    "reconstruction": {"explained": 1.0},
+    "balanced": {"copy_recall": 0.4, "health": 0.1, "explained": 0.5},
+}
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """Scores trainings by the measures of their epochs; see `validation.Validator`.
+
+    Args:
+        goal: A key of `WEIGHTS`.
+        mean_mse: Mean squared error of the mean training image, taken for every validation image.
+        latent_dim: Numbers in a code.
+    """
+
+    goal: Goal
+    mean_mse: float
+    latent_dim: int
+
+    def ingredients(self, row: Mapping[str, float]) -> dict[str, float]:
+        """What the score is made of, each at most 1.
+
+        - copy_recall: share of altered copies that find their original.
+        - health: share of the dimensions of the code that are used.
+        - explained: share of the variance of the images that reconstructions explain; below 0 where the mean image
+          would be a better reconstruction.
+
+        Args:
+            row: Measures of an epoch.
+        """
+        return {
+            "copy_recall": row["val_copy_recall"],
+            "health": row["val_effective_rank"] / self.latent_dim,
+            "explained": 1 - row["val_mse"] / self.mean_mse,
+        }
+
+    def score(self, row: Mapping[str, float]) -> float:
+        """The score of an epoch, at most 1; higher is better."""
+        found = self.ingredients(row)
+        return float(sum(weight * found[name] for name, weight in WEIGHTS[self.goal].items()))
+
+    def so_far(self, rows: Sequence[Mapping[str, float]]) -> float:
+        """The score of the epoch whose weights are kept after these epochs, that of the smallest val_loss."""
+        return self.score(kept(rows))
+
+
+def kept(rows: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+    """The row of the epoch whose weights a training keeps: the first with the smallest val_loss."""
+    return min(rows, key=lambda row: row["val_loss"])

@@ -1,0 +1,83 @@
+"""What there is to build and how it is trained unless flags say otherwise: architectures and their recipes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Architecture = Literal["compact", "deep", "reference", "custom"]
+Activation = Literal["relu", "elu", "gelu"]
+Optimizer = Literal["adam", "muon"]
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an architecture is trained unless flags say otherwise.
+
+    Args:
+        batch_size: Images a step.
+        learning_rate: The optimizer's learning rate, or its peak when the schedule is "cosine".
+        schedule: "constant", or "cosine": half an epoch of linear warm-up, then cosine decay to 0.
+        optimizer: "adam", or "muon": see `optimizers.Muon`.
+        shift: Move every training image by up to as many pixels each way (when similarity_weight is 0).
+        flip: Mirror every training image left to right with probability 1/2.
+        similarity_weight: Weight of the similarity of two views beside the reconstruction error; 0 leaves it out.
+        temperature: Of the similarity of codes: the smaller, the more the nearest wrong images count.
+        projection: Whether similarity is also asked of a projection of the features below the code.
+        view_side: Side of the views in pixels; None for that of the images.
+        noise: Standard deviation, at most, of the Gaussian noise on half of the views (of values in [0, 1]).
+        precision: What layers are computed in; weights are float32 in any case. bfloat16 gives way to float32 on a
+            processor without it.
+    """
+
+    batch_size: int
+    learning_rate: float
+    schedule: Literal["constant", "cosine"]
+    shift: int
+    flip: bool
+    optimizer: Optimizer = "adam"
+    similarity_weight: float = 0.0
+    temperature: float = 0.5
+    projection: bool = True
+    view_side: int | None = None
+    noise: float = 0.0
+    precision: Precision = "float32"
+
+
+RECIPES: dict[Architecture, Recipe] = {
+    "compact": Recipe(batch_size=128, learning_rate=4e-3, schedule="cosine", shift=3, flip=True),
+    "deep": Recipe(
+        batch_size=512,
+        learning_rate=2e-2,
+        schedule="cosine",
+        shift=3,
+        flip=True,
+        optimizer="muon",
+        similarity_weight=1.0,
+        view_side=24,
+        precision="bfloat16",
+    ),
+    "reference": Recipe(batch_size=256, learning_rate=1e-3, schedule="constant", shift=0, flip=False),
+    "custom": Recipe(batch_size=128, learning_rate=2e-3, schedule="cosine", shift=3, flip=True),
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """The encoder of the architecture custom: blocks of convolution and 2x2 max-pool, then two dense layers."""
+
+    filters: int = 32
+    """Of the first block; each further block has twice as many as the one before."""
+
+    depth: int = 3
+    """Blocks; each halves the sides of the image."""
+
+    dense_units: int = 256
+    """Of the dense layer before the code."""
+
+    activation: Activation = "relu"
+    """After each convolution, and after the dense layer."""
+
+    normalisation: bool = True
+    """Leave out the batch normalisation before each activation."""

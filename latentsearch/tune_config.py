@@ -1,0 +1,66 @@
+"""Every default of a search for settings, once; see `config`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from latentsearch.config import ROOT, Goal
+from latentsearch.recipes import Architecture
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """Flags of TuneAutoencoder.py."""
+
+    run: str = "tuned"
+    """Name of the run: its trials are the runs <run>/tuning/000, <run>/tuning/001, ..."""
+
+    dataset: str = "cifar10"
+    """Prepared dataset that settings are searched for."""
+
+    trials: int = 30
+    """Trials in all, those before a --resume included."""
+
+    epochs: int = 5
+    """Length of each trial."""
+
+    subset: int | None = 10_000
+    """Training images of each trial, at most, drawn by the seed; None: all."""
+
+    objective: Goal = "retrieval"
+    """What is sought, without labels: codes that find altered copies of an image (retrieval), a small reconstruction
+    error (reconstruction), or both (balanced)."""
+
+    latent_dims: tuple[int, ...] = (10,)
+    """Numbers in a code: more than one, to search among them."""
+
+    shift: int = 3
+    """Pixels that training images are moved by at most in a trial without similarity."""
+
+    flip: bool = True
+    """Mirror no training images: for those whose left and right mean something, such as digits."""
+
+    max_seconds: float = 900
+    """A trial is ended after the epoch in which it takes longer; at twice that, its process is killed."""
+
+    max_weights: int = 10_000_000
+    """A trial whose network has more is not trained, and recorded as failed."""
+
+    patience: int | None = None
+    """End the search after so many trials without a better one. Default: after --trials."""
+
+    mark: tuple[Architecture, ...] = ("compact", "deep", "reference")
+    """Architectures that are trained for as many epochs on the same images, to be marked in the figures."""
+
+    seed: int = 0
+    """Of what is suggested, and of weights, order and augmentation in all trials."""
+
+    resume: bool = False
+    """Go on with an interrupted search, or with more --trials; begin if there is none."""
+
+    overwrite: bool = False
+    """Begin anew although there are trials, and delete those."""
+
+    root: Path = ROOT
+    """Folder that holds data/, models/, logs/ and reports/."""

@@ -1,0 +1,138 @@
+"""A process beside this one that does one piece of work after the other, and may die without taking this one along."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from latentsearch.errors import InputError
+
+
+class WorkFailed(Exception):
+    """A piece of work came to no result. The message is one line that says why."""
+
+
+class Worker:
+    """Calls functions in another process, which is started when it is needed, and again after it died.
+
+    Args:
+        prepare: Called in the process when it has started, such as to import what is slow to import: it does not count
+            as time of the first call.
+        log: File that gets what the process writes to standard output and error, and tracebacks.
+    """
+
+    def __init__(self, prepare: Callable[[], None], log: Path) -> None:
+        self._prepare = prepare
+        self._log = log
+        self._process: Any = None
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def call(self, function: Callable[..., Any], *arguments: Any, seconds: float | None = None) -> Any:
+        """The result of `function(*arguments)`; they and it travel as pickles between the two processes.
+
+        Args:
+            function: Of a module, by name.
+            *arguments: Of the function.
+            seconds: The process is killed when it takes longer.
+
+        Raises:
+            WorkFailed: if the function raised an exception, took longer, or its process died.
+        """
+        if self._process is None:
+            self._start()
+        self._send((function, arguments))
+        succeeded, result = self._receive(seconds)
+        if not succeeded:
+            raise WorkFailed(result)
+        return result
+
+    def close(self) -> None:
+        """Ends the process, whatever it does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._connection.close()
+            self._process = None
+
+    def _start(self) -> None:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        # Not a fork of this process: TensorFlow's threads do not survive one.
+        context = multiprocessing.get_context("spawn")
+        self._connection, other_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(self._prepare, self._log, other_end), daemon=True)
+        self._process.start()
+        other_end.close()  # so that the end of the process is the end of the connection
+        succeeded, result = self._receive(None)
+        if not succeeded:
+            self.close()
+            raise WorkFailed(result)
+
+    def _send(self, message: Any) -> None:
+        try:
+            self._connection.send(message)
+        except OSError:
+            raise self._death() from None
+
+    def _receive(self, seconds: float | None) -> tuple[bool, Any]:
+        try:
+            if not self._connection.poll(seconds):
+                self.close()
+                raise WorkFailed(f"took more than {seconds:g} seconds: its process was killed")
+            return self._connection.recv()
+        except (EOFError, OSError):
+            raise self._death() from None
+
+    def _death(self) -> WorkFailed:
+        self._process.join()
+        status = self._process.exitcode
+        self.close()
+        if status >= 0:
+            return WorkFailed(f"its process ended with exit status {status}; see {self._log.name}")
+        why = ", as Linux does when memory runs out" if -status == signal.SIGKILL else f"; see {self._log.name}"
+        return WorkFailed(f"its process was ended by signal {-status}{why}")
+
+
+def _serve(prepare: Callable[[], None], log: Path, connection: Connection) -> None:
+    """What the process does: calls what it is sent, until nobody sends any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes: the other decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with open(log, "ab") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    connection.send(_outcome(prepare, ()))
+    while True:
+        try:
+            function, arguments = connection.recv()
+        except EOFError:
+            return
+        connection.send(_outcome(function, arguments))
+
+
+def _outcome(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+    try:
+        return True, function(*arguments)
+    except InputError as error:
+        return False, " ".join(str(error).split())
+    except Exception as error:  # whatever a library raises is the end of this piece of work only
+        traceback.print_exc()
+        return False, " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the other is gone, even by kill -9: what it makes would have no reader."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
