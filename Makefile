@@ -48,7 +48,7 @@ test-page: $(VENV)/installed-browser
 	command -v chromium || { test "$$(id -u)" = 0 && apt-get update -qq \
 		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } \
 		|| echo "No chromium, and it cannot be installed here: the tests in a browser are skipped."
-	$(RUN) -m pytest tests/test_page*.py
+	$(RUN) -m pytest tests/test_page_in_browser.py
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
