@@ -42,7 +42,7 @@ page: $(VENV)/installed-page
 	$(RUN) -m latentsearch.page --run $(SHOW) $(if $(GALLERY),--gallery "$(GALLERY)")
 
 test: lint
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 test-page: $(VENV)/installed-browser
 	command -v chromium || { test "$$(id -u)" = 0 && apt-get update -qq \
