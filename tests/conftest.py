@@ -12,9 +12,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -200,3 +204,21 @@ def killed_at(forks: Callable[[str], Callable[[str], int]]) -> Callable[[int, st
         return status != 0
 
     return killed
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> tuple:
+    """The collection, its map, and the application of a page of thirty images; see `pages.make_page`."""
+    from pages import make_images, make_page
+
+    root = tmp_path_factory.mktemp("page")
+    make_images(root / "photos")
+    return make_page(root, root / "photos")
+
+
+@pytest.fixture
+def client(page: tuple) -> TestClient:
+    """Asks that page."""
+    from starlette.testclient import TestClient
+
+    return TestClient(page[2], base_url="http://127.0.0.1:8765")

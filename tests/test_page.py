@@ -30,18 +30,6 @@ from latentsearch.page.replies import Replies
 STATIC = REPOSITORY / "latentsearch" / "page" / "static"
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    root = tmp_path_factory.mktemp("page")
-    make_images(root / "photos")
-    return make_page(root, root / "photos")
-
-
-@pytest.fixture
-def client(page):
-    return TestClient(page[2], base_url="http://127.0.0.1:8765")
-
-
 def test_the_page_knows_what_it_searches(client):
     about = client.get("/api/about").json()
     assert about["name"].endswith("photos")
