@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from latentsearch import gallery
-from latentsearch.config import Fit
+from latentsearch.config import FITS, Fit
 from latentsearch.errors import InputError
 from latentsearch.gallery import Encoder, Gallery
 from latentsearch.imagefiles import FoundFile, Skipped, shown
@@ -110,6 +110,8 @@ def load(path: Path) -> FolderGallery | None:
         files = [FoundFile(*row) for row in listing["files"]]
         digests = arrays["digests"].tobytes()
         if not len(files) == len(coded.ids) == len(digests) // 32:
+            return None
+        if coded.origin["fit"] not in FITS or type(coded.origin["next_id"]) is not int:
             return None
         return FolderGallery(
             Path(os.fsdecode(bytes.fromhex(coded.origin["folder"]))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -157,6 +158,16 @@ def test_a_damaged_gallery_is_made_anew(keep, folder, tmp_path):
     again, changes = sync(path, folder, autoencoder)
     assert changes.added == 12
     assert codes_by_path(again) == codes_by_path(whole)
+
+
+@pytest.mark.parametrize("changes", [{"fit": "bend"}, {"next_id": "12"}, {"next_id": None}, {"folder": 5}])
+def test_a_gallery_whose_record_cannot_be_is_made_anew(changes, folder, tmp_path):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    whole, _ = sync(path, folder, autoencoder)
+    damaged = dataclasses.replace(whole.gallery, origin={**whole.gallery.origin, **changes})
+    folder_gallery.save(path, dataclasses.replace(whole, gallery=damaged))
+    assert folder_gallery.load(path) is None
+    assert sync(path, folder, autoencoder)[1].added == 12
 
 
 PROGRAM = """
