@@ -21,6 +21,7 @@ def main(config: RetrieveConfig) -> int:
     """Answers the queries that `config` names; returns 2 when some could not be answered."""
     with quiet_imports():
         from latentsearch import retrieval
+        from latentsearch.answers import answer
         from latentsearch.queries import find_queries
         from latentsearch.trained import open_collection
 
@@ -30,7 +31,7 @@ def main(config: RetrieveConfig) -> int:
     queries, problems = find_queries(config, collection)
     if queries.names:
         metrics = retrieval.metrics_of(config)
-        answers = retrieval.answer(queries, collection, k=config.k, metrics=metrics, min_score=config.min_score)
+        answers = answer(queries, collection, k=config.k, metrics=metrics, min_score=config.min_score)
         if config.json:
             print(json.dumps(retrieval.as_record(answers, collection, config), indent=2))
         else:

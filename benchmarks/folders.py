@@ -45,7 +45,7 @@ def main(config: BenchmarkConfig) -> None:
     """Times synchronisations of a folder of as many files as `config` says."""
     if config.files < 2 * _NUM_CHANGED:
         raise InputError(f"--files {config.files}: expected at least {2 * _NUM_CHANGED}.")
-    from latentsearch import runs
+    from latentsearch import machine, runs
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "photos"
@@ -62,7 +62,7 @@ def main(config: BenchmarkConfig) -> None:
         _write(folder, config.files, config.files + _NUM_CHANGED)
         title = f"{_NUM_CHANGED} added, {_NUM_CHANGED} moved, {_NUM_CHANGED} removed"
         rows.append(_measured(title, config.run, folder, Path(temporary) / "gallery.npz"))
-    record = {"files": config.files, "run": config.run, "rows": rows, "environment": runs.environment()}
+    record = {"files": config.files, "run": config.run, "rows": rows, "environment": machine.environment()}
     before = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     with runs.replacing(RESULTS) as path:
         others = [old for old in before if (old["files"], old["run"]) != (config.files, config.run)]

@@ -41,7 +41,7 @@ class BenchmarkConfig:
 def main(config: BenchmarkConfig) -> None:
     """Times epochs in turn, then runs to the target."""
     with quiet_imports():
-        from latentsearch import architectures, building, datasets, runs, stream, trainee, training
+        from latentsearch import architectures, building, datasets, machine, runs, stream, trainee, training
         from latentsearch.settings import Settings
         from latentsearch.validation import Validator
     dataset = datasets.load(ROOT, "cifar10")
@@ -93,7 +93,7 @@ def main(config: BenchmarkConfig) -> None:
         "to_target": to_target,
         "reference_seconds_extrapolated": reference,
         "ratio": reference / median(times) if times else None,
-        "environment": runs.environment(),
+        "environment": machine.environment(),
     }
     runs.write_json(ROOT / "benchmarks" / "training_speed.json", result)
     print_table(

@@ -54,7 +54,7 @@ def main(config: BenchmarkConfig) -> None:
     with quiet_imports():
         import pandas as pd
 
-        from latentsearch import runs, tuning, tuning_plots, tuning_report
+        from latentsearch import machine, runs, tuning, tuning_plots, tuning_report
         from latentsearch.trials import PARAMETERS
 
     tables, rows = {}, []
@@ -74,7 +74,7 @@ def main(config: BenchmarkConfig) -> None:
         "settings": {**asdict(config), "root": None},
         "winners": rows,
         "rank_correlation_with_precision": correlations,
-        "environment": runs.environment(),
+        "environment": machine.environment(),
     }
     runs.write_json(RESULTS, record)
     if correlations["both"]:

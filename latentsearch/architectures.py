@@ -140,6 +140,7 @@ def _reference_decoder(code: keras.KerasTensor, image_shape: ImageShape) -> kera
     for filters in (8, 16, 32, 64):
         x = layers.Conv2D(filters, 2, padding="same", activation="relu")(x)
         x = layers.UpSampling2D(2)(x)
+        x = layers.Reshape(x.shape[1:])(x)  # changes nothing, but tells the shape to converters, which lose it above
     x = layers.Flatten()(x)
     x = layers.Dense(64, activation="relu")(x)
     x = layers.Dense(height * width * channels)(x)

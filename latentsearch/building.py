@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from latentsearch import architectures, datasets, plots, runs, trials
+from latentsearch import architectures, datasets, machine, plots, runs, trials
 from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
 from latentsearch.recipes import Recipe
@@ -69,7 +69,7 @@ def build_run(config: BuildConfig, recipe: Recipe | None = None) -> BuiltRun:
         "config": {**asdict(config), "root": None},
         "num_weights": autoencoder.count_params(),
         "dataset": {"name": dataset.name, "content": dataset.content, **dataset.provenance},
-        "environment": runs.environment(),
+        "environment": machine.environment(),
     }
     runs.write_json(run.build_record, record | ({"recipe": asdict(recipe)} if recipe else {}))
     return BuiltRun(config, layers, autoencoder.count_params(), [run.initial_model, run.build_record, diagram])

@@ -17,11 +17,16 @@ Config = TypeVar("Config")
 
 
 def print_table(rows: Sequence[Mapping[str, object]]) -> None:
-    """Prints rows of the same columns under their names."""
-    import pandas as pd  # slow to import: --help does without
+    """Prints rows under the names of their columns."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [columns, *([_cell(row.get(name, "")) for name in columns] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ("  ".join(map(str.rjust, line, widths)) for line in cells)
+    print("", *lines, "", sep="\n")
 
-    with pd.option_context("display.width", None, "display.max_colwidth", None):
-        print(f"\n{pd.DataFrame(rows).to_string(index=False, float_format='{:.4g}'.format)}\n")
+
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 @contextlib.contextmanager

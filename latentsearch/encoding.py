@@ -1,45 +1,30 @@
-"""Images to codes and back: the one path that training, gallery and queries share."""
+"""Images to codes and back: the one path that gallery, queries and checks share. It needs no TensorFlow."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import keras
 import numpy as np
 from tqdm import tqdm
 
-from latentsearch import objectives  # noqa: F401 - compiled models name its metric
+from latentsearch import runs
+from latentsearch.cli import quiet_imports
 from latentsearch.datasets import to_float
 from latentsearch.errors import InputError
+from latentsearch.litert import LiteRTNetwork
 
-_BATCH = 1000
-_MAX_UNPACKED = 50  # times the bytes of the file; weights of a network shrink by a half at most
-_MEND = "Make it again with BuildingAutoencoder.py and TrainAutoencoder.py, or restore your copy of it."
-
-
-def load_model(path: Path, *, compiled: bool = False) -> keras.Model:
-    """A model from a .keras file, with its optimizer's state if `compiled`.
-
-    Raises:
-        InputError: if the file is damaged or holds something else.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > _MAX_UNPACKED * path.stat().st_size:
-            raise ValueError(f"{unpacked:,} bytes packed into {path.stat().st_size:,}")
-        # Keras refuses what would run code on loading (safe_mode, on by default); a test holds it to that.
-        return keras.saving.load_model(path, compile=compiled)
-    except Exception as error:  # zip, JSON, HDF5 and Keras each raise their own
-        raise InputError(f"{path} cannot be opened as a model ({type(error).__name__}: {error}).\n{_MEND}") from None
+# Small enough that what the layers pass on stays in the cache of the processor.
+_BATCH = 100
+_PARTS = ("encoder", "decoder")
 
 
 class Autoencoder:
-    """A trained (or untrained) autoencoder, opened from a .keras file.
+    """A trained (or untrained) autoencoder, opened from the LiteRT files that were made from its .keras file.
+
+    They lie in the folder exported/ beside it. Where they are missing, damaged or made from another file, they are made
+    anew, which imports TensorFlow and takes some seconds. Codes differ from those of Keras by about 1e-6. It runs on
+    all cores of the processor; several threads may share it, and take turns.
 
     Args:
         path: File written by BuildingAutoencoder.py or TrainAutoencoder.py.
@@ -55,19 +40,12 @@ class Autoencoder:
     """
 
     def __init__(self, path: Path) -> None:
-        self.model = load_model(path)
-        try:
-            self._encoder = self.model.get_layer("encoder")
-            self._decoder = self.model.get_layer("decoder")
-        except ValueError:
-            raise InputError(f"{path} holds a model without encoder and decoder.\n{_MEND}") from None
-        self.image_shape: tuple[int, int, int] = tuple(self._encoder.input_shape[1:])
-        self.latent_dim: int = self._encoder.output_shape[-1]
-        digest = hashlib.sha256(json.dumps(self._encoder.get_config(), sort_keys=True, default=str).encode())
-        for weights in self._encoder.get_weights():
-            digest.update(f"{weights.dtype} {weights.shape}".encode())
-            digest.update(np.ascontiguousarray(weights))
-        self.fingerprint = digest.hexdigest()
+        self._path = path
+        record, content = _exported(path) or _export(path)
+        self.image_shape: tuple[int, int, int] = tuple(record["image_shape"])
+        self.latent_dim: int = record["latent_dim"]
+        self.fingerprint: str = record["fingerprint"]
+        self._encoder, self._decoder = (LiteRTNetwork(content[part]) for part in _PARTS)
 
     def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
         """Codes of images.
@@ -81,20 +59,53 @@ class Autoencoder:
             float32 `(num_images or len(ids), latent_dim)`.
         """
         ids = np.arange(len(images)) if ids is None else ids
-        return self._in_batches(lambda rows: to_float(images[rows]), self._encoder, ids, progress)
+        codes = np.empty((len(ids), self.latent_dim), np.float32)
+        with tqdm(total=len(ids), desc="coding images", unit=" images", disable=not progress) as bar:
+            for start in range(0, len(ids), _BATCH):
+                rows = slice(start, start + _BATCH)
+                codes[rows] = self._encoder(to_float(images[ids[rows]]))
+                bar.update(len(codes[rows]))
+        return self._finite(codes)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Images that codes stand for, float32 `(num_codes, height, width, 3)`, some a little outside [0, 1]."""
-        return self._in_batches(lambda rows: codes[rows], self._decoder, np.arange(len(codes)), progress=False)
-
-    def _in_batches(
-        self, take: Callable[[np.ndarray], np.ndarray], model: keras.Model, ids: np.ndarray, progress: bool
-    ) -> np.ndarray:
-        result = np.empty((len(ids), *model.output_shape[1:]), dtype=np.float32)
-        starts = range(0, len(ids), _BATCH)
-        for start in tqdm(starts, desc="coding images", unit=f" x {_BATCH}", disable=not progress):
+        images = np.empty((len(codes), *self.image_shape), np.float32)
+        for start in range(0, len(codes), _BATCH):
             rows = slice(start, start + _BATCH)
-            result[rows] = model.predict_on_batch(take(ids[rows]))
-        if not np.isfinite(result).all():
-            raise InputError(f"The network gives values that are not numbers: its training went wrong.\n{_MEND}")
-        return result
+            images[rows] = self._decoder(codes[rows])
+        return self._finite(images)
+
+    def _finite(self, values: np.ndarray) -> np.ndarray:
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"{self._path} gives values that are not numbers: its training went wrong.\nMake it again with "
+                "TrainAutoencoder.py, or restore your copy of it."
+            )
+        return values
+
+
+def _exported(path: Path) -> tuple[dict[str, Any], dict[str, bytes]] | None:
+    """The record and the LiteRT files that were made from `path`, or None if there are none that are whole."""
+    record_path = _record_path(path)
+    try:
+        record = runs.read_json(record_path, "", ("model", *_PARTS, "fingerprint", "image_shape", "latent_dim"))
+        content = {part: record_path.with_name(f"{part}.tflite").read_bytes() for part in _PARTS}
+    except (InputError, OSError):
+        return None
+    # LiteRT trusts its files: damaged ones would crash it.
+    whole = all(runs.fingerprint(content[part]) == record[part] for part in _PARTS)
+    return (record, content) if whole and runs.file_fingerprint(path) == record["model"] else None
+
+
+def _export(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    with quiet_imports():
+        from latentsearch.exporting import export
+    export(path, _record_path(path))
+    exported = _exported(path)
+    if exported is None:
+        raise InputError(f"{_record_path(path).parent} was changed by another process. Try again.")
+    return exported
+
+
+def _record_path(path: Path) -> Path:
+    return path.parent / "exported" / path.stem / "exported.json"

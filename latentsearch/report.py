@@ -11,7 +11,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from latentsearch import runs, scorecard
+from latentsearch import machine, runs, scorecard
 from latentsearch.evidence import Evidence
 from latentsearch.imagefiles import shown
 from latentsearch.metrics import correlations, effective_rank, psnr
@@ -222,7 +222,7 @@ def as_numbers(evidence: Evidence, results: list[CheckResult]) -> dict[str, Any]
         },
         "duplicates": _duplicates(evidence),
         "checks": [asdict(result) | {"status": result.status} for result in results],
-        "environment": runs.environment(),
+        "environment": machine.environment(),
     }
 
 

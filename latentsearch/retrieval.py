@@ -1,102 +1,23 @@
-"""Answers to "what looks like this?": tables, JSON, a figure, and the files themselves."""
+"""Answers told: tables, JSON, figures, and the files themselves."""
 
 from __future__ import annotations
 
+import csv
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 from PIL import Image
 
-from latentsearch import explanation, mosaics, runs
+from latentsearch import runs
+from latentsearch.answers import Answers, class_of
 from latentsearch.collection import Collection
 from latentsearch.config import METRICS, Metric, RetrieveConfig
 from latentsearch.errors import InputError
 from latentsearch.imagefiles import shown
-from latentsearch.queries import NOT_IN_COLLECTION, Queries
 
-
-class Match(NamedTuple):
-    """A neighbour of a query.
-
-    Args:
-        rank: From 1.
-        id: In the collection.
-        distance: Of the codes; smaller is closer.
-        score: Percentage of random pairs of gallery images that are farther apart.
-        copy_score: Percentage of altered copies that are farther from their original.
-    """
-
-    rank: int
-    id: int
-    distance: float
-    score: float
-    copy_score: float
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Neighbours of queries under one or more metrics.
-
-    Args:
-        queries: What was asked about.
-        codes: Of the queries, `(num_queries, latent_dim)`.
-        matches: Of each metric and query, closest first; an empty list where nothing is close enough.
-    """
-
-    queries: Queries
-    codes: np.ndarray
-    matches: dict[Metric, list[list[Match]]]
-
-    def __iter__(self) -> Iterator[tuple[int, Metric, list[Match]]]:
-        """Number of the query, metric, and neighbours; the metrics of one query after each other."""
-        for number in range(len(self.queries.names)):
-            for metric, matches in self.matches.items():
-                yield number, metric, matches[number]
-
-
-def answer(
-    queries: Queries,
-    collection: Collection,
-    *,
-    k: int,
-    metrics: tuple[Metric, ...],
-    min_score: float = 0,
-    codes: np.ndarray | None = None,
-) -> Answers:
-    """The `k` nearest images of each query; an image of the collection never answers itself.
-
-    Args:
-        queries: At least one.
-        collection: What is searched.
-        k: How many neighbours.
-        metrics: How codes are compared.
-        min_score: Neighbours with a smaller score are left out.
-        codes: Of the queries, where they are known, `(num_queries, latent_dim)`. Default: the encoder makes them.
-
-    Raises:
-        InputError: if the gallery is not larger than `k`, or `min_score` is no percentage.
-    """
-    gallery = collection.gallery
-    if not 1 <= k < len(gallery.ids):
-        raise InputError(f"--k {k}: expected 1 to {len(gallery.ids) - 1}, the images that can answer.")
-    if not 0 <= min_score <= 100:
-        raise InputError(f"--min-score {min_score}: expected 0 to 100, a percentage.")
-    codes = collection.autoencoder.encode(queries.images) if codes is None else codes
-    answers = {}
-    for metric in metrics:
-        found, scale = gallery.ask(codes, k, metric=metric, exclude=queries.ids), collection.scale(metric)
-        columns = (found.ids, found.distances, scale.score(found.distances), scale.copy_score(found.distances))
-        answers[metric] = [
-            [Match(rank, *values) for rank, values in enumerate(zip(*row, strict=True), 1) if values[2] >= min_score]
-            for row in zip(*(column.tolist() for column in columns), strict=True)
-        ]
-    return Answers(queries, codes, answers)
+_COLUMNS = ("query", "query_class", "metric", "rank", "id", "class", "path", "distance", "score", "copy_score")
 
 
 def as_record(answers: Answers, collection: Collection, config: RetrieveConfig) -> dict[str, Any]:
@@ -111,7 +32,7 @@ def as_record(answers: Answers, collection: Collection, config: RetrieveConfig) 
         "queries": [
             {
                 "query": shown(answers.queries.names[number]),
-                "class": _class_of(answers.queries.ids[number], collection),
+                "class": class_of(answers.queries.ids[number], collection),
                 "metric": metric,
                 "match": bool(matches),
                 "neighbours": [
@@ -124,22 +45,22 @@ def as_record(answers: Answers, collection: Collection, config: RetrieveConfig) 
     }
 
 
-def table(answers: Answers, collection: Collection) -> pd.DataFrame:
+def table(answers: Answers, collection: Collection) -> list[dict[str, Any]]:
     """One row a query, metric and rank, for neighbours.csv."""
-    columns = ["query", "query_class", "metric", "rank", "id", "class", "path", "distance", "score", "copy_score"]
-    rows = [
+    return [
         {
             "query": shown(answers.queries.names[number]),
-            "query_class": _class_of(answers.queries.ids[number], collection),
+            "query_class": class_of(answers.queries.ids[number], collection),
             "metric": metric,
+            "rank": match.rank,
+            "id": match.id,
             "class": collection.class_of(match.id),
             "path": shown(_path(collection, match.id) or ""),
-            **match._asdict(),
+            **{name: f"{getattr(match, name):.6g}" for name in ("distance", "score", "copy_score")},
         }
         for number, metric, matches in answers
         for match in matches
     ]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def for_terminal(answers: Answers, collection: Collection) -> list[dict[str, str]]:
@@ -147,7 +68,7 @@ def for_terminal(answers: Answers, collection: Collection) -> list[dict[str, str
     rows = []
     for number, metric, matches in answers:
         head = {"query": shown(answers.queries.names[number])}
-        head["class"] = _class_of(answers.queries.ids[number], collection)
+        head["class"] = class_of(answers.queries.ids[number], collection)
         if len(answers.matches) > 1:
             head["metric"] = metric
         for match in matches:
@@ -176,16 +97,19 @@ def write(answers: Answers, collection: Collection, config: RetrieveConfig) -> l
     """Writes neighbours.csv and .json, and the figures asked for, to reports/<run>/retrieval/; returns their paths."""
     folder = collection.run.reports / "retrieval"
     paths = [folder / "neighbours.csv", folder / "neighbours.json"]
-    with runs.replacing(paths[0]) as temporary:
-        table(answers, collection).to_csv(temporary, index=False, float_format="%.6g")
+    with runs.replacing(paths[0]) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table(answers, collection))
     runs.write_json(paths[1], as_record(answers, collection, config))
-    figures = {"neighbours": _figure} if config.figure else {}
-    if config.explain:
-        figures["explanation"] = explanation_figure
-    for name, draw in figures.items():
-        paths.append(folder / f"{name}.png")
-        with runs.replacing(paths[-1]) as temporary:
-            draw(answers, collection).savefig(temporary, dpi=110)
+    wanted = ["neighbours"] * config.figure + ["explanation"] * config.explain
+    if wanted:
+        from latentsearch import answer_pictures  # slow to import: an answer in words does without
+
+        for name in wanted:
+            paths.append(folder / f"{name}.png")
+            with runs.replacing(paths[-1]) as temporary:
+                answer_pictures.PICTURES[name](answers, collection).savefig(temporary, dpi=110)
     return paths
 
 
@@ -217,55 +141,6 @@ def metrics_of(config: RetrieveConfig) -> tuple[Metric, ...]:
     return METRICS if config.metric == "all" else (config.metric,)
 
 
-def explanation_figure(answers: Answers, collection: Collection) -> Figure:
-    """Why the nearest neighbour of each query is near, under each metric."""
-    return mosaics.explanations(
-        [
-            explanation.explain(
-                answers.queries.images[number],
-                answers.codes[number],
-                collection.images(np.array([matches[0].id]))[0],
-                collection.gallery.code_of(np.array([matches[0].id]))[0],
-                metric=metric,
-                autoencoder=collection.autoencoder,
-            )
-            for number, metric, matches in answers
-            if matches
-        ]
-    )
-
-
-def _figure(answers: Answers, collection: Collection) -> Figure:
-    """Each query with its neighbours, a row a metric, the rows of one query under each other."""
-    queries, titles, neighbours, captions, same = [], [], [], [], []
-    k = max((len(matches) for _, _, matches in answers), default=0)
-    for number, metric, matches in answers:
-        query_class = _class_of(answers.queries.ids[number], collection)
-        parts = (query_class, metric if len(answers.matches) > 1 else "", "" if matches else "no match")
-        queries.append(answers.queries.images[number])
-        titles.append(f"{_short(answers.queries.names[number])}\n{' '.join(filter(None, parts))}")
-        images = collection.images(np.array([match.id for match in matches], np.int64)) if matches else []
-        blank = np.full((k - len(matches), *collection.autoencoder.image_shape), 255, np.uint8)
-        neighbours.append(np.concatenate([np.reshape(images, (-1, *blank.shape[1:])).astype(np.uint8), blank]))
-        classes = [collection.class_of(match.id) for match in matches]
-        captions.append([
-            f"{name or _short(collection.name_of(match.id))}\n{match.distance:.3g}, {match.score:.4g} %"
-            for match, name in zip(matches, classes, strict=True)
-        ] + [""] * len(blank))  # fmt: skip
-        known = [int(name == query_class) if name and query_class else -1 for name in classes]
-        same.append(known + [-1] * len(blank))
-    return mosaics.neighbour_rows(np.array(queries), titles, np.array(neighbours), captions, np.array(same))
-
-
-def _short(name: str) -> str:
-    name = shown(Path(name).name)
-    return name if len(name) <= 16 else f"{name[:7]}…{name[-8:]}"
-
-
 def _path(collection: Collection, image_id: int) -> str | None:
     path = collection.path_of(image_id)
     return None if path is None else str(path)
-
-
-def _class_of(image_id: int, collection: Collection) -> str:
-    return "" if image_id == NOT_IN_COLLECTION else collection.class_of(int(image_id))

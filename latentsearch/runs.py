@@ -5,17 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
 import re
 import shlex
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +20,6 @@ from latentsearch.errors import InputError
 
 TUNING = "tuning"  # folder of the trials of a run, below models/<run>/, logs/<run>/ and reports/<run>/
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_RECORDED_PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "faiss-cpu")
 
 
 @dataclass(frozen=True)
@@ -76,6 +71,10 @@ class Run:
         return self.models / "best.keras"
 
     @property
+    def exported(self) -> Path:
+        return self.models / "exported"
+
+    @property
     def history(self) -> Path:
         return self.models / "history.csv"
 
@@ -118,7 +117,8 @@ class Run:
     @property
     def learnt(self) -> tuple[Path, ...]:
         """All that a training leaves, but for logs and reports; first what makes a run a trained one."""
-        models = (self.best_model, self.history, self.profile, self.gallery, self.folder_galleries, self.maps)
+        models = (self.best_model, self.exported, self.history, self.profile)
+        models += (self.gallery, self.folder_galleries, self.maps)
         return (self.training_record, self.backup, *models)
 
     def require(self, path: Path, script: str) -> Path:
@@ -222,22 +222,9 @@ def file_fingerprint(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def environment() -> dict[str, Any]:
-    """What else shaped an artefact: time, versions, commit and machine."""
-    return {
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _RECORDED_PACKAGES},
-        "commit": _commit(),
-        "machine": f"{_processor()}, {os.cpu_count()} cores",
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:  # under another name, such as tensorflow-cpu
-        return None
+def fingerprint(content: bytes) -> str:
+    """SHA-256 of bytes, as 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def command_line(script: str, config: Any) -> str:
@@ -261,34 +248,3 @@ def _flags(config: Any, prefix: str = "--") -> list[str]:
         else:
             words += [flag, str(value)]
     return words
-
-
-def _commit() -> str | None:
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(ROOT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 itself; where that cannot be told, no."""
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(_cpuinfo("flags").split() + _cpuinfo("Features").split()))
-
-
-def _processor() -> str:
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
-
-
-def _cpuinfo(name: str) -> str:
-    """What Linux says of the first processor, or nothing."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith(name):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return ""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from latentsearch import runs
+from latentsearch import machine, runs
 from latentsearch.config import TrainConfig
 from latentsearch.datasets import ImageSet
 from latentsearch.errors import InputError
@@ -54,7 +54,7 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
             "Give one with --learning-rate, such as 0.002 for adam or 0.02 for muon."
         )
     own = {field.name: chosen(field.name) for field in dataclasses.fields(recipe)}
-    if config.precision is None and not runs.has_bfloat16():
+    if config.precision is None and not machine.has_bfloat16():
         own["precision"] = "float32"  # elsewhere bfloat16 is slower, not faster
     settings = Settings(
         **own | {"batch_size": min(own["batch_size"], _num_used(dataset, config.subset))},

@@ -10,11 +10,12 @@ import keras
 import pandas as pd
 import tensorflow as tf
 
-from latentsearch import datasets, familiarity, plots, runs, settings, tensorboard, trainee
+from latentsearch import datasets, familiarity, machine, plots, runs, settings, tensorboard, trainee
 from latentsearch.callbacks import MEASURES, Backup, BestModel, EpochRows, Validation
 from latentsearch.config import TrainConfig
-from latentsearch.encoding import Autoencoder, load_model
+from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
+from latentsearch.exporting import load_model
 from latentsearch.runs import Run
 from latentsearch.stream import training_batches, training_ids
 from latentsearch.validation import Validator
@@ -127,7 +128,7 @@ def train(
     _write_curves(run, result.history)
     record = {"settings": asdict(chosen), "finished": finished, "epochs_done": len(result.history)}
     # An older latentsearch, which may have begun it, did not measure all that this one does.
-    record |= {"best": result.best.dropna().to_dict(), "environment": runs.environment()}
+    record |= {"best": result.best.dropna().to_dict(), "environment": machine.environment()}
     runs.write_json(run.training_record, record)
     if finished:
         runs.remove(run.backup)

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-from latentsearch import runs
+from latentsearch import machine, runs
 from latentsearch.config import BuildConfig, Goal, TrainConfig
 from latentsearch.criteria import Criterion, kept
 from latentsearch.errors import InputError
@@ -223,7 +223,7 @@ def load_one(run: Run, name: str) -> Trial:
 
 def save_search(run: Run, search: Search) -> None:
     """Writes models/<run>/tuning/search.json."""
-    runs.write_json(run.tuning / "search.json", asdict(search) | {"environment": runs.environment()})
+    runs.write_json(run.tuning / "search.json", asdict(search) | {"environment": machine.environment()})
 
 
 def load_search(run: Run) -> Search:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from latentsearch import runs, tuning_plots
+from latentsearch import machine, runs, tuning_plots
 from latentsearch.criteria import WEIGHTS, Criterion
 from latentsearch.metrics import pareto_front, rank_correlation
 from latentsearch.runs import TUNING, Run
@@ -102,7 +102,7 @@ def write(run: Run, search: Search, table: pd.DataFrame) -> list[Path]:
         "pareto_front": table.loc[table["on_front"], "trial"].tolist(),
         "rank_correlation_with_precision": correlations,
         "seconds": float(tried["seconds"].sum()),
-        "environment": runs.environment(),
+        "environment": machine.environment(),
     }
     runs.write_json(paths[1], record)
     for name, figure in figures.items():

@@ -15,7 +15,7 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-from latentsearch import datasets, familiarity, folder_sync, imagefiles, recipes, runs
+from latentsearch import datasets, familiarity, folder_sync, imagefiles, machine, recipes, runs
 from latentsearch.config import PrepareConfig, TrainConfig
 from latentsearch.datasets import cifar10
 from latentsearch.errors import InputError
@@ -135,7 +135,7 @@ def build_records(folder: Path) -> Reader:
     """build.json, which says what a run was built for."""
     dataset = datasets.prepare(PrepareConfig(source="digits", root=folder))
     run = Run(folder, "digits")
-    record = {"config": {"architecture": "compact"}, "num_weights": 5, "environment": runs.environment()}
+    record = {"config": {"architecture": "compact"}, "num_weights": 5, "environment": machine.environment()}
     runs.write_json(
         run.build_record, record | {"dataset": {"name": "digits", "content": dataset.content, **dataset.provenance}}
     )

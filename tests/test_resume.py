@@ -17,8 +17,8 @@ from trainings import assert_same_training, train, weights
 from latentsearch import settings, tensorboard, training
 from latentsearch.callbacks import Backup
 from latentsearch.config import TrainConfig
-from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
+from latentsearch.exporting import load_model
 from latentsearch.recipes import RECIPES
 from latentsearch.runs import Run
 
@@ -72,7 +72,7 @@ def test_resumed_after_kill_9_at_any_moment_ends_as_if_never_interrupted(killed,
         root = killed(moment)
         run = Run(root, "digits")
         if run.best_model.exists():
-            assert Autoencoder(run.best_model), moment
+            assert load_model(run.best_model), moment
         # What the refusal says must work as it stands.
         refused = in_process("TrainAutoencoder.py", *flags, "--root", root)
         assert refused.returncode == 2, moment

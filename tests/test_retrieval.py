@@ -11,10 +11,10 @@ from photos import make_photos, photo_collection
 from PIL import Image
 
 from latentsearch import retrieval
+from latentsearch.answers import answer
 from latentsearch.config import METRICS, RetrieveConfig
 from latentsearch.errors import InputError
 from latentsearch.queries import find_queries
-from latentsearch.retrieval import answer
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_names_of_any_bytes_are_written(tmp_path):
     collection = photo_collection(tmp_path, num_images=3)
     answers = ask(collection, [5], k=29)
     retrieval.write(answers, collection, RetrieveConfig(explain=True))
-    assert any("\\xff\\n.png" in path for path in retrieval.table(answers, collection)["path"])
+    assert any("\\xff\\n.png" in row["path"] for row in retrieval.table(answers, collection))
     record = json.loads((collection.run.reports / "retrieval" / "neighbours.json").read_text())
     assert any(neighbour["path"].endswith(strange) for neighbour in record["queries"][0]["neighbours"])
     assert retrieval.copy_to(tmp_path / "hits", answers, collection) == 29

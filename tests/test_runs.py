@@ -8,7 +8,7 @@ import shlex
 import numpy as np
 import pytest
 
-from latentsearch import runs
+from latentsearch import machine, runs
 from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
 from latentsearch.recipes import Network
@@ -138,6 +138,6 @@ def test_records_hold_what_was_written_and_never_nan(tmp_path):
 
 
 def test_the_environment_tells_versions_and_machine():
-    environment = runs.environment()
+    environment = machine.environment()
     assert environment["packages"]["numpy"] == np.__version__
     assert "cores" in environment["machine"]

@@ -13,11 +13,11 @@ import pytest
 import tensorflow as tf
 from trainings import assert_same_training, train
 
-from latentsearch import architectures, building, datasets, runs, stream, trainee, validation
+from latentsearch import architectures, building, datasets, machine, stream, trainee, validation
 from latentsearch.augmentation import views
 from latentsearch.config import BuildConfig, TrainConfig
-from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
+from latentsearch.exporting import load_model
 from latentsearch.recipes import RECIPES
 from latentsearch.runs import Run
 from latentsearch.settings import Settings, choose
@@ -164,7 +164,7 @@ def test_codes_of_views_come_nearer_and_everything_is_recorded(built_digits, tmp
     assert result.best["val_loss"] == history["val_loss"].min()
     run = Run(tmp_path, "digits")
     kept = validation.Validator(built_digits, Settings(**json.loads(run.training_record.read_text())["settings"]))
-    assert kept(Autoencoder(run.best_model).model)["val_loss"] == pytest.approx(result.best["val_loss"], rel=1e-4)
+    assert kept(load_model(run.best_model))["val_loss"] == pytest.approx(result.best["val_loss"], rel=1e-4)
     assert {"training_loss.png", "training_similarity.png", "training_retrieval.png"} <= {
         path.name for path in run.reports.iterdir()
     }
@@ -180,7 +180,7 @@ def test_labels_have_no_part_in_what_is_learnt_or_kept(built_digits, tmp_path, m
     for labels in (built_digits.labels, shuffled):
         monkeypatch.setattr(datasets, "load_for", lambda run, now=labels: dataclasses.replace(built_digits, labels=now))
         results.append(train(tmp_path, epochs=3, overwrite=True, **SIMILAR).history)
-        learnt.append(Autoencoder(Run(tmp_path, "digits").best_model).model.get_weights())
+        learnt.append(load_model(Run(tmp_path, "digits").best_model).get_weights())
     assert not np.allclose(results[0]["val_precision"], results[1]["val_precision"])
     pd.testing.assert_frame_equal(*[table.drop(columns=["val_precision", "seconds"]) for table in results])
     for one, other in zip(*learnt, strict=True):
@@ -240,7 +240,7 @@ def test_deep_resumed_ends_as_if_never_interrupted(small_root, tmp_path, monkeyp
 def test_bfloat16_is_the_default_where_the_processor_has_it(
     flag, native, expected, built_digits, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(runs, "has_bfloat16", lambda: native)
+    monkeypatch.setattr(machine, "has_bfloat16", lambda: native)
     config = TrainConfig(run="digits", precision=flag, root=tmp_path)
     assert choose(config, Run(tmp_path, "digits"), built_digits, RECIPES["deep"]).precision == expected
 

@@ -13,8 +13,8 @@ from trainings import assert_same_training, train, weights
 
 from latentsearch import architectures, datasets, stream, trainee, training
 from latentsearch.config import BuildConfig, PrepareConfig, TrainConfig
-from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
+from latentsearch.exporting import load_model
 from latentsearch.runs import Run
 from latentsearch.settings import Settings
 from latentsearch.training import read_history
@@ -86,14 +86,14 @@ def test_the_best_epoch_is_kept_and_everything_is_written(built_digits, tmp_path
     assert list(result.history["epoch"]) == [1, 2, 3, 4]
     assert result.best["val_loss"] == result.history["val_loss"].min()
     images = datasets.to_float(built_digits.images[built_digits.ids("validation")])
-    autoencoder = Autoencoder(run.best_model)
-    error = np.square(autoencoder.model.predict(images, verbose=0) - images).mean()
+    autoencoder = load_model(run.best_model)
+    error = np.square(autoencoder.predict(images, verbose=0) - images).mean()
     assert error == pytest.approx(result.best["val_loss"], rel=1e-4)
     pd.testing.assert_frame_equal(pd.read_csv(run.history), result.history)
     record = json.loads(run.training_record.read_text())
     assert record["finished"]
     assert record["best"]["epoch"] == result.best["epoch"]
-    assert run.best_model.stat().st_size < 2 * autoencoder.model.count_params() * 4  # no optimizer state
+    assert run.best_model.stat().st_size < 2 * autoencoder.count_params() * 4  # no optimizer state
     assert not run.backup.exists()
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from latentsearch import training
 from latentsearch.config import TrainConfig
-from latentsearch.encoding import Autoencoder
+from latentsearch.exporting import load_model
 from latentsearch.runs import Run
 
 
@@ -16,7 +16,7 @@ def train(root, **changes):
 
 
 def weights(root):
-    return Autoencoder(Run(root, "digits").best_model).model.get_weights()
+    return load_model(Run(root, "digits").best_model).get_weights()
 
 
 def assert_same_training(one, other):

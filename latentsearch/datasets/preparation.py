@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latentsearch import runs
+from latentsearch import machine, runs
 from latentsearch.config import PrepareConfig
 from latentsearch.datasets import cifar10, digits, folder
 from latentsearch.datasets.decoding import IMAGES_FILE, JOURNAL_FILE
@@ -157,7 +157,7 @@ def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dic
         "validation_fraction": config.validation_fraction,
         "seed": config.seed,
         **source.details,
-        "environment": runs.environment(),
+        "environment": machine.environment(),
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from latentsearch import explanation, imagefiles, retrieval
+from latentsearch import explanation, imagefiles
+from latentsearch.answers import answer
 from latentsearch.collection import Collection
 from latentsearch.config import METRICS, Metric
 from latentsearch.errors import InputError
@@ -60,7 +60,6 @@ class Replies:
             raise InputError(f"{collection.name} holds one image; expected two or more to search among.")
         self._collection, self._lines, self._map = collection, list(lines), code_map
         self._ids = frozenset(collection.gallery.ids.tolist())
-        self._network = threading.Lock()  # Keras builds its functions at the first call, which two may not do at once
         self.max_k = min(MAX_NEIGHBOURS, len(self._ids) - 1)
 
     def about(self) -> dict[str, Any]:
@@ -109,15 +108,12 @@ class Replies:
         shape, fit = self._collection.autoencoder.image_shape, self._collection.fit
         image = imagefiles.decode(content, shape, fit=fit, name=name)
         picture = imagefiles.decode_larger(content, shape, _SIDE, fit=fit, name=name)
-        with self._network:
-            code = self._collection.autoencoder.encode(image[None])
+        code = self._collection.autoencoder.encode(image[None])
         return Asked(Queries([name], image[None], np.array([NOT_IN_COLLECTION])), code, picture)
 
     def neighbours(self, asked: Asked, *, k: int, metric: Metric, min_score: float) -> dict[str, Any]:
         """The images nearest to the one that is asked about, and near which point of the map it lies."""
-        answers = retrieval.answer(
-            asked.query, self._collection, k=k, metrics=(metric,), min_score=min_score, codes=asked.code
-        )
+        answers = answer(asked.query, self._collection, k=k, metrics=(metric,), min_score=min_score, codes=asked.code)
         return {
             "query": self._query(asked),
             "neighbours": [
@@ -134,15 +130,10 @@ class Replies:
         """
         ids = np.array([self._known(neighbour)])
         image, code = self._collection.images(ids)[0], self._collection.gallery.code_of(ids)[0]
-        with self._network:
-            found = explanation.explain(
-                asked.query.images[0],
-                asked.code[0],
-                image,
-                code,
-                metric=metric,
-                autoencoder=self._collection.autoencoder,
-            )
+        autoencoder = self._collection.autoencoder
+        found = explanation.explain(
+            asked.query.images[0], asked.code[0], image, code, metric=metric, autoencoder=autoencoder
+        )
         decoded = (found.path * 255).round().astype(np.uint8)
         return {
             "query": self._query(asked),

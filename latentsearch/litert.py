@@ -1,0 +1,40 @@
+"""Networks as LiteRT files: they start in hundredths of a second."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from latentsearch import machine
+from latentsearch.cli import quiet_imports
+
+
+class LiteRTNetwork:
+    """A network of one input and one output that takes batches of any size.
+
+    It runs on all cores of the processor; threads that share it take turns.
+
+    Args:
+        content: Of its file, trusted: damaged ones may crash the process.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        with quiet_imports():  # it tells that it runs on the processor
+            self._interpreter = Interpreter(model_content=content, num_threads=machine.num_cores())
+            self._interpreter.allocate_tensors()
+        [self._input], [self._output] = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self._batch = 1
+        self._lock = threading.Lock()
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """What the network makes of a batch: float32 `(batch, ...)` to float32 `(batch, ...)`."""
+        with self._lock:
+            if len(values) != self._batch:
+                self._interpreter.resize_tensor_input(self._input["index"], values.shape)
+                self._interpreter.allocate_tensors()
+                self._batch = len(values)
+            self._interpreter.set_tensor(self._input["index"], np.ascontiguousarray(values, np.float32))
+            self._interpreter.invoke()
+            return self._interpreter.get_tensor(self._output["index"])
