@@ -1,0 +1,54 @@
+"""What is installed is used: no requirement without an import, none imported without a requirement."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+
+import pytest
+from conftest import REPOSITORY
+
+# Names that packages are imported by, where they differ from those that they are installed by.
+IMPORTED_AS = {
+    "scikit-learn": "sklearn",
+    "faiss-cpu": "faiss",
+    "umap-learn": "umap",
+    "pillow": "PIL",
+    "ai-edge-litert": "ai_edge_litert",
+    "milvus-lite": "milvus_lite",
+}
+
+
+def requirements(name):
+    lines = (REPOSITORY / name).read_text(encoding="utf-8").splitlines()
+    names = {re.split(r"[<>=\[ ;]", line)[0].lower() for line in lines if line and line[0] not in "#-"}
+    return {IMPORTED_AS.get(name, name) for name in names}
+
+
+def imported(*patterns):
+    found = set()
+    for path in (path for pattern in patterns for path in REPOSITORY.glob(pattern)):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"latentsearch", "__future__"}
+
+
+PRODUCT = ("*.py", "latentsearch/**/*.py")
+
+
+def test_every_requirement_is_imported():
+    assert not requirements("requirements.txt") - imported(*PRODUCT)
+
+
+@pytest.mark.parametrize("extra", ["page"])
+def test_every_requirement_of_an_extra_is_imported(extra):
+    assert not requirements(f"requirements-{extra}.txt") - imported(*PRODUCT)
+
+
+def test_every_import_is_required():
+    files = [path.name for path in REPOSITORY.glob("requirements*.txt")]
+    assert not imported(*PRODUCT) - set().union(*map(requirements, files))
