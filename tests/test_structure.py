@@ -18,15 +18,15 @@ SCRIPTS = sorted(REPOSITORY.glob("*.py"))
 LAYERS = [
     {"errors", "recipes"},
     {"config"},
-    {"runs", "cli", "imagefiles", "criteria", "space", "worker", "tuning_plots", "tune_config"},
+    {"runs", "cli", "imagefiles", "criteria", "space", "worker", "tuning_plots", "tune_config"} | {"milvus_connection"},
     {"trials"},
     {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}
     | {"plots", "resemblance", "verdict"},
     {"index", "encoding", "settings"},
     {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation"}
     | {"duplicates"},
-    {"callbacks", "folder_gallery", "scores", "familiarity", "explanation"},
-    {"training", "folder_sync", "mosaics", "collection"},
+    {"callbacks", "folder_gallery", "scores", "familiarity", "explanation", "stores"},
+    {"training", "folder_sync", "mosaics", "collection", "milvus_store"},
     {"trained", "queries", "evidence"},
     {"retrieval", "measurement", "checks", "pictures", "trial_training", "trial_pictures"},
     {"report", "tuning_report"},
