@@ -55,12 +55,13 @@ class MilvusConnection:
             InputError: if Milvus cannot do it, or does not answer within half a minute.
         """
         import grpc
-        from pymilvus import MilvusException
+        import pymilvus
 
         try:
             return getattr(self._client, method)(*arguments, timeout=_TO_ANSWER, **options)
-        except MilvusException as error:
-            no_answer = isinstance(error.code, grpc.StatusCode) or "Retry timeout" in error.message
+        except pymilvus.MilvusException as error:
+            no_answer = isinstance(error.code, grpc.StatusCode) or error.code == pymilvus.Status.CONNECT_FAILED
+            no_answer = no_answer or "Retry timeout" in error.message
             reason = "it does not answer" if no_answer else error.message.strip().partition("\n")[0]
         except grpc.RpcError as error:
             reason = f"it does not answer ({error.code().name})"

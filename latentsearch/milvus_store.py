@@ -83,9 +83,7 @@ class MilvusStore:
         self._check(queries, k, exclude, only)
         limit = k + (exclude is not None)
         if limit > _MOST:
-            raise InputError(
-                f"--k {k}: Milvus answers with at most {_MOST - 1:,}. Ask for fewer, or leave out --store."
-            )
+            raise InputError(f"--k {k}: Milvus gives at most {_MOST - 1:,}. Ask for fewer, or leave out --store.")
         allowed = f"label in {sorted(only)}" if only else ""
         hits = []
         for start in range(0, len(queries), _QUERIES):
@@ -139,6 +137,7 @@ class MilvusStore:
                 self._milvus.call("delete", collection, ids=others[start : start + _ROWS])
             rows = np.flatnonzero(~kept)
             self._upsert(collection, vectors, rows)
+            self._milvus.call("load_collection", collection)  # a server that was restarted meanwhile has it no more
             count = self._count(collection)
             counts = int(kept.sum()), len(rows) - changed, changed, len(others)
         else:
