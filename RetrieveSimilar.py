@@ -4,6 +4,8 @@
     python RetrieveSimilar.py --query cat.jpg dog.png --k 10       your own files
     python RetrieveSimilar.py --query-index 0 1 --metric all       test images, three metrics side by side
     python RetrieveSimilar.py --gallery ~/Photos --query cat.jpg   among your own images
+    python RetrieveSimilar.py --query cat.jpg --only cat dog       only images of these classes answer
+    python RetrieveSimilar.py --store http://127.0.0.1:19530       search in Milvus; --store FILE.db: in Milvus Lite
     find . -name "*.jpg" | python RetrieveSimilar.py --gallery ~/Photos --query - --json
 
 Reads models/<run>/best.keras, and data/<dataset>/ unless there is a --gallery; writes models/<run>/gallery.npz or
@@ -12,6 +14,7 @@ models/<run>/galleries/, and reports/<run>/retrieval/.
 
 import json
 import sys
+from contextlib import closing
 
 from latentsearch.cli import print_table, quiet_imports, run_script
 from latentsearch.config import RetrieveConfig
@@ -23,15 +26,17 @@ def main(config: RetrieveConfig) -> int:
         from latentsearch import retrieval
         from latentsearch.answers import answer
         from latentsearch.queries import find_queries
-        from latentsearch.trained import open_collection
+        from latentsearch.trained import fill, open_collection, open_store
 
     terminal = sys.stderr if config.json else sys.stdout
-    collection, lines = open_collection(config.root, config.run, config.gallery, sync=config.sync)
-    print(*lines, sep="\n", file=terminal)
-    queries, problems = find_queries(config, collection)
-    if queries.names:
-        metrics = retrieval.metrics_of(config)
-        answers = answer(queries, collection, k=config.k, metrics=metrics, min_score=config.min_score)
+    metrics = retrieval.metrics_of(config)
+    with closing(open_store(config.store, metrics)) as store:
+        collection, lines = open_collection(config.root, config.run, config.gallery, sync=config.sync)
+        print(*lines, *fill(store, collection, sync=config.sync), sep="\n", file=terminal)
+        queries, problems = find_queries(config, collection)
+        asked = {"k": config.k, "metrics": metrics, "min_score": config.min_score, "only": config.only}
+        answers = answer(queries, collection, **asked, store=store) if queries.names else None
+    if answers:
         if config.json:
             print(json.dumps(retrieval.as_record(answers, collection, config), indent=2))
         else:

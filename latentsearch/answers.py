@@ -12,6 +12,7 @@ from latentsearch.collection import Collection
 from latentsearch.config import Metric
 from latentsearch.errors import InputError
 from latentsearch.queries import NOT_IN_COLLECTION, Queries
+from latentsearch.stores import EmbeddedStore, Store
 
 
 class Match(NamedTuple):
@@ -60,7 +61,9 @@ def answer(
     k: int,
     metrics: tuple[Metric, ...],
     min_score: float = 0,
+    only: tuple[str, ...] = (),
     codes: np.ndarray | None = None,
+    store: Store | None = None,
 ) -> Answers:
     """The `k` nearest images of each query; an image of the collection never answers itself.
 
@@ -70,20 +73,29 @@ def answer(
         k: How many neighbours.
         metrics: How codes are compared.
         min_score: Neighbours with a smaller score are left out.
+        only: Names of the classes that may answer; none: all images.
         codes: Of the queries, where they are known, `(num_queries, latent_dim)`. Default: the encoder makes them.
 
+        store: Holds the codes of the collection. Default: one in this process.
+
     Raises:
-        InputError: if the gallery is not larger than `k`, or `min_score` is no percentage.
+        InputError: if there are not more than `k` images that may answer, `min_score` is no percentage, there is no
+            class of a name, or the store does not answer.
     """
-    gallery = collection.gallery
-    if not 1 <= k < len(gallery.ids):
-        raise InputError(f"--k {k}: expected 1 to {len(gallery.ids) - 1}, the images that can answer.")
+    labels = collection.labels_of(only)
+    num_images = np.isin(collection.labels, labels).sum() if only else len(collection.gallery.ids)
+    if not 1 <= k < num_images:
+        raise InputError(f"--k {k}: expected 1 to {num_images - 1}, the images that can answer.")
     if not 0 <= min_score <= 100:
         raise InputError(f"--min-score {min_score}: expected 0 to 100, a percentage.")
     codes = collection.autoencoder.encode(queries.images) if codes is None else codes
+    if store is None:
+        store = EmbeddedStore()
+        store.sync(collection.store_name, collection.gallery, collection.labels)
     answers = {}
     for metric in metrics:
-        found, scale = gallery.ask(codes, k, metric=metric, exclude=queries.ids), collection.scale(metric)
+        found = store.search(codes, k, metric=metric, exclude=queries.ids, only=labels)
+        scale = collection.scale(metric)
         columns = (found.ids, found.distances, scale.score(found.distances), scale.copy_score(found.distances))
         answers[metric] = [
             [Match(rank, *values) for rank, values in enumerate(zip(*row, strict=True), 1) if values[2] >= min_score]

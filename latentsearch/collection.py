@@ -11,7 +11,8 @@ import numpy as np
 
 from latentsearch.config import Fit, Metric
 from latentsearch.datasets import ImageSet
-from latentsearch.folder_gallery import FolderGallery
+from latentsearch.errors import InputError
+from latentsearch.folder_gallery import FolderGallery, gallery_path
 from latentsearch.gallery import Encoder, Gallery
 from latentsearch.imagefiles import ImageFileError, decode_larger, read_bytes, read_image, shown
 from latentsearch.runs import Run
@@ -54,6 +55,30 @@ class Collection(abc.ABC):
     @abc.abstractmethod
     def class_names(self) -> tuple[str, ...]:
         """All classes, none where there are no labels."""
+
+    @property
+    @abc.abstractmethod
+    def labels(self) -> np.ndarray:
+        """Class of each image of the gallery, int64 `(num_images,)`, positions in `class_names`; -1 for none."""
+
+    @property
+    @abc.abstractmethod
+    def store_name(self) -> str:
+        """What to call its codes in a store that holds those of many."""
+
+    def labels_of(self, names: tuple[str, ...]) -> tuple[int, ...]:
+        """The classes of these names, as positions in `class_names`.
+
+        Raises:
+            InputError: if there is no such class.
+        """
+        unknown = [name for name in names if name not in self.class_names]
+        if unknown and not self.class_names:
+            raise InputError(f"--only {shown(unknown[0])}: {self.name} has no classes. Leave out --only.")
+        if unknown:
+            classes = ", ".join(shown(name) for name in self.class_names)
+            raise InputError(f"--only {shown(unknown[0])}: no such class; expected one or more of {classes}.")
+        return tuple(self.class_names.index(name) for name in names)
 
     @abc.abstractmethod
     def class_of(self, image_id: int) -> str:
@@ -103,6 +128,14 @@ class DatasetCollection(Collection):
     def class_names(self) -> tuple[str, ...]:
         return self.dataset.class_names
 
+    @property
+    def labels(self) -> np.ndarray:
+        return np.asarray(self.dataset.labels[self.gallery.ids])
+
+    @property
+    def store_name(self) -> str:
+        return self.run.name
+
     def class_of(self, image_id: int) -> str:
         return str(self.dataset.class_of(np.array(image_id)))
 
@@ -141,6 +174,14 @@ class FolderCollection(Collection):
     @property
     def class_names(self) -> tuple[str, ...]:
         return ()
+
+    @property
+    def labels(self) -> np.ndarray:
+        return np.full(len(self.gallery.ids), -1, dtype=np.int64)
+
+    @property
+    def store_name(self) -> str:
+        return f"{self.run.name}/{gallery_path(self.run.folder_galleries, self.content.folder).stem}"
 
     def class_of(self, image_id: int) -> str:
         return ""

@@ -194,7 +194,7 @@ class RetrieveConfig:
 
     sync: bool = True
     """Answer from the codes of before, not looking for what was added, changed, moved and removed in that folder
-    since."""
+    since; of a --store only see that it holds as many codes."""
 
     query: tuple[str, ...] = ()
     """Image files to ask about: JPEG, PNG, WebP, GIF, BMP or TIFF; - reads their paths from standard input, a line
@@ -208,6 +208,14 @@ class RetrieveConfig:
 
     metric: Literal["cosine", "euclidean", "manhattan", "all"] = "cosine"
     """How codes are compared; all: the three side by side."""
+
+    only: tuple[str, ...] = ()
+    """Classes of the images that may answer, where images have classes, such as cat dog. Default: all."""
+
+    store: str | None = None
+    """Milvus to search in, brought up to date with the codes first: FILE.db (Milvus Lite keeps it), or the address of
+    a server or cluster, such as http://127.0.0.1:19530. Needs requirements-milvus.txt. Default: none, FAISS
+    searches."""
 
     min_score: float = 0.0
     """Percentage of random pairs of gallery images that must be farther apart than a neighbour is from the query,

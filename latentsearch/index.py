@@ -99,6 +99,20 @@ class Index:
         return queries, rows[~own].reshape(len(queries), k)
 
 
+def as_compared(vectors: np.ndarray, *, metric: Metric) -> np.ndarray:
+    """Vectors as they are compared: of length 1 (zeros stay zeros) for cosine, as they are for other metrics.
+
+    Args:
+        vectors: `(num_vectors, dim)`, finite.
+        metric: "cosine", "euclidean" or "manhattan".
+
+    Raises:
+        ValueError: if the shape or a value is not as stated.
+    """
+    vectors = _checked(vectors)
+    return _normalised(vectors) if metric == "cosine" else vectors
+
+
 def distances_between(first: np.ndarray, second: np.ndarray, *, metric: Metric) -> np.ndarray:
     """Distances of pairs of vectors, row by row, as `Index` defines them.
 

@@ -27,6 +27,7 @@ def as_record(answers: Answers, collection: Collection, config: RetrieveConfig) 
         "encoder": collection.gallery.encoder,
         "gallery": collection.name,
         "k": config.k,
+        "only": list(config.only),
         "min_score": config.min_score,
         "seed": config.seed,
         "queries": [

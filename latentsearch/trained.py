@@ -7,15 +7,17 @@ from pathlib import Path
 
 from latentsearch import datasets, familiarity, folder_gallery, folder_sync, gallery, runs
 from latentsearch.collection import Collection, DatasetCollection, FolderCollection
-from latentsearch.config import FITS, BuildConfig, Fit, PrepareConfig, TrainConfig
+from latentsearch.config import FITS, BuildConfig, Fit, Metric, PrepareConfig, TrainConfig
 from latentsearch.datasets import ImageSet
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
 from latentsearch.folder_gallery import FolderGallery
 from latentsearch.gallery import Gallery
 from latentsearch.imagefiles import shown
+from latentsearch.milvus_store import MilvusStore
 from latentsearch.recipes import Network
 from latentsearch.runs import Run
+from latentsearch.stores import EmbeddedStore, Store
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,25 @@ def open_collection(root: Path, name: str, folder: Path | None, *, sync: bool = 
         content = folder_gallery.open_kept(path, folder, autoencoder, fit=fit)
         lines = [f"gallery: {len(content.files):,} images of {shown(content.folder)}, as it was kept ({path})"]
     return FolderCollection(run, autoencoder, content), lines + _skipped(content) + _familiarity(run, content)
+
+
+def open_store(where: str | None, metrics: tuple[Metric, ...]) -> Store:
+    """Opens what is to answer: the Milvus at `where`, or a store in this process.
+
+    Raises:
+        InputError: if that Milvus cannot be used, or lacks one of `metrics`.
+    """
+    return EmbeddedStore() if where is None else MilvusStore(where, metrics)
+
+
+def fill(store: Store, collection: Collection, *, sync: bool = True) -> list[str]:
+    """Brings a store up to date with a collection; returns lines to say about it.
+
+    Raises:
+        InputError: if it does not answer, or without `sync` holds something else.
+    """
+    changes = store.sync(collection.store_name, collection.gallery, collection.labels, compare=sync)
+    return [f"store: {changes} ({store.place})"] if store.place else []
 
 
 def _skipped(content: FolderGallery) -> list[str]:

@@ -18,7 +18,8 @@ SCRIPTS = sorted(REPOSITORY.glob("*.py"))
 LAYERS = [
     {"errors", "recipes"},
     {"config"},
-    {"runs", "machine", "cli", "imagefiles", "criteria", "space", "worker", "tuning_plots", "tune_config"},
+    {"runs", "machine", "cli", "imagefiles", "criteria", "space", "worker", "tuning_plots", "tune_config"}
+    | {"milvus_connection"},
     {"trials", "litert"},
     {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}
     | {"plots", "resemblance", "verdict"},
@@ -26,8 +27,8 @@ LAYERS = [
     {"encoding"},
     {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation"}
     | {"duplicates"},
-    {"callbacks", "folder_gallery", "scores", "familiarity", "explanation"},
-    {"training", "folder_sync", "mosaics", "collection"},
+    {"callbacks", "folder_gallery", "scores", "familiarity", "explanation", "stores"},
+    {"training", "folder_sync", "mosaics", "collection", "milvus_store"},
     {"trained", "queries", "evidence"},
     {"answers"},
     {"answer_pictures"},
