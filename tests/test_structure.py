@@ -21,7 +21,7 @@ LAYERS = [
     {"runs", "cli", "imagefiles", "criteria", "space", "worker", "tuning_plots", "tune_config"},
     {"trials"},
     {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}
-    | {"plots", "resemblance", "verdict"},
+    | {"plots", "resemblance", "verdict", "engines"},
     {"index", "encoding", "settings"},
     {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation"}
     | {"duplicates"},
