@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 
 from latentsearch.cli import quiet_imports
@@ -25,9 +28,7 @@ def gallery_and_queries(run: str, size: int) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         float32 `(size, latent_dim)` and `(10000, latent_dim)`.
     """
-    folder = ROOT / "data" / "search-codes"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{run}.npz"
+    path = kept_as(run, ".npz")
     gallery = queries = None
     if path.exists():
         with np.load(path) as file:
@@ -38,6 +39,14 @@ def gallery_and_queries(run: str, size: int) -> tuple[np.ndarray, np.ndarray]:
         np.savez(temporary, gallery=gallery, queries=queries)
         temporary.replace(path)
     return gallery[:size], queries
+
+
+def kept_as(run: str, ending: str) -> Path:
+    """A file in data/search-codes/, another one after the run is trained anew."""
+    folder = ROOT / "data" / "search-codes"
+    folder.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256((ROOT / "models" / run / "best.keras").read_bytes()).hexdigest()
+    return folder / f"{run}-{digest[:8]}{ending}"
 
 
 def _coded(

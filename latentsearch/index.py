@@ -77,9 +77,8 @@ class Index:
             block = slice(start, start + size)
             distances[block] = engines.distances(queries[block, None], self._vectors[rows[block]], self.metric)
         order = np.argsort(distances, axis=1, kind="stable")
-        return Neighbours(
-            self.ids[np.take_along_axis(rows, order, axis=1)], np.take_along_axis(distances, order, axis=1)
-        )
+        line = np.arange(len(queries))[:, None]
+        return Neighbours(self.ids[rows[line, order]], distances[line, order])
 
     def rank(self, queries: np.ndarray, k: int, *, exclude: np.ndarray | None = None) -> np.ndarray:
         """Like `search`, but the ids alone, int64 `(num_queries, k)`: for large k and long vectors."""
