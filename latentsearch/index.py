@@ -1,13 +1,16 @@
-"""Codes to neighbours: exact search with FAISS."""
+"""Codes to neighbours: exact search, by the engine that is quickest for what is asked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 
+from latentsearch import engines
 from latentsearch.config import METRICS, Metric
+from latentsearch.engines import Engine
+
+_BLOCK = 2**21  # numbers whose differences are held at a time
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class Index:
     """Vectors that can be asked for those nearest to a query.
 
     cosine is 1 minus the cosine of the angle, in [0, 2] (a zero vector is at distance 1 from everything);
-    euclidean and manhattan are the L2 and L1 norms of the difference.
+    euclidean and manhattan are the L2 and L1 norms of the difference. Answers are exact. What searches (a scan, a k-d
+    tree or FAISS) is chosen by `engines.choose` at each search and prepared when it is first needed.
 
     Args:
         vectors: `(num_vectors, dim)`, finite.
@@ -47,9 +51,8 @@ class Index:
         if self.ids.shape != (len(vectors),):
             raise ValueError(f"Expected {len(vectors)} ids, received an array of shape {self.ids.shape}.")
         self._vectors = _normalised(vectors) if metric == "cosine" else vectors
-        kinds = {"cosine": faiss.METRIC_INNER_PRODUCT, "euclidean": faiss.METRIC_L2, "manhattan": faiss.METRIC_L1}
-        self._faiss = faiss.IndexFlat(vectors.shape[1], kinds[metric])
-        self._faiss.add(self._vectors)
+        self._engines: dict[type[Engine], Engine] = {}
+        self._num_asked = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -67,14 +70,15 @@ class Index:
             ValueError: if a shape, a value or k is not as stated.
         """
         queries, rows = self._rows(queries, k, exclude)
-        # FAISS finds neighbours by a matrix product, which rounds small distances: they are computed anew.
+        # Matrix products round small distances: they are computed anew.
         distances = np.empty(rows.shape, dtype=np.float32)
-        for number, query in enumerate(queries):
-            distances[number] = _distances(query, self._vectors[rows[number]], self.metric)
+        size = max(1, _BLOCK // (k * self._vectors.shape[1]))
+        for start in range(0, len(queries), size):
+            block = slice(start, start + size)
+            distances[block] = engines.distances(queries[block, None], self._vectors[rows[block]], self.metric)
         order = np.argsort(distances, axis=1, kind="stable")
-        return Neighbours(
-            self.ids[np.take_along_axis(rows, order, axis=1)], np.take_along_axis(distances, order, axis=1)
-        )
+        line = np.arange(len(queries))[:, None]
+        return Neighbours(self.ids[rows[line, order]], distances[line, order])
 
     def rank(self, queries: np.ndarray, k: int, *, exclude: np.ndarray | None = None) -> np.ndarray:
         """Like `search`, but the ids alone, int64 `(num_queries, k)`: for large k and long vectors."""
@@ -89,14 +93,21 @@ class Index:
         if self.metric == "cosine":
             queries = _normalised(queries)
         if exclude is None:
-            return queries, self._faiss.search(queries, k)[1]
+            return queries, self._nearest(queries, k)
         if np.shape(exclude) != (len(queries),):
             raise ValueError(f"Expected {len(queries)} ids to exclude, received shape {np.shape(exclude)}.")
-        rows = self._faiss.search(queries, k + 1)[1]
+        rows = self._nearest(queries, k + 1)
         # The query's own id is found by value: with exact duplicates it need not come first, nor come at all.
         own = self.ids[rows] == np.asarray(exclude)[:, None]
         own[~own.any(axis=1), -1] = True
         return queries, rows[~own].reshape(len(queries), k)
+
+    def _nearest(self, queries: np.ndarray, k: int) -> np.ndarray:
+        self._num_asked += len(queries)
+        kind = engines.choose(*self._vectors.shape, self.metric, k=k, num_asked=self._num_asked)
+        if kind not in self._engines:
+            self._engines[kind] = kind(self._vectors, self.metric)
+        return self._engines[kind].nearest(queries, k)
 
 
 def as_compared(vectors: np.ndarray, *, metric: Metric) -> np.ndarray:
@@ -127,19 +138,7 @@ def distances_between(first: np.ndarray, second: np.ndarray, *, metric: Metric) 
     first, second = _checked(first), _checked(second)
     if metric == "cosine":
         first, second = _normalised(first), _normalised(second)
-    return _distances(first, second, metric)
-
-
-def _distances(first: np.ndarray, second: np.ndarray, metric: Metric) -> np.ndarray:
-    """Distances of vectors, of unit length (or zero) for cosine: `(dim,)` or `(k, dim)` each, float32 `(k,)`."""
-    difference = second - first
-    if metric == "manhattan":
-        return np.abs(difference).sum(axis=-1)
-    squared = np.einsum("...d,...d->...", difference, difference)
-    if metric == "euclidean":
-        return np.sqrt(squared)
-    at_zero = ~second.any(axis=-1) | ~first.any(axis=-1)
-    return np.where(at_zero, np.float32(1), squared / 2)  # of unit vectors: 1 - cosine
+    return engines.distances(first, second, metric)
 
 
 def _checked(vectors: np.ndarray, dim: int | None = None) -> np.ndarray:

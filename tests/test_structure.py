@@ -22,7 +22,7 @@ LAYERS = [
     | {"milvus_connection"},
     {"trials", "litert"},
     {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}
-    | {"plots", "resemblance", "verdict"},
+    | {"plots", "resemblance", "verdict", "engines"},
     {"index", "exporting", "settings"},
     {"encoding"},
     {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation"}
