@@ -21,7 +21,8 @@ from latentsearch.stores import Changes
 _METRIC_TYPES: dict[Metric, str] = {"cosine": "IP", "euclidean": "L2"}
 _STRONG = {"consistency_level": "Strong"}  # else what was just deleted still answers
 _RECORD = "latentsearch"  # the property of a collection that tells what it holds
-_ROWS = 2000  # written or read at a time
+_WRITTEN, _READ = 2000, 10_000  # rows at a time, fewer where codes are long: a message has a greatest size
+_NUMBERS = 2_000_000  # of codes in a message
 _QUERIES = 50  # at a time: Milvus Lite takes memory for all differences between queries and codes
 _MOST = 16_384  # rows that Milvus gives at a time
 
@@ -133,8 +134,8 @@ class MilvusStore:
         if compare or count == 0:
             vectors = as_compared(gallery.codes, metric=metric)
             kept, changed, others = self._compared(collection, vectors, count)
-            for start in range(0, len(others), _ROWS):
-                self._milvus.call("delete", collection, ids=others[start : start + _ROWS])
+            for start in range(0, len(others), _READ):
+                self._milvus.call("delete", collection, ids=others[start : start + _READ])
             rows = np.flatnonzero(~kept)
             self._upsert(collection, vectors, rows)
             self._milvus.call("load_collection", collection)  # a server that was restarted meanwhile has it no more
@@ -203,8 +204,9 @@ class MilvusStore:
         ids = self._gallery.ids
         row_of = {image_id: row for row, image_id in enumerate(ids.tolist())}
         kept, num_there = np.zeros(len(ids), dtype=bool), 0
-        for start in range(0, len(ids) if count else 0, _ROWS):
-            batch = ids[start : start + _ROWS].tolist()
+        size = min(_READ, max(1, _NUMBERS // vectors.shape[1]))
+        for start in range(0, len(ids) if count else 0, size):
+            batch = ids[start : start + size].tolist()
             found = self._milvus.call("get", collection, ids=batch, output_fields=["id", "label", "code"], **_STRONG)
             rows = np.array([row_of[item["id"]] for item in found], dtype=np.int64)
             codes = np.array([item["code"] for item in found], np.float32).reshape(-1, vectors.shape[1])
@@ -227,9 +229,10 @@ class MilvusStore:
 
     def _upsert(self, collection: str, vectors: np.ndarray, rows: np.ndarray) -> None:
         ids = self._gallery.ids
-        with tqdm(total=len(rows), desc="storing codes", unit=" codes", disable=len(rows) <= _ROWS) as bar:
-            for start in range(0, len(rows), _ROWS):
-                batch = rows[start : start + _ROWS]
+        size = min(_WRITTEN, max(1, _NUMBERS // vectors.shape[1]))
+        with tqdm(total=len(rows), desc="storing codes", unit=" codes", disable=len(rows) <= size) as bar:
+            for start in range(0, len(rows), size):
+                batch = rows[start : start + size]
                 columns = ids[batch].tolist(), self._labels[batch].tolist(), vectors[batch].tolist()
                 data = [dict(zip(("id", "label", "code"), values)) for values in zip(*columns)]
                 self._milvus.call("upsert", collection, data)  # not insert, which keeps what had the same id beside it
