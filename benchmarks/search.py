@@ -29,7 +29,7 @@ from latentsearch.errors import InputError
 
 RESULTS = ROOT / "benchmarks" / "search.json"
 _GROWTH_SIZES = (125_000, 250_000, 500_000, 1_000_000)
-_TIMES = ("first_s", "build_s", "p50_ms", "p99_ms", "batch_s")
+_TIMES = ("first_s", "build_s", "p50_ms", "p99_ms", "batch_s", "batch_cpu_s")
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,7 @@ def _report(record: dict[str, Any], run: str) -> None:
                     "p99 ms": row["p99_ms"][0],
                     "10,000 queries s": row["batch_s"][0],
                     "spread": "{1:.3g} to {2:.3g}".format(*row["batch_s"]) + ("" if row["whole"] else ", from a part"),
+                    "of all cores s": row["batch_cpu_s"][0],
                     "MB more": row["memory_mb"][0],
                     "recall@10": f"{row['recall']:.4f}",
                 }

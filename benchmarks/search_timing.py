@@ -32,6 +32,7 @@ def measured(run: str, size: int, name: str, metric: Metric) -> dict[str, Any] |
         build_s: Until it answers at full speed, imports apart (but for approximate ones, slow to build, with them).
         p50_ms, p99_ms: Of single queries, one after the other.
         batch_s: Of 10,000 queries at once; where they would take more than about 10 s, scaled from `batch_queries`.
+        batch_cpu_s: Time of all cores for the same: tells more where other work disturbs.
         memory_mb: Growth of the peak of resident memory through building and all queries, with libraries.
         recall: Share of the true 10 nearest that were found; a tie with the tenth counts as found.
     """
@@ -73,7 +74,9 @@ def _measure(run: str, size: int, name: str, metric: Metric, farthest: np.ndarra
         singles.append(_seconds(ask, queries[number : number + 1]))
     estimate = _seconds(ask, few) / len(few)
     count = min(len(queries), max(len(few), int(_BATCH_SECONDS / estimate)))
+    processor = time.process_time()
     batch = _seconds(ask, queries[-count:])
+    processor = time.process_time() - processor
     memory = _peak() - before
     return {
         "run": run,
@@ -87,6 +90,7 @@ def _measure(run: str, size: int, name: str, metric: Metric, farthest: np.ndarra
         "p99_ms": float(np.percentile(singles, 99)) * 1000,
         "singles": len(singles),
         "batch_s": batch / count * len(queries),
+        "batch_cpu_s": processor / count * len(queries),
         "batch_queries": count,
         "all_queries": len(queries),
         "memory_mb": memory,
