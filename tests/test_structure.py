@@ -19,7 +19,8 @@ LAYERS = [
     {"errors", "recipes"},
     {"config"},
     {"runs", "machine", "cli", "imagefiles", "criteria", "space", "worker", "tuning_plots", "tune_config"},
-    {"trials", "litert"},
+    {"trials", "litert", "spark"},
+    {"suggestions"},
     {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}
     | {"plots", "resemblance", "verdict"},
     {"index", "exporting", "settings"},
@@ -32,8 +33,9 @@ LAYERS = [
     {"answers"},
     {"answer_pictures"},
     {"retrieval", "measurement", "checks", "pictures", "trial_training", "trial_pictures"},
-    {"report", "tuning_report"},
-    {"page", "tuning"},
+    {"report", "tuning_report", "attempts"},
+    {"page", "spark_tuning"},
+    {"tuning"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
