@@ -4,6 +4,7 @@
     python RetrieveSimilar.py --query cat.jpg dog.png --k 10       your own files
     python RetrieveSimilar.py --query-index 0 1 --metric all       test images, three metrics side by side
     python RetrieveSimilar.py --gallery ~/Photos --query cat.jpg   among your own images
+    python RetrieveSimilar.py --gallery /shared/photos --spark spark://host:7077   coded on a cluster
     find . -name "*.jpg" | python RetrieveSimilar.py --gallery ~/Photos --query - --json
 
 Reads models/<run>/best.keras, and data/<dataset>/ unless there is a --gallery; writes models/<run>/gallery.npz or
@@ -26,7 +27,7 @@ def main(config: RetrieveConfig) -> int:
         from latentsearch.trained import open_collection
 
     terminal = sys.stderr if config.json else sys.stdout
-    collection, lines = open_collection(config.root, config.run, config.gallery, sync=config.sync)
+    collection, lines = open_collection(config.root, config.run, config.gallery, sync=config.sync, master=config.spark)
     print(*lines, sep="\n", file=terminal)
     queries, problems = find_queries(config, collection)
     if queries.names:

@@ -27,8 +27,8 @@ LAYERS = [
     {"encoding"},
     {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation"}
     | {"duplicates"},
-    {"callbacks", "folder_gallery", "scores", "familiarity", "explanation"},
-    {"training", "folder_sync", "mosaics", "collection"},
+    {"callbacks", "folder_gallery", "folder_coding", "scores", "familiarity", "explanation"},
+    {"training", "folder_sync", "spark_coding", "mosaics", "collection"},
     {"trained", "queries", "evidence"},
     {"answers"},
     {"answer_pictures"},
