@@ -104,7 +104,7 @@ def _require() -> None:
     try:
         for name in ("pyspark", "pyarrow"):
             importlib.import_module(name)
-    except ImportError as error:
+    except ImportError:
         raise InputError(
             f"--spark: {name} is not installed.\nInstall what it needs: python -m pip install -r requirements-spark.txt"
         ) from None
