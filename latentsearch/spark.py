@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ def session(master: str, log: Path) -> Iterator[SparkSession]:
     if running is not None:
         yield running
         return
+    warnings.filterwarnings("ignore", module="pyspark")  # of pandas 3, and of tags that nobody set
     # Executors would take the python3 that they find on their path.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
@@ -53,7 +55,10 @@ def session(master: str, log: Path) -> Iterator[SparkSession]:
         with _standard_error_to(log):  # Java keeps it
             opened = builder.getOrCreate()
     except Exception as error:  # whatever Java raises
-        raise InputError(f"--spark {master}: {in_short(error)}\nExpected {_MASTERS}. See {log}.") from None
+        # Java that does not even begin says why in its log alone.
+        said = re.findall(r"^(?:Error|Exception in thread \"main\").*", log.read_text(errors="replace"), re.M)
+        reason = said[-1] if said and "GATEWAY_EXITED" in str(error) else in_short(error)
+        raise InputError(f"--spark {master}: {reason}\nExpected {_MASTERS}. See {log}.") from None
     try:
         yield opened
     finally:

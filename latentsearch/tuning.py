@@ -151,6 +151,8 @@ def _check(config: TuneConfig, dataset: ImageSet) -> None:
     for flag, value in counts.items():
         if value is not None and value < 1:
             raise InputError(f"--{flag} {value}: expected at least 1.")
+    if config.parallel and not config.spark:
+        raise InputError(f"--parallel {config.parallel}: trials run beside each other with --spark only. Add it.")
     if not config.latent_dims or min(config.latent_dims) < 1 or len(set(config.latent_dims)) < len(config.latent_dims):
         given = " ".join(map(str, config.latent_dims))
         raise InputError(f"--latent-dims {given}: expected different numbers, each at least 1.")

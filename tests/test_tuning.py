@@ -211,6 +211,7 @@ def test_patience_ends_a_search_without_progress(small_digits, tmp_path, no_figu
         ({"subset": 0}, "--subset 0"),
         ({"patience": 0}, "--patience 0"),
         ({"parallel": 0}, "--parallel 0"),
+        ({"parallel": 2}, "--parallel 2: .* with --spark only"),
         ({"latent_dims": (4, 4)}, "--latent-dims 4 4"),
         ({"max_seconds": 0.0}, "--max-seconds 0"),
         ({"shift": 32}, "--shift 32: expected 0 to 31"),
