@@ -4,6 +4,7 @@
 # make page     a local web page to click through the images of a run (SHOW=run) or of a folder (GALLERY=PATH)
 # make test     lint and tests
 # make test-page  the page in a browser: installs chromium where it is missing (as root, with apt-get), else skips
+# make test-engines  searches and coding on Spark: installs pyspark, and Java where it is missing (likewise), else skips
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -12,7 +13,7 @@ SOURCE ?= cifar10
 SHOW ?= cifar10-deep
 GALLERY ?=
 
-.PHONY: demo cifar10 similar page test test-page lint clean
+.PHONY: demo cifar10 similar page test test-page test-engines lint clean
 
 demo: $(VENV)/installed
 	$(RUN) DataPreperation.py --source digits
@@ -42,13 +43,19 @@ page: $(VENV)/installed-page
 	$(RUN) -m latentsearch.page --run $(SHOW) $(if $(GALLERY),--gallery "$(GALLERY)")
 
 test: lint
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not engines"
 
 test-page: $(VENV)/installed-browser
 	command -v chromium || { test "$$(id -u)" = 0 && apt-get update -qq \
 		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } \
 		|| echo "No chromium, and it cannot be installed here: the tests in a browser are skipped."
 	$(RUN) -m pytest tests/test_page_in_browser.py
+
+test-engines: $(VENV)/installed-engines
+	command -v java || { test "$$(id -u)" = 0 && apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless; } \
+		|| echo "No Java, and it cannot be installed here: the tests with Spark are skipped."
+	$(RUN) -m pytest -m engines
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
@@ -72,4 +79,8 @@ $(VENV)/installed-dev: $(VENV)/installed-page requirements-dev.txt
 
 $(VENV)/installed-browser: $(VENV)/installed-dev requirements-browser.txt
 	$(PIP) -r requirements-browser.txt
+	touch $@
+
+$(VENV)/installed-engines: $(VENV)/installed-dev requirements-spark.txt
+	$(PIP) -r requirements-spark.txt
 	touch $@

@@ -6,6 +6,7 @@
     python RetrieveSimilar.py --gallery ~/Photos --query cat.jpg   among your own images
     python RetrieveSimilar.py --query cat.jpg --only cat dog       only images of these classes answer
     python RetrieveSimilar.py --store http://127.0.0.1:19530       search in Milvus; --store FILE.db: in Milvus Lite
+    python RetrieveSimilar.py --gallery /shared/photos --spark spark://host:7077   coded on a cluster
     find . -name "*.jpg" | python RetrieveSimilar.py --gallery ~/Photos --query - --json
 
 Reads models/<run>/best.keras, and data/<dataset>/ unless there is a --gallery; writes models/<run>/gallery.npz or
@@ -31,7 +32,8 @@ def main(config: RetrieveConfig) -> int:
     terminal = sys.stderr if config.json else sys.stdout
     metrics = retrieval.metrics_of(config)
     with closing(open_store(config.store, metrics)) as store:
-        collection, lines = open_collection(config.root, config.run, config.gallery, sync=config.sync)
+        how = {"sync": config.sync, "master": config.spark}
+        collection, lines = open_collection(config.root, config.run, config.gallery, **how)
         print(*lines, *fill(store, collection, sync=config.sync), sep="\n", file=terminal)
         queries, problems = find_queries(config, collection)
         asked = {"k": config.k, "metrics": metrics, "min_score": config.min_score, "only": config.only}

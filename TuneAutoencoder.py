@@ -2,6 +2,7 @@
 
     python TuneAutoencoder.py --trials 30 --epochs 5 --subset 10000
     python TuneAutoencoder.py --trials 60 --resume                    goes on, after an interruption too
+    python TuneAutoencoder.py --trials 60 --spark spark://host:7077   trials side by side on a cluster
     python BuildingAutoencoder.py --run tuned --from-trial best       what comes next, then TrainAutoencoder.py
     tensorboard --logdir logs/tuned/tuning                            the trials, with their settings under HParams
 

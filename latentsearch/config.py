@@ -196,6 +196,11 @@ class RetrieveConfig:
     """Answer from the codes of before, not looking for what was added, changed, moved and removed in that folder
     since; of a --store only see that it holds as many codes."""
 
+    spark: str | None = None
+    """Code what is new in that folder on Apache Spark, at this address, such as spark://host:7077, or
+    local-cluster[2,1,1024] for two processes of this machine. It needs requirements-spark.txt and Java. All machines
+    must share the folder, --root, the code and its environment at the same paths."""
+
     query: tuple[str, ...] = ()
     """Image files to ask about: JPEG, PNG, WebP, GIF, BMP or TIFF; - reads their paths from standard input, a line
     each."""

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import filelock
 import numpy as np
-from tqdm import tqdm
 
 from latentsearch import folder_gallery, gallery
 from latentsearch.config import Fit
 from latentsearch.errors import InputError
+from latentsearch.folder_coding import Coder, coded
 from latentsearch.folder_gallery import Entry, FolderGallery
 from latentsearch.gallery import Encoder, Gallery
-from latentsearch.imagefiles import (
-    FoundFile,
-    ImageFileError,
-    Skipped,
-    decode,
-    find_images,
-    read_bytes,
-    read_image,
-    shown,
-)
-
-_CHUNK = 1000  # images in memory at a time
+from latentsearch.imagefiles import FoundFile, ImageFileError, Skipped, find_images, read_image, shown
 
 
 @dataclass(frozen=True)
@@ -49,7 +35,13 @@ class Changes:
 
 
 def sync(
-    path: Path, folder: Path, autoencoder: Encoder, *, fit: Fit = "crop", progress: bool = False
+    path: Path,
+    folder: Path,
+    autoencoder: Encoder,
+    *,
+    fit: Fit = "crop",
+    progress: bool = False,
+    code: Coder = coded,
 ) -> tuple[FolderGallery, Changes]:
     """The gallery of `folder` as it is now, kept at `path`.
 
@@ -63,6 +55,7 @@ def sync(
         autoencoder: Makes the codes; those of another encoder are made anew.
         fit: What becomes of other proportions.
         progress: Show a progress bar.
+        code: Who codes the files that are new.
 
     Raises:
         InputError: if the folder is none, or holds no image that can be read.
@@ -82,7 +75,7 @@ def sync(
         code_of = {entry.digest: entry.code for entry in before}
         new: list[tuple[FoundFile, bytes, np.ndarray]] = []
         to_read = [file for file in files if file not in at and file not in bad]
-        for file, result in _coded(to_read, folder, autoencoder, fit=fit, code_of=code_of, progress=progress):
+        for file, result in code(to_read, folder, autoencoder, fit=fit, code_of=code_of, progress=progress):
             if isinstance(result, Skipped):
                 bad[file] = result
             else:
@@ -98,41 +91,6 @@ def sync(
         result = _assembled(folder, entries, autoencoder, origin=origin, bad=bad, passed_over=passed_over)
         folder_gallery.save(path, result)
         return result, changes
-
-
-def _coded(
-    files: list[FoundFile],
-    folder: Path,
-    autoencoder: Encoder,
-    *,
-    fit: Fit,
-    code_of: dict[bytes, np.ndarray],
-    progress: bool,
-) -> Iterator[tuple[FoundFile, tuple[bytes, np.ndarray] | Skipped]]:
-    """Of each file its digest and code, or why it has none. Adds to `code_of`, by digest, what it finds."""
-
-    def read(file: FoundFile) -> tuple[bytes, np.ndarray | None] | Skipped:
-        try:
-            content = read_bytes(folder / file.path)
-            digest = hashlib.sha256(content).digest()
-            if digest in code_of:
-                return digest, None
-            return digest, decode(content, autoencoder.image_shape, fit=fit, name=file.path)
-        except ImageFileError as error:
-            return Skipped(file.path, error.reason, error.detail)
-
-    bar = tqdm(total=len(files), desc="coding images", unit=" images", disable=not progress or not files)
-    with bar, ThreadPoolExecutor() as readers:
-        for start in range(0, len(files), _CHUNK):
-            chunk = files[start : start + _CHUNK]
-            results = list(readers.map(read, chunk))
-            images = {r[0]: r[1] for r in results if not isinstance(r, Skipped) and r[1] is not None}
-            if images:
-                codes = autoencoder.encode(np.stack(list(images.values())))
-                code_of |= dict(zip(images, codes, strict=True))
-            for file, result in zip(chunk, results, strict=True):
-                yield file, result if isinstance(result, Skipped) else (result[0], code_of[result[0]])
-            bar.update(len(chunk))
 
 
 def _numbered(

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -106,6 +107,10 @@ class Run:
     def trial_record(self) -> Path:
         return self.models / "trial.json"
 
+    @property
+    def suggestion_record(self) -> Path:
+        return self.models / "suggestion.json"
+
     def trial(self, name: str) -> Run:
         """A trial of the search for this run, such as 003."""
         return Run(self.root, f"{self.name}/{TUNING}/{name}")
@@ -158,7 +163,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last because Keras, NumPy and Matplotlib choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{platform.node()}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
         flush(temporary)

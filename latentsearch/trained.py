@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from latentsearch.config import FITS, BuildConfig, Fit, Metric, PrepareConfig, T
 from latentsearch.datasets import ImageSet
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
+from latentsearch.folder_coding import coded
 from latentsearch.folder_gallery import FolderGallery
 from latentsearch.gallery import Gallery
 from latentsearch.imagefiles import shown
 from latentsearch.milvus_store import MilvusStore
 from latentsearch.recipes import Network
 from latentsearch.runs import Run
+from latentsearch.spark_coding import SparkCoder
 from latentsearch.stores import EmbeddedStore, Store
 
 
@@ -58,7 +61,9 @@ def open_trained(root: Path, name: str) -> TrainedRun:
     )
 
 
-def open_collection(root: Path, name: str, folder: Path | None, *, sync: bool = True) -> tuple[Collection, list[str]]:
+def open_collection(
+    root: Path, name: str, folder: Path | None, *, sync: bool = True, master: str | None = None
+) -> tuple[Collection, list[str]]:
     """Opens what is to be searched.
 
     Args:
@@ -66,14 +71,17 @@ def open_collection(root: Path, name: str, folder: Path | None, *, sync: bool = 
         name: Of the trained run.
         folder: Of images; None for the dataset of the run, which must be prepared then.
         sync: Bring the gallery of the folder up to date first.
+        master: Address of a Spark cluster that codes what is new in the folder. Default: this process does.
 
     Returns:
         The collection, and lines to say about it.
 
     Raises:
-        InputError: if the run is not trained, the dataset not prepared, the folder none or without images, or a file
-            damaged.
+        InputError: if the run is not trained, the dataset not prepared, the folder none or without images, a file
+            damaged, or Spark cannot be used.
     """
+    if master and (folder is None or not sync):
+        raise InputError(f"--spark {master} codes images of a folder: name it by --gallery, and leave out --no-sync.")
     if folder is None:
         trained = open_trained(root, name)
         collection = DatasetCollection(trained.run, trained.autoencoder, trained.gallery, trained.dataset)
@@ -81,7 +89,10 @@ def open_collection(root: Path, name: str, folder: Path | None, *, sync: bool = 
     run, autoencoder = _open_autoencoder(root, name)
     path, fit = folder_gallery.gallery_path(run.folder_galleries, folder), _fit_of(run)
     if sync:
-        content, changes = folder_sync.sync(path, folder, autoencoder, fit=fit, progress=True)
+        parts, opening = path.with_suffix(".parts"), functools.partial(Autoencoder, run.best_model.absolute())
+        coder = SparkCoder(master, run, parts, open_encoder=opening) if master else coded
+        content, changes = folder_sync.sync(path, folder, autoencoder, fit=fit, progress=True, code=coder)
+        runs.remove(parts)  # what they hold is in the gallery now
         lines = [f"gallery: {len(content.files):,} images of {shown(content.folder)}: {changes} ({path})"]
     else:
         content = folder_gallery.open_kept(path, folder, autoencoder, fit=fit)

@@ -92,6 +92,11 @@ class Trial:
         return self.scores[-1] if self.scores else None
 
     @property
+    def loss(self) -> float | None:
+        """What is minimised: the score with its sign turned."""
+        return None if self.score is None else -self.score
+
+    @property
     def best(self) -> Mapping[str, float]:
         """Measures of the epoch whose weights were kept; of a failed trial, none."""
         return kept(self.history) if self.history else {}
@@ -188,20 +193,22 @@ def save(run: Run, trial: Trial) -> None:
 
 
 def load(run: Run) -> list[Trial]:
-    """The trials of a run, in order.
+    """The trials of a run, in order; one that was begun beside others and has not ended may be missing among them.
 
     Raises:
-        InputError: if one is damaged, or missing among the others.
+        InputError: if one is damaged, or another one is missing.
     """
     folders = run.tuning.iterdir() if run.tuning.is_dir() else ()
     names = [folder.name for folder in folders if folder.name.isdecimal() and (folder / "trial.json").exists()]
-    for number, name in enumerate(sorted(names, key=int)):
-        if int(name) != number:
+    names.sort(key=int)
+    for missing in sorted(set(range(int(names[-1]) if names else 0)) - {int(name) for name in names}):
+        if not run.trial(f"{missing:03}").suggestion_record.exists():
+            after = next(name for name in names if int(name) > missing)
             raise InputError(
-                f"{run.tuning} has trial {name} but not trial {number:03}: what came after depends on it.\n"
+                f"{run.tuning} has trial {after} but not trial {missing:03}: what came after depends on it.\n"
                 f"Restore your copy of it, or begin anew: {run.command(SCRIPT, '--overwrite')}"
             )
-    return [load_one(run, name) for name in sorted(names, key=int)]
+    return [load_one(run, name) for name in names]
 
 
 def load_one(run: Run, name: str) -> Trial:

@@ -56,6 +56,15 @@ class TuneConfig:
     seed: int = 0
     """Of what is suggested, and of weights, order and augmentation in all trials."""
 
+    spark: str | None = None
+    """Try several settings at a time on Apache Spark, at this address, such as spark://host:7077, or
+    local-cluster[2,1,1024] for two processes of this machine. It needs requirements-spark.txt and Java. All machines
+    must share --root, the code and its environment at the same paths."""
+
+    parallel: int | None = None
+    """Trials at a time with --spark: the fewer, the more each learns from those before. Default: the cores of the
+    cluster."""
+
     resume: bool = False
     """Go on with an interrupted search, or with more --trials; begin if there is none."""
 

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from hyperopt.base import JOB_STATE_DONE, trials_from_docs
-from hyperopt.early_stop import no_progress_loss
 from tqdm import tqdm
 
-from latentsearch import baselines, datasets, runs, trials, tuning_report
-from latentsearch.config import BuildConfig, TrainConfig
+from latentsearch import (
+    attempts,
+    baselines,
+    datasets,
+    runs,
+    spark,
+    spark_tuning,
+    trials,
+    tuning_report,
+)
+from latentsearch.attempts import Calls, Course
+from latentsearch.config import BuildConfig
 from latentsearch.datasets import ImageSet
 from latentsearch.errors import InputError
-from latentsearch.recipes import RECIPES, Recipe
+from latentsearch.recipes import RECIPES, Architecture
 from latentsearch.runs import TUNING, Run
-from latentsearch.space import Space, suggest
-from latentsearch.trials import Job, Outcome, Search, Trial
+from latentsearch.space import Space
+from latentsearch.trials import Search, Trial
 from latentsearch.tune_config import TuneConfig
 from latentsearch.worker import Worker, WorkFailed
-
-
-class Calls(Protocol):
-    """What does the work of a search: a `worker.Worker`."""
-
-    def call(self, function: Callable[..., Any], *arguments: Any, seconds: float | None = None) -> Any:
-        """See `worker.Worker.call`."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,9 @@ def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
         InputError: if a flag or the dataset cannot be used, the run holds another search, or all trials failed.
     """
     if worker is None:
-        with Worker(prepare, Run(config.root, config.run).tuning / "worker.log") as process:
+        with Worker(attempts.prepare, Run(config.root, config.run).tuning / "worker.log") as process:
             return tune(config, process)
+    config = dataclasses.replace(config, root=config.root.absolute())  # as other machines are to see it
     run, dataset = Run(config.root, config.run), datasets.load(config.root, config.dataset)
     _check(config, dataset)
     space = Space(latent_dim=config.latent_dims)
@@ -85,61 +85,24 @@ def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
         space=json.loads(json.dumps(asdict(space))),
         mean_mse=baselines.mean_image_error(dataset),
     )
-    tried = _begin_or_go_on(config, run, search)
-    progress = tqdm(desc="trials", total=config.trials, initial=len(tried), unit="trial")
-    try:
-        while len(tried) < config.trials and not _without_progress(tried, config.patience):
-            suggestion = suggest(space, [(trial.draws, _loss(trial)) for trial in tried], seed=config.seed)
-            network, recipe = trials.network_and_recipe(suggestion.parameters, shift=config.shift, flip=config.flip)
-            name, latent_dim = f"{len(tried):03}", suggestion.parameters["latent_dim"]
-            build = BuildConfig(architecture="custom", network=network, latent_dim=latent_dim)
-            job = _job(
-                config,
-                search,
-                name,
-                build=build,
-                recipe=recipe,
-                parameters=suggestion.parameters,
-                medians=trials.medians(tried),
-            )
-            trial = _try(worker, name, job, suggestion.draws)
-            trials.save(run, trial)
-            tried.append(trial)
-            _tell(progress, trial, tried)
-        if trials.winner(tried) is None:
-            raise InputError(f"All {len(tried)} trials failed; the last one: {tried[-1].reason}")
-        marked = [_marked(config, search, run, worker, architecture) for architecture in config.mark]
-        table = tuning_report.as_table(search, tried, marked)
-        paths = tuning_report.write(run, search, table)
-        titles = tuning_report.titles(tried)
-        paths.append(worker.call(compare, run.reports / TUNING / "best.png", run, titles))
-    except KeyboardInterrupt:
-        return TuningResult(run, tried, pd.DataFrame(), [], finished=False)
-    except WorkFailed as failure:
-        raise InputError(f"The figure of the best trials could not be drawn: {failure}") from None
-    finally:
-        progress.close()
-    return TuningResult(run, tried, table, paths, finished=True)
+    engine = spark.session(config.spark, run.models / "spark.log") if config.spark else contextlib.nullcontext()
+    with engine as session:
+        tried = _begin_or_go_on(config, run, search)
+        with tqdm(desc="trials", total=config.trials, initial=len(tried), unit="trial") as progress:
+            course = Course(config, search, space, run, tried, lambda trial: _tell(progress, trial, tried))
+            try:
+                if session is None:
+                    _one_by_one(course, worker)
+                else:
+                    spark_tuning.side_by_side(course, session)
+                return _result(course, worker)
+            except KeyboardInterrupt:
+                return TuningResult(run, tried, pd.DataFrame(), [], finished=False)
 
 
 def resume_command(config: TuneConfig) -> str:
     """The command that goes on with a search, for messages."""
     return runs.command_line(trials.SCRIPT, dataclasses.replace(config, resume=True, overwrite=False))
-
-
-def prepare() -> None:
-    """Imports TensorFlow, in the process that trains alone."""
-    import latentsearch.trial_training  # noqa: F401
-
-    # The default lock is one between processes, which a process that is killed cannot give back.
-    tqdm.set_lock(threading.RLock())
-
-
-def train(job: Job) -> Outcome:
-    """See `trial_training.train_trial`."""
-    from latentsearch.trial_training import train_trial
-
-    return train_trial(job)
 
 
 def compare(path: Path, run: Run, titles: dict[str, str]) -> Path:
@@ -149,6 +112,34 @@ def compare(path: Path, run: Run, titles: dict[str, str]) -> Path:
     return write_comparison(path, run, titles)
 
 
+def _one_by_one(course: Course, worker: Calls) -> None:
+    """Tries one suggestion after the other."""
+    while not course.is_over:
+        name, suggestion, job = course.upcoming()
+        trial = attempts.attempt(worker, name, job, suggestion.draws)
+        trials.save(course.run, trial)
+        course.add(trial)
+
+
+def _result(course: Course, worker: Calls) -> TuningResult:
+    """Trains the marked architectures, and writes tables and figures.
+
+    Raises:
+        InputError: if all trials failed, or a figure cannot be drawn.
+    """
+    run, tried = course.run, course.tried
+    if trials.winner(tried) is None:
+        raise InputError(f"All {len(tried)} trials failed; the last one: {tried[-1].reason}")
+    marked = [_marked(course, worker, architecture) for architecture in course.config.mark]
+    table = tuning_report.as_table(course.search, tried, marked)
+    paths = tuning_report.write(run, course.search, table)
+    try:
+        paths.append(worker.call(compare, run.reports / TUNING / "best.png", run, tuning_report.titles(tried)))
+    except WorkFailed as failure:
+        raise InputError(f"The figure of the best trials could not be drawn: {failure}") from None
+    return TuningResult(run, tried, table, paths, finished=True)
+
+
 def _check(config: TuneConfig, dataset: ImageSet) -> None:
     """Refuses what would make every trial fail.
 
@@ -156,10 +147,12 @@ def _check(config: TuneConfig, dataset: ImageSet) -> None:
         InputError: if a flag has a value that cannot be, or the dataset is too small.
     """
     counts = {"trials": config.trials, "epochs": config.epochs, "max-weights": config.max_weights}
-    counts |= {"subset": config.subset, "patience": config.patience}
+    counts |= {"subset": config.subset, "patience": config.patience, "parallel": config.parallel}
     for flag, value in counts.items():
         if value is not None and value < 1:
             raise InputError(f"--{flag} {value}: expected at least 1.")
+    if config.parallel and not config.spark:
+        raise InputError(f"--parallel {config.parallel}: trials run beside each other with --spark only. Add it.")
     if not config.latent_dims or min(config.latent_dims) < 1 or len(set(config.latent_dims)) < len(config.latent_dims):
         given = " ".join(map(str, config.latent_dims))
         raise InputError(f"--latent-dims {given}: expected different numbers, each at least 1.")
@@ -201,74 +194,15 @@ def _begin_or_go_on(config: TuneConfig, run: Run, search: Search) -> list[Trial]
     return []
 
 
-def _without_progress(tried: Sequence[Trial], patience: int | None) -> bool:
-    """Whether so many trials in a row were no better than the best before them; failed ones do not count."""
-    losses = [_loss(trial) for trial in tried if trial.score is not None]
-    if patience is None or not losses:
-        return False
-    stop, stopped, progress = no_progress_loss(patience), False, [losses[0], 0]
-    for loss in losses[1:]:
-        last = {"tid": 0, "state": JOB_STATE_DONE, "result": {"loss": loss}}  # of a search, it looks at the last
-        stopped, progress = stop(trials_from_docs([last], validate=False), *progress)
-    return stopped
-
-
-def _loss(trial: Trial) -> float | None:
-    return None if trial.score is None else -trial.score
-
-
-def _job(
-    config: TuneConfig,
-    search: Search,
-    name: str,
-    *,
-    build: BuildConfig,
-    recipe: Recipe,
-    parameters: Mapping[str, Any],
-    medians: Sequence[float] = (),
-) -> Job:
-    run = Run(config.root, config.run).trial(name).name
-    common = {"run": run, "seed": config.seed, "root": config.root}
-    return Job(
-        build=dataclasses.replace(build, dataset=config.dataset, overwrite=True, **common),
-        recipe=recipe,
-        train=TrainConfig(epochs=config.epochs, subset=config.subset, pictures_every=config.epochs, **common),
-        criterion=search.criterion(build.latent_dim),
-        medians=medians,
-        max_seconds=config.max_seconds,
-        max_weights=config.max_weights,
-        parameters=parameters,
-    )
-
-
-def _try(worker: Calls, name: str, job: Job, draws: dict[str, list[Any]]) -> Trial:
-    """Does a job, and says what came of it, whatever that is."""
-    begin = time.monotonic()
-
-    def trial(status: Any, reason: str, **measured: Any) -> Trial:
-        seconds = round(time.monotonic() - begin, 3)
-        return Trial(
-            name=name, status=status, reason=reason, parameters=dict(job.parameters), draws=draws, seconds=seconds,
-            **measured,
-        )  # fmt: skip
-
-    try:
-        outcome: Outcome = worker.call(train, job, seconds=2 * job.max_seconds)
-    except WorkFailed as failure:
-        return trial("failed", str(failure))
-    measured = {"num_weights": outcome.num_weights, "scores": outcome.scores, "history": outcome.history}
-    return trial("stopped" if outcome.reason else "finished", outcome.reason, **measured)
-
-
-def _marked(config: TuneConfig, search: Search, run: Run, worker: Calls, architecture: Any) -> Trial:
+def _marked(course: Course, worker: Calls, architecture: Architecture) -> Trial:
     """An architecture trained by its recipe as a trial would be, or the record of that."""
+    config, run = course.config, course.run
     if run.trial(architecture).trial_record.exists():
         return trials.load_one(run, architecture)
     recipe = dataclasses.replace(RECIPES[architecture], shift=config.shift, flip=config.flip)
     build = BuildConfig(architecture=architecture, latent_dim=config.latent_dims[0])
-    trial = _try(
-        worker, architecture, _job(config, search, architecture, build=build, recipe=recipe, parameters={}), {}
-    )
+    job = course.job(architecture, build=build, recipe=recipe, parameters={})
+    trial = attempts.attempt(worker, architecture, job, {})
     trials.save(run, trial)
     return trial
 

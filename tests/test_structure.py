@@ -20,21 +20,23 @@ LAYERS = [
     {"config"},
     {"runs", "machine", "cli", "imagefiles", "criteria", "space", "worker", "tuning_plots", "tune_config"}
     | {"milvus_connection"},
-    {"trials", "litert"},
+    {"trials", "litert", "spark"},
+    {"suggestions"},
     {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}
     | {"plots", "resemblance", "verdict", "engines"},
     {"index", "exporting", "settings"},
     {"encoding"},
     {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation"}
     | {"duplicates"},
-    {"callbacks", "folder_gallery", "scores", "familiarity", "explanation", "stores"},
-    {"training", "folder_sync", "mosaics", "collection", "milvus_store"},
+    {"callbacks", "folder_gallery", "folder_coding", "scores", "familiarity", "explanation", "stores"},
+    {"training", "folder_sync", "spark_coding", "mosaics", "collection", "milvus_store"},
     {"trained", "queries", "evidence"},
     {"answers"},
     {"answer_pictures"},
     {"retrieval", "measurement", "checks", "pictures", "trial_training", "trial_pictures"},
-    {"report", "tuning_report"},
-    {"page", "tuning"},
+    {"report", "tuning_report", "attempts"},
+    {"page", "spark_tuning"},
+    {"tuning"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

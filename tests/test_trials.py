@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from latentsearch import trials
+from latentsearch import suggestions, trials
 from latentsearch.config import BuildConfig, TrainConfig
 from latentsearch.criteria import WEIGHTS, Criterion
 from latentsearch.errors import InputError
 from latentsearch.recipes import Network
 from latentsearch.runs import Run
+from latentsearch.space import Suggestion
 from latentsearch.trials import Job, Search, Trial
 
 PARAMETERS = {"latent_dim": 10, "filters": 16, "depth": 2, "dense_units": 128, "activation": "elu"}
@@ -97,6 +98,8 @@ def test_a_gap_or_a_damaged_record_is_refused_in_words(tmp_path):
     trials.save(run, trial(2))
     with pytest.raises(InputError, match=r"(?s)trial 002 but not trial 001.*--overwrite"):
         trials.load(run)
+    suggestions.save(run, "001", Suggestion(PARAMETERS, {}))  # begun beside the others, and not ended
+    assert [one.name for one in trials.load(run)] == ["000", "002"]
     path = run.trial("000").trial_record
     path.write_text(json.dumps(json.loads(path.read_text()) | {"history": 3}))
     with pytest.raises(InputError, match="history is no list"):

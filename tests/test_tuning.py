@@ -14,10 +14,11 @@ import pytest
 from conftest import REPOSITORY
 from PIL import Image
 
-from latentsearch import baselines, datasets, trials, tuning, tuning_report
+from latentsearch import baselines, datasets, suggestions, trials, tuning, tuning_report
 from latentsearch.config import BuildConfig, TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
+from latentsearch.space import Suggestion
 from latentsearch.trials import Outcome
 from latentsearch.tune_config import TuneConfig
 from latentsearch.worker import WorkFailed
@@ -163,6 +164,29 @@ def test_ctrl_c_keeps_the_finished_trials_and_more_can_be_asked_for(small_digits
     assert again.jobs == []
 
 
+def test_what_was_begun_side_by_side_is_gone_on_with_one_by_one(small_digits, tmp_path, no_figures):
+    straight = tuning.tune(config(tmp_path), StandIn())
+    run = Run(tmp_path, "tuned")
+    for name in ("003", "008", "011"):  # as Spark leaves them that is killed: suggested, and no more
+        trial = trials.load_one(run, name)
+        suggestions.save(run, name, Suggestion(trial.parameters, trial.draws))
+        run.trial(name).trial_record.unlink()
+    worker = StandIn()
+    again = tuning.tune(config(tmp_path, trials=13, resume=True), worker)
+    assert [Path(job.build.run).name for job in worker.jobs] == ["003", "008", "011", "012"]
+    assert [trial.draws for trial in again.tried[:12]] == [trial.draws for trial in straight.tried]
+    assert [trial.name for trial in again.tried] == [f"{number:03}" for number in range(13)]
+
+
+def test_without_pyspark_the_flag_says_what_to_install(small_digits, tmp_path, monkeypatch, in_process):
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    flags = ("--dataset", "digits", "--shift", 0, "--root", tmp_path, "--spark", "local[2]")
+    refused = in_process("TuneAutoencoder.py", *flags)
+    assert refused.returncode == 2
+    assert "pyspark is not installed.\nInstall what it needs: python -m pip install -r" in refused.stderr
+    assert not trials.load(Run(tmp_path, "tuned"))
+
+
 def test_a_search_of_another_kind_is_refused(small_digits, tmp_path, no_figures):
     tuning.tune(config(tmp_path, trials=2), StandIn())
     for changes in ({"objective": "balanced"}, {"epochs": 2}, {"subset": None}, {"seed": 1}, {"latent_dims": (4,)}):
@@ -186,6 +210,8 @@ def test_patience_ends_a_search_without_progress(small_digits, tmp_path, no_figu
         ({"trials": 0}, "--trials 0"),
         ({"subset": 0}, "--subset 0"),
         ({"patience": 0}, "--patience 0"),
+        ({"parallel": 0}, "--parallel 0"),
+        ({"parallel": 2}, "--parallel 2: .* with --spark only"),
         ({"latent_dims": (4, 4)}, "--latent-dims 4 4"),
         ({"max_seconds": 0.0}, "--max-seconds 0"),
         ({"shift": 32}, "--shift 32: expected 0 to 31"),
