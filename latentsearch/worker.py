@@ -27,11 +27,15 @@ class Worker:
         prepare: Called in the process when it has started, such as to import what is slow to import: it does not count
             as time of the first call.
         log: File that gets what the process writes to standard output and error, and tracebacks.
+        calls: After so many calls the next one gets a new process, as what a library holds on to is only freed with
+            its process. Default: never.
     """
 
-    def __init__(self, prepare: Callable[[], None], log: Path) -> None:
+    def __init__(self, prepare: Callable[[], None], log: Path, calls: int | None = None) -> None:
         self._prepare = prepare
         self._log = log
+        self._calls = calls
+        self._calls_done = 0
         self._process: Any = None
         self._connection: Connection | None = None
 
@@ -52,8 +56,11 @@ class Worker:
         Raises:
             WorkFailed: if the function raised an exception, took longer, or its process died.
         """
+        if self._calls_done == self._calls:
+            self.close()
         if self._process is None:
             self._start()
+        self._calls_done += 1
         self._send((function, arguments))
         succeeded, result = self._receive(seconds)
         if not succeeded:
@@ -69,6 +76,7 @@ class Worker:
             self._process = None
 
     def _start(self) -> None:
+        self._calls_done = 0
         self._log.parent.mkdir(parents=True, exist_ok=True)
         # Not a fork of this process: TensorFlow's threads do not survive one.
         context = multiprocessing.get_context("spawn")

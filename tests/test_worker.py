@@ -50,6 +50,12 @@ def test_after_a_death_or_a_kill_a_new_process_works_on(worker):
     assert worker.call(os.getpid) != first
 
 
+def test_after_so_many_calls_a_new_process_works_on(tmp_path):
+    with Worker(prepare, tmp_path / "log", calls=2) as worker:
+        processes = [worker.call(os.getpid) for _ in range(5)]
+    assert processes[0] == processes[1] != processes[2] == processes[3] != processes[4]
+
+
 def test_ctrl_c_is_left_to_the_other_process(worker):
     first = worker.call(os.getpid)
     os.kill(first, signal.SIGINT)
