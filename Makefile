@@ -2,6 +2,7 @@
 # make cifar10  five scripts on CIFAR-10 at full length; goes on where it was stopped (SOURCE=PATH for a copy you have)
 # make similar  the run that finds the same kind of thing: architecture deep, on CIFAR-10, beside the shipped compact
 # make page     a local web page to click through the images of a run (SHOW=run) or of a folder (GALLERY=PATH)
+# make benchmark  all measurements on CIFAR-10, about an hour; writes benchmarks/README.md (BENCHMARKS=NAMES for some)
 # make test     lint and tests
 # make test-page  the page in a browser: installs chromium where it is missing (as root, with apt-get), else skips
 # make test-engines  searches and coding on Spark: installs pyspark, and Java where it is missing (likewise), else skips
@@ -12,8 +13,9 @@ PIP := $(VENV)/bin/pip --disable-pip-version-check install --quiet
 SOURCE ?= cifar10
 SHOW ?= cifar10-deep
 GALLERY ?=
+BENCHMARKS ?= training_speed training_profile coding first_answer search growth scaling set_up
 
-.PHONY: demo cifar10 similar page test test-page test-engines lint clean
+.PHONY: demo cifar10 similar page benchmark test test-page test-engines lint clean
 
 demo: $(VENV)/installed
 	$(RUN) DataPreperation.py --source digits
@@ -41,6 +43,11 @@ similar: $(VENV)/installed
 
 page: $(VENV)/installed-page
 	$(RUN) -m latentsearch.page --run $(SHOW) $(if $(GALLERY),--gallery "$(GALLERY)")
+
+benchmark: $(VENV)/installed-benchmark
+	test -e data/cifar10/dataset.json || $(RUN) DataPreperation.py --source $(SOURCE) --dataset cifar10
+	for name in $(BENCHMARKS); do $(RUN) -m benchmarks.$$name || exit; done
+	$(RUN) -m benchmarks.summary
 
 test: lint
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not engines"
@@ -81,6 +88,10 @@ $(VENV)/installed-browser: $(VENV)/installed-dev requirements-browser.txt
 	$(PIP) -r requirements-browser.txt
 	touch $@
 
-$(VENV)/installed-engines: $(VENV)/installed-dev requirements-spark.txt
-	$(PIP) -r requirements-spark.txt
+$(VENV)/installed-benchmark: $(VENV)/installed requirements-benchmark.txt
+	$(PIP) -r requirements-benchmark.txt
+	touch $@
+
+$(VENV)/installed-engines: $(VENV)/installed-dev requirements-spark.txt requirements-milvus.txt requirements-milvus-server.txt
+	$(PIP) -r requirements-spark.txt -r requirements-milvus.txt -r requirements-milvus-server.txt
 	touch $@

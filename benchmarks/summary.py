@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.search import exponent, summary
 from latentsearch import runs
 from latentsearch.cli import run_script
 from latentsearch.config import ROOT
@@ -103,11 +104,40 @@ def _profile(result: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
     return [[{"": name} | {row["architecture"]: row.get(name) for row in result["rows"]} for name in names]]
 
 
+def _search(result: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
+    def spread(values: Sequence[float]) -> dict[str, float]:
+        return dict(zip(("median", "min", "max"), values, strict=True))
+
+    tables = [
+        {
+            "codes": row["size"],
+            "metric": row["metric"],
+            "contender": row["contender"],
+            "first answer s": row["first_s"][0],
+            "build s": row["build_s"][0],
+            "ms a query (median)": spread(row["p50_ms"]),
+            "ms a query (99 %)": row["p99_ms"][0],
+            "10,000 queries s": spread(row["batch_s"]),
+            "MB more": row["memory_mb"][0],
+            "recall@10": row["recall"],
+        }
+        for row in summary(result["rows"])
+    ]
+    growth = summary(result["growth"])
+    names = ("build_s", "batch_s", "p50_ms", "memory_mb")
+    grown = [{"codes": row["size"], **{name: row[name][0] for name in names}} for row in growth]
+    grown.append({"codes": "exponent", **{name: exponent(growth, name) for name in names}})
+    alike = [[row for row in tables if row["codes"] == size] for size in sorted({row["codes"] for row in tables})]
+    return [*alike, grown]
+
+
 _SECTIONS: dict[str, tuple[str, Callable[[Mapping[str, Any]], list[Any]]]] = {
     "training_speed": ("Training: until the reference's best validation error, 0.0208", _training),
     "training_profile": ("Training: share of this machine's speed", _profile),
     "coding": ("Coding images", lambda result: [_with_spread(result["rows"], " images/s")]),
     "first_answer": ("The first answer of a new process", lambda result: [_with_spread(result["seconds"], "")]),
+    "search": ("Searching", _search),
+    "scaling": ("60,000 to 6,000,000 codes", lambda result: [result["rows"]]),
     "growth": ("Growth with the images", lambda result: [result["growth"]]),
     "set_up": ("Set-up", lambda r: [r["steps"], r["largest"], _with_spread(r["imports"], "")]),
 }
