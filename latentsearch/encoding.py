@@ -42,10 +42,10 @@ class Autoencoder:
     def __init__(self, path: Path) -> None:
         self._path = path
         record, content = _exported(path) or _export(path)
-        self.image_shape: tuple[int, int, int] = tuple(record["image_shape"])
-        self.latent_dim: int = record["latent_dim"]
         self.fingerprint: str = record["fingerprint"]
         self._encoder, self._decoder = (LiteRTNetwork(content[part]) for part in _PARTS)
+        self.image_shape: tuple[int, int, int] = self._encoder.input_shape
+        [self.latent_dim] = self._encoder.output_shape
 
     def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
         """Codes of images.
@@ -88,12 +88,13 @@ def _exported(path: Path) -> tuple[dict[str, Any], dict[str, bytes]] | None:
     """The record and the LiteRT files that were made from `path`, or None if there are none that are whole."""
     record_path = _record_path(path)
     try:
-        record = runs.read_json(record_path, "", ("model", *_PARTS, "fingerprint", "image_shape", "latent_dim"))
+        record = runs.read_json(record_path, "", ("model", *_PARTS, "fingerprint"))
         content = {part: record_path.with_name(f"{part}.tflite").read_bytes() for part in _PARTS}
     except (InputError, OSError):
         return None
     # LiteRT trusts its files: damaged ones would crash it.
-    whole = all(runs.fingerprint(content[part]) == record[part] for part in _PARTS)
+    whole = type(record["fingerprint"]) is str
+    whole = whole and all(runs.fingerprint(content[part]) == record[part] for part in _PARTS)
     return (record, content) if whole and runs.file_fingerprint(path) == record["model"] else None
 
 

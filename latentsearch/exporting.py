@@ -45,8 +45,8 @@ def export(path: Path, record_path: Path) -> None:
     Args:
         path: File written by BuildingAutoencoder.py or TrainAutoencoder.py.
         record_path: JSON file; encoder.tflite and decoder.tflite are written into its folder. It holds the SHA-256 of
-            `path` (model) and of both files (encoder, decoder), image_shape, latent_dim and fingerprint, the SHA-256 of
-            the encoder's layers and weights.
+            `path` (model) and of both files (encoder, decoder), and fingerprint, that of the encoder's layers and
+            weights.
 
     Raises:
         InputError: if the file is damaged or holds something else, or LiteRT cannot do what a layer does.
@@ -63,9 +63,7 @@ def export(path: Path, record_path: Path) -> None:
                 network.export(temporary, format="litert", verbose=False)
             _check(path, temporary, network)
             digests[part] = runs.file_fingerprint(temporary)
-    record = {"model": model_digest, **digests, "fingerprint": _fingerprint(encoder)}
-    record |= {"image_shape": encoder.input_shape[1:], "latent_dim": encoder.output_shape[-1]}
-    runs.write_json(record_path, record)
+    runs.write_json(record_path, {"model": model_digest, **digests, "fingerprint": _fingerprint(encoder)})
 
 
 def _check(path: Path, exported: Path, network: keras.Model) -> None:

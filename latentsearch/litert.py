@@ -18,6 +18,10 @@ class LiteRTNetwork:
 
     Args:
         content: Of its file, trusted: damaged ones may crash the process.
+
+    Attributes:
+        input_shape: Of one input, without the axis of the batch.
+        output_shape: Likewise.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -25,6 +29,7 @@ class LiteRTNetwork:
             self._interpreter = Interpreter(model_content=content, num_threads=machine.num_cores())
             self._interpreter.allocate_tensors()
         [self._input], [self._output] = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self.input_shape, self.output_shape = (tuple(map(int, of["shape"][1:])) for of in (self._input, self._output))
         self._batch = 1
         self._lock = threading.Lock()
 
