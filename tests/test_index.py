@@ -85,6 +85,20 @@ def test_many_duplicates_and_zeros_are_searched_like_any(engine, metric):
             assert_nearest(index.search(queries, k), brute_force(queries, vectors, metric))
 
 
+@pytest.mark.parametrize("engine", [Scan, Tree, Matrix])
+def test_a_vector_of_zeros_is_no_nearer_than_a_right_angle(engine):
+    # By euclidean distance the zeros would come before the vector at 70 degrees.
+    angle = np.deg2rad(70)
+    vectors = np.array([[0, 0], [np.cos(angle), np.sin(angle)], [0, 0], [-1, 0.1]], dtype=np.float32)
+    queries = np.tile(np.float32([[1, 0]]), (100, 1))
+    with using(engine):
+        for asked in (queries[:1], queries):
+            found = Index(vectors, metric="cosine").search(asked, 3)
+            assert (found.ids[:, 0] == 1).all()
+            np.testing.assert_array_equal(np.sort(found.ids[:, 1:]), np.tile([0, 2], (len(asked), 1)))
+            np.testing.assert_allclose(found.distances, np.tile([1 - np.cos(angle), 1, 1], (len(asked), 1)), atol=1e-6)
+
+
 @every_engine
 @settings(max_examples=30, deadline=None)
 @given(
