@@ -23,11 +23,12 @@ class Autoencoder:
     """A trained (or untrained) autoencoder, opened from the LiteRT files that were made from its .keras file.
 
     They lie in the folder exported/ beside it. Where they are missing, damaged or made from another file, they are made
-    anew, which imports TensorFlow and takes some seconds. Codes differ from those of Keras by about 1e-6. It runs on
-    all cores of the processor; several threads may share it, and take turns.
+    anew, which imports TensorFlow and takes some seconds. Codes differ from those of Keras by about 1e-6. Several
+    threads may share it, and take turns.
 
     Args:
         path: File written by BuildingAutoencoder.py or TrainAutoencoder.py.
+        cores: That it runs on. Default: all.
 
     Attributes:
         latent_dim: Numbers in a code.
@@ -39,11 +40,11 @@ class Autoencoder:
             gives is not finite.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, cores: int | None = None) -> None:
         self._path = path
         record, content = _exported(path) or _export(path)
         self.fingerprint: str = record["fingerprint"]
-        self._encoder, self._decoder = (LiteRTNetwork(content[part]) for part in _PARTS)
+        self._encoder, self._decoder = (LiteRTNetwork(content[part], cores=cores) for part in _PARTS)
         self.image_shape: tuple[int, int, int] = self._encoder.input_shape
         [self.latent_dim] = self._encoder.output_shape
 

@@ -14,19 +14,20 @@ from latentsearch.cli import quiet_imports
 class LiteRTNetwork:
     """A network of one input and one output that takes batches of any size.
 
-    It runs on all cores of the processor; threads that share it take turns.
+    Threads that share it take turns.
 
     Args:
         content: Of its file, trusted: damaged ones may crash the process.
+        cores: That it runs on. Default: all.
 
     Attributes:
         input_shape: Of one input, without the axis of the batch.
         output_shape: Likewise.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, *, cores: int | None = None) -> None:
         with quiet_imports():  # it tells that it runs on the processor
-            self._interpreter = Interpreter(model_content=content, num_threads=machine.num_cores())
+            self._interpreter = Interpreter(model_content=content, num_threads=cores or machine.num_cores())
             self._interpreter.allocate_tensors()
         [self._input], [self._output] = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         self.input_shape, self.output_shape = (tuple(map(int, of["shape"][1:])) for of in (self._input, self._output))

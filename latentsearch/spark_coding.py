@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
 from latentsearch import folder_coding, runs, spark
@@ -26,6 +25,7 @@ from latentsearch.imagefiles import FoundFile, Skipped, shown
 from latentsearch.runs import Run
 
 if TYPE_CHECKING:
+    import pandas as pd
     from pyspark.sql import SparkSession
 
 _PART = 5000  # files of a task: an executor opens the encoder once for each
@@ -140,6 +140,8 @@ class _Work:
             frames: Names of parts, and their files as JSON.
             known: Digests of contents that need no code.
         """
+        import pandas as pd  # not before: queries do without
+
         for frame in frames:
             for name, listing in zip(frame["part"], frame["listing"], strict=True):
                 if not (self.parts / name).exists():  # it does when its executor died after that

@@ -89,7 +89,7 @@ def open_collection(
     run, autoencoder = _open_autoencoder(root, name)
     path, fit = folder_gallery.gallery_path(run.folder_galleries, folder), _fit_of(run)
     if sync:
-        parts, opening = path.with_suffix(".parts"), functools.partial(Autoencoder, run.best_model.absolute())
+        parts, opening = path.with_suffix(".parts"), functools.partial(Autoencoder, run.best_model.absolute(), cores=1)
         coder = SparkCoder(master, run, parts, open_encoder=opening) if master else coded
         content, changes = folder_sync.sync(path, folder, autoencoder, fit=fit, progress=True, code=coder)
         runs.remove(parts)  # what they hold is in the gallery now

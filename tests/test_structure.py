@@ -100,6 +100,15 @@ def test_modules_that_never_load_keras(module):
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)
 
 
+def test_a_query_loads_nothing_that_is_slow_to_import():
+    slow = {"keras", "tensorflow", "pandas", "matplotlib", "faiss", "scipy", "sklearn", "pyspark", "pymilvus", "umap"}
+    program = (
+        "import sys; from latentsearch import answers, queries, retrieval, trained; "
+        f"loaded = {slow} & set(sys.modules); assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)
+
+
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_scripts_are_pages_without_logic(path):
     source = path.read_text(encoding="utf-8")
