@@ -69,7 +69,9 @@ def main(config: BenchmarkConfig) -> None:
     every = pd.concat(tables.values(), ignore_index=True)
     # Both searches begin with the same suggestions at random: each is counted once.
     every = every[every["score"].notna()].drop_duplicates(list(PARAMETERS))
-    correlations = {name: tuning_report.tracking(table) for name, table in (tables | {"both": every}).items()}
+    similar = every["similarity_weight"].fillna(0) > 0
+    groups = {"both": every, "with similarity": every[similar], "without similarity": every[~similar]}
+    correlations = {name: tuning_report.tracking(table) for name, table in (tables | groups).items()}
     record = {
         "settings": {**asdict(config), "root": None},
         "winners": rows,
