@@ -219,8 +219,8 @@ class RetrieveConfig:
 
     store: str | None = None
     """Milvus to search in, brought up to date with the codes first: FILE.db (Milvus Lite keeps it), or the address of
-    a server or cluster, such as http://127.0.0.1:19530. Needs requirements-milvus.txt. Default: none, FAISS
-    searches."""
+    a server or cluster, such as http://127.0.0.1:19530. Needs requirements-milvus.txt. Default: none,
+    the process itself searches."""
 
     min_score: float = 0.0
     """Percentage of random pairs of gallery images that must be farther apart than a neighbour is from the query,
