@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -65,7 +66,11 @@ def main(config: BenchmarkConfig) -> None:
     for size, metric in itertools.product(config.sizes, config.metrics):
         for number, name in _turns(config, metric):
             if name not in absent:
-                row = measured(config.run, size, name, metric)
+                try:
+                    row = measured(config.run, size, name, metric)
+                except BrokenProcessPool:
+                    print(f"{size:>9,} {metric:<9} round {number} {name}: its process crashed; left out", flush=True)
+                    continue
                 if row is None:
                     absent.add(name)
                     print(f"{name} is not installed (requirements-benchmark.txt): left out", flush=True)
