@@ -101,8 +101,8 @@ def test_two_devices_learn_what_one_learns_and_go_on_after_kill_9(on_two_devices
     flags = {"batch_size": 32, "shift": 0, "epochs": 4}
     train(one, **flags)
     assert on_two_devices(two, devices=2, **flags) == 0
-    # Rounding alone differs: 0.05 % in three epochs of 12 steps, where normalisation of each half gives 2 %.
-    pd.testing.assert_frame_equal(losses(one), losses(two), rtol=5e-3)
+    # Rounding alone differs, in the sixth digit; normalisation of each half by itself would give 0.3 to 4 %.
+    pd.testing.assert_frame_equal(losses(one), losses(two), rtol=1e-3)
     assert json.loads(Run(two, "digits").training_record.read_text())["settings"]["devices"] == 2
 
     steps = len(datasets.load(killed, "digits").ids("train")) // 32
@@ -114,7 +114,7 @@ def test_two_devices_learn_what_one_learns_and_go_on_after_kill_9(on_two_devices
     with pytest.raises(InputError, match=r"--devices 2: this machine has 0 GPUs.*--devices 1"):
         train(returned, epochs=4, resume=True)
     assert train(returned, epochs=4, resume=True, devices=1).finished
-    pd.testing.assert_frame_equal(losses(two), losses(returned), rtol=5e-3)
+    pd.testing.assert_frame_equal(losses(two), losses(returned), rtol=1e-3)
 
     dataset = datasets.load(two, "digits")
     images = datasets.to_float(dataset.images[dataset.ids("validation")])
@@ -127,11 +127,13 @@ def test_two_devices_learn_similarity_as_one_does(on_two_devices, small_root, tm
     one, two = (shutil.copytree(small_root, tmp_path / name) for name in "12")
     for root in (one, two):
         building.build_run(BuildConfig(architecture="deep", run="digits", dataset="digits", root=root))
-    flags = {"batch_size": 32, "epochs": 3, "view_side": 16, "precision": "float32"}
+    flags = {"batch_size": 32, "epochs": 2, "view_side": 16, "precision": "float32"}
     train(one, **flags)
     assert on_two_devices(two, devices=2, **flags) == 0
-    # Muon makes small differences of its gradients as large as great ones.
-    pd.testing.assert_frame_equal(losses(one), losses(two), rtol=0.03)
+    # In four steps rounding makes 0.002 %, and normalisation of each half by itself would make 0.3 %. Then it grows, as
+    # Muon takes the small parts of a gradient for as important as the great ones: 0.2 % in the second epoch.
+    pd.testing.assert_frame_equal(losses(one)[:1], losses(two)[:1], rtol=1e-3)
+    pd.testing.assert_frame_equal(losses(one), losses(two), rtol=0.02)
 
 
 @pytest.mark.parametrize(
