@@ -144,6 +144,10 @@ class TrainConfig:
     flip: bool | None = None
     """Mirror training images at random. Default: the recipe of the architecture."""
 
+    devices: int | Literal["all"] | None = None
+    """GPUs of this machine that share each batch, or all; the loss is that of one up to rounding. Several machines
+    (TF_CONFIG) are refused: Keras's fit cannot use them. Default: 1, or what a resumed training began with."""
+
     seed: int = 0
     """Seed of the order of the images and of augmentation. Two CPU runs with one seed are equal."""
 

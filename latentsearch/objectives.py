@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from latentsearch import devices
+
 RECONSTRUCTION_LOSS = "mse"
 
 
@@ -17,7 +19,8 @@ class Similarity(keras.losses.Loss):
     For view i with a view p of the same image, and s the cosine of two vectors:
     `loss_i = -log(exp(s_ip / T) / sum of exp(s_ij / T) over all j but i)`. Where an image has more than two views,
     the mean over p. Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations" (2020),
-    equation 1. No class labels are seen: images are told apart by their numbers.
+    equation 1. No class labels are seen: images are told apart by their numbers. In a training on several devices,
+    j runs over the views of all of them.
 
     Args:
         temperature: T, more than 0.
@@ -38,10 +41,13 @@ class Similarity(keras.losses.Loss):
         """
         numbers = ops.reshape(y_true, (-1,))
         vectors = ops.normalize(ops.cast(y_pred, "float32"), axis=-1)
-        num_views = ops.shape(vectors)[0]
-        itself = ops.eye(num_views, dtype="float32")
-        same = ops.cast(ops.equal(numbers[:, None], numbers[None, :]), "float32") - itself
-        scores = ops.matmul(vectors, ops.transpose(vectors)) / self.temperature - 1e9 * itself
+        all_numbers, first = devices.gathered(numbers)
+        all_vectors, _ = devices.gathered(vectors)
+        own_rows = first + ops.arange(ops.shape(vectors)[0])
+        itself = ops.equal(own_rows[:, None], ops.arange(ops.shape(all_vectors)[0])[None, :])
+        itself = ops.cast(itself, "float32")  # (num_views, num_views of all devices)
+        same = ops.cast(ops.equal(numbers[:, None], all_numbers[None, :]), "float32") - itself
+        scores = ops.matmul(vectors, ops.transpose(all_vectors)) / self.temperature - 1e9 * itself
         log_shares = scores - ops.logsumexp(scores, axis=-1, keepdims=True)
         return -ops.sum(log_shares * same, axis=-1) / ops.sum(same, axis=-1)
 

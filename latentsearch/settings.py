@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from latentsearch import machine, runs
+from latentsearch import devices, machine, runs
 from latentsearch.config import TrainConfig
 from latentsearch.datasets import ImageSet
 from latentsearch.errors import InputError
@@ -27,6 +27,7 @@ class Settings(Recipe):
         epochs: Passes over the training images.
         seed: Of order and augmentation.
         subset: Training images that are used, at most; None: all.
+        devices: That share each batch. Their number changes the numbers by rounding only.
         initial_model: SHA-256 of the file of the initial weights.
         dataset: Fingerprint of the images.
     """
@@ -34,6 +35,7 @@ class Settings(Recipe):
     epochs: int
     seed: int
     subset: int | None = None
+    devices: int = 1
     initial_model: str
     dataset: str
 
@@ -61,6 +63,7 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
         epochs=config.epochs,
         seed=config.seed,
         subset=config.subset,
+        devices=devices.resolve(config.devices),
         initial_model=runs.file_fingerprint(run.initial_model),
         dataset=dataset.fingerprint,
     )
@@ -103,7 +106,7 @@ def _num_used(dataset: ImageSet, subset: int | None) -> int:
 
 
 def _refuse_impossible(settings: Settings, dataset: ImageSet) -> None:
-    for name in ("epochs", "subset", "batch_size"):  # the subset first: it limits the batches
+    for name in ("epochs", "subset", "batch_size", "devices"):  # the subset first: it limits the batches
         if getattr(settings, name) is not None and getattr(settings, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} {getattr(settings, name)}: expected at least 1.")
     for name in ("learning_rate", "temperature"):
@@ -144,6 +147,8 @@ def resumed(config: TrainConfig, run: Run, dataset: ImageSet, settings: Settings
             raise InputError(f"{run.training_record} has no {name}.\n{again}")
         if not _fits(before[name], typing.get_type_hints(Settings)[name]):
             raise InputError(f"{run.training_record}: {name} cannot be {before[name]!r:.50}.\n{again}")
+        if name == "devices" and name in given:
+            before[name] = value  # may change: the numbers stay the same, up to rounding
         if before[name] != value and (name in given or name in ("initial_model", "dataset")):
             raise InputError(
                 f"run '{run.name}' cannot go on with another {name}: it was {before[name]}, is {value}.\n"

@@ -84,6 +84,19 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
             target.get_layer(part).get_layer(layer.name).set_weights(_as_computed(layer))
 
 
+def normalise_together(model: keras.Model, together: bool) -> None:
+    """Lets batch normalisation take mean and variance of the whole batch, and not of each device's part of it.
+
+    Args:
+        model: As `compiled` made it.
+        together: Whether it is trained on several devices.
+    """
+    for part in model.layers:
+        for layer in getattr(part, "layers", ()):
+            if isinstance(layer, layers.BatchNormalization):
+                layer.synchronized = together
+
+
 def _as_computed(layer: layers.Layer) -> list[np.ndarray]:
     weights = layer.get_weights()
     if layer.compute_dtype != "bfloat16" or isinstance(layer, layers.BatchNormalization):
@@ -163,7 +176,8 @@ class BatchNormalization(layers.BatchNormalization):
     def call(
         self, inputs: keras.KerasTensor, training: bool | None = None, mask: keras.KerasTensor | None = None
     ) -> keras.KerasTensor:
-        if not training or mask is not None or len(inputs.shape) != 4 or keras.backend.backend() != "tensorflow":
+        slow = self.synchronized or mask is not None or len(inputs.shape) != 4
+        if not training or slow or keras.backend.backend() != "tensorflow":
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 

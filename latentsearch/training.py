@@ -10,7 +10,7 @@ import keras
 import pandas as pd
 import tensorflow as tf
 
-from latentsearch import datasets, familiarity, machine, plots, runs, settings, tensorboard, trainee
+from latentsearch import datasets, devices, familiarity, machine, plots, runs, settings, tensorboard, trainee
 from latentsearch.callbacks import MEASURES, Backup, BestModel, EpochRows, Validation
 from latentsearch.config import TrainConfig
 from latentsearch.encoding import Autoencoder
@@ -91,7 +91,9 @@ def train(
             f"run '{run.name}' was begun by an older latentsearch, which measured less: it cannot go on.\n"
             f"To begin anew: {run.command(_SCRIPT, '--overwrite')}"
         )
-    learner = load_model(state.model, compiled=True) if state else trainee.compiled(autoencoder, chosen, steps)
+    with devices.scope(chosen.devices, chosen.batch_size):
+        learner = load_model(state.model, compiled=True) if state else trainee.compiled(autoencoder, chosen, steps)
+    trainee.normalise_together(learner, chosen.devices > 1)
     if not going_on:  # not before all that could be refused was
         runs.remove(*run.learnt, *run.own(run.logs))
     runs.write_json(run.training_record, {"settings": asdict(chosen), "finished": False})

@@ -19,7 +19,7 @@ LAYERS = [
     {"errors", "recipes"},
     {"config"},
     {"runs", "machine", "cli", "imagefiles", "criteria", "space", "worker", "tuning_plots", "tune_config"}
-    | {"milvus_connection"},
+    | {"milvus_connection", "devices"},
     {"trials", "litert", "spark"},
     {"suggestions"},
     {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}

@@ -1,0 +1,85 @@
+"""Several GPUs of this machine for one training: how many there are, and what they tell each other in a step.
+
+Each device computes its part of every batch; gradients are added up over devices (`tf.distribute.MirroredStrategy`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any, Literal
+
+from latentsearch.errors import InputError
+
+KIND = "GPU"  # of the devices that are counted; tests count CPUs
+
+
+def resolve(wanted: int | Literal["all"] | None) -> int:
+    """The number of devices that a training asks for; None asks for one, as 1 does.
+
+    Raises:
+        InputError: if it is less than 1, this machine has fewer, or TF_CONFIG names other machines.
+    """
+    if wanted in (None, 1):
+        return 1
+    if wanted != "all" and wanted < 1:
+        raise InputError(f"--devices {wanted}: expected at least 1, or all.")
+    if os.environ.get("TF_CONFIG"):
+        raise InputError(
+            f"--devices {wanted}: TF_CONFIG is set, which asks for a training over several machines. Keras 3 has none "
+            "that works with TensorFlow: its fit fails under MultiWorkerMirroredStrategy (keras-team/keras, issue "
+            "20585). Train on the GPUs of one machine: unset TF_CONFIG."
+        )
+    found = len(_names())
+    if found < (1 if wanted == "all" else wanted):
+        raise InputError(
+            f"--devices {wanted}: this machine has {found} {KIND}{'' if found == 1 else 's'} that TensorFlow can use. "
+            "Give --devices 1: it trains on one of them, or on all cores of the processor where there is none."
+        )
+    return found if wanted == "all" else wanted
+
+
+def scope(num_devices: int, batch_size: int) -> contextlib.AbstractContextManager[Any]:
+    """Where a model has to be made or opened so that `fit` trains it on so many devices; for one, no strategy at all.
+
+    Raises:
+        InputError: if this machine has fewer, or they cannot get as many images each of a batch.
+    """
+    if resolve(num_devices) == 1:
+        return contextlib.nullcontext()
+    if batch_size % num_devices:
+        raise InputError(
+            f"--devices {num_devices}: {batch_size} images a batch cannot be shared evenly. Give a --batch-size that "
+            "is a multiple of it, or, to go on with a training, another number of devices."
+        )
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(_names()[:num_devices]).scope()
+
+
+def gathered(rows: Any) -> tuple[Any, Any]:
+    """In a training step, the rows of all devices, in order, and the number of the first row of this one.
+
+    Args:
+        rows: A tensor `(num_rows, ...)`, with as many rows on each device.
+
+    Returns:
+        A tensor `(num_devices * num_rows, ...)`, and a whole number. Gradients flow back to the devices that the rows
+        are of. Outside of a step on several devices: `rows` as they are, and 0.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return rows, 0
+    import tensorflow as tf
+
+    replica = tf.distribute.get_replica_context()  # none while Keras builds a model
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return rows, 0
+    return replica.all_gather(rows, axis=0), replica.replica_id_in_sync_group * tf.shape(rows)[0]
+
+
+def _names() -> list[str]:
+    import tensorflow as tf
+
+    return [device.name for device in tf.config.list_logical_devices(KIND)]
