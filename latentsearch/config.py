@@ -146,7 +146,7 @@ class TrainConfig:
 
     devices: int | Literal["all"] | None = None
     """GPUs of this machine that share each batch, or all; the loss is that of one up to rounding. Several machines
-    (TF_CONFIG) are refused: Keras's fit cannot use them. Default: 1, or what a resumed training began with."""
+    (TF_CONFIG) are refused: the fit of Keras 3.15 fails there. Default: 1, or what a resumed training began with."""
 
     seed: int = 0
     """Seed of the order of the images and of augmentation. Two CPU runs with one seed are equal."""

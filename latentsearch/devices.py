@@ -26,9 +26,9 @@ def resolve(wanted: int | Literal["all"] | None) -> int:
         raise InputError(f"--devices {wanted}: expected at least 1, or all.")
     if os.environ.get("TF_CONFIG"):
         raise InputError(
-            f"--devices {wanted}: TF_CONFIG is set, which asks for a training over several machines. Keras 3 has none "
-            "that works with TensorFlow: its fit fails under MultiWorkerMirroredStrategy (keras-team/keras, issue "
-            "20585). Train on the GPUs of one machine: unset TF_CONFIG."
+            f"--devices {wanted}: TF_CONFIG is set, which asks for a training over several machines. There is none "
+            "here: the fit of Keras 3.15 fails under MultiWorkerMirroredStrategy (keras-team/keras, issue 20585). To "
+            "train on the GPUs of this machine: unset TF_CONFIG."
         )
     found = len(_names())
     if found < (1 if wanted == "all" else wanted):

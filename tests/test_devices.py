@@ -6,17 +6,19 @@ import json
 import shutil
 import signal
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 from trainings import assert_same_training, train
 
-from latentsearch import building, datasets, devices, settings
+from latentsearch import architectures, building, datasets, devices, settings, trainee
 from latentsearch.config import BuildConfig, TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.exporting import load_model
 from latentsearch.recipes import RECIPES
 from latentsearch.runs import Run
+from latentsearch.settings import Settings
 
 # TensorFlow divides a processor before its start only.
 TWO_DEVICES = """
@@ -134,6 +136,30 @@ def test_two_devices_learn_similarity_as_one_does(on_two_devices, small_root, tm
     # Muon takes the small parts of a gradient for as important as the great ones: 0.2 % in the second epoch.
     pd.testing.assert_frame_equal(losses(one)[:1], losses(two)[:1], rtol=1e-3)
     pd.testing.assert_frame_equal(losses(one), losses(two), rtol=0.02)
+
+
+def test_every_normalisation_is_switched_and_stays_so_in_a_backup(tmp_path):
+    plan = Settings(
+        **{"epochs": 1, "batch_size": 32, "learning_rate": 1e-3, "schedule": "constant", "shift": 0, "flip": False},
+        **{"seed": 0, "initial_model": "", "dataset": "", "similarity_weight": 1.0},
+    )
+    learner = trainee.compiled(architectures.build("deep", (32, 32, 3), 10), plan, 4)
+
+    def switches(model):
+        layers = [layer for part in model.layers for layer in getattr(part, "layers", [])]
+        found = [layer.synchronized for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+        # Moving mean and variance are all that a gradient does not reach.
+        assert 2 * len(found) == len(model.non_trainable_weights) > 4
+        return set(found)
+
+    assert switches(learner) == {False}
+    trainee.normalise_together(learner, True)
+    assert switches(learner) == {True}
+    learner.save(tmp_path / "trainee.keras")
+    reopened = load_model(tmp_path / "trainee.keras", compiled=True)
+    assert switches(reopened) == {True}
+    trainee.normalise_together(reopened, False)
+    assert switches(reopened) == {False}
 
 
 @pytest.mark.parametrize(
