@@ -1,7 +1,7 @@
 """Three exact ways to find the nearest vectors, and which one suits which question.
 
-Time of one query, k = 10, of 60,000 and of 1,000,000 10-d codes of images, by one core (`benchmarks/search.py` compares
-them, and others):
+Time of one query, k = 10, of 60,000 and of 1,000,000 10-d codes of images, as tried by hand on one core; whole searches
+are measured by `benchmarks/search.py`:
 
     scan    1.0 ms and  18 ms   needs nothing but NumPy, so a cold process has its first answer soonest
     tree    0.1 ms and 0.6 ms   built in 0.04 s and 1.2 s; leaves out what a bound shows to be too far
