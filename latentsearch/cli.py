@@ -31,7 +31,7 @@ def _cell(value: object) -> str:
 
 @contextlib.contextmanager
 def quiet_imports() -> Iterator[None]:
-    """Hides what libraries write to standard error while they are imported: TensorFlow's greeting."""
+    """Hides what libraries write to standard error while they are imported, or convert a network: greetings."""
     kept = os.dup(2)
     try:
         with open(os.devnull, "w") as nowhere:
