@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from benchmarks.search import exponent, summary
@@ -83,7 +84,7 @@ def _with_spread(rows: Sequence[Mapping[str, Any]], unit: str) -> list[dict[str,
 
 def _training(result: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
     def spread(values: Sequence[float]) -> dict[str, float]:
-        return {"median": sorted(values)[len(values) // 2], "min": min(values), "max": max(values)}
+        return {"median": median(values), "min": min(values), "max": max(values)}
 
     epochs = [
         {"architecture": name, "seconds an epoch": spread(values)}
