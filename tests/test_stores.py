@@ -12,12 +12,12 @@ from conftest import REPOSITORY
 from photos import MeanColours, photo_collection
 from store_contract import StoreContract, random_gallery
 
+from latentsearch.answers import answer
 from latentsearch.collection import DatasetCollection
 from latentsearch.config import METRICS
 from latentsearch.errors import InputError
 from latentsearch.milvus_store import MilvusStore
 from latentsearch.queries import Queries
-from latentsearch.retrieval import answer
 from latentsearch.runs import Run
 from latentsearch.stores import EmbeddedStore
 
