@@ -13,7 +13,7 @@ PIP := $(VENV)/bin/pip --disable-pip-version-check install --quiet
 SOURCE ?= cifar10
 SHOW ?= cifar10-deep
 GALLERY ?=
-BENCHMARKS ?= training_speed training_profile coding first_answer search growth scaling set_up
+BENCHMARKS ?= training_speed training_profile coding first_answer search folders growth scaling set_up
 
 .PHONY: demo cifar10 similar page benchmark test test-page test-engines lint clean
 

@@ -9,8 +9,6 @@ folder, synchronises the gallery of that folder in a process of its own each tim
 from __future__ import annotations
 
 import json
-import multiprocessing
-import resource
 import shutil
 import tempfile
 import time
@@ -45,23 +43,19 @@ def main(config: BenchmarkConfig) -> None:
     """Times synchronisations of a folder of as many files as `config` says."""
     if config.files < 2 * _NUM_CHANGED:
         raise InputError(f"--files {config.files}: expected at least {2 * _NUM_CHANGED}.")
+    from benchmarks.timing import apart
     from latentsearch import machine, runs
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "photos"
-        _write(folder, 0, config.files)
-        rows = [_measured("first time", config.run, folder, Path(temporary) / "gallery.npz")]
+        apart(_write, folder, 0, config.files)  # apart, so that this process stays smaller than those it measures
+        rows = [apart(_sync, "first time", config.run, folder, Path(temporary) / "gallery.npz")]
         for _ in range(config.repeats):
-            rows.append(_measured("unchanged", config.run, folder, Path(temporary) / "gallery.npz"))
-        for path in sorted(folder.rglob("*.png"))[:_NUM_CHANGED]:
-            path.unlink()
-        moved = folder / "moved"
-        moved.mkdir()
-        for path in sorted(folder.rglob("*.png"))[:_NUM_CHANGED]:
-            shutil.move(path, moved / path.name)
-        _write(folder, config.files, config.files + _NUM_CHANGED)
+            rows.append(apart(_sync, "unchanged", config.run, folder, Path(temporary) / "gallery.npz"))
+        apart(_remove_and_move, folder)
+        apart(_write, folder, config.files, config.files + _NUM_CHANGED)
         title = f"{_NUM_CHANGED} added, {_NUM_CHANGED} moved, {_NUM_CHANGED} removed"
-        rows.append(_measured(title, config.run, folder, Path(temporary) / "gallery.npz"))
+        rows.append(apart(_sync, title, config.run, folder, Path(temporary) / "gallery.npz"))
     record = {"files": config.files, "run": config.run, "rows": rows, "environment": machine.environment()}
     before = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     with runs.replacing(RESULTS) as path:
@@ -85,30 +79,37 @@ def _write(folder: Path, first: int, end: int) -> None:
         Image.fromarray(pixels).save(path, compress_level=1)
 
 
-def _measured(title: str, run: str, folder: Path, path: Path) -> dict[str, Any]:
-    """One synchronisation in a new process: its seconds, what it found, and the peak of the memory."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return {"synchronisation": title, **pool.apply(_sync, (run, folder, path))}
+def _remove_and_move(folder: Path) -> None:
+    """Removes the first files of `folder`, and moves the next to another sub-folder."""
+    paths = sorted(folder.rglob("*.png"))
+    for path in paths[:_NUM_CHANGED]:
+        path.unlink()
+    moved = folder / "moved"
+    moved.mkdir()
+    for path in paths[_NUM_CHANGED : 2 * _NUM_CHANGED]:
+        shutil.move(path, moved / path.name)
 
 
-def _sync(run: str, folder: Path, path: Path) -> dict[str, Any]:
+def _sync(title: str, run: str, folder: Path, path: Path) -> dict[str, Any]:
+    """One synchronisation: its seconds, what it found, and the peak of the memory."""
     with quiet_imports():
+        from benchmarks.timing import peak_memory
         from latentsearch.encoding import Autoencoder
         from latentsearch.folder_sync import sync
     from latentsearch.runs import Run
 
     autoencoder = Autoencoder(Run(ROOT, run).best_model)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     begin = time.perf_counter()
     _, changes = sync(path, folder, autoencoder)
     seconds = time.perf_counter() - begin
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
+        "synchronisation": title,
         "seconds": round(seconds, 2),
         "files": changes.unchanged + changes.added + changes.moved,
         "what": str(changes),
-        "MB before": before // 1024,  # with TensorFlow and the network
-        "MB at most": peak // 1024,
+        "MB before": before,  # with the network
+        "MB at most": peak_memory(),
     }
 
 

@@ -71,9 +71,11 @@ def _growth(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _stages(size: int) -> list[dict[str, Any]]:
+    from benchmarks import timing
+
     with tempfile.TemporaryDirectory() as temporary:
         root, photos, query = Path(temporary), Path(temporary) / "photos", Path(temporary) / "query.png"
-        _write(photos, size, query)
+        timing.apart(_write, photos, size, query)  # apart, so that this process stays smaller than those it measures
         common = ("--root", temporary, "--run", "growth")
         scripts: dict[str, Sequence[str]] = {
             "preparation": ("DataPreperation.py", "--root", temporary, "--source", str(photos), "--dataset", "growth"),
@@ -93,6 +95,8 @@ def _stages(size: int) -> list[dict[str, Any]]:
 
 def _measured(arguments: Sequence[str], output: Path) -> dict[str, Any]:
     """A script as a process; fails with what it wrote if that does."""
+    from benchmarks.timing import in_megabytes
+
     begin = time.perf_counter()
     with open(output, "wb") as file:
         process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=file, stderr=file)
@@ -103,7 +107,7 @@ def _measured(arguments: Sequence[str], output: Path) -> dict[str, Any]:
     return {
         "seconds": round(time.perf_counter() - begin, 2),
         "CPU seconds": round(usage.ru_utime + usage.ru_stime, 2),
-        "MB at most": usage.ru_maxrss // 1024,
+        "MB at most": in_megabytes(usage.ru_maxrss),
     }
 
 

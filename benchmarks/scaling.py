@@ -41,8 +41,7 @@ def main(config: BenchmarkConfig) -> None:
     rows = []
     for size in config.sizes:
         for way in WAYS:
-            measured = timing.alone(measure, config.run, size, way)
-            rows.append({"codes": size, "search": way, **measured["result"], "MB at most": measured["MB at most"]})
+            rows.append({"codes": size, "search": way, **timing.apart(measure, config.run, size, way)})
             print_table(rows[-1:])
     path = timing.save("scaling", run=config.run, rows=rows)
     with runs.replacing(ROOT / "docs" / "scaling.png") as temporary:
@@ -55,6 +54,7 @@ def measure(run: str, size: int, way: str) -> dict[str, Any]:
     """One way of searching at one size; in a new process, so that its memory is its own."""
     import numpy as np
 
+    from benchmarks.timing import peak_memory
     from latentsearch.index import Index
 
     gallery, queries = _codes(run, size)
@@ -80,6 +80,7 @@ def measure(run: str, size: int, way: str) -> dict[str, Any]:
         "queries a second, 10,000 at once": round(min(len(queries), _NUM_TOGETHER) / together),
         "bytes a code": round(num_bytes / size, 1),
         "recall@10": round(float(recall), 4),
+        "MB at most": peak_memory(),
     }
 
 

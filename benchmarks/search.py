@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-import numpy as np
-
+from benchmarks import timing
 from benchmarks.search_contenders import CONTENDERS, OURS
 from benchmarks.search_figure import drawn
 from benchmarks.search_timing import measured
@@ -167,8 +166,7 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def exponent(growth: list[dict[str, Any]], name: str) -> float:
     """b of the fit `value = a * size**b` to the medians."""
-    sizes, values = np.log([row["size"] for row in growth]), np.log([max(row[name][0], 1e-6) for row in growth])
-    return float(np.polyfit(sizes, values, 1)[0])
+    return timing.exponent([row["size"] for row in growth], [max(row[name][0], 1e-6) for row in growth])
 
 
 if __name__ == "__main__":

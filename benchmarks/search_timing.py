@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import resource
-import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from benchmarks.search_codes import gallery_and_queries, kept_as
 from benchmarks.search_contenders import CONTENDERS, Ask
+from benchmarks.timing import apart, peak_memory
 from latentsearch.config import Metric
 
 K = 10
@@ -21,7 +17,6 @@ _WARM, _WARM_SECONDS = 32, 2.0
 _CHECKED = 500  # queries whose answers are held against the true neighbours
 _SINGLES, _SINGLE_SECONDS = 500, 2.0
 _BATCH_SECONDS = 10.0
-_MIB = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss is in bytes there, in KiB elsewhere
 
 
 def measured(run: str, size: int, name: str, metric: Metric) -> dict[str, Any] | None:
@@ -38,19 +33,14 @@ def measured(run: str, size: int, name: str, metric: Metric) -> dict[str, Any] |
     """
     path = kept_as(run, f"-tenth-{size}-{metric}.npy")
     if not path.exists():
-        np.save(path, _apart(_tenth, run, size, metric))
-    return _apart(_measure, run, size, name, metric, np.load(path))
-
-
-def _apart(function: Callable[..., Any], *arguments: Any) -> Any:
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+        np.save(path, apart(_tenth, run, size, metric))
+    return apart(_measure, run, size, name, metric, np.load(path))
 
 
 def _measure(run: str, size: int, name: str, metric: Metric, farthest: np.ndarray) -> dict[str, Any] | None:
     vectors, queries = gallery_and_queries(run, size)
     contender = CONTENDERS[name]
-    before = _peak()
+    before = peak_memory()
     begin = time.perf_counter()
     try:
         ask = contender.build(vectors, metric)
@@ -77,7 +67,7 @@ def _measure(run: str, size: int, name: str, metric: Metric, farthest: np.ndarra
     processor = time.process_time()
     batch = _seconds(ask, queries[-count:])
     processor = time.process_time() - processor
-    memory = _peak() - before
+    memory = peak_memory() - before
     return {
         "run": run,
         "size": size,
@@ -102,10 +92,6 @@ def _seconds(ask: Ask, queries: np.ndarray) -> float:
     begin = time.perf_counter()
     ask(queries, K)
     return time.perf_counter() - begin
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MIB
 
 
 def _tenth(run: str, size: int, metric: Metric) -> np.ndarray:

@@ -50,8 +50,8 @@ _HOW = (
 )
 
 
-def _origin(name: str, result: Mapping[str, Any]) -> str:
-    environment = result["environment"]
+def _origin(name: str, result: Any) -> str:
+    environment = (result[-1] if isinstance(result, list) else result)["environment"]
     commit, machine = (environment["commit"] or "")[:10], environment["machine"]
     return f"`python -m benchmarks.{name}`, {environment['written'][:10]}, {machine}, commit {commit}."
 
@@ -132,13 +132,18 @@ def _search(result: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
     return [*alike, grown]
 
 
-_SECTIONS: dict[str, tuple[str, Callable[[Mapping[str, Any]], list[Any]]]] = {
+def _folders(result: Sequence[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
+    return [[{"run": record["run"], **row} for row in record["rows"]] for record in result]
+
+
+_SECTIONS: dict[str, tuple[str, Callable[[Any], list[Any]]]] = {
     "training_speed": ("Training: until the reference's best validation error, 0.0208", _training),
     "training_profile": ("Training: share of this machine's speed", _profile),
     "coding": ("Coding images", lambda result: [_with_spread(result["rows"], " images/s")]),
     "first_answer": ("The first answer of a new process", lambda result: [_with_spread(result["seconds"], "")]),
     "search": ("Searching", _search),
     "scaling": ("60,000 to 6,000,000 codes", lambda result: [result["rows"]]),
+    "folders": ("Galleries of folders", _folders),
     "growth": ("Growth with the images", lambda result: [result["growth"]]),
     "set_up": ("Set-up", lambda r: [r["steps"], r["largest"], _with_spread(r["imports"], "")]),
 }

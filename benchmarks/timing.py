@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -42,18 +44,31 @@ def spread(values: Sequence[float], digits: int = 3) -> dict[str, float]:
     return {name: float(f"{value:.{digits}g}") for name, value in named.items()}
 
 
-def alone(function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
-    """What a function gives in a new process, its seconds there, and by how much it let the memory grow.
+def apart(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function gives in a new process, whose memory and imports are its own.
 
     Args:
-        function: Of a module, by name; imports what it needs itself, so that this is measured too.
+        function: Of a module, by name; imports what it needs itself.
         *arguments: Of the function.
 
-    Returns:
-        result, seconds, and "MB at most" of the whole process.
+    Raises:
+        BrokenProcessPool: if the process dies.
     """
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measured, (function, arguments))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def peak_memory() -> int:
+    """Peak of the memory of this process in MB, and at least that of the process that started it until then.
+
+    So a process whose children are measured must stay small: what needs much memory is done `apart`.
+    """
+    return in_megabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def in_megabytes(maxrss: int) -> int:
+    """`ru_maxrss`, which macOS gives in bytes and others in KiB, in MB of 2**20 bytes."""
+    return maxrss // (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
@@ -66,14 +81,3 @@ def save(name: str, **content: Any) -> Path:
     path = FOLDER / f"{name}.json"
     runs.write_json(path, content | {"environment": machine.environment()})
     return path
-
-
-def _measured(function: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str, Any]:
-    begin = time.perf_counter()
-    result = function(*arguments)
-    seconds = time.perf_counter() - begin
-    return {
-        "result": result,
-        "seconds": seconds,
-        "MB at most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }
