@@ -12,11 +12,10 @@ from latentsearch import runs
 from latentsearch.cli import quiet_imports
 from latentsearch.datasets import to_float
 from latentsearch.errors import InputError
-from latentsearch.litert import LiteRTNetwork
+from latentsearch.litert import PARTS, LiteRTNetwork
 
 # Small enough that what the layers pass on stays in the cache of the processor.
 _BATCH = 100
-_PARTS = ("encoder", "decoder")
 
 
 class Autoencoder:
@@ -44,7 +43,7 @@ class Autoencoder:
         self._path = path
         record, content = _exported(path) or _export(path)
         self.fingerprint: str = record["fingerprint"]
-        self._encoder, self._decoder = (LiteRTNetwork(content[part], cores=cores) for part in _PARTS)
+        self._encoder, self._decoder = (LiteRTNetwork(content[part], cores=cores) for part in PARTS)
         self.image_shape: tuple[int, int, int] = self._encoder.input_shape
         [self.latent_dim] = self._encoder.output_shape
 
@@ -89,13 +88,13 @@ def _exported(path: Path) -> tuple[dict[str, Any], dict[str, bytes]] | None:
     """The record and the LiteRT files that were made from `path`, or None if there are none that are whole."""
     record_path = _record_path(path)
     try:
-        record = runs.read_json(record_path, "", ("model", *_PARTS, "fingerprint"))
-        content = {part: record_path.with_name(f"{part}.tflite").read_bytes() for part in _PARTS}
+        record = runs.read_json(record_path, "", ("model", *PARTS, "fingerprint"))
+        content = {part: record_path.with_name(f"{part}.tflite").read_bytes() for part in PARTS}
     except (InputError, OSError):
         return None
     # LiteRT trusts its files: damaged ones would crash it.
     whole = type(record["fingerprint"]) is str
-    whole = whole and all(runs.fingerprint(content[part]) == record[part] for part in _PARTS)
+    whole = whole and all(runs.fingerprint(content[part]) == record[part] for part in PARTS)
     return (record, content) if whole and runs.file_fingerprint(path) == record["model"] else None
 
 

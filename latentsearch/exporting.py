@@ -13,10 +13,9 @@ import numpy as np
 from latentsearch import objectives, runs  # noqa: F401 - compiled models name the metric of objectives
 from latentsearch.cli import quiet_imports
 from latentsearch.errors import InputError
-from latentsearch.litert import LiteRTNetwork
+from latentsearch.litert import PARTS, LiteRTNetwork
 
-PARTS = ("encoder", "decoder")
-MEND = "Make it again with BuildingAutoencoder.py and TrainAutoencoder.py, or restore your copy of it."
+_MEND = "Make it again with BuildingAutoencoder.py and TrainAutoencoder.py, or restore your copy of it."
 
 _TOLERANCE = 1e-4
 _MAX_UNPACKED = 50  # times the bytes of the file; weights of a network shrink by a half at most
@@ -36,7 +35,7 @@ def load_model(path: Path, *, compiled: bool = False) -> keras.Model:
         # Keras refuses what would run code on loading (safe_mode, on by default); a test holds it to that.
         return keras.saving.load_model(path, compile=compiled)
     except Exception as error:  # zip, JSON, HDF5 and Keras each raise their own
-        raise InputError(f"{path} cannot be opened as a model ({type(error).__name__}: {error}).\n{MEND}") from None
+        raise InputError(f"{path} cannot be opened as a model ({type(error).__name__}: {error}).\n{_MEND}") from None
 
 
 def export(path: Path, record_path: Path) -> None:
@@ -55,7 +54,7 @@ def export(path: Path, record_path: Path) -> None:
     try:
         encoder, decoder = (model.get_layer(part) for part in PARTS)
     except ValueError:
-        raise InputError(f"{path} holds a model without encoder and decoder.\n{MEND}") from None
+        raise InputError(f"{path} holds a model without encoder and decoder.\n{_MEND}") from None
     digests = {}
     for part, network in zip(PARTS, (encoder, decoder), strict=True):
         with runs.replacing(record_path.with_name(f"{part}.tflite")) as temporary:

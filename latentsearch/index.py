@@ -97,10 +97,7 @@ class Index:
         if np.shape(exclude) != (len(queries),):
             raise ValueError(f"Expected {len(queries)} ids to exclude, received shape {np.shape(exclude)}.")
         rows = self._nearest(queries, k + 1)
-        # The query's own id is found by value: with exact duplicates it need not come first, nor come at all.
-        own = self.ids[rows] == np.asarray(exclude)[:, None]
-        own[~own.any(axis=1), -1] = True
-        return queries, rows[~own].reshape(len(queries), k)
+        return queries, rows[not_excluded(self.ids[rows], exclude)].reshape(len(queries), k)
 
     def _nearest(self, queries: np.ndarray, k: int) -> np.ndarray:
         self._num_asked += len(queries)
@@ -108,6 +105,22 @@ class Index:
         if kind not in self._engines:
             self._engines[kind] = kind(self._vectors, self.metric)
         return self._engines[kind].nearest(queries, k)
+
+
+def not_excluded(ids: np.ndarray, exclude: np.ndarray) -> np.ndarray:
+    """Which answers to keep, where one more than wanted was found, so that one may be left out.
+
+    Args:
+        ids: Of the answers, closest first, `(num_queries, k + 1)`.
+        exclude: int `(num_queries,)`: for each query the id that may not answer.
+
+    Returns:
+        bool `(num_queries, k + 1)`, k of them true in each row: all but the excluded one, or but the last.
+    """
+    # The query's own id is found by value: with exact duplicates it need not come first, nor come at all.
+    own = ids == np.asarray(exclude)[:, None]
+    own[~own.any(axis=1), -1] = True
+    return ~own
 
 
 def as_compared(vectors: np.ndarray, *, metric: Metric) -> np.ndarray:

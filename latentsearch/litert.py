@@ -10,6 +10,8 @@ from ai_edge_litert.interpreter import Interpreter
 from latentsearch import machine
 from latentsearch.cli import quiet_imports
 
+PARTS = ("encoder", "decoder")  # of an autoencoder, each a file
+
 
 class LiteRTNetwork:
     """A network of one input and one output that takes batches of any size.

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from latentsearch.config import Metric
 from latentsearch.errors import InputError
 from latentsearch.gallery import Gallery
-from latentsearch.index import Neighbours, as_compared, distances_between
+from latentsearch.index import Neighbours, as_compared, distances_between, not_excluded
 from latentsearch.milvus_connection import MilvusConnection
 from latentsearch.stores import Changes
 
@@ -101,9 +101,7 @@ class MilvusStore:
             raise self._changed_meanwhile()
         ids = np.array([[hit["id"] for hit in row] for row in hits], dtype=np.int64).reshape(-1, limit)
         if exclude is not None:
-            own = ids == np.asarray(exclude)[:, None]
-            own[~own.any(axis=1), -1] = True
-            ids = ids[~own].reshape(len(queries), k)
+            ids = ids[not_excluded(ids, exclude)].reshape(len(queries), k)
         try:
             found = self._gallery.code_of(ids.ravel())
         except KeyError:

@@ -45,7 +45,7 @@ def test_every_requirement_is_imported():
     assert not requirements("requirements.txt") - imported(*PRODUCT)
 
 
-@pytest.mark.parametrize("extra", ["page", "milvus"])
+@pytest.mark.parametrize("extra", ["page", "milvus", "spark"])
 def test_every_requirement_of_an_extra_is_imported(extra):
     assert not requirements(f"requirements-{extra}.txt") - imported(*PRODUCT)
 
