@@ -6,13 +6,13 @@
 Reads data/<dataset>/ (and models/<run>/tuning/), writes models/<run>/: initial.keras, build.json and architecture.png.
 """
 
-from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import BuildConfig
 
 
 def main(config: BuildConfig) -> None:
     """Builds the run that `config` names and prints its layers."""
-    with quiet_imports():
+    with quiet_libraries():
         from latentsearch import building
 
     built = building.build_run(config)

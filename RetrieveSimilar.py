@@ -17,13 +17,13 @@ import json
 import sys
 from contextlib import closing
 
-from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import RetrieveConfig
 
 
 def main(config: RetrieveConfig) -> int:
     """Answers the queries that `config` names; returns 2 when some could not be answered."""
-    with quiet_imports():
+    with quiet_libraries():
         from latentsearch import retrieval
         from latentsearch.answers import answer
         from latentsearch.queries import find_queries

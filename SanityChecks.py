@@ -6,13 +6,13 @@
 Reads data/<dataset>/ and models/<run>/best.keras; writes reports/<run>/: report.html, metrics.json, PNG, CSV.
 """
 
-from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import CheckConfig
 
 
 def main(config: CheckConfig) -> int:
     """Checks the run that `config` names; returns 1 when a check fails and `config.strict` is set."""
-    with quiet_imports():
+    with quiet_libraries():
         from latentsearch import checks, measurement, report
         from latentsearch.trained import open_trained
 

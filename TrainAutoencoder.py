@@ -8,13 +8,13 @@ Reads data/<dataset>/ and models/<run>/initial.keras; writes models/<run>/: best
 training.json, TensorBoard's logs to logs/<run>/, and the curves to reports/<run>/.
 """
 
-from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import TrainConfig
 
 
 def main(config: TrainConfig) -> int:
     """Trains the run that `config` names and prints its best epoch; returns 130 when interrupted."""
-    with quiet_imports():
+    with quiet_libraries():
         from latentsearch import training
         from latentsearch.runs import Run
 

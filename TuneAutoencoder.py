@@ -10,13 +10,13 @@ Reads data/<dataset>/, writes models/<run>/tuning/, logs/<run>/tuning/ and repor
 <run>/tuning/003, for the other scripts too.
 """
 
-from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.tune_config import TuneConfig
 
 
 def main(config: TuneConfig) -> int:
     """Searches as `config` says and prints the best trials; returns 130 when interrupted."""
-    with quiet_imports():
+    with quiet_libraries():
         from latentsearch import tuning, tuning_report
 
     result = tuning.tune(config)

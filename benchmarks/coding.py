@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import ROOT
 
 
@@ -39,7 +39,7 @@ class BenchmarkConfig:
 
 def main(config: BenchmarkConfig) -> None:
     """Times the encoders in turn."""
-    with quiet_imports():
+    with quiet_libraries():
         from benchmarks import timing
     rows = [row for run in config.runs for row in _rows(config, run)]
     path = timing.save("coding", side=config.side, rows=rows)
@@ -48,7 +48,7 @@ def main(config: BenchmarkConfig) -> None:
 
 
 def _rows(config: BenchmarkConfig, name: str) -> list[dict[str, Any]]:
-    with quiet_imports():
+    with quiet_libraries():
         import numpy as np
         from PIL import Image
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import ROOT
 
 _AS_THE_SOURCE_DOCUMENT = """
@@ -49,7 +49,7 @@ class BenchmarkConfig:
 
 def main(config: BenchmarkConfig) -> None:
     """Times cold processes in turn."""
-    with quiet_imports():
+    with quiet_libraries():
         import numpy as np
         from PIL import Image
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import ROOT
 from latentsearch.errors import InputError
 
@@ -92,7 +92,7 @@ def _remove_and_move(folder: Path) -> None:
 
 def _sync(title: str, run: str, folder: Path, path: Path) -> dict[str, Any]:
     """One synchronisation: its seconds, what it found, and the peak of the memory."""
-    with quiet_imports():
+    with quiet_libraries():
         from benchmarks.timing import peak_memory
         from latentsearch.encoding import Autoencoder
         from latentsearch.folder_sync import sync

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import ROOT
 from latentsearch.errors import InputError
 
@@ -38,7 +38,7 @@ def main(config: BenchmarkConfig) -> None:
     """Runs all stages at every size."""
     if len(config.sizes) < 2 or sorted(set(config.sizes)) != list(config.sizes) or config.sizes[-1] > 60_000:
         raise InputError("--sizes: expected two or more numbers, ascending, of at most 60000.")
-    with quiet_imports():
+    with quiet_libraries():
         from benchmarks import timing
         from latentsearch import runs
     rows = [row for size in config.sizes for row in _stages(size)]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import ROOT
 
 _NUM_SINGLE, _NUM_TOGETHER, _NUM_COMPARED = 200, 10_000, 500
@@ -35,7 +35,7 @@ class BenchmarkConfig:
 
 def main(config: BenchmarkConfig) -> None:
     """Measures every way of searching at every size."""
-    with quiet_imports():
+    with quiet_libraries():
         from benchmarks import timing
         from latentsearch import runs
     rows = []
@@ -86,7 +86,7 @@ def measure(run: str, size: int, way: str) -> dict[str, Any]:
 
 def _codes(run: str, size: int) -> tuple[Any, Any]:
     """Gallery `(size, latent_dim)` and queries `(10000, latent_dim)`."""
-    with quiet_imports():
+    with quiet_libraries():
         import numpy as np
 
         from latentsearch.index import Index

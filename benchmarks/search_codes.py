@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latentsearch.cli import quiet_imports
+from latentsearch.cli import quiet_libraries
 from latentsearch.config import ROOT
 
 _BATCH = 1000
@@ -53,7 +53,7 @@ def _coded(
     run: str, size: int, gallery: np.ndarray | None, queries: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Adds to the codes that are there already (None: none)."""
-    with quiet_imports():
+    with quiet_libraries():
         from tqdm import tqdm
 
         from latentsearch import augmentation, datasets

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import ROOT, BuildConfig, TrainConfig
 from latentsearch.errors import InputError
 
@@ -59,7 +59,7 @@ def main(config: BenchmarkConfig) -> None:
     unknown = [name for name in config.only if name not in VARIANTS]
     if unknown:
         raise InputError(f"--only {unknown[0]!r}: expected some of {', '.join(map(repr, VARIANTS))}.")
-    with quiet_imports():
+    with quiet_libraries():
         from latentsearch import runs
         from latentsearch.metrics import rank_correlation
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import ROOT
 from latentsearch.recipes import RECIPES, Architecture
 
@@ -36,7 +36,7 @@ class BenchmarkConfig:
 
 def main(config: BenchmarkConfig) -> None:
     """Times training and its parts in turn."""
-    with quiet_imports():
+    with quiet_libraries():
         from benchmarks import timing
     rows = [_row(config, architecture) for architecture in ("compact", "deep")]
     path = timing.save("training_profile", rows=rows)
@@ -46,7 +46,7 @@ def main(config: BenchmarkConfig) -> None:
 
 
 def _row(config: BenchmarkConfig, architecture: Architecture) -> dict[str, Any]:
-    with quiet_imports():
+    with quiet_libraries():
         import itertools
 
         import tensorflow as tf

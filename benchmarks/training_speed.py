@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import ROOT, BuildConfig, TrainConfig
 from latentsearch.recipes import RECIPES
 
@@ -40,7 +40,7 @@ class BenchmarkConfig:
 
 def main(config: BenchmarkConfig) -> None:
     """Times epochs in turn, then runs to the target."""
-    with quiet_imports():
+    with quiet_libraries():
         from latentsearch import architectures, building, datasets, machine, runs, stream, trainee, training
         from latentsearch.settings import Settings
         from latentsearch.validation import Validator

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from latentsearch.cli import print_table, quiet_imports, run_script
+from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import METRICS, ROOT, BuildConfig, Goal, TrainConfig
 from latentsearch.tune_config import TuneConfig
 
@@ -51,7 +51,7 @@ class BenchmarkConfig:
 
 def main(config: BenchmarkConfig) -> None:
     """Searches twice, trains both winners and writes how they compare."""
-    with quiet_imports():
+    with quiet_libraries():
         import pandas as pd
 
         from latentsearch import machine, runs, tuning, tuning_plots, tuning_report

@@ -30,7 +30,7 @@ def _cell(value: object) -> str:
 
 
 @contextlib.contextmanager
-def quiet_imports() -> Iterator[None]:
+def quiet_libraries() -> Iterator[None]:
     """Hides what libraries write to standard error while they are imported, or convert a network: greetings."""
     kept = os.dup(2)
     try:

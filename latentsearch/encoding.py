@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from latentsearch import runs
-from latentsearch.cli import quiet_imports
+from latentsearch.cli import quiet_libraries
 from latentsearch.datasets import to_float
 from latentsearch.errors import InputError
 from latentsearch.litert import PARTS, LiteRTNetwork
@@ -99,7 +99,7 @@ def _exported(path: Path) -> tuple[dict[str, Any], dict[str, bytes]] | None:
 
 
 def _export(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
-    with quiet_imports():
+    with quiet_libraries():
         from latentsearch.exporting import export
     export(path, _record_path(path))
     exported = _exported(path)

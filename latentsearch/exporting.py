@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from latentsearch import objectives, runs  # noqa: F401 - compiled models name the metric of objectives
-from latentsearch.cli import quiet_imports
+from latentsearch.cli import quiet_libraries
 from latentsearch.errors import InputError
 from latentsearch.litert import PARTS, LiteRTNetwork
 
@@ -58,7 +58,7 @@ def export(path: Path, record_path: Path) -> None:
     digests = {}
     for part, network in zip(PARTS, (encoder, decoder), strict=True):
         with runs.replacing(record_path.with_name(f"{part}.tflite")) as temporary:
-            with quiet_imports():
+            with quiet_libraries():
                 network.export(temporary, format="litert", verbose=False)
             _check(path, temporary, network)
             digests[part] = runs.file_fingerprint(temporary)

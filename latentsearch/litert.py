@@ -8,7 +8,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from latentsearch import machine
-from latentsearch.cli import quiet_imports
+from latentsearch.cli import quiet_libraries
 
 PARTS = ("encoder", "decoder")  # of an autoencoder, each a file
 
@@ -28,7 +28,7 @@ class LiteRTNetwork:
     """
 
     def __init__(self, content: bytes, *, cores: int | None = None) -> None:
-        with quiet_imports():  # it tells that it runs on the processor
+        with quiet_libraries():  # it tells that it runs on the processor
             self._interpreter = Interpreter(model_content=content, num_threads=cores or machine.num_cores())
             self._interpreter.allocate_tensors()
         [self._input], [self._output] = self._interpreter.get_input_details(), self._interpreter.get_output_details()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 
-from latentsearch.cli import quiet_imports, run_script
+from latentsearch.cli import quiet_libraries, run_script
 from latentsearch.config import PageConfig
 from latentsearch.errors import InputError
 
@@ -24,7 +24,7 @@ def main(config: PageConfig) -> None:
         raise InputError(
             f"the page needs {' and '.join(missing)}, not installed here: pip install -r requirements-page.txt"
         )
-    with quiet_imports():
+    with quiet_libraries():
         from latentsearch.page import code_map, server
         from latentsearch.trained import open_collection
 
