@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from latentsearch import architectures
+from latentsearch import architectures, runs
 from latentsearch.architectures import ARCHITECTURES
 from latentsearch.datasets import to_float
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
 from latentsearch.exporting import load_model
+from latentsearch.litert import PARTS
 
 
 def test_codes_do_not_depend_on_the_batch_or_the_order(built_digits, tmp_path):
@@ -110,6 +111,9 @@ def test_a_damaged_export_is_made_anew(name, damage, built_digits, tmp_path):
         half = len(content) // 2
         harmed.write_bytes(content[:half] + (b"" if damage == "cut" else bytes(9) + content[half + 9 :]))
     np.testing.assert_allclose(Autoencoder(path).encode(built_digits.images[:3]), codes, atol=1e-5)
+    record = json.loads((harmed.parent / "exported.json").read_text())
+    for part in PARTS:
+        assert runs.file_fingerprint(harmed.parent / f"{part}.tflite") == record[part]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a model"])
