@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from latentsearch import runs
+from latentsearch.bounds import check_size
 from latentsearch.errors import InputError
 from latentsearch.trainee import MEASURE_NAMES, copy_weights
 
@@ -142,6 +143,7 @@ class Backup:
         if not epochs:
             return None
         try:
+            check_size(epochs[-1] / "rows.json")
             rows = json.loads((epochs[-1] / "rows.json").read_text())
             numbers = [[row["val_loss"], *row.values()] for row in rows]
             if not numbers or not all(type(value) in (int, float) for row in numbers for value in row):

@@ -12,10 +12,11 @@ from latentsearch import runs
 from latentsearch.cli import quiet_libraries
 from latentsearch.datasets import to_float
 from latentsearch.errors import InputError
-from latentsearch.litert import PARTS, LiteRTNetwork
+from latentsearch.litert import PARTS, SEALED, LiteRTNetwork, seal
 
 # Small enough that what the layers pass on stays in the cache of the processor.
 _BATCH = 100
+_MEND = "Make it again with TrainAutoencoder.py, or restore your copy of it."
 
 
 class Autoencoder:
@@ -41,9 +42,15 @@ class Autoencoder:
 
     def __init__(self, path: Path, *, cores: int | None = None) -> None:
         self._path = path
-        record, content = _exported(path) or _export(path)
-        self.fingerprint: str = record["fingerprint"]
-        self._encoder, self._decoder = (LiteRTNetwork(content[part], cores=cores) for part in PARTS)
+        exported = _exported(path)
+        networks = exported and _opened(exported[1], cores)
+        if not networks:
+            exported = _export(path)
+            networks = _opened(exported[1], cores)
+        if not networks:
+            raise InputError(f"{path} does not hold an encoder of images to codes, and a decoder back.\n{_MEND}")
+        self.fingerprint: str = exported[0]["fingerprint"]
+        self._encoder, self._decoder = networks
         self.image_shape: tuple[int, int, int] = self._encoder.input_shape
         [self.latent_dim] = self._encoder.output_shape
 
@@ -77,10 +84,7 @@ class Autoencoder:
 
     def _finite(self, values: np.ndarray) -> np.ndarray:
         if not np.isfinite(values).all():
-            raise InputError(
-                f"{self._path} gives values that are not numbers: its training went wrong.\nMake it again with "
-                "TrainAutoencoder.py, or restore your copy of it."
-            )
+            raise InputError(f"{self._path} gives values that are not numbers: its training went wrong.\n{_MEND}")
         return values
 
 
@@ -88,14 +92,24 @@ def _exported(path: Path) -> tuple[dict[str, Any], dict[str, bytes]] | None:
     """The record and the LiteRT files that were made from `path`, or None if there are none that are whole."""
     record_path = _record_path(path)
     try:
-        record = runs.read_json(record_path, "", ("model", *PARTS, "fingerprint"))
+        record = runs.read_json(record_path, "", (*SEALED, "seal"))
         content = {part: record_path.with_name(f"{part}.tflite").read_bytes() for part in PARTS}
     except (InputError, OSError):
         return None
     # LiteRT trusts its files: damaged ones would crash it.
-    whole = type(record["fingerprint"]) is str
-    whole = whole and all(runs.fingerprint(content[part]) == record[part] for part in PARTS)
+    whole = record["seal"] == seal(record) and all(runs.fingerprint(content[part]) == record[part] for part in PARTS)
     return (record, content) if whole and runs.file_fingerprint(path) == record["model"] else None
+
+
+def _opened(content: dict[str, bytes], cores: int | None) -> tuple[LiteRTNetwork, LiteRTNetwork] | None:
+    """Encoder and decoder, or None if they are not such, or do not fit together."""
+    try:
+        encoder, decoder = (LiteRTNetwork(content[part], cores=cores) for part in PARTS)
+    except (ValueError, RuntimeError, TypeError):  # what LiteRT raises for files that it cannot use
+        return None
+    fit = encoder.output_shape == decoder.input_shape and encoder.input_shape == decoder.output_shape
+    fit = fit and len(encoder.input_shape) == 3 and encoder.input_shape[-1] == 3 and len(encoder.output_shape) == 1
+    return (encoder, decoder) if fit else None
 
 
 def _export(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from latentsearch import objectives, runs  # noqa: F401 - compiled models name the metric of objectives
+from latentsearch import litert, objectives, runs  # noqa: F401 - compiled models name the metric of objectives
+from latentsearch.bounds import check_network
 from latentsearch.cli import quiet_libraries
 from latentsearch.errors import InputError
 from latentsearch.litert import PARTS, LiteRTNetwork
@@ -18,7 +18,6 @@ from latentsearch.litert import PARTS, LiteRTNetwork
 _MEND = "Make it again with BuildingAutoencoder.py and TrainAutoencoder.py, or restore your copy of it."
 
 _TOLERANCE = 1e-4
-_MAX_UNPACKED = 50  # times the bytes of the file; weights of a network shrink by a half at most
 
 
 def load_model(path: Path, *, compiled: bool = False) -> keras.Model:
@@ -28,10 +27,7 @@ def load_model(path: Path, *, compiled: bool = False) -> keras.Model:
         InputError: if the file is damaged or holds something else.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > _MAX_UNPACKED * path.stat().st_size:
-            raise ValueError(f"{unpacked:,} bytes packed into {path.stat().st_size:,}")
+        check_network(path)
         # Keras refuses what would run code on loading (safe_mode, on by default); a test holds it to that.
         return keras.saving.load_model(path, compile=compiled)
     except Exception as error:  # zip, JSON, HDF5 and Keras each raise their own
@@ -44,8 +40,8 @@ def export(path: Path, record_path: Path) -> None:
     Args:
         path: File written by BuildingAutoencoder.py or TrainAutoencoder.py.
         record_path: JSON file; encoder.tflite and decoder.tflite are written into its folder. It holds the SHA-256 of
-            `path` (model) and of both files (encoder, decoder), and fingerprint, that of the encoder's layers and
-            weights.
+            `path` (model) and of both files (encoder, decoder), fingerprint, that of the encoder's layers and weights,
+            and seal, which binds them together (see `litert.seal`).
 
     Raises:
         InputError: if the file is damaged or holds something else, or LiteRT cannot do what a layer does.
@@ -62,7 +58,8 @@ def export(path: Path, record_path: Path) -> None:
                 network.export(temporary, format="litert", verbose=False)
             _check(path, temporary, network)
             digests[part] = runs.file_fingerprint(temporary)
-    runs.write_json(record_path, {"model": model_digest, **digests, "fingerprint": _fingerprint(encoder)})
+    record = {"model": model_digest, **digests, "fingerprint": _fingerprint(encoder)}
+    runs.write_json(record_path, {**record, "seal": litert.seal(record)})
 
 
 def _check(path: Path, exported: Path, network: keras.Model) -> None:

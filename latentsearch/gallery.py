@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from latentsearch.bounds import load_npz
 from latentsearch.config import Metric
 from latentsearch.datasets import ImageSet, to_float
 from latentsearch.distortions import DISTORTIONS
@@ -22,8 +23,8 @@ from latentsearch.metrics import squared_error
 from latentsearch.runs import replacing
 
 # What NumPy, zipfile and zlib raise for a damaged file: an array whose header is gone comes as bytes, without a dtype.
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, MemoryError)
-_DAMAGE += (NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, MemoryError)
+DAMAGE += (NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 
 _ARRAYS = ("codes", "ids", "copies", "errors")
 _NUM_SAMPLED = 500
@@ -114,12 +115,11 @@ class Gallery:
 def load(path: Path) -> tuple[Gallery, dict[str, np.ndarray]] | None:
     """The gallery kept at `path` and the other arrays kept with it, or None if there is none that can be used."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays = load_npz(path)
         own = {name: arrays.pop(name) for name in _ARRAYS}
         gallery = Gallery(**own, **json.loads(str(arrays.pop("record"))))
         return (gallery, arrays) if _is_sound(gallery) else None
-    except _DAMAGE:
+    except DAMAGE:
         return None
 
 

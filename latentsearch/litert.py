@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -11,6 +15,22 @@ from latentsearch import machine
 from latentsearch.cli import quiet_libraries
 
 PARTS = ("encoder", "decoder")  # of an autoencoder, each a file
+SEALED = ("model", *PARTS, "fingerprint")
+
+_SEAL = "latentsearch export 1"
+
+
+def seal(record: Mapping[str, Any]) -> str:
+    """SHA-256 of the fingerprints in the record of an export, as 64 hexadecimal digits.
+
+    It belongs to one model, both networks and the encoder's fingerprint: a record that was put together from others, or
+    whose digests were made to match changed files, does not have it.
+
+    Args:
+        record: With the texts model, encoder, decoder and fingerprint.
+    """
+    texts = [_SEAL, *(record[key] for key in SEALED)]
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
 class LiteRTNetwork:

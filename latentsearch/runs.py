@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from latentsearch.bounds import check_size
 from latentsearch.config import ROOT
 from latentsearch.errors import InputError
 
@@ -196,6 +197,7 @@ def read_json(path: Path, mend: str, keys: tuple[str, ...] = ()) -> dict[str, An
         InputError: if it is missing, not a JSON object, or without one of `keys`.
     """
     try:
+        check_size(path)
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing.\nMake it first: {mend}") from None

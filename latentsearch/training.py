@@ -11,6 +11,7 @@ import pandas as pd
 import tensorflow as tf
 
 from latentsearch import datasets, devices, familiarity, machine, plots, runs, settings, tensorboard, trainee
+from latentsearch.bounds import check_size
 from latentsearch.callbacks import MEASURES, Backup, BestModel, EpochRows, Validation
 from latentsearch.config import TrainConfig
 from latentsearch.encoding import Autoencoder
@@ -145,6 +146,7 @@ def read_history(run: Run) -> pd.DataFrame:
     """
     path = run.require(run.history, _SCRIPT)
     try:
+        check_size(path)
         history = pd.read_csv(path)
         missing = {"epoch", *MEASURES, "learning_rate", "seconds"} - set(history)
         if missing:

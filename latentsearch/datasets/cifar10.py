@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from latentsearch.bounds import TooLarge, check_size
 from latentsearch.datasets.imageset import SPLITS
 from latentsearch.datasets.source import SourceImages
 from latentsearch.errors import InputError
@@ -140,8 +141,10 @@ def _open_in_folder(folder: Path, name: str) -> io.BufferedIOBase:
             f"{path} is missing: expected {', '.join(OFFICIAL_MD5)} in {folder}.\n"
             f"Get them from {_HOME} ({ARCHIVE}, unpacked)."
         )
-    if path.stat().st_size > _MAX_BATCH_BYTES:
-        raise InputError(f"{path} has {path.stat().st_size:,} bytes; a CIFAR-10 batch has about 31 million.")
+    try:
+        check_size(path, _MAX_BATCH_BYTES)
+    except TooLarge as error:
+        raise InputError(f"{path} is not a batch of CIFAR-10, which has about 31 million bytes: {error}.") from None
     return open(path, "rb")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from latentsearch import runs
+from latentsearch.bounds import check_size
 from latentsearch.config import Fit
 from latentsearch.imagefiles import ImageFileError, Skipped, read_image
 
@@ -95,6 +96,7 @@ class _Journal:
 
     def _go_on(self, listing: str) -> None:
         """Takes over the chunks that are whole, and cuts off what comes after them."""
+        check_size(self._lines)
         first, *lines = self._lines.read_bytes().splitlines(keepends=True)
         if json.loads(first) != {"listing": listing}:
             raise ValueError("the journal is of other files")

@@ -6,15 +6,15 @@ import hashlib
 import multiprocessing
 import signal
 import sys
-import zipfile
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from latentsearch.bounds import load_npz
 from latentsearch.folder_gallery import gallery_path
-from latentsearch.gallery import Gallery
+from latentsearch.gallery import DAMAGE, Gallery
 from latentsearch.projection import project
 from latentsearch.runs import Run, replacing
 
@@ -115,8 +115,8 @@ def _draw_apart(path: Path, identity: str, ids: np.ndarray, codes: np.ndarray) -
 def load(path: Path, identity: str) -> Points | None:
     """The map kept at `path`, or None if there is none, it is damaged, or of other codes."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            kept, points = str(file["identity"]), Points(file["ids"], file["places"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        arrays = load_npz(path)
+        kept, points = str(arrays["identity"]), Points(arrays["ids"], arrays["places"])
+    except DAMAGE:
         return None
     return points if kept == identity and points.places.shape == (len(points.ids), 2) else None
