@@ -15,7 +15,7 @@ import pytest
 from conftest import REPOSITORY
 from store_contract import random_gallery
 
-from latentsearch import architectures, bounds, gallery, runs
+from latentsearch import architectures, bounds, files, gallery
 from latentsearch.bounds import TooLarge
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
@@ -183,8 +183,8 @@ def test_a_network_is_refused_before_its_weights_are_read(change, network):
 def test_records_have_a_greatest_size(tmp_path):
     path = tmp_path / "record.json"
     path.write_text(json.dumps({"a": 1}))
-    assert runs.read_json(path, "again") == {"a": 1}
+    assert files.read_json(path, "again") == {"a": 1}
     with open(path, "r+b") as file:
         file.truncate(2**28 + 1)  # takes no room on disk
     with pytest.raises(InputError, match="268,435,457 bytes, expected at most 268,435,456"):
-        runs.read_json(path, "again")
+        files.read_json(path, "again")

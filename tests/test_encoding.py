@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from latentsearch import architectures, encoding, litert, runs
+from latentsearch import architectures, encoding, files, litert
 from latentsearch.architectures import ARCHITECTURES
 from latentsearch.datasets import to_float
 from latentsearch.encoding import Autoencoder
@@ -114,7 +114,7 @@ def test_a_damaged_export_is_made_anew(name, damage, built_digits, tmp_path):
     np.testing.assert_allclose(Autoencoder(path).encode(built_digits.images[:3]), codes, atol=1e-5)
     record = json.loads((harmed.parent / "exported.json").read_text())
     for part in PARTS:
-        assert runs.file_fingerprint(harmed.parent / f"{part}.tflite") == record[part]
+        assert files.file_fingerprint(harmed.parent / f"{part}.tflite") == record[part]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a model"])
@@ -171,11 +171,11 @@ def test_networks_and_records_that_were_changed_together_are_not_used(built_digi
         rng = np.random.default_rng(number)
         part = PARTS[number % 2]
         _, content = fuzzing.mutate(rng, [whole[f"{part}.tflite"]])
-        record = json.loads(whole["exported.json"]) | {part: runs.fingerprint(content)}
+        record = json.loads(whole["exported.json"]) | {part: files.fingerprint(content)}
         if number % 3 == 0:
             record |= json.loads(fuzzing.values(rng, json.dumps({"fingerprint": record["fingerprint"]}).encode(), []))
         if number % 5 == 0:
-            record["fingerprint"] = runs.fingerprint(rng.bytes(8))
+            record["fingerprint"] = files.fingerprint(rng.bytes(8))
         (folder / f"{part}.tflite").write_bytes(content)
         (folder / "exported.json").write_text(json.dumps(record))
         changed = record != json.loads(whole["exported.json"])
@@ -194,7 +194,7 @@ def test_an_export_of_another_network_is_not_used(built_digits, tmp_path):
     ours, theirs = (model.parent / "exported" / "initial" for model in (path, other))
     for part in PARTS:
         (ours / f"{part}.tflite").write_bytes((theirs / f"{part}.tflite").read_bytes())
-    record = json.loads((theirs / "exported.json").read_text()) | {"model": runs.file_fingerprint(path)}
+    record = json.loads((theirs / "exported.json").read_text()) | {"model": files.file_fingerprint(path)}
     (ours / "exported.json").write_text(json.dumps(record))
     np.testing.assert_allclose(Autoencoder(path).encode(built_digits.images[:3]), codes, atol=1e-5)
 
@@ -208,7 +208,7 @@ def test_networks_that_do_not_fit_are_made_anew(parts, built_digits, tmp_path):
     record = json.loads((folder / "exported.json").read_text())
     for part, content in zip(PARTS, contents):
         (folder / f"{part}.tflite").write_bytes(content)
-        record[part] = runs.fingerprint(content)
+        record[part] = files.fingerprint(content)
     (folder / "exported.json").write_text(json.dumps(record | {"seal": litert.seal(record)}))
     np.testing.assert_allclose(Autoencoder(path).encode(built_digits.images[:3]), codes, atol=1e-5)
 
