@@ -12,14 +12,16 @@ from unittest import mock
 import h5py
 import numpy as np
 import pytest
-from conftest import REPOSITORY
-from store_contract import random_gallery
 
-from latentsearch import architectures, bounds, files, gallery
+from latentsearch import bounds, files
 from latentsearch.bounds import TooLarge
-from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
+from latentsearch.gallery import gallery
+from latentsearch.models import architectures
+from latentsearch.models.encoder import Autoencoder
 from latentsearch.page import code_map
+from tests.conftest import REPOSITORY
+from tests.gallery.store_contract import random_gallery
 
 _MUCH = 2**32  # bytes
 
@@ -64,7 +66,7 @@ def kept(tmp_path):
 def test_a_gallery_with_a_packed_member_takes_no_memory(kept):
     add_zeros(kept, "extra.npy", size=2**30, header=npy_header((2**28,)))
     assert kept.stat().st_size < 2**23
-    peak, said = peak_megabytes(f"from pathlib import Path; from latentsearch import gallery; "
+    peak, said = peak_megabytes(f"from pathlib import Path; from latentsearch.gallery import gallery; "
                                 f"print(gallery.load(Path({str(kept)!r})))")  # fmt: skip
     assert said == ["None"]
     assert peak < 300
@@ -145,7 +147,7 @@ def test_a_network_with_packed_weights_takes_no_memory(network):
     with_weights(network, grow)
     peak, said = peak_megabytes(f"""
 from pathlib import Path
-from latentsearch.encoding import Autoencoder
+from latentsearch.models.encoder import Autoencoder
 from latentsearch.errors import InputError
 try:
     Autoencoder(Path({str(network)!r}))

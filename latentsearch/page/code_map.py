@@ -14,9 +14,9 @@ import numpy as np
 
 from latentsearch.bounds import load_npz
 from latentsearch.files import replacing
-from latentsearch.folder_gallery import gallery_path
-from latentsearch.gallery import DAMAGE, Gallery
-from latentsearch.projection import project
+from latentsearch.gallery.folder import gallery_path
+from latentsearch.gallery.gallery import DAMAGE, Gallery
+from latentsearch.plots.projection import project
 from latentsearch.runs import Run
 
 MOST = 4000  # codes on a map
