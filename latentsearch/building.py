@@ -8,9 +8,10 @@ from pathlib import Path
 
 import keras
 
-from latentsearch import architectures, datasets, machine, plots, runs, trials
+from latentsearch import architectures, datasets, machine, plots, runs, transfer, trials
 from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
+from latentsearch.exporting import load_model
 from latentsearch.recipes import Recipe
 from latentsearch.runs import Run
 
@@ -56,6 +57,12 @@ def build_run(config: BuildConfig, recipe: Recipe | None = None) -> BuiltRun:
     dataset = datasets.load(config.root, config.dataset)
     keras.utils.set_random_seed(config.seed)
     autoencoder = architectures.build(config.architecture, dataset.image_shape, config.latent_dim, config.network)
+    start = {}
+    if config.start_from:
+        source = Run(config.root, config.start_from)
+        path = source.require(source.best_model, "TrainAutoencoder.py")
+        transfer.take_weights(autoencoder, load_model(path), source.name)
+        start = {"start": {"run": source.name, "model": runs.file_fingerprint(path)}}
     # What another network learnt under this name is of no use to this one; gone first, it can never be taken for its.
     runs.remove(*run.learnt, *run.own(run.logs), *run.own(run.reports))
     layers = architectures.layer_rows(autoencoder)
@@ -67,6 +74,7 @@ def build_run(config: BuildConfig, recipe: Recipe | None = None) -> BuiltRun:
         plots.network(layers, title).savefig(temporary, dpi=150)
     record = {
         "config": {**asdict(config), "root": None},
+        **start,
         "num_weights": autoencoder.count_params(),
         "dataset": {"name": dataset.name, "content": dataset.content, **dataset.provenance},
         "environment": machine.environment(),

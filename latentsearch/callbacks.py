@@ -21,6 +21,7 @@ from latentsearch.trainee import MEASURE_NAMES, copy_weights
 
 EpochRow = dict[str, float]
 MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
+_NEIGHBOURS = "neighbours.npy"
 
 
 class Validation(keras.callbacks.Callback):
@@ -84,12 +85,15 @@ class BestModel(keras.callbacks.ModelCheckpoint):
         autoencoder: What is saved: it has the weights of the model in training from `Validation`, and is not compiled.
         path: The .keras file.
         best: Smallest val_loss so far, of a resumed training.
+        keep: "best", or "last" to write each epoch, whatever its val_loss.
     """
 
-    def __init__(self, autoencoder: keras.Model, path: Path, best: float | None) -> None:
+    def __init__(self, autoencoder: keras.Model, path: Path, best: float | None, *, keep: str = "best") -> None:
         self._temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
         literal = str(self._temporary).replace("{", "{{").replace("}", "}}")  # Keras formats the path
-        super().__init__(literal, monitor="val_loss", mode="min", save_best_only=True, initial_value_threshold=best)
+        super().__init__(
+            literal, monitor="val_loss", mode="min", save_best_only=keep == "best", initial_value_threshold=best
+        )
         self._autoencoder = autoencoder
         self._path = path
 
@@ -100,12 +104,12 @@ class BestModel(keras.callbacks.ModelCheckpoint):
         self._temporary.unlink(missing_ok=True)  # half a file, if a training was killed while it wrote
         super().on_epoch_end(epoch, logs)
         if self._temporary.exists():
-            _deflate(self._temporary)
+            deflate(self._temporary)
             runs.flush(self._temporary)
             self._temporary.replace(self._path)
 
 
-def _deflate(path: Path) -> None:
+def deflate(path: Path) -> None:
     """Rewrites a .keras file, a zip archive that Keras leaves uncompressed: rounded weights take half the room."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -116,10 +120,17 @@ def _deflate(path: Path) -> None:
 
 @dataclass(frozen=True)
 class BackupState:
-    """Where an interrupted training stood: its compiled model file, and the rows of its finished epochs."""
+    """Where an interrupted training stood.
+
+    Args:
+        model: Its compiled model file.
+        rows: Rows of its finished epochs.
+        neighbours: Of the training images, as `neighbourhoods.nearest` found them last.
+    """
 
     model: Path
     rows: list[EpochRow]
+    neighbours: np.ndarray | None = None
 
 
 class Backup:
@@ -127,10 +138,14 @@ class Backup:
 
     Args:
         folder: Holds epoch-00001, epoch-00002, ...: the last one only, but for the moment of the change.
+
+    Attributes:
+        neighbours: Kept with each epoch from when they are set on; see `BackupState`.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.neighbours: np.ndarray | None = None
 
     def latest(self) -> BackupState | None:
         """The state after the last finished epoch, or None before the first.
@@ -146,9 +161,11 @@ class Backup:
             numbers = [[row["val_loss"], *row.values()] for row in rows]
             if not numbers or not all(type(value) in (int, float) for row in numbers for value in row):
                 raise ValueError("expected rows of numbers")
+            near = epochs[-1] / _NEIGHBOURS
+            neighbours = np.load(near, allow_pickle=False) if near.exists() else None
         except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             raise InputError(f"{epochs[-1]} cannot be read ({error}): train again with --overwrite.") from None
-        return BackupState(epochs[-1] / "trainee.keras", rows)
+        return BackupState(epochs[-1] / "trainee.keras", rows, neighbours)
 
     def write(self, model: keras.Model, rows: list[EpochRow]) -> None:
         """Writes the state after an epoch, then deletes that of the epoch before."""
@@ -160,6 +177,9 @@ class Backup:
         runs.flush(temporary / "trainee.keras")
         (temporary / "rows.json").write_text(json.dumps(rows))
         runs.flush(temporary / "rows.json")
+        if self.neighbours is not None:
+            np.save(temporary / _NEIGHBOURS, self.neighbours)
+            runs.flush(temporary / _NEIGHBOURS)
         temporary.rename(self.folder / f"epoch-{len(rows):05d}")
         runs.remove(*before)
 

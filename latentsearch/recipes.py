@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Architecture = Literal["compact", "deep", "reference", "custom"]
+Architecture = Literal["kind-look", "compact", "deep", "reference", "custom"]
 Activation = Literal["relu", "elu", "gelu"]
 Optimizer = Literal["adam", "muon"]
 Precision = Literal["float32", "bfloat16"]
@@ -26,6 +26,13 @@ class Recipe:
         temperature: Of the similarity of codes: the smaller, the more the nearest wrong images count.
         projection: Whether similarity is also asked of a projection of the features below the code.
         view_side: Side of the views in pixels; None for that of the images.
+        views: Of each image in a batch.
+        look: Learn two codes: that of the kind from the views, that of the look from the image itself, moved by
+            `shift`. Of the architecture kind-look.
+        neighbours: From an epoch on, half of the views are of images that were among so many nearest training images
+            (by features, at most a fiftieth of all), and count as views of the same; 0: never.
+        neighbours_from: Share of the epochs before that one, 0 to 1.
+        keep: The weights that a training leaves: "best", of the epoch with the smallest val_loss, or "last".
         noise: Standard deviation, at most, of the Gaussian noise on half of the views (of values in [0, 1]).
         precision: What layers are computed in; weights are float32 in any case. bfloat16 gives way to float32 on a
             processor without it.
@@ -41,11 +48,31 @@ class Recipe:
     temperature: float = 0.5
     projection: bool = True
     view_side: int | None = None
+    views: int = 2
+    look: bool = False
+    neighbours: int = 0
+    neighbours_from: float = 0.6
+    keep: Literal["best", "last"] = "best"
     noise: float = 0.0
     precision: Precision = "float32"
 
 
 RECIPES: dict[Architecture, Recipe] = {
+    "kind-look": Recipe(
+        batch_size=256,
+        learning_rate=2e-2,
+        schedule="cosine",
+        shift=3,
+        flip=True,
+        optimizer="muon",
+        similarity_weight=1.0,
+        view_side=24,
+        views=4,
+        look=True,
+        neighbours=20,
+        keep="last",
+        precision="bfloat16",
+    ),
     "compact": Recipe(batch_size=128, learning_rate=4e-3, schedule="cosine", shift=3, flip=True),
     "deep": Recipe(
         batch_size=512,

@@ -114,6 +114,14 @@ def _refuse_impossible(settings: Settings, dataset: ImageSet) -> None:
             raise InputError(f"--{name.replace('_', '-')} {getattr(settings, name)}: expected more than 0.")
     if not 0 <= settings.similarity_weight < np.inf:
         raise InputError(f"--similarity-weight {settings.similarity_weight}: expected 0 or more.")
+    if settings.views < 2 or (settings.views > 2 and not settings.look):
+        raise InputError(f"--views {settings.views}: expected 2 or more, and 2 of other architectures than kind-look.")
+    if settings.look and not settings.similarity_weight:
+        raise InputError("--similarity-weight 0: kind-look learns kinds by similarity. Build another --architecture.")
+    if settings.neighbours < 0 or (settings.neighbours and not settings.look):
+        raise InputError(f"--neighbours {settings.neighbours}: expected 0 or more, and 0 but for kind-look.")
+    if not 0 <= settings.neighbours_from <= 1:
+        raise InputError(f"--neighbours-from {settings.neighbours_from}: expected 0 to 1.")
     if not 0 <= settings.noise <= 1:
         raise InputError(f"--noise {settings.noise}: expected 0 to 1, of values in [0, 1].")
     if settings.view_side is not None and settings.view_side < 8:

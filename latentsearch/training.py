@@ -5,13 +5,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import keras
+import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from latentsearch import datasets, devices, familiarity, machine, plots, runs, settings, tensorboard, trainee
-from latentsearch.callbacks import MEASURES, Backup, BestModel, EpochRows, Validation
+from latentsearch import (
+    datasets,
+    devices,
+    familiarity,
+    machine,
+    neighbourhoods,
+    plots,
+    rotation,
+    runs,
+    settings,
+    tensorboard,
+    trainee,
+)
+from latentsearch.callbacks import MEASURES, Backup, BackupState, BestModel, EpochRows, Validation
 from latentsearch.config import TrainConfig
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
@@ -31,15 +45,17 @@ class TrainingResult:
         history: One row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy, further measures (see
             `callbacks.Validation`), learning_rate, seconds (of the training steps, without validation).
         finished: False when it was interrupted.
+        keep: Which epoch's weights were kept: "best", the first with the smallest val_loss, or "last".
     """
 
     history: pd.DataFrame
     finished: bool
+    keep: Literal["best", "last"] = "best"
 
     @property
     def best(self) -> pd.Series:
-        """The row of the epoch whose weights were kept: the first with the smallest val_loss."""
-        return self.history.loc[self.history["val_loss"].idxmin()]
+        """The row of the epoch whose weights were kept."""
+        return self.history.iloc[-1] if self.keep == "last" else self.history.loc[self.history["val_loss"].idxmin()]
 
 
 def train(
@@ -71,14 +87,9 @@ def train(
     if going_on:
         chosen = settings.resumed(config, run, dataset, chosen, record["settings"])
         if record.get("finished"):
-            return TrainingResult(read_history(run), finished=True)
+            return TrainingResult(read_history(run), finished=True, keep=chosen.keep)
     elif record is not None and not config.overwrite:
-        raise InputError(
-            f"run '{run.name}' holds a training.\n"
-            f"To go on with it: {run.command(_SCRIPT, '--resume')}\n"
-            f"To begin anew from the initial weights: {run.command(_SCRIPT, '--overwrite')}\n"
-            "To keep it, give the new one another name with --run, here and in BuildingAutoencoder.py."
-        )
+        raise _holds_a_training(run)
     keras.utils.set_random_seed(chosen.seed)
     tf.config.experimental.enable_op_determinism()
 
@@ -99,30 +110,25 @@ def train(
     runs.write_json(run.training_record, {"settings": asdict(chosen), "finished": False})
     epoch_rows = EpochRows(run.history, rows)
     finished = True
+    callbacks = [
+        Validation(autoencoder, Validator(dataset, chosen)),
+        epoch_rows,
+        BestModel(autoencoder, run.best_model, min((row["val_loss"] for row in rows), default=None), keep=chosen.keep),
+        *tensorboard.callbacks(run.logs, autoencoder, dataset, every=config.pictures_every),
+        *watch,
+        backup.callback(epoch_rows),  # last: an epoch is finished when its backup is
+    ]
     try:
-        learner.fit(
-            training_batches(dataset.images, fit_ids, chosen, first_epoch=len(rows)),
-            initial_epoch=len(rows),
-            epochs=chosen.epochs,
-            steps_per_epoch=steps,
-            shuffle=False,  # the stream does that
-            verbose=1 if sys.stdout.isatty() else 2,
-            callbacks=[
-                Validation(autoencoder, Validator(dataset, chosen)),
-                epoch_rows,
-                BestModel(autoencoder, run.best_model, min((row["val_loss"] for row in rows), default=None)),
-                *tensorboard.callbacks(run.logs, autoencoder, dataset, every=config.pictures_every),
-                *watch,
-                backup.callback(epoch_rows),  # last: an epoch is finished when its backup is
-            ],
-        )
+        _learn(learner, autoencoder, dataset.images, fit_ids, chosen, state=state, backup=backup, callbacks=callbacks)
     except KeyboardInterrupt:
         finished = False
         state = backup.latest()
         if state is None:
             raise
         epoch_rows.rows = state.rows
-    result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished)
+    result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished, chosen.keep)
+    if chosen.look:
+        rotation.turn_run(run, dataset, fit_ids)
     best = Autoencoder(run.best_model)
     if projector:
         tensorboard.write_projector(run.logs, dataset, best)
@@ -135,6 +141,40 @@ def train(
     if finished:
         runs.remove(run.backup)
     return result
+
+
+def _learn(
+    learner: keras.Model,
+    autoencoder: keras.Model,
+    images: np.ndarray,
+    ids: np.ndarray,
+    chosen: settings.Settings,
+    *,
+    state: BackupState | None,
+    backup: Backup,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    """Trains in parts, between which neighbours of the training images are found anew where the settings ask for it."""
+    done = len(state.rows) if state else 0
+    for begin, end in neighbourhoods.periods(chosen, len(ids)):
+        if end <= done:
+            continue
+        if begin < done:
+            backup.neighbours = state.neighbours if state else None
+        else:
+            backup.neighbours = neighbourhoods.find(learner, autoencoder, images, ids, settings=chosen, epoch=begin)
+        now = max(begin, done)
+        learner.fit(
+            training_batches(images, ids, chosen, first_epoch=now, neighbours=backup.neighbours),
+            initial_epoch=now,
+            epochs=end,
+            steps_per_epoch=len(ids) // chosen.batch_size,
+            shuffle=False,  # the stream does that
+            verbose=1 if sys.stdout.isatty() else 2,
+            callbacks=callbacks,
+        )
+        if learner.stop_training:
+            return
 
 
 def read_history(run: Run) -> pd.DataFrame:
@@ -155,6 +195,15 @@ def read_history(run: Run) -> pd.DataFrame:
         return history
     except (ValueError, KeyError, OSError) as error:
         raise InputError(f"{path} cannot be read ({error}). Restore your copy of it, or train again.") from None
+
+
+def _holds_a_training(run: Run) -> InputError:
+    return InputError(
+        f"run '{run.name}' holds a training.\n"
+        f"To go on with it: {run.command(_SCRIPT, '--resume')}\n"
+        f"To begin anew from the initial weights: {run.command(_SCRIPT, '--overwrite')}\n"
+        "To keep it, give the new one another name with --run, here and in BuildingAutoencoder.py."
+    )
 
 
 def _write_curves(run: Run, history: pd.DataFrame) -> None:

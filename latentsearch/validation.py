@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from latentsearch.architectures import kind_dim
 from latentsearch.augmentation import views
 from latentsearch.datasets import ImageSet, to_float
 from latentsearch.index import Index
@@ -43,7 +44,7 @@ class Validator:
         ]
 
     def __call__(self, autoencoder: keras.Model) -> dict[str, float]:
-        """Measures by name.
+        """Measures by name; those of codes are of the kind code where there are two.
 
         - val_mse, val_accuracy: of reconstructions.
         - val_similarity: the similarity loss of the codes of two views, 500 images at a time (only with a weight).
@@ -57,8 +58,9 @@ class Validator:
         codes, errors, hits = [], 0.0, 0.0
         for start in range(0, len(self._images), _BATCH):
             images = to_float(self._images[start : start + _BATCH])
-            codes.append(encoder.predict_on_batch(images))
-            reconstructions = decoder.predict_on_batch(codes[-1])
+            code = encoder.predict_on_batch(images)
+            codes.append(code[:, : kind_dim(encoder)])
+            reconstructions = decoder.predict_on_batch(code)
             errors += squared_error(images, reconstructions).sum()
             hits += strongest_channel_accuracy(images, reconstructions) * len(images)
         measures = {"val_mse": errors / len(self._images), "val_accuracy": hits / len(self._images)}
@@ -92,9 +94,8 @@ class Validator:
 
     @staticmethod
     def _encode(encoder: keras.Model, images: np.ndarray) -> np.ndarray:
-        return np.concatenate(
-            [encoder.predict_on_batch(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
-        )
+        batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
+        return np.concatenate([encoder.predict_on_batch(batch)[:, : kind_dim(encoder)] for batch in batches])
 
 
 def _similarity(first: np.ndarray, second: np.ndarray, temperature: float) -> float:
