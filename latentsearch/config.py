@@ -118,7 +118,7 @@ class TrainConfig:
 
     similarity_weight: float | None = None
     """How much it counts, beside the reconstruction error, that two views of one image get nearby codes and other
-    images distant ones; 0: reconstruction alone. Default: the recipe of the architecture (kind-look and deep: 1, others:
+    images distant ones; 0: reconstruction alone. Default: the recipe of the architecture (kind-look, deep: 1, others:
     0)."""
 
     temperature: float | None = None
@@ -146,12 +146,12 @@ class TrainConfig:
     finds its original, but codes know a little less of kinds of things. Default: the recipe (0)."""
 
     optimizer: Optimizer | None = None
-    """adam, or muon, which needs fewer epochs for convolutions. Default: the recipe (kind-look and deep: muon, others: adam).
+    """adam, or muon, which needs fewer epochs for convolutions. Default: the recipe (kind-look, deep: muon, else adam).
     Another one than the recipe's needs a --learning-rate."""
 
     precision: Precision | None = None
     """What the network is computed in while it is trained; bfloat16 is nearly twice as fast where the processor
-    has it. Weights are float32 in any case. Default: the recipe (kind-look and deep: bfloat16 if the processor has it)."""
+    has it. Weights are float32 in any case. Default: the recipe (kind-look, deep: bfloat16 where it is)."""
 
     shift: int | None = None
     """Pixels that training images are moved by at most, if the similarity weight is 0: views are cropped instead.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ from latentsearch import (
     tensorboard,
     trainee,
 )
-from latentsearch.callbacks import MEASURES, Backup, BackupState, BestModel, EpochRows, Validation
+from latentsearch.callbacks import MEASURES, Backup, BackupState, BestModel, EpochRow, EpochRows, Validation
 from latentsearch.config import TrainConfig
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
@@ -97,11 +97,7 @@ def train(
     steps = len(fit_ids) // chosen.batch_size
     state = backup.latest() if going_on else None
     rows = state.rows if state else []
-    if rows and "val_mse" not in rows[0]:
-        raise InputError(
-            f"run '{run.name}' was begun by an older latentsearch, which measured less: it cannot go on.\n"
-            f"To begin anew: {run.command(_SCRIPT, '--overwrite')}"
-        )
+    _refuse_older(run, rows)
     with devices.scope(chosen.devices, chosen.batch_size):
         learner = load_model(state.model, compiled=True) if state else trainee.compiled(autoencoder, chosen, steps)
     trainee.normalise_together(learner, chosen.devices > 1)
@@ -129,11 +125,7 @@ def train(
     result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished, chosen.keep)
     if chosen.look:
         rotation.turn_run(run, dataset, fit_ids)
-    best = Autoencoder(run.best_model)
-    if projector:
-        tensorboard.write_projector(run.logs, dataset, best)
-    familiarity.save(run, familiarity.measure(dataset, best))
-    _write_curves(run, result.history)
+    _write_products(run, dataset, result, projector=projector)
     record = {"settings": asdict(chosen), "finished": finished, "epochs_done": len(result.history)}
     # An older latentsearch, which may have begun it, did not measure all that this one does.
     record |= {"best": result.best.dropna().to_dict(), "environment": machine.environment()}
@@ -163,18 +155,39 @@ def _learn(
             backup.neighbours = state.neighbours if state else None
         else:
             backup.neighbours = neighbourhoods.find(learner, autoencoder, images, ids, settings=chosen, epoch=begin)
-        now = max(begin, done)
+        now, part = max(begin, done), _Part(end)
         learner.fit(
             training_batches(images, ids, chosen, first_epoch=now, neighbours=backup.neighbours),
             initial_epoch=now,
-            epochs=end,
+            epochs=chosen.epochs,
             steps_per_epoch=len(ids) // chosen.batch_size,
             shuffle=False,  # the stream does that
             verbose=1 if sys.stdout.isatty() else 2,
-            callbacks=callbacks,
+            callbacks=[*callbacks, part],
         )
-        if learner.stop_training:
+        if part.stopped:
             return
+
+
+class _Part(keras.callbacks.Callback):
+    """Ends a part of a training.
+
+    Args:
+        end: The epoch that it ends before.
+
+    Attributes:
+        stopped: Whether another callback has ended the training.
+    """
+
+    def __init__(self, end: int) -> None:
+        super().__init__()
+        self._end = end
+        self.stopped = False
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.stopped = self.model.stop_training
+        if epoch + 1 == self._end:
+            self.model.stop_training = True
 
 
 def read_history(run: Run) -> pd.DataFrame:
@@ -197,6 +210,14 @@ def read_history(run: Run) -> pd.DataFrame:
         raise InputError(f"{path} cannot be read ({error}). Restore your copy of it, or train again.") from None
 
 
+def _refuse_older(run: Run, rows: list[EpochRow]) -> None:
+    if rows and "val_mse" not in rows[0]:
+        raise InputError(
+            f"run '{run.name}' was begun by an older latentsearch, which measured less: it cannot go on.\n"
+            f"To begin anew: {run.command(_SCRIPT, '--overwrite')}"
+        )
+
+
 def _holds_a_training(run: Run) -> InputError:
     return InputError(
         f"run '{run.name}' holds a training.\n"
@@ -206,7 +227,11 @@ def _holds_a_training(run: Run) -> InputError:
     )
 
 
-def _write_curves(run: Run, history: pd.DataFrame) -> None:
+def _write_products(run: Run, dataset: datasets.ImageSet, result: TrainingResult, *, projector: bool) -> None:
+    best, history = Autoencoder(run.best_model), result.history
+    if projector:
+        tensorboard.write_projector(run.logs, dataset, best)
+    familiarity.save(run, familiarity.measure(dataset, best))
     for name, measure in plots.curves_of(history).items():
         with runs.replacing(run.reports / f"training_{name}.png") as temporary:
             plots.curves(history, measure).savefig(temporary, dpi=110)
