@@ -142,8 +142,11 @@ class TrainConfig:
     """Share of the epochs before that, 0 to 1. Default: the recipe (0.6)."""
 
     noise: float | None = None
-    """Standard deviation, at most, of Gaussian noise on half of the views, of values in [0, 1]: with it, a noisy copy
-    finds its original, but codes know a little less of kinds of things. Default: the recipe (0)."""
+    """Standard deviation, at most, of Gaussian noise on some of the views, of values in [0, 1]: with it, a noisy copy
+    finds its original. Default: the recipe (kind-look: 0.15, others: 0)."""
+
+    noise_share: float | None = None
+    """Share of the views that are noisy, 0 to 1. Default: the recipe (kind-look: 0.15, others: 0.5)."""
 
     optimizer: Optimizer | None = None
     """adam, or muon, which needs fewer epochs for convolutions. Default: the recipe (kind-look, deep: muon, else adam).

@@ -33,7 +33,8 @@ class Recipe:
             (by features, at most a fiftieth of all), and count as views of the same; 0: never.
         neighbours_from: Share of the epochs before that one, 0 to 1.
         keep: The weights that a training leaves: "best", of the epoch with the smallest val_loss, or "last".
-        noise: Standard deviation, at most, of the Gaussian noise on half of the views (of values in [0, 1]).
+        noise: Standard deviation, at most, of the Gaussian noise on some of the views (of values in [0, 1]).
+        noise_share: Share of the views that are noisy.
         precision: What layers are computed in; weights are float32 in any case. bfloat16 gives way to float32 on a
             processor without it.
     """
@@ -54,6 +55,7 @@ class Recipe:
     neighbours_from: float = 0.6
     keep: Literal["best", "last"] = "best"
     noise: float = 0.0
+    noise_share: float = 0.5
     precision: Precision = "float32"
 
 
@@ -71,6 +73,8 @@ RECIPES: dict[Architecture, Recipe] = {
         look=True,
         neighbours=20,
         keep="last",
+        noise=0.15,
+        noise_share=0.15,
         precision="bfloat16",
     ),
     "compact": Recipe(batch_size=128, learning_rate=4e-3, schedule="cosine", shift=3, flip=True),

@@ -124,6 +124,8 @@ def _refuse_impossible(settings: Settings, dataset: ImageSet) -> None:
         raise InputError(f"--neighbours-from {settings.neighbours_from}: expected 0 to 1.")
     if not 0 <= settings.noise <= 1:
         raise InputError(f"--noise {settings.noise}: expected 0 to 1, of values in [0, 1].")
+    if not 0 <= settings.noise_share <= 1:
+        raise InputError(f"--noise-share {settings.noise_share}: expected 0 to 1.")
     if settings.view_side is not None and settings.view_side < 8:
         raise InputError(f"--view-side {settings.view_side}: expected at least 8 pixels.")
     if not 0 <= settings.shift < min(dataset.image_shape[:2]):

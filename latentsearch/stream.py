@@ -88,7 +88,9 @@ def training_batches(
         return np.stack([look(originals, rng) for originals in shown], axis=1), to_float(moved)
 
     def look(originals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return views(originals, shape=shape, flip=settings.flip, rng=rng, noise=settings.noise)
+        return views(
+            originals, shape=shape, flip=settings.flip, rng=rng, noise=settings.noise, noise_share=settings.noise_share
+        )
 
     def with_targets(number: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         looks, moved = tf.numpy_function(many_views, [number], (tf.float32, tf.float32))
