@@ -105,7 +105,7 @@ def _num_used(dataset: ImageSet, subset: int | None) -> int:
     return num_images if subset is None else min(num_images, subset)
 
 
-def _refuse_impossible(settings: Settings, dataset: ImageSet) -> None:
+def _refuse_impossible(settings: Settings, dataset: ImageSet) -> None:  # noqa: PLR0912 - a line a setting
     for name in ("epochs", "subset", "batch_size", "devices"):  # the subset first: it limits the batches
         if getattr(settings, name) is not None and getattr(settings, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} {getattr(settings, name)}: expected at least 1.")
