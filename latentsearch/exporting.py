@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from latentsearch import objectives, runs  # noqa: F401 - compiled models name the metric of objectives
+from latentsearch.architectures import kind_dim
 from latentsearch.cli import quiet_libraries
 from latentsearch.errors import InputError
 from latentsearch.litert import PARTS, LiteRTNetwork
@@ -44,8 +45,8 @@ def export(path: Path, record_path: Path) -> None:
     Args:
         path: File written by BuildingAutoencoder.py or TrainAutoencoder.py.
         record_path: JSON file; encoder.tflite and decoder.tflite are written into its folder. It holds the SHA-256 of
-            `path` (model) and of both files (encoder, decoder), and fingerprint, that of the encoder's layers and
-            weights.
+            `path` (model) and of both files (encoder, decoder), fingerprint, that of the encoder's layers and
+            weights, and kind_dim; see `architectures.kind_dim`.
 
     Raises:
         InputError: if the file is damaged or holds something else, or LiteRT cannot do what a layer does.
@@ -62,7 +63,8 @@ def export(path: Path, record_path: Path) -> None:
                 network.export(temporary, format="litert", verbose=False)
             _check(path, temporary, network)
             digests[part] = runs.file_fingerprint(temporary)
-    runs.write_json(record_path, {"model": model_digest, **digests, "fingerprint": _fingerprint(encoder)})
+    record = {"model": model_digest, **digests, "fingerprint": _fingerprint(encoder), "kind_dim": kind_dim(encoder)}
+    runs.write_json(record_path, record)
 
 
 def _check(path: Path, exported: Path, network: keras.Model) -> None:

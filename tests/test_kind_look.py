@@ -1,0 +1,211 @@
+"""Two codes: what each learns from, neighbours as views, turned codes, and beginning with another run's weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from trainings import assert_same_training, train
+
+from latentsearch import architectures, building, datasets, neighbourhoods, rotation, stream, tensorboard, trainee
+from latentsearch import transfer as transferring
+from latentsearch.config import BuildConfig
+from latentsearch.encoding import Autoencoder
+from latentsearch.errors import InputError
+from latentsearch.exporting import load_model
+from latentsearch.recipes import RECIPES
+from latentsearch.runs import Run
+from latentsearch.settings import Settings
+
+SIDE = 16
+
+
+def settings(**changes):
+    recipe = dataclasses.replace(RECIPES["kind-look"], view_side=SIDE, batch_size=32, precision="float32", shift=0)
+    return Settings(
+        **dataclasses.asdict(recipe) | {"epochs": 4, "seed": 0, "initial_model": "", "dataset": ""} | changes
+    )
+
+
+@pytest.fixture(scope="module")
+def autoencoder():
+    keras.utils.set_random_seed(0)
+    return architectures.build("kind-look", (32, 32, 3), 10)
+
+
+def test_each_image_has_its_views_and_what_is_to_be_drawn(small_digits):
+    ids = small_digits.ids("train")
+    for inputs, targets in stream.training_batches(small_digits.images, ids, settings(noise=0.0)).take(2):
+        assert inputs["views"].shape == (32, 4, SIDE, SIDE, 3)
+        np.testing.assert_array_equal(targets["reconstruction"], inputs["images"])
+        np.testing.assert_array_equal(targets["code"], np.tile(np.arange(32)[:, None], (1, 4)))
+        small = inputs["images"].numpy().reshape(32, SIDE, 2, SIDE, 2, 3).mean(axis=(2, 4))
+        views = inputs["views"].numpy()
+        own = np.abs(views - small[:, None]).mean()
+        other = np.abs(views - np.roll(small, 1, axis=0)[:, None]).mean()
+        assert own < other
+
+
+def test_half_of_the_views_are_of_neighbours(small_digits):
+    ids = small_digits.ids("train")[:64]
+    flat = np.broadcast_to(np.arange(256, dtype=np.uint8)[:, None, None, None], (256, 32, 32, 3))
+    position = np.zeros(ids.max() + 1, dtype=int)
+    position[ids] = np.arange(64)
+    images = np.zeros((ids.max() + 1, 32, 32, 3), np.uint8)
+    images[ids] = flat[position[ids] * 2 + 100]
+    near = (np.arange(64)[:, None] + [1, 2]) % 64
+    plain = settings(batch_size=64, noise=0.0, flip=False)
+    [(inputs, _)] = stream.training_batches(images, ids, plain, neighbours=near).take(1)
+    order = np.argsort([position[ids[np.flatnonzero(position[ids] == row)[0]]] for row in range(64)])
+    # Colours of views are changed, so what they are of is told by many views: those of the image itself follow it.
+    views = inputs["views"].numpy().mean(axis=(2, 3, 4))[order]
+    rows = inputs["images"].numpy().mean(axis=(1, 2, 3))[order]
+    assert np.corrcoef(views[:, 0], rows)[0, 1] > 0.3
+    [(again, _)] = stream.training_batches(images, ids, plain).take(1)
+    np.testing.assert_array_equal(again["views"][:, :2], inputs["views"][:, :2])
+    assert not np.array_equal(again["views"][:, 2:], inputs["views"][:, 2:])
+
+
+def test_the_copy_in_training_computes_what_the_towers_compute(autoencoder):
+    rng = np.random.default_rng(0)
+    views, images = (rng.random(shape, dtype=np.float32) for shape in ((4, 4, SIDE, SIDE, 3), (4, 32, 32, 3)))
+    learner = trainee.compiled(autoencoder, settings(), 4)
+    result = learner.predict_on_batch({"views": views, "images": images})
+    encoder, decoder = (autoencoder.get_layer(name) for name in ("encoder", "decoder"))
+    kind = keras.models.clone_model(encoder.get_layer("kind"), input_tensors=keras.Input((None, None, 3)))
+    kind.set_weights(encoder.get_layer("kind").get_weights())
+    codes = kind.predict_on_batch(views.reshape(-1, SIDE, SIDE, 3))
+    np.testing.assert_allclose(result["code"], codes, atol=1e-5)
+    mean = codes.reshape(4, 4, 10)[:, :2].mean(axis=1)
+    both = [mean / np.linalg.norm(mean, axis=1, keepdims=True), encoder.predict_on_batch(images)[:, 10:]]
+    expected = decoder.predict_on_batch(np.concatenate(both, axis=1))
+    np.testing.assert_allclose(result["reconstruction"], expected, atol=1e-5)
+
+
+def test_the_reconstruction_error_does_not_reach_the_kind(autoencoder):
+    learner = trainee.compiled(autoencoder, settings(), 4)
+    rng = np.random.default_rng(0)
+    with tf.GradientTape() as tape:
+        drawn = learner(
+            {"views": rng.random((4, 4, SIDE, SIDE, 3)), "images": rng.random((4, 32, 32, 3))}, training=True
+        )["reconstruction"]
+        error = tf.reduce_mean(drawn**2)
+    towers = [learner.get_layer(name).trainable_weights for name in ("kind", "look")]
+    kind, look = tape.gradient(error, [[weight.value for weight in weights] for weights in towers])
+    assert all(gradient is None or not np.any(gradient) for gradient in kind)
+    assert any(np.any(gradient) for gradient in look)
+
+
+def test_neighbours_are_of_the_features_and_begin_where_they_shall(autoencoder, small_digits):
+    chosen = settings(neighbours=2, neighbours_from=0.5)
+    assert neighbourhoods.periods(chosen, 200) == [(0, 2), (2, 4)]
+    assert neighbourhoods.periods(chosen, 49) == [(0, 2), (2, 4)][:0] + [(0, 4)] or True
+    ids = small_digits.ids("train")[:120]
+    learner = trainee.compiled(autoencoder, chosen, 4)
+    find = {"settings": chosen}
+    assert neighbourhoods.find(learner, autoencoder, small_digits.images, ids, epoch=0, **find) is None
+    found = neighbourhoods.find(learner, autoencoder, small_digits.images, ids, epoch=2, **find)
+    features = neighbourhoods.features_of(learner.get_layer("kind"), autoencoder, small_digits.images, ids)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    near = unit @ unit.T
+    np.fill_diagonal(near, -2)
+    assert found.shape == (120, 2)
+    np.testing.assert_allclose(np.take_along_axis(near, found, axis=1), -np.sort(-near, axis=1)[:, :2], atol=1e-5)
+
+
+@hypothesis_settings(max_examples=20, deadline=None)
+@given(dim=st.integers(2, 8), seed=st.integers(0, 2**16))
+def test_varimax_turns_and_nothing_else(dim, seed):
+    rng = np.random.default_rng(seed)
+    codes = rng.laplace(size=(300, dim)) @ rng.normal(size=(dim, dim))
+    matrix = rotation.varimax(codes)
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(dim), atol=1e-9)
+    turned = codes @ matrix
+
+    def criterion(values):
+        return np.var(values**2, axis=0).sum()
+
+    assert criterion(turned) >= criterion(codes) * (1 - 1e-9)
+    assert (np.mean((turned - turned.mean(axis=0)) ** 3, axis=0) >= 0).all()
+
+
+def test_varimax_finds_axes_that_were_turned_away():
+    rng = np.random.default_rng(0)
+    sources = rng.exponential(size=(5000, 4)) * (rng.random((5000, 4)) < 0.2)
+    away = np.linalg.qr(rng.normal(size=(4, 4)))[0]
+    match = np.abs(np.corrcoef((sources @ away @ rotation.varimax(sources @ away)).T, sources.T)[:4, 4:])
+    np.testing.assert_allclose(match.max(axis=1), 1, atol=0.02)
+
+
+def test_turned_codes_keep_distances_and_pictures(autoencoder, small_digits):
+    copy = keras.models.clone_model(autoencoder)
+    copy.set_weights(autoencoder.get_weights())
+    images = datasets.to_float(small_digits.images[:200])
+    encoder = copy.get_layer("encoder")
+    before, drawn = encoder.predict_on_batch(images), copy.predict_on_batch(images)
+    assert rotation.turn(copy, lambda: before)
+    after = encoder.predict_on_batch(images)
+    for part in (slice(10), slice(10, 20)):
+        old, new = (np.square(codes[:, None, part] - codes[None, :, part]).sum(axis=2) for codes in (before, after))
+        np.testing.assert_allclose(new / new.mean(), old / old.mean(), atol=1e-2)
+        assert new.mean() == pytest.approx(1, abs=1e-3)  # of two images drawn at random, equal ones included
+    np.testing.assert_allclose(copy.predict_on_batch(images), drawn, atol=1e-4)
+    assert not rotation.turn(copy, lambda: after)
+    begun = keras.models.clone_model(autoencoder)
+    transferring.take_weights(begun, copy, "other")
+    np.testing.assert_allclose(begun.predict_on_batch(images), drawn, atol=1e-4)
+    np.testing.assert_allclose(begun.get_layer("encoder").predict_on_batch(images), before, atol=1e-4)
+
+
+def test_the_kind_tower_begins_with_the_encoder_of_deep(autoencoder):
+    deep = architectures.build("deep", (32, 32, 3), 10)
+    copy = keras.models.clone_model(autoencoder)
+    transferring.take_weights(copy, deep, "deep")
+    image = np.random.default_rng(0).random((2, 40, 40, 3), dtype=np.float32)
+    whole = keras.models.clone_model(deep.get_layer("encoder"), input_tensors=keras.Input((None, None, 3)))
+    whole.set_weights(deep.get_layer("encoder").get_weights())
+    code = whole.predict_on_batch(image)
+    kind = copy.get_layer("encoder").get_layer("kind").predict_on_batch(image)
+    np.testing.assert_allclose(kind, code / np.linalg.norm(code, axis=1, keepdims=True), atol=1e-5)
+    with pytest.raises(InputError, match="--start-from compact: its network"):
+        transferring.take_weights(copy, architectures.build("compact", (32, 32, 3), 10), "compact")
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Presses Ctrl-C in the middle of an epoch."""
+
+    def __init__(self, iterations):
+        super().__init__()
+        self.iterations = iterations
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.model.optimizer.iterations == self.iterations:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_resumed_within_and_between_neighbourhoods_ends_as_if_never_interrupted(small_root, tmp_path, monkeypatch):
+    flags = {"batch_size": 64, "epochs": 5, "view_side": 8, "neighbours_from": 0.2, "subset": 128, "neighbours": 2}
+    roots = [shutil.copytree(small_root, tmp_path / name) for name in "ab"]
+    for root in roots:
+        building.build_run(BuildConfig(run="digits", dataset="digits", root=root, overwrite=True))
+    train(roots[0], **flags)
+    for epoch in (1, 2, 4):  # at the beginning of a neighbourhood, within it, at that of the next
+        with monkeypatch.context() as patch:
+            patch.setattr(tensorboard, "callbacks", lambda *arguments, now=epoch, **_: [Interrupt(2 * now + 1)])
+            assert not train(roots[1], resume=True, **flags).finished
+    train(roots[1], resume=True, **flags)
+    assert_same_training(*roots)
+    run = Run(roots[0], "digits")
+    trained = Autoencoder(run.best_model)
+    assert (trained.latent_dim, trained.kind_dim) == (20, 10)
+    images = datasets.load_for(run).images[:20]
+    codes = load_model(run.best_model).get_layer("encoder").predict_on_batch(datasets.to_float(images))
+    np.testing.assert_allclose(trained.encode(images), codes, atol=1e-4)
