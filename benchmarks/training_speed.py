@@ -73,7 +73,7 @@ def main(config: BenchmarkConfig) -> None:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
             (root / "data").symlink_to(ROOT / "data")
-            building.build_run(BuildConfig(run="short", seed=seed, root=root))
+            building.build_run(BuildConfig(architecture="compact", run="short", seed=seed, root=root))
             history = training.train(TrainConfig(run="short", epochs=config.short_epochs, seed=seed, root=root)).history
         reached = history.index[history["val_loss"] <= TARGET]
         total = history["seconds"].cumsum()
