@@ -84,6 +84,15 @@ def kind_dim(encoder: keras.Model) -> int | None:
     return encoder.get_layer("kind").output_shape[1] if _has_towers(encoder) else None
 
 
+def with_features(encoder: keras.Model) -> keras.Model:
+    """An encoder of two codes with the same weights, from images to the code and the features of the kind tower."""
+    kind, look = (encoder.get_layer(name) for name in TOWERS)
+    inner = keras.Model(kind.input, [kind.output, kind.get_layer("features").output])
+    image = keras.Input(encoder.input_shape[1:])
+    code, features = inner(encoder.get_layer("enlarged")(image))
+    return keras.Model(image, [layers.Concatenate()([code, look(image)]), features])
+
+
 def _has_towers(encoder: keras.Model) -> bool:
     return {*TOWERS} <= {layer.name for layer in encoder.layers}
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from latentsearch import runs
 from latentsearch.errors import InputError
+from latentsearch.recipes import Keep
 from latentsearch.trainee import MEASURE_NAMES, copy_weights
 
 EpochRow = dict[str, float]
@@ -88,7 +89,7 @@ class BestModel(keras.callbacks.ModelCheckpoint):
         keep: "best", or "last" to write each epoch, whatever its val_loss.
     """
 
-    def __init__(self, autoencoder: keras.Model, path: Path, best: float | None, *, keep: str = "best") -> None:
+    def __init__(self, autoencoder: keras.Model, path: Path, best: float | None, *, keep: Keep = "best") -> None:
         self._temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
         literal = str(self._temporary).replace("{", "{{").replace("}", "}}")  # Keras formats the path
         super().__init__(

@@ -16,7 +16,8 @@ METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "manhattan")
 Fit = Literal["crop", "pad", "stretch"]
 FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
 LabelSource = Literal["auto", "folders", "none"]
-Goal = Literal["retrieval", "reconstruction", "balanced"]
+Goal = Literal["retrieval", "kinds", "reconstruction", "balanced"]
+Searched = Literal["custom", "kind-look"]
 
 
 @dataclass(frozen=True)

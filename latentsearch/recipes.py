@@ -9,6 +9,7 @@ Architecture = Literal["kind-look", "compact", "deep", "reference", "custom"]
 Activation = Literal["relu", "elu", "gelu"]
 Optimizer = Literal["adam", "muon"]
 Precision = Literal["float32", "bfloat16"]
+Keep = Literal["best", "last"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Recipe:
     look: bool = False
     neighbours: int = 0
     neighbours_from: float = 0.6
-    keep: Literal["best", "last"] = "best"
+    keep: Keep = "best"
     noise: float = 0.0
     noise_share: float = 0.5
     precision: Precision = "float32"

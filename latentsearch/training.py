@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -30,6 +30,7 @@ from latentsearch.config import TrainConfig
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
 from latentsearch.exporting import load_model
+from latentsearch.recipes import Keep
 from latentsearch.runs import Run
 from latentsearch.stream import training_batches, training_ids
 from latentsearch.validation import Validator
@@ -50,7 +51,7 @@ class TrainingResult:
 
     history: pd.DataFrame
     finished: bool
-    keep: Literal["best", "last"] = "best"
+    keep: Keep = "best"
 
     @property
     def best(self) -> pd.Series:

@@ -17,12 +17,16 @@ from trainings import assert_same_training, train
 from latentsearch import architectures, building, datasets, neighbourhoods, rotation, stream, tensorboard, trainee
 from latentsearch import transfer as transferring
 from latentsearch.config import BuildConfig
+from latentsearch.criteria import Criterion
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
 from latentsearch.exporting import load_model
-from latentsearch.recipes import RECIPES
+from latentsearch.recipes import RECIPES, Network
 from latentsearch.runs import Run
 from latentsearch.settings import Settings
+from latentsearch.space import Space, suggest
+from latentsearch.trials import PARAMETERS, network_and_recipe
+from latentsearch.validation import Validator
 
 SIDE = 16
 
@@ -204,3 +208,40 @@ def test_resumed_within_and_between_neighbourhoods_ends_as_if_never_interrupted(
     images = datasets.load_for(run).images[:20]
     codes = load_model(run.best_model).get_layer("encoder").predict_on_batch(datasets.to_float(images))
     np.testing.assert_allclose(trained.encode(images), codes, atol=1e-4)
+
+
+def test_validation_measures_the_kind_and_how_much_of_the_features_it_has(autoencoder, small_digits):
+    measures = Validator(small_digits, settings())(autoencoder)
+    images = datasets.to_float(small_digits.images[small_digits.ids("validation")])
+    codes, features = architectures.with_features(autoencoder.get_layer("encoder")).predict_on_batch(images)
+    np.testing.assert_allclose(codes, autoencoder.get_layer("encoder").predict_on_batch(images), atol=1e-5)
+
+    def near(vectors):
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        cosines = unit @ unit.T
+        np.fill_diagonal(cosines, -2)
+        return np.argsort(-cosines, axis=1)[:, :10]
+
+    both = zip(near(codes[:, :10]), near(features - features.mean(axis=0)), strict=True)
+    assert measures["val_agreement"] == pytest.approx(np.mean([len({*a} & {*b}) / 10 for a, b in both]), abs=0.01)
+    assert measures["val_effective_rank"] <= 10
+
+
+def test_a_search_for_the_training_of_two_codes_stays_in_its_space():
+    space = Space(latent_dim=(10,), architecture="kind-look")
+    tried = [suggest(space, [], seed=seed).parameters for seed in range(12)]
+    for parameters in tried:
+        assert set(parameters) <= set(PARAMETERS)
+        assert ("neighbours_from" in parameters) is (parameters["neighbours"] > 0)
+        network, recipe = network_and_recipe(parameters, shift=1, flip=False, architecture="kind-look")
+        assert network == Network()
+        given = {name: value for name, value in parameters.items() if name != "latent_dim"}
+        assert dataclasses.replace(RECIPES["kind-look"], shift=1, flip=False, **given) == recipe
+    assert {parameters["neighbours"] > 0 for parameters in tried} == {True, False}
+
+
+def test_a_trial_that_keeps_the_last_epoch_is_scored_by_it():
+    rows = [{"val_loss": 1.0, "val_copy_recall": 0.9, "val_effective_rank": 5.0, "val_mse": 0.1, "val_agreement": 0.3}]
+    rows.append(rows[0] | {"val_loss": 2.0, "val_agreement": 0.8})
+    scores = [Criterion("kinds", 0.2, 10, keep).so_far(rows) for keep in ("best", "last")]
+    assert scores == pytest.approx([0.4 * 0.9 + 0.4 * agreement + 0.2 * 0.5 for agreement in (0.3, 0.8)])
