@@ -105,8 +105,9 @@ class TrainConfig:
     run: str = "cifar10"
     """Name of the run, built by BuildingAutoencoder.py."""
 
-    epochs: int = 100
-    """Passes over the training images."""
+    epochs: int | None = None
+    """Passes over the training images. Default: the recipe of the architecture (kind-look: 24, of fewer images more, as
+    many as make 1,000 steps, at most 300; others: 100)."""
 
     subset: int | None = None
     """Train on so many training images at most, drawn by the seed: for quick tries. Default: all."""

@@ -21,6 +21,8 @@ class Recipe:
         learning_rate: The optimizer's learning rate, or its peak when the schedule is "cosine".
         schedule: "constant", or "cosine": half an epoch of linear warm-up, then cosine decay to 0.
         optimizer: "adam", or "muon": see `optimizers.Muon`.
+        epochs: Passes over the training images.
+        steps: Of few images, more passes: as many as make so many steps, at most 300.
         shift: Move every training image by up to as many pixels each way (when similarity_weight is 0).
         flip: Mirror every training image left to right with probability 1/2.
         similarity_weight: Weight of the similarity of two views beside the reconstruction error; 0 leaves it out.
@@ -46,6 +48,8 @@ class Recipe:
     shift: int
     flip: bool
     optimizer: Optimizer = "adam"
+    epochs: int = 100
+    steps: int = 0
     similarity_weight: float = 0.0
     temperature: float = 0.5
     projection: bool = True
@@ -68,6 +72,8 @@ RECIPES: dict[Architecture, Recipe] = {
         shift=3,
         flip=True,
         optimizer="muon",
+        epochs=24,
+        steps=1000,
         similarity_weight=1.0,
         view_side=24,
         views=4,

@@ -17,6 +17,7 @@ from latentsearch.recipes import RECIPES, Recipe
 from latentsearch.runs import Run
 
 _SCRIPT = "TrainAutoencoder.py"
+_MOST_EPOCHS = 300  # of few images, where a recipe asks for a number of steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,6 @@ class Settings(Recipe):
     """All that decides how a training goes: a recipe, and these.
 
     Args:
-        epochs: Passes over the training images.
         seed: Of order and augmentation.
         subset: Training images that are used, at most; None: all.
         devices: That share each batch. Their number changes the numbers by rounding only.
@@ -32,7 +32,6 @@ class Settings(Recipe):
         dataset: Fingerprint of the images.
     """
 
-    epochs: int
     seed: int
     subset: int | None = None
     devices: int = 1
@@ -58,9 +57,12 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
     own = {field.name: chosen(field.name) for field in dataclasses.fields(recipe)}
     if config.precision is None and not machine.has_bfloat16():
         own["precision"] = "float32"  # elsewhere bfloat16 is slower, not faster
+    own["batch_size"] = min(own["batch_size"], _num_used(dataset, config.subset))
+    if config.epochs is None and own["batch_size"] > 0:
+        steps = max(_num_used(dataset, config.subset) // own["batch_size"], 1)
+        own["epochs"] = max(recipe.epochs, min(-(-recipe.steps // steps), _MOST_EPOCHS))
     settings = Settings(
-        **own | {"batch_size": min(own["batch_size"], _num_used(dataset, config.subset))},
-        epochs=config.epochs,
+        **own,
         seed=config.seed,
         subset=config.subset,
         devices=devices.resolve(config.devices),

@@ -16,14 +16,14 @@ from trainings import assert_same_training, train
 
 from latentsearch import architectures, building, datasets, neighbourhoods, rotation, stream, tensorboard, trainee
 from latentsearch import transfer as transferring
-from latentsearch.config import BuildConfig
+from latentsearch.config import BuildConfig, TrainConfig
 from latentsearch.criteria import Criterion
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
 from latentsearch.exporting import load_model
 from latentsearch.recipes import RECIPES, Network
 from latentsearch.runs import Run
-from latentsearch.settings import Settings
+from latentsearch.settings import Settings, choose
 from latentsearch.space import Space, suggest
 from latentsearch.trials import PARAMETERS, network_and_recipe
 from latentsearch.validation import Validator
@@ -190,16 +190,15 @@ class Interrupt(keras.callbacks.Callback):
 
 
 @pytest.mark.slow
-def test_resumed_within_and_between_neighbourhoods_ends_as_if_never_interrupted(small_root, tmp_path, monkeypatch):
-    flags = {"batch_size": 64, "epochs": 5, "view_side": 8, "neighbours_from": 0.2, "subset": 128, "neighbours": 2}
+def test_resumed_after_neighbours_were_found_ends_as_if_never_interrupted(small_root, tmp_path, monkeypatch):
+    flags = {"batch_size": 64, "epochs": 4, "view_side": 8, "neighbours_from": 0.25, "subset": 128, "neighbours": 2}
     roots = [shutil.copytree(small_root, tmp_path / name) for name in "ab"]
     for root in roots:
         building.build_run(BuildConfig(run="digits", dataset="digits", root=root, overwrite=True))
     train(roots[0], **flags)
-    for epoch in (1, 2, 4):  # at the beginning of a neighbourhood, within it, at that of the next
-        with monkeypatch.context() as patch:
-            patch.setattr(tensorboard, "callbacks", lambda *arguments, now=epoch, **_: [Interrupt(2 * now + 1)])
-            assert not train(roots[1], resume=True, **flags).finished
+    with monkeypatch.context() as patch:
+        patch.setattr(tensorboard, "callbacks", lambda *arguments, **_: [Interrupt(2 * 3 + 1)])
+        assert not train(roots[1], **flags).finished  # two epochs after the neighbours were found
     train(roots[1], resume=True, **flags)
     assert_same_training(*roots)
     run = Run(roots[0], "digits")
@@ -245,3 +244,16 @@ def test_a_trial_that_keeps_the_last_epoch_is_scored_by_it():
     rows.append(rows[0] | {"val_loss": 2.0, "val_agreement": 0.8})
     scores = [Criterion("kinds", 0.2, 10, keep).so_far(rows) for keep in ("best", "last")]
     assert scores == pytest.approx([0.4 * 0.9 + 0.4 * agreement + 0.2 * 0.5 for agreement in (0.3, 0.8)])
+
+
+@pytest.mark.parametrize(("subset", "epochs"), [(32, 300), (128, 250), (None, None), (33, 300)])
+def test_few_images_are_passed_over_more_often(subset, epochs, built_digits, tmp_path):
+    config = TrainConfig(run="digits", batch_size=32, subset=subset, root=tmp_path)
+    chosen = choose(config, Run(tmp_path, "digits"), built_digits, RECIPES["kind-look"])
+    num_images = len(built_digits.ids("train")) if subset is None else subset
+    assert chosen.epochs == max(24, min(300, -(-1000 // (num_images // 32))))
+    assert subset is None or chosen.epochs == epochs
+    given = choose(dataclasses.replace(config, epochs=7), Run(tmp_path, "digits"), built_digits, RECIPES["kind-look"])
+    assert given.epochs == 7
+    plain = choose(config, Run(tmp_path, "digits"), built_digits, RECIPES["compact"])
+    assert plain.epochs == 100
