@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from latentsearch import runs
+from latentsearch import files
 from latentsearch.architectures import TOWERS, TURNED
 from latentsearch.callbacks import deflate
 from latentsearch.datasets import ImageSet
@@ -63,7 +63,7 @@ def turn_run(run: Run, dataset: ImageSet, ids: np.ndarray) -> None:
     autoencoder = load_model(run.best_model)
     chosen = np.sort(np.random.default_rng(0).permutation(ids)[:_MAX_IMAGES])
     if turn(autoencoder, lambda: Autoencoder(run.best_model).encode(dataset.images, chosen)):
-        with runs.replacing(run.best_model) as temporary:
+        with files.replacing(run.best_model) as temporary:
             autoencoder.save(temporary)
             deflate(temporary)
 
