@@ -72,7 +72,8 @@ def features_of(kind: keras.Model, autoencoder: keras.Model, images: np.ndarray,
     parts = []
     for start in range(0, len(ids), _BATCH):
         batch = enlarge(to_float(images[ids[start : start + _BATCH]]))
-        parts.append(keras.ops.convert_to_numpy(kind.predict_on_batch(batch)[1]).astype(np.float32))
+        # Called, not asked to predict: trained on several devices, each of them would answer.
+        parts.append(keras.ops.convert_to_numpy(kind(batch, training=False)[1]).astype(np.float32))
     features = np.concatenate(parts)
     return features - features.mean(axis=0)
 
