@@ -44,7 +44,7 @@ class CodesConfig:
 def main(config: CodesConfig) -> None:
     """Measures the runs that `config` names."""
     with quiet_libraries():
-        from latentsearch import machine
+        from latentsearch import environment
 
     rows = []
     for run in config.runs:
@@ -56,7 +56,7 @@ def main(config: CodesConfig) -> None:
     before = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
     new = {(row["run"], row["side"], row["queries"]) for row in rows}
     rows = [row for row in before if (row["run"], row["side"], row["queries"]) not in new] + rows
-    result = {"rows": rows, "environment": machine.environment()}
+    result = {"rows": rows, "environment": environment.environment()}
     RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
@@ -64,14 +64,15 @@ def measure(root: Path, name: str, side: int, split: str) -> dict[str, Any]:
     """Measures the kind codes of a run whose images are encoded at `side` pixels."""
     import keras
 
-    from latentsearch import augmentation, datasets, distortions
-    from latentsearch.architectures import kind_dim
-    from latentsearch.exporting import load_model
+    from latentsearch import data
+    from latentsearch.data import augmentation, corruptions
+    from latentsearch.evaluation.scorecard import Labelled, score
     from latentsearch.metrics import recall_at_k
+    from latentsearch.models.architectures import kind_dim
+    from latentsearch.models.export import load_model
     from latentsearch.runs import Run
-    from latentsearch.scorecard import Labelled, score
 
-    dataset = datasets.load(root, "cifar10")
+    dataset = data.load(root, "cifar10")
     encoder = load_model(Run(root, name).best_model).get_layer("encoder")
     tower = encoder.get_layer("kind") if kind_dim(encoder) else encoder
     free = keras.models.clone_model(tower, input_tensors=keras.Input((None, None, 3)))
@@ -82,7 +83,7 @@ def measure(root: Path, name: str, side: int, split: str) -> dict[str, Any]:
     def encode(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         parts = []
         for start in range(0, len(images), _BATCH):
-            batch = datasets.to_float(images[start : start + _BATCH])
+            batch = data.to_float(images[start : start + _BATCH])
             parts.append(model.predict_on_batch(batch if side == batch.shape[1] else resize(batch)))
         codes, features = (np.concatenate(some) for some in zip(*parts, strict=True))
         return codes / np.linalg.norm(codes, axis=1, keepdims=True), features
@@ -106,7 +107,7 @@ def measure(root: Path, name: str, side: int, split: str) -> dict[str, Any]:
     copies = augmentation.views(some, shape=some.shape[1:3], flip=True, rng=rng)
     copies = (copies * 255).round().astype(np.uint8)
     found = {"views": encode(copies)[0]}
-    found |= {title: encode(distort(some[:600], 0))[0] for title, distort in distortions.DISTORTIONS.items()}
+    found |= {title: encode(distort(some[:600], 0))[0] for title, distort in corruptions.DISTORTIONS.items()}
     recalls = {
         f"copy-recall, {title}": recall_at_k(_nearest(codes, queries), np.arange(len(queries)), 10).mean()
         for title, queries in found.items()
@@ -131,13 +132,13 @@ def ends(codes: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> list[
 
 
 def _nearest(gallery: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    from latentsearch.index import Index
+    from latentsearch.gallery.index import Index
 
     return Index(gallery).rank(queries, 10)
 
 
 def _agreement(codes: np.ndarray, features: np.ndarray) -> float:
-    from latentsearch.index import Index
+    from latentsearch.gallery.index import Index
 
     ids = np.arange(len(codes))
     first, second = (Index(vectors).rank(vectors, 10, exclude=ids) for vectors in (codes, features))
