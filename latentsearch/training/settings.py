@@ -123,12 +123,9 @@ def _refuse_impossible(settings: Settings, dataset: ImageSet) -> None:
         raise InputError("--similarity-weight 0: kind-look learns kinds by similarity. Build another --architecture.")
     if settings.neighbours < 0 or (settings.neighbours and not settings.look):
         raise InputError(f"--neighbours {settings.neighbours}: expected 0 or more, and 0 but for kind-look.")
-    if not 0 <= settings.neighbours_from <= 1:
-        raise InputError(f"--neighbours-from {settings.neighbours_from}: expected 0 to 1.")
-    if not 0 <= settings.noise <= 1:
-        raise InputError(f"--noise {settings.noise}: expected 0 to 1, of values in [0, 1].")
-    if not 0 <= settings.noise_share <= 1:
-        raise InputError(f"--noise-share {settings.noise_share}: expected 0 to 1.")
+    for name in ("neighbours_from", "noise", "noise_share"):
+        if not 0 <= getattr(settings, name) <= 1:
+            raise InputError(f"--{name.replace('_', '-')} {getattr(settings, name)}: expected 0 to 1.")
     if settings.view_side is not None and settings.view_side < 8:
         raise InputError(f"--view-side {settings.view_side}: expected at least 8 pixels.")
     if not 0 <= settings.shift < min(dataset.image_shape[:2]):
