@@ -23,14 +23,14 @@ _SEAL = "latentsearch export 1"
 def seal(record: Mapping[str, Any]) -> str:
     """SHA-256 of the fingerprints in the record of an export, as 64 hexadecimal digits.
 
-    It belongs to one model, both networks and the encoder's fingerprint: a record that was put together from others, or
+    It belongs to one model, both networks, the encoder's fingerprint and parts of its code: a record that was put together from others, or
     whose digests were made to match changed files, does not have it.
 
     Args:
-        record: With the texts model, encoder, decoder and fingerprint.
+        record: With model, encoder, decoder, fingerprint and kind_dim.
     """
-    texts = [_SEAL, *(record[key] for key in SEALED)]
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+    sealed = [_SEAL, *(record.get(key) for key in (*SEALED, "kind_dim"))]
+    return hashlib.sha256(json.dumps(sealed).encode()).hexdigest()
 
 
 class LiteRTNetwork:
