@@ -80,7 +80,7 @@ class Store(Protocol):
 
 
 class EmbeddedStore:
-    """Answers from the gallery itself, by FAISS in this process."""
+    """Answers from the gallery itself, in this process."""
 
     place = ""
 

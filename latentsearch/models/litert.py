@@ -23,8 +23,8 @@ _SEAL = "latentsearch export 1"
 def seal(record: Mapping[str, Any]) -> str:
     """SHA-256 of the fingerprints in the record of an export, as 64 hexadecimal digits.
 
-    It belongs to one model, both networks, the encoder's fingerprint and parts of its code: a record that was put together from others, or
-    whose digests were made to match changed files, does not have it.
+    It belongs to one model, both networks, the encoder's fingerprint and the parts of its code: a record that was put
+    together from others, or whose digests were made to match changed files, does not have it.
 
     Args:
         record: With model, encoder, decoder, fingerprint and kind_dim.
