@@ -16,8 +16,8 @@ from latentsearch.evaluation import scorecard
 from latentsearch.evaluation.check_result import CheckResult
 from latentsearch.evaluation.evaluation import Evidence
 from latentsearch.evaluation.figures import draw
+from latentsearch.gallery.trained_run import TrainedRun
 from latentsearch.metrics import correlations, effective_rank, psnr
-from latentsearch.search.open import TrainedRun
 from latentsearch.text import printable
 
 NO_LABELS = (
