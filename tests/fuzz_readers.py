@@ -176,7 +176,7 @@ def training_records(folder: Path) -> Reader:
 
 def histories(folder: Path) -> Reader:
     """history.csv of a training."""
-    from latentsearch.training.train import read_history
+    from latentsearch.training.history import read_history
 
     run = Run(folder, "digits")
     run.models.mkdir(parents=True)
@@ -192,7 +192,7 @@ def histories(folder: Path) -> Reader:
 
 def backups(folder: Path) -> Reader:
     """rows.json in the backup of an interrupted training."""
-    from latentsearch.training.callbacks import Backup
+    from latentsearch.training.backup import Backup
 
     path = folder / "epoch-00002" / "rows.json"
     path.parent.mkdir()

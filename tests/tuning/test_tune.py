@@ -249,7 +249,8 @@ def test_a_short_search_on_digits_and_the_run_that_goes_on_from_it(small_digits,
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     from latentsearch.models.build import build_run
-    from latentsearch.training.train import read_history, train
+    from latentsearch.training.history import read_history
+    from latentsearch.training.train import train
 
     flags = ["--dataset", "digits", "--trials", 2, "--epochs", 1, "--subset", 100, "--shift", 0, "--no-flip", "--mark"]
     searched = script("TuneAutoencoder.py", *flags, "--root", tmp_path)
