@@ -220,26 +220,6 @@ def precision_curves(curves_by_name: Mapping[str, np.ndarray], chance: float) ->
     return figure
 
 
-def trade_off(points: Mapping[str, tuple[float, float]], line: Sequence[str], title: str) -> Figure:
-    """P@10 against mean squared error: a point a name.
-
-    Args:
-        points: (mean squared error, P@10) by name.
-        line: Names of points to join, in this order.
-        title: Over the figure.
-    """
-    figure = Figure(figsize=(7.5, 5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(*zip(*(points[name] for name in line)), color="#4575b4", linewidth=1) if line else None
-    for name, place in points.items():
-        axes.plot(*place, marker="o", color="#4575b4" if name in line else _GREY)
-        axes.annotate(name, place, (6, -3), textcoords="offset points", fontsize=8)
-    axes.set(xlabel="validation MSE", ylabel="P@10 of validation images among training images", title=title)
-    axes.margins(0.15)
-    sns.despine(figure)
-    return figure
-
-
 def class_table(table: pd.DataFrame, label: str) -> Figure:
     """A number for each class (row) and measure (column), as numbers on colours."""
     figure = Figure(figsize=(1.1 * len(table.columns) + 2.5, 0.35 * len(table) + 1.2), layout="constrained")

@@ -39,19 +39,24 @@ def neighbours(answers: Answers, collection: Collection) -> Figure:
 
 def explanations(answers: Answers, collection: Collection) -> Figure:
     """Why the nearest neighbour of each query is near, under each metric."""
+    found = [
+        explanation.explain(
+            answers.queries.images[number],
+            answers.codes[number],
+            collection.images(np.array([matches[0].id]))[0],
+            collection.gallery.code_of(np.array([matches[0].id]))[0],
+            metric=metric,
+            autoencoder=collection.autoencoder,
+        )
+        for number, metric, matches in answers
+        if matches
+    ]
     return image_grids.explanations(
-        [
-            explanation.explain(
-                answers.queries.images[number],
-                answers.codes[number],
-                collection.images(np.array([matches[0].id]))[0],
-                collection.gallery.code_of(np.array([matches[0].id]))[0],
-                metric=metric,
-                autoencoder=collection.autoencoder,
-            )
-            for number, metric, matches in answers
-            if matches
-        ]
+        [pair.query for pair in found],
+        [pair.path for pair in found],
+        [pair.neighbour for pair in found],
+        [pair.shares for pair in found],
+        [pair.metric for pair in found],
     )
 
 

@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fuzzing.colours import MeanColours
 from latentsearch.errors import InputError
 from latentsearch.gallery import gallery, novelty
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.runs import Run
-from tests.photos import MeanColours
 
 
 class FlatColours(MeanColours):
