@@ -13,7 +13,7 @@ import numpy as np
 
 from latentsearch import files
 from latentsearch.config import Fit
-from latentsearch.data.provenance import prepare_command
+from latentsearch.data.source import prepare_command
 from latentsearch.errors import InputError
 
 SPLITS = ("train", "validation", "test")

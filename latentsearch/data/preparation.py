@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from latentsearch import environment, files, runs
+from latentsearch import environment, files, ownership, runs
 from latentsearch.config import PrepareConfig
 from latentsearch.data import cifar10, digits, folder
 from latentsearch.data.images import Skipped
 from latentsearch.data.imageset import PATHS_FILE, SPLITS, ImageSet, pieces, to_float
 from latentsearch.data.ingest import IMAGES_FILE, JOURNAL_FILE
-from latentsearch.data.provenance import FOLDER_FLAGS, KINDS
-from latentsearch.data.source import SourceImages
+from latentsearch.data.source import FOLDER_FLAGS, KINDS, SourceImages
 from latentsearch.data.splits import content_fingerprint, content_keys, fingerprint, split_images
 from latentsearch.data.storage import load, open_record
 from latentsearch.errors import InputError
@@ -111,7 +110,7 @@ def _source(config: PrepareConfig) -> tuple[str, Callable[[Path], SourceImages]]
     """The name of the dataset and the function that reads it, given a folder to write to."""
     path = Path(config.source).expanduser()
     if config.source not in KINDS and path.exists():
-        files.refuse_overlap(path, config.root, "--source")
+        ownership.refuse_overlap(path, config.root, "--source")
     if config.source not in KINDS and path.is_dir() and not cifar10.is_copy(path):
         return _name_of(path, config), lambda unfinished: folder.read(config, unfinished)
     for flag in FOLDER_FLAGS:

@@ -22,7 +22,7 @@ from latentsearch.data.images import FoundFile, Skipped
 from latentsearch.errors import InputError
 from latentsearch.gallery import encode_files
 from latentsearch.gallery.encode_files import Coded
-from latentsearch.gallery.gallery import Encoder
+from latentsearch.models.encoder import Encoder
 from latentsearch.runs import Run
 from latentsearch.text import printable
 

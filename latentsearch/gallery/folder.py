@@ -16,7 +16,8 @@ from latentsearch.config import FITS, Fit
 from latentsearch.data.images import FoundFile, Skipped
 from latentsearch.errors import InputError
 from latentsearch.gallery import gallery
-from latentsearch.gallery.gallery import Encoder, Gallery
+from latentsearch.gallery.gallery import Gallery
+from latentsearch.models.encoder import Encoder
 from latentsearch.text import printable
 
 

@@ -17,7 +17,8 @@ from latentsearch.gallery import folder as folder_gallery
 from latentsearch.gallery import gallery
 from latentsearch.gallery.encode_files import Coder, coded
 from latentsearch.gallery.folder import Entry, FolderGallery
-from latentsearch.gallery.gallery import Encoder, Gallery
+from latentsearch.gallery.gallery import Gallery
+from latentsearch.models.encoder import Encoder
 from latentsearch.text import printable
 
 

@@ -14,7 +14,8 @@ from latentsearch.data import ImageSet
 from latentsearch.data.images import ImageFileError, decode_larger, read_bytes, read_image
 from latentsearch.errors import InputError
 from latentsearch.gallery.folder import FolderGallery, gallery_path
-from latentsearch.gallery.gallery import Encoder, Gallery
+from latentsearch.gallery.gallery import Gallery
+from latentsearch.models.encoder import Encoder
 from latentsearch.runs import Run
 from latentsearch.search.percentiles import Scale
 from latentsearch.text import printable

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from latentsearch import files
+from latentsearch import files, ownership
 from latentsearch.errors import InputError
 from latentsearch.recipes import Keep
 from latentsearch.runs import Run
@@ -129,9 +129,9 @@ class Bookkeeping(keras.callbacks.Callback):
         self._run, self._replaced, self._events = run, replaced, events
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        files.record_events(self._run.logs, self._events)
+        ownership.record_events(self._run.logs, self._events)
         files.remove(*self._replaced, within=self._run.root)
         self._replaced = ()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        files.record_events(self._run.logs, self._events)
+        ownership.record_events(self._run.logs, self._events)

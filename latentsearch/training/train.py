@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from latentsearch import data, environment, files
+from latentsearch import data, environment, files, ownership
 from latentsearch.config import TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.gallery import novelty
@@ -87,7 +87,7 @@ def _train(
     with distribution.scope(chosen.devices, chosen.batch_size):
         learner = load_model(state.model, compiled=True) if state else compiled(autoencoder, chosen, steps)
     normalise_together(learner, chosen.devices > 1)
-    events, replaced = files.event_files(run.logs), []
+    events, replaced = ownership.event_files(run.logs), []
     if state is None:
         files.check_free(*run.learnt)
         replaced = [run.exported, run.gallery, run.folder_galleries, run.maps, *events]
