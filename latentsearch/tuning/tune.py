@@ -21,6 +21,7 @@ from latentsearch.recipes import RECIPES, Architecture
 from latentsearch.runs import TUNING, Run
 from latentsearch.tune_config import TuneConfig
 from latentsearch.tuning import report, spark_trials, storage, study, trials
+from latentsearch.tuning.figures import write_comparison
 from latentsearch.tuning.objective import mean_image_error
 from latentsearch.tuning.space import Space
 from latentsearch.tuning.study import Calls, Course
@@ -103,13 +104,6 @@ def resume_command(config: TuneConfig) -> str:
     return runs.command_line(trials.SCRIPT, dataclasses.replace(config, resume=True, overwrite=False))
 
 
-def compare(path: Path, run: Run, titles: dict[str, str]) -> Path:
-    """See `trial_pictures.write_comparison`."""
-    from latentsearch.tuning.figures import write_comparison
-
-    return write_comparison(path, run, titles)
-
-
 def _one_by_one(course: Course, worker: Calls) -> None:
     """Tries one suggestion after the other."""
     while not course.is_over:
@@ -132,7 +126,7 @@ def _result(course: Course, worker: Calls) -> TuningResult:
     table = report.as_table(course.search, tried, marked)
     paths = report.write(run, course.search, table)
     try:
-        paths.append(worker.call(compare, run.reports / TUNING / "best.png", run, report.titles(tried)))
+        paths.append(worker.call(write_comparison, run.reports / TUNING / "best.png", run, report.titles(tried)))
     except WorkFailed as failure:
         raise InputError(f"The figure of the best trials could not be drawn: {failure}") from None
     return TuningResult(run, tried, table, paths, finished=True)
