@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from latentsearch.config import Fit
 from latentsearch.errors import InputError
@@ -226,7 +226,7 @@ def _opened(content: bytes, name: str | Path) -> Image.Image:
         raise ImageFileError(name, "empty")
     try:
         file = Image.open(io.BytesIO(content), formats=_FORMATS)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ImageFileError(name, "not an image") from None
     except Image.DecompressionBombError as error:
         raise ImageFileError(name, "too large", str(error)) from None

@@ -86,7 +86,8 @@ class ImageSet:
 
     def class_of(self, ids: np.ndarray) -> np.ndarray:
         """Names of the classes of images, str, of the shape of `ids`; "" where there are no labels."""
-        return np.array([*self.class_names, ""])[self.labels[ids]]  # the label -1 takes the last
+        names: np.ndarray = np.array([*self.class_names, ""])[self.labels[ids]]  # the label -1 takes the last
+        return names
 
     def same_class(self, queries: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
         """Whether neighbours are of the class of their query: 1, 0, or -1 if there are no labels.

@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,8 +62,9 @@ def _prepare(name: str, read: Callable[[Path], SourceImages], config: PrepareCon
         verify(open_record(config.root, name, record))
         if source.kind == "folder":
             _write_skipped(parent / SKIPPED_FILE, source.skipped)
-        record["folder"] = f"{record['fingerprint'][:12]}-{secrets.token_hex(4)}"
-        final = files.rename_folder(unfinished, parent / record["folder"])
+        folder = f"{record['fingerprint'][:12]}-{secrets.token_hex(4)}"
+        record["folder"] = folder
+        final = files.rename_folder(unfinished, parent / folder)
         files.write_json(parent / "dataset.json", record)
     except BaseException:
         if source.kind != "folder":
@@ -141,7 +143,7 @@ def _name_of(path: Path, config: PrepareConfig) -> str:
     return name
 
 
-def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dict[str, object]:
+def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dict[str, Any]:
     """Writes the arrays of a dataset to a folder and returns what dataset.json is to say of them."""
     keys = content_keys(source.images, config.seed)
     fractions = {"test": config.test_fraction, "validation": config.validation_fraction}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -63,13 +64,21 @@ def curves(history: pd.DataFrame, measure: str) -> Figure:
     for (column, label), colour in zip(columns.items(), ("#4575b4", "#f46d43")):
         axes.plot(history["epoch"], history[column], label=label, color=colour)
     # The first epoch is far off whatever the network: the scale is that of the rest.
-    values = history[list(columns)].iloc[1 if len(history) > 2 else 0 :].to_numpy().ravel()
-    margin = 0.05 * (max(values) - min(values) or 1e-3)
+    values = history[list(columns)].iloc[1 if len(history) > 2 else 0 :].to_numpy(np.float64)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    margin = 0.05 * (high - low or 1e-3)
     if measure == "retrieval" and "seconds" in history:
         minutes = history["seconds"].mean() / 60  # an epoch
-        top = axes.secondary_xaxis("top", functions=(lambda epoch: epoch * minutes, lambda time: time / minutes))
+
+        def as_minutes(epochs: Any) -> Any:
+            return epochs * minutes
+
+        def as_epochs(time: Any) -> Any:
+            return time / minutes
+
+        top = axes.secondary_xaxis("top", functions=(as_minutes, as_epochs))
         top.set_xlabel("minutes of training")
-    axes.set(xlabel="epoch", ylabel=CURVE_TITLES[measure], ylim=(min(values) - margin, max(values) + margin))
+    axes.set(xlabel="epoch", ylabel=CURVE_TITLES[measure], ylim=(low - margin, high + margin))
     axes.legend(frameon=False)
     sns.despine(figure)
     return figure
@@ -84,12 +93,12 @@ def network(rows: Sequence[tuple[str, str, tuple[int, ...], int]], title: str) -
         rows: (part, layer, shape, weights) of each layer, in order; see `architectures.layer_rows`.
         title: Over the diagram.
     """
-    blocks: list[list[Any]] = []
+    blocks: list[tuple[str, str, tuple[int, ...], int]] = []
     for row in rows:
         if row[1] in ("BatchNormalization", "Activation", "Reshape", "Rescaling"):
-            blocks[-1][3] += row[3]
+            blocks[-1] = (*blocks[-1][:3], blocks[-1][3] + row[3])
         elif row[:2] != ("decoder", "InputLayer"):
-            blocks.append(list(row))
+            blocks.append((row[0], row[1], row[2], row[3]))
     rows = blocks
     kinds = list(dict.fromkeys(row[1] for row in rows))
     colours = dict(zip(kinds, sns.color_palette("Set2", len(kinds)), strict=True))
@@ -127,8 +136,9 @@ def pair_plot(codes: np.ndarray, class_of_image: Sequence[str], class_names: Seq
         plot_kws={"s": 5, "linewidth": 0, "alpha": 0.7},
         diag_kws={"linewidth": 0.8, "warn_singular": False},
     )
-    matplotlib.pyplot.close(grid.figure)  # seaborn registers it with pyplot, which would keep it
-    return grid.figure
+    plt.close(grid.figure)  # seaborn registers it with pyplot, which would keep it
+    figure: Figure = grid.figure
+    return figure
 
 
 def code_distributions(codes: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str]) -> Figure:

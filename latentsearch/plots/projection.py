@@ -29,7 +29,8 @@ def project(codes: np.ndarray, *, seed: int = 0) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a seed means one thread
         mapper = umap.UMAP(n_components=2, n_neighbors=min(15, len(codes) - 1), random_state=seed)
-        return mapper.fit_transform(codes).astype(np.float32)
+        points: np.ndarray = mapper.fit_transform(codes).astype(np.float32)
+    return points
 
 
 def _import_umap() -> Any:

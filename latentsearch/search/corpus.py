@@ -51,7 +51,8 @@ class Collection(abc.ABC):
 
     def picture(self, image_id: int, side: int) -> np.ndarray:
         """An image to look at, uint8: of up to about `side` pixels, where its file has more than the encoder takes."""
-        return self.images(np.array([image_id]))[0]
+        picture: np.ndarray = self.images(np.array([image_id]))[0]
+        return picture
 
     @property
     @abc.abstractmethod
@@ -189,7 +190,8 @@ class FolderCollection(Collection):
         return ""
 
     def path_of(self, image_id: int) -> Path | None:
-        return self.content.folder / self._files[image_id].path
+        path: Path = self.content.folder / self._files[image_id].path
+        return path
 
     def id_of(self, path: Path) -> int | None:
         return self._id_at.get(path.resolve())

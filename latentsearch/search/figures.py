@@ -24,7 +24,8 @@ def neighbours(answers: Answers, collection: Collection) -> Figure:
         parts = (query_class, metric if len(answers.matches) > 1 else "", "" if matches else "no match")
         queries.append(answers.queries.images[number])
         titles.append(f"{_short(answers.queries.names[number])}\n{' '.join(filter(None, parts))}")
-        images = collection.images(np.array([match.id for match in matches], np.int64)) if matches else []
+        empty = np.empty((0, *collection.autoencoder.image_shape), np.uint8)
+        images = collection.images(np.array([match.id for match in matches], np.int64)) if matches else empty
         blank = np.full((k - len(matches), *collection.autoencoder.image_shape), 255, np.uint8)
         found.append(np.concatenate([np.reshape(images, (-1, *blank.shape[1:])).astype(np.uint8), blank]))
         classes = [collection.class_of(match.id) for match in matches]

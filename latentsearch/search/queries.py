@@ -68,8 +68,8 @@ def find_queries(config: RetrieveConfig, collection: Collection) -> tuple[Querie
             problems.append(f"--query-index {position}: expected 0 to {len(examples) - 1}, the test images.")
             continue
         image_id = int(examples[position])
-        path = collection.path_of(image_id)
-        name = f"test {position}" if path is None else str(path)
+        own = collection.path_of(image_id)
+        name = f"test {position}" if own is None else str(own)
         found.append((name, collection.images(np.array([image_id]))[0], image_id))
     shape = (len(found), *collection.autoencoder.image_shape)
     images = np.array([image for _, image, _ in found], dtype=np.uint8).reshape(shape)
