@@ -16,8 +16,9 @@ def main(config: BuildConfig) -> None:
     """Builds the run that `config` names and prints its layers."""
     with quiet_libraries():
         from latentsearch.models.build import build_run
+        from latentsearch.tuning import from_trial
 
-    built = build_run(config)
+    built = build_run(*from_trial.resolve(config))
     print_table(
         [
             {"part": row.part, "layer": row.layer, "output": row.shape, "weights": f"{row.weights:,}"}

@@ -61,6 +61,8 @@ test-engines: $(VENV)/installed-engines
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/mypy
 
 clean:
 	rm -rf $(VENV)

@@ -15,7 +15,7 @@ def main(config: CheckConfig) -> int:
     with quiet_libraries():
         from latentsearch.evaluation import checks, report
         from latentsearch.evaluation.evaluate import gather
-        from latentsearch.search.open import open_trained
+        from latentsearch.gallery.trained_run import open_trained
 
     trained, *others = [open_trained(config.root, name) for name in (config.run, *config.compare)]
     print(trained.gallery_origin)

@@ -60,8 +60,9 @@ def run_script(
     script = name or Path(sys.argv[0]).name
     config = tyro.cli(config_type, prog=script, description=description, config=(tyro.conf.FlagCreatePairsOff,))
     try:
-        if not 0 <= getattr(config, "seed", 0) < 2**32:
-            raise InputError(f"--seed {config.seed}: expected 0 to {2**32 - 1}.")
+        seed = getattr(config, "seed", 0)
+        if not 0 <= seed < 2**32:
+            raise InputError(f"--seed {seed}: expected 0 to {2**32 - 1}.")
         status = main(config) or 0
     except InputError as error:
         print(f"{script}: {error}", file=sys.stderr)

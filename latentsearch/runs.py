@@ -124,9 +124,9 @@ class Run:
     @property
     def learnt(self) -> tuple[Path, ...]:
         """All that a training leaves, but for logs and reports; first what makes a run a trained one."""
-        models = (self.best_model, self.exported, self.history, self.profile)
-        models += (self.gallery, self.folder_galleries, self.maps)
-        return (self.training_record, self.backup, *models)
+        networks = (self.best_model, self.exported, self.history, self.profile)
+        galleries = (self.gallery, self.folder_galleries, self.maps)
+        return (self.training_record, self.backup, *networks, *galleries)
 
     def require(self, path: Path, script: str) -> Path:
         """Returns `path`, or says which script of this run makes it.

@@ -10,7 +10,7 @@ import tarfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -40,7 +40,15 @@ _MAX_BATCH_BYTES = 2 * IMAGES_PER_BATCH * IMAGE_BYTES  # an official batch has h
 _DTYPES = {
     f"{kind}{size}": f"{name}{8 * size}" for kind, name in (("u", "uint"), ("i", "int")) for size in (1, 2, 4, 8)
 }
-_PICKLE_ERRORS = (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, KeyError, IndexError)
+_PICKLE_ERRORS: tuple[type[Exception], ...] = (
+    pickle.UnpicklingError,
+    EOFError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    IndexError,
+)
 _PICKLE_ERRORS += (struct.error, AssertionError, ImportError, UnicodeError, MemoryError, OverflowError, RecursionError)
 
 
@@ -134,7 +142,7 @@ def _md5(path: Path) -> str:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def _open_in_folder(folder: Path, name: str) -> io.BufferedIOBase:
+def _open_in_folder(folder: Path, name: str) -> IO[bytes]:
     path = folder / name
     if not path.is_file():
         raise InputError(
@@ -148,18 +156,18 @@ def _open_in_folder(folder: Path, name: str) -> io.BufferedIOBase:
     return open(path, "rb")
 
 
-def _open_in_archive(archive: tarfile.TarFile, name: str) -> io.BufferedIOBase:
+def _open_in_archive(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     try:
         member = archive.getmember(f"{FOLDER}/{name}")
     except KeyError:
-        raise InputError(f"{archive.name} has no {FOLDER}/{name}. Download it again from {_HOME}.") from None
+        raise InputError(f"{archive.name!s} has no {FOLDER}/{name}. Download it again from {_HOME}.") from None
     file = archive.extractfile(member) if member.isfile() and member.size <= _MAX_BATCH_BYTES else None
     if file is None:
-        raise InputError(f"{FOLDER}/{name} in {archive.name} is not a file of at most {_MAX_BATCH_BYTES:,} bytes.")
+        raise InputError(f"{FOLDER}/{name} in {archive.name!s} is not a file of at most {_MAX_BATCH_BYTES:,} bytes.")
     return file
 
 
-def _read_batch(opened: Callable[[str], io.BufferedIOBase], name: str) -> tuple[np.ndarray, np.ndarray]:
+def _read_batch(opened: Callable[[str], IO[bytes]], name: str) -> tuple[np.ndarray, np.ndarray]:
     """One batch as images uint8 `(10000, 32, 32, 3)` and labels int64 `(10000,)`."""
     again = f"Get CIFAR-10 again from {_HOME}."
     with opened(name) as file:
@@ -189,9 +197,10 @@ class _DType:
 
     def __init__(self, code: Any, *_flags: Any) -> None:
         text = code.decode("ascii") if isinstance(code, bytes) else code
-        self.name = _DTYPES.get(text) if isinstance(text, str) else None
-        if self.name is None:
+        name = _DTYPES.get(text) if isinstance(text, str) else None
+        if name is None:
             raise pickle.UnpicklingError(f"an array of {text!r:.50} is not allowed in a batch")
+        self.name = name
 
     def __setstate__(self, _state: Any) -> None:
         """The order of the bytes of numbers larger than one, which a batch does not need."""
@@ -200,7 +209,9 @@ class _DType:
 class _Array:
     """Stands for numpy.ndarray in a pickle: keeps what it is told, to be looked at afterwards."""
 
-    dtype, shape, content = "", (), b""
+    dtype: str = ""
+    shape: tuple[int, ...] = ()
+    content: bytes = b""
 
     def __new__(cls, *arguments: Any) -> _Array:
         if arguments:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from latentsearch.config import Fit
 from latentsearch.errors import InputError
+from latentsearch.text import printable
 
 Reason = Literal[
     "missing", "unreadable", "empty", "another type of file", "not an image", "damaged", "too large", "not a file"
@@ -45,7 +46,7 @@ class ImageFileError(InputError):
 
     def __init__(self, path: str | Path, reason: Reason, detail: str = "") -> None:
         self.path, self.reason, self.detail = str(path), reason, detail
-        super().__init__(f"{shown(path)}: {_SENTENCES[reason]}{f' ({detail})' if detail else ''}.")
+        super().__init__(f"{printable(path)}: {_SENTENCES[reason]}{f' ({detail})' if detail else ''}.")
 
 
 _SENTENCES: dict[Reason, str] = {
@@ -89,12 +90,6 @@ class Skipped:
     detail: str = ""
 
 
-def shown(path: str | Path) -> str:
-    """A path that can be printed on one line, whatever its name holds: controls and broken characters as escapes."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
 def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
     """Files below `folder` whose names are those of images, or have no suffix; what else is there as `Skipped`.
 
@@ -111,7 +106,7 @@ def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
         status = folder.stat()
         os.scandir(folder).close()
     except OSError as error:
-        raise InputError(f"{shown(folder)}: expected a folder of images ({error.strerror}).") from None
+        raise InputError(f"{printable(folder)}: expected a folder of images ({error.strerror}).") from None
     entered = {(status.st_dev, status.st_ino)}
     waiting = [""]
     while waiting:
@@ -231,7 +226,7 @@ def _opened(content: bytes, name: str | Path) -> Image.Image:
         raise ImageFileError(name, "empty")
     try:
         file = Image.open(io.BytesIO(content), formats=_FORMATS)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ImageFileError(name, "not an image") from None
     except Image.DecompressionBombError as error:
         raise ImageFileError(name, "too large", str(error)) from None

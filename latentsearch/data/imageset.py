@@ -13,7 +13,7 @@ import numpy as np
 
 from latentsearch import files
 from latentsearch.config import Fit
-from latentsearch.data.provenance import prepare_command
+from latentsearch.data.source import prepare_command
 from latentsearch.errors import InputError
 
 SPLITS = ("train", "validation", "test")
@@ -69,7 +69,7 @@ class ImageSet:
     def paths(self) -> tuple[str, ...]:
         """Of the file of each image, below the source folder; () if the images are not from files.
 
-        Read when first asked for. Names may hold anything: print them with `imagefiles.shown`.
+        Read when first asked for. Names may hold anything: print them with `text.printable`.
 
         Raises:
             InputError: if the table is missing or damaged.
@@ -86,7 +86,8 @@ class ImageSet:
 
     def class_of(self, ids: np.ndarray) -> np.ndarray:
         """Names of the classes of images, str, of the shape of `ids`; "" where there are no labels."""
-        return np.array([*self.class_names, ""])[self.labels[ids]]  # the label -1 takes the last
+        names: np.ndarray = np.array([*self.class_names, ""])[self.labels[ids]]  # the label -1 takes the last
+        return names
 
     def same_class(self, queries: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
         """Whether neighbours are of the class of their query: 1, 0, or -1 if there are no labels.

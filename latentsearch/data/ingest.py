@@ -15,7 +15,7 @@ from tqdm import tqdm
 from latentsearch import files
 from latentsearch.bounds import check_size
 from latentsearch.config import Fit
-from latentsearch.data.images import ImageFileError, Skipped, read_image
+from latentsearch.data.images import ImageFileError, Reason, Skipped, read_image
 
 IMAGES_FILE = "images.npy"
 JOURNAL_FILE = "journal.jsonl"
@@ -84,7 +84,7 @@ class _Journal:
         self._images, self._lines = folder / IMAGES_FILE, folder / JOURNAL_FILE
         self._shape = image_shape
         self.num_files = self.num_images = 0
-        self.skipped: dict[int, tuple[str, str]] = {}
+        self.skipped: dict[int, tuple[Reason, str]] = {}
         try:
             self._go_on(listing)
         except (OSError, ValueError, KeyError, TypeError):  # nothing there, or not what it should be

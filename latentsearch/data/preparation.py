@@ -8,20 +8,21 @@ import re
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from latentsearch import environment, files, runs
+from latentsearch import environment, files, ownership, runs
 from latentsearch.config import PrepareConfig
 from latentsearch.data import cifar10, digits, folder
-from latentsearch.data.images import Skipped, shown
+from latentsearch.data.images import Skipped
 from latentsearch.data.imageset import PATHS_FILE, SPLITS, ImageSet, pieces, to_float
 from latentsearch.data.ingest import IMAGES_FILE, JOURNAL_FILE
-from latentsearch.data.provenance import FOLDER_FLAGS, KINDS
-from latentsearch.data.source import SourceImages
+from latentsearch.data.source import FOLDER_FLAGS, KINDS, SourceImages
 from latentsearch.data.splits import content_fingerprint, content_keys, fingerprint, split_images
 from latentsearch.data.storage import load, open_record
 from latentsearch.errors import InputError
+from latentsearch.text import printable
 
 SKIPPED_FILE = "skipped.csv"
 
@@ -61,8 +62,9 @@ def _prepare(name: str, read: Callable[[Path], SourceImages], config: PrepareCon
         verify(open_record(config.root, name, record))
         if source.kind == "folder":
             _write_skipped(parent / SKIPPED_FILE, source.skipped)
-        record["folder"] = f"{record['fingerprint'][:12]}-{secrets.token_hex(4)}"
-        final = files.rename_folder(unfinished, parent / record["folder"])
+        folder = f"{record['fingerprint'][:12]}-{secrets.token_hex(4)}"
+        record["folder"] = folder
+        final = files.rename_folder(unfinished, parent / folder)
         files.write_json(parent / "dataset.json", record)
     except BaseException:
         if source.kind != "folder":
@@ -110,7 +112,7 @@ def _source(config: PrepareConfig) -> tuple[str, Callable[[Path], SourceImages]]
     """The name of the dataset and the function that reads it, given a folder to write to."""
     path = Path(config.source).expanduser()
     if config.source not in KINDS and path.exists():
-        files.refuse_overlap(path, config.root, "--source")
+        ownership.refuse_overlap(path, config.root, "--source")
     if config.source not in KINDS and path.is_dir() and not cifar10.is_copy(path):
         return _name_of(path, config), lambda unfinished: folder.read(config, unfinished)
     for flag in FOLDER_FLAGS:
@@ -124,7 +126,7 @@ def _source(config: PrepareConfig) -> tuple[str, Callable[[Path], SourceImages]]
         name, read = "cifar10", lambda _: cifar10.read(path)
     else:
         raise InputError(
-            f"--source {shown(path)}: expected cifar10, digits, the path of a folder of images, or that of a "
+            f"--source {printable(path)}: expected cifar10, digits, the path of a folder of images, or that of a "
             f"cifar-10-batches-py folder or of {cifar10.ARCHIVE}; "
             f"{'this is something else' if path.exists() else 'nothing is there'}."
         )
@@ -137,11 +139,11 @@ def _name_of(path: Path, config: PrepareConfig) -> str:
         return config.dataset
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.resolve().name).strip("-._")
     if not name or name in KINDS:
-        raise InputError(f"--source {shown(path)}: give the dataset a name of its own with --dataset NAME.")
+        raise InputError(f"--source {printable(path)}: give the dataset a name of its own with --dataset NAME.")
     return name
 
 
-def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dict[str, object]:
+def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dict[str, Any]:
     """Writes the arrays of a dataset to a folder and returns what dataset.json is to say of them."""
     keys = content_keys(source.images, config.seed)
     fractions = {"test": config.test_fraction, "validation": config.validation_fraction}
@@ -174,4 +176,4 @@ def _write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
     with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("path", "reason", "detail"))
-        rows.writerows((shown(one.path), one.reason, shown(one.detail)) for one in skipped)
+        rows.writerows((printable(one.path), one.reason, printable(one.detail)) for one in skipped)

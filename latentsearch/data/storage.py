@@ -12,7 +12,7 @@ import numpy as np
 from latentsearch import files, runs
 from latentsearch.config import PrepareConfig
 from latentsearch.data.imageset import SPLITS, ImageSet
-from latentsearch.data.provenance import KINDS, SCRIPT, prepare_command
+from latentsearch.data.source import KINDS, SCRIPT, prepare_command
 from latentsearch.errors import InputError
 
 _KEYS = ("folder", "fingerprint", "content", "class_names", "kind", "seed", "validation_fraction")

@@ -131,17 +131,6 @@ def _batches(rows: np.ndarray) -> list[np.ndarray]:
     return [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
 
 
-def mean_image_error(dataset: ImageSet) -> float:
-    """Mean squared error of the mean training image, taken for every validation image; a few images at a time."""
-    total, ids = np.zeros(dataset.image_shape), dataset.ids("train")
-    for start in range(0, len(ids), _BATCH):
-        total += to_float(dataset.images[ids[start : start + _BATCH]]).sum(axis=0, dtype=np.float64)
-    mean, error, asked = total / len(ids), 0.0, dataset.ids("validation")
-    for start in range(0, len(asked), _BATCH):
-        error += squared_error(to_float(dataset.images[asked[start : start + _BATCH]]), mean).sum()
-    return float(error / len(asked))
-
-
 def chance(gallery_labels: np.ndarray, query_labels: np.ndarray) -> np.ndarray:
     """P@k of neighbours drawn at random: the share of the gallery with each query's label, `(num_queries,)`."""
     shares = np.bincount(gallery_labels, minlength=query_labels.max() + 1) / len(gallery_labels)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from latentsearch.config import Fit
 from latentsearch.data.images import FoundFile, ImageFileError, Skipped, decode, read_bytes
-from latentsearch.gallery.gallery import Encoder
+from latentsearch.models.encoder import Encoder
 
 _CHUNK = 1000  # images in memory at a time
 

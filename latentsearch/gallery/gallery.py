@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from latentsearch.data.corruptions import DISTORTIONS
 from latentsearch.files import replacing
 from latentsearch.gallery.index import Index, Neighbours
 from latentsearch.metrics import squared_error
+from latentsearch.models.encoder import Encoder
 
 # What NumPy, zipfile and zlib raise for a damaged file: an array whose header is gone comes as bytes, without a dtype.
 DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, MemoryError)
@@ -29,26 +30,6 @@ DAMAGE += (NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, to
 _ARRAYS = ("codes", "ids", "copies", "errors")
 _NUM_SAMPLED = 500
 _SEED = 0
-
-
-class Encoder(Protocol):
-    """What makes codes, such as `encoding.Autoencoder`.
-
-    Attributes:
-        image_shape: `(height, width, 3)`.
-        latent_dim: Numbers in a code.
-        fingerprint: Two encoders that share it give the same codes.
-    """
-
-    image_shape: tuple[int, int, int]
-    latent_dim: int
-    fingerprint: str
-
-    def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
-        """Codes float32 `(num_images, latent_dim)` of images uint8 `(num_images, *image_shape)`."""
-
-    def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Images float32 `(num_codes, *image_shape)` that codes stand for."""
 
 
 @dataclass(frozen=True)

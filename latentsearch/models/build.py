@@ -17,7 +17,6 @@ from latentsearch.models.export import load_model
 from latentsearch.plots import charts
 from latentsearch.recipes import Recipe
 from latentsearch.runs import Run
-from latentsearch.tuning import trials
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class BuiltRun:
     """What `build_run` wrote.
 
     Args:
-        config: The flags, completed by the trial that they may name.
+        config: The flags.
         layers: The layers, in order.
         num_weights: Of the whole autoencoder.
         paths: The files.
@@ -42,11 +41,11 @@ def build_run(config: BuildConfig, recipe: Recipe | None = None) -> BuiltRun:
 
     Args:
         config: The flags.
-        recipe: How it is to be trained. Default: that of the trial that the flags name, or of the architecture.
+        recipe: How it is to be trained. Default: the recipe of the architecture.
 
     Raises:
         InputError: if the dataset is not prepared, its images do not fit the architecture, the run holds a training
-            and `overwrite` is off, or there is no such trial.
+            and `overwrite` is off.
     """
     run = Run(config.root, config.run)
     files.check_free(run.initial_model, run.build_record, run.diagram, *run.learnt)
@@ -56,14 +55,10 @@ def build_run(config: BuildConfig, recipe: Recipe | None = None) -> BuiltRun:
 
 def _build_run(run: Run, config: BuildConfig, recipe: Recipe | None) -> BuiltRun:
     if any(path.exists() for path in (run.training_record, run.best_model)) and not config.overwrite:
-        again = runs.command_line("BuildingAutoencoder.py", dataclasses.replace(config, overwrite=True))
+        again = runs.command_line("BuildingAutoencoder.py", dataclasses.replace(_as_typed(config), overwrite=True))
         raise InputError(
             f"run '{run.name}' holds a training. To replace it: {again}\nTo keep it, name another with --run."
         )
-    if config.from_trial:
-        config, recipe = trials.build_from(config)
-    elif config.tuned:
-        raise InputError(f"--tuned {config.tuned}: which of its trials? Add --from-trial best.")
     dataset = data.load(config.root, config.dataset)
     keras.utils.set_random_seed(config.seed)
     autoencoder = architectures.build(config.architecture, dataset.image_shape, config.latent_dim, config.network)
@@ -95,3 +90,10 @@ def _build_run(run: Run, config: BuildConfig, recipe: Recipe | None) -> BuiltRun
         # What another network learnt under this name must never be taken for this one's. The new run is whole on disk.
         files.remove(*run.learnt, *run.own(run.logs), *run.own(run.reports), within=run.root)
     return BuiltRun(config, layers, autoencoder.count_params(), [run.initial_model, run.build_record, run.diagram])
+
+
+def _as_typed(config: BuildConfig) -> BuildConfig:
+    """Return the flags without those that follow from the trial that they name."""
+    plain = BuildConfig()
+    given = ("architecture", "network", "latent_dim", "dataset") if config.from_trial else ()
+    return dataclasses.replace(config, **{name: getattr(plain, name) for name in given})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -17,6 +17,26 @@ from latentsearch.models.litert import PARTS, SEALED, LiteRTNetwork, seal
 # Small enough that what the layers pass on stays in the cache of the processor.
 _BATCH = 100
 _MEND = "Make it again with TrainAutoencoder.py, or restore your copy of it."
+
+
+class Encoder(Protocol):
+    """An encoder with its decoder, such as `Autoencoder`.
+
+    Attributes:
+        image_shape: `(height, width, 3)`.
+        latent_dim: Numbers in a code.
+        fingerprint: Two encoders that share it give the same codes.
+    """
+
+    image_shape: tuple[int, int, int]
+    latent_dim: int
+    fingerprint: str
+
+    def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
+        """Codes float32 `(num_images, latent_dim)` of images uint8 `(num_images, *image_shape)`."""
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Images float32 `(num_codes, *image_shape)` that codes stand for."""
 
 
 class Autoencoder:

@@ -96,12 +96,11 @@ def make_app(replies: Replies, code_map: CodeMap) -> Starlette:
         return JSONResponse(replies.map())
 
     async def neighbours(request: Request) -> Response:
-        wanted = {
-            "k": _number(request, "k", int, 1, replies.max_k),
-            "metric": _metric(request),
-            "min_score": _number(request, "min_score", float, 0, 100),
-        }
-        return await answer(request, lambda asked: replies.neighbours(asked, **wanted))
+        k, metric = _number(request, "k", int, 1, replies.max_k), _metric(request)
+        lowest = _number(request, "min_score", float, 0, 100)
+        return await answer(
+            request, lambda asked: replies.neighbours(asked, k=int(k), metric=metric, min_score=float(lowest))
+        )
 
     async def explanation(request: Request) -> Response:
         metric, neighbour = _metric(request), _image_id(request, "neighbour")

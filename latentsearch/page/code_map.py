@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import signal
-import sys
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -109,7 +108,6 @@ def draw(path: Path, identity: str, ids: np.ndarray, codes: np.ndarray) -> None:
 
 def _draw_apart(path: Path, identity: str, ids: np.ndarray, codes: np.ndarray) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the page, which ends this
-    sys.modules["tensorflow"] = None  # umap would load it, for what is not used here
     draw(path, identity, ids, codes)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -63,13 +64,21 @@ def curves(history: pd.DataFrame, measure: str) -> Figure:
     for (column, label), colour in zip(columns.items(), ("#4575b4", "#f46d43")):
         axes.plot(history["epoch"], history[column], label=label, color=colour)
     # The first epoch is far off whatever the network: the scale is that of the rest.
-    values = history[list(columns)].iloc[1 if len(history) > 2 else 0 :].to_numpy().ravel()
-    margin = 0.05 * (max(values) - min(values) or 1e-3)
+    values = history[list(columns)].iloc[1 if len(history) > 2 else 0 :].to_numpy(np.float64)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    margin = 0.05 * (high - low or 1e-3)
     if measure == "retrieval" and "seconds" in history:
         minutes = history["seconds"].mean() / 60  # an epoch
-        top = axes.secondary_xaxis("top", functions=(lambda epoch: epoch * minutes, lambda time: time / minutes))
+
+        def as_minutes(epochs: Any) -> Any:
+            return epochs * minutes
+
+        def as_epochs(time: Any) -> Any:
+            return time / minutes
+
+        top = axes.secondary_xaxis("top", functions=(as_minutes, as_epochs))
         top.set_xlabel("minutes of training")
-    axes.set(xlabel="epoch", ylabel=CURVE_TITLES[measure], ylim=(min(values) - margin, max(values) + margin))
+    axes.set(xlabel="epoch", ylabel=CURVE_TITLES[measure], ylim=(low - margin, high + margin))
     axes.legend(frameon=False)
     sns.despine(figure)
     return figure
@@ -84,12 +93,12 @@ def network(rows: Sequence[tuple[str, str, tuple[int, ...], int]], title: str) -
         rows: (part, layer, shape, weights) of each layer, in order; see `architectures.layer_rows`.
         title: Over the diagram.
     """
-    blocks: list[list[Any]] = []
+    blocks: list[tuple[str, str, tuple[int, ...], int]] = []
     for row in rows:
         if row[1] in ("BatchNormalization", "Activation", "Reshape", "Rescaling"):
-            blocks[-1][3] += row[3]
+            blocks[-1] = (*blocks[-1][:3], blocks[-1][3] + row[3])
         elif row[:2] != ("decoder", "InputLayer"):
-            blocks.append(list(row))
+            blocks.append((row[0], row[1], row[2], row[3]))
     rows = blocks
     kinds = list(dict.fromkeys(row[1] for row in rows))
     colours = dict(zip(kinds, sns.color_palette("Set2", len(kinds)), strict=True))
@@ -127,8 +136,9 @@ def pair_plot(codes: np.ndarray, class_of_image: Sequence[str], class_names: Seq
         plot_kws={"s": 5, "linewidth": 0, "alpha": 0.7},
         diag_kws={"linewidth": 0.8, "warn_singular": False},
     )
-    matplotlib.pyplot.close(grid.figure)  # seaborn registers it with pyplot, which would keep it
-    return grid.figure
+    plt.close(grid.figure)  # seaborn registers it with pyplot, which would keep it
+    figure: Figure = grid.figure
+    return figure
 
 
 def code_distributions(codes: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str]) -> Figure:
@@ -216,26 +226,6 @@ def precision_curves(curves_by_name: Mapping[str, np.ndarray], chance: float) ->
     axes.axhline(chance, label=f"chance: {chance:.3f}", color=_GREY, linestyle="--", linewidth=1)
     axes.set(xscale="log", xlabel="k nearest gallery images", ylabel="share of the query's class (P@k)", ylim=(0, None))
     axes.legend(frameon=False)
-    sns.despine(figure)
-    return figure
-
-
-def trade_off(points: Mapping[str, tuple[float, float]], line: Sequence[str], title: str) -> Figure:
-    """P@10 against mean squared error: a point a name.
-
-    Args:
-        points: (mean squared error, P@10) by name.
-        line: Names of points to join, in this order.
-        title: Over the figure.
-    """
-    figure = Figure(figsize=(7.5, 5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(*zip(*(points[name] for name in line)), color="#4575b4", linewidth=1) if line else None
-    for name, place in points.items():
-        axes.plot(*place, marker="o", color="#4575b4" if name in line else _GREY)
-        axes.annotate(name, place, (6, -3), textcoords="offset points", fontsize=8)
-    axes.set(xlabel="validation MSE", ylabel="P@10 of validation images among training images", title=title)
-    axes.margins(0.15)
     sns.despine(figure)
     return figure
 

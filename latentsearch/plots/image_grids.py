@@ -9,8 +9,6 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-from latentsearch.search.explanation import Explanation
-
 _FRAMES = {1: "#1a9850", 0: "#d73027", -1: "black"}
 _THUMB = 0.85  # inches a thumbnail
 _BORDER = 2  # pixels of a frame
@@ -91,27 +89,44 @@ def neighbour_rows(
     return figure
 
 
-def explanations(pairs: Sequence[Explanation]) -> Figure:
-    """Pairs of images under each other: the pair, what the decoder sees between them, and the shares of the code."""
-    if not pairs:
+def explanations(
+    queries: Sequence[np.ndarray],
+    paths: Sequence[np.ndarray],
+    neighbours: Sequence[np.ndarray],
+    shares: Sequence[np.ndarray],
+    metrics: Sequence[str],
+) -> Figure:
+    """Draw pairs of images under each other: what the decoder draws between them, and the shares of the distance.
+
+    Args:
+        queries: Images of the queries, uint8 `(height, width, 3)`, one a pair.
+        paths: Decoded images from the code of the query to that of the neighbour, float in [0, 1]
+            `(num_steps, height, width, 3)`, one a pair.
+        neighbours: Images of the neighbours, as `queries`.
+        shares: Shares of the numbers of the code in the distance, `(latent_dim,)`, one a pair.
+        metrics: Metrics of the distances, one a pair.
+    """
+    if not queries:
         figure = Figure(figsize=(4, 1))
         figure.text(0.5, 0.5, "no match, nothing to explain", ha="center")
         return figure
-    num_steps = len(pairs[0].path)
-    figure = Figure(figsize=(_THUMB * (num_steps + 7), (_THUMB + 0.45) * len(pairs)), layout="constrained")
+    num_steps = len(paths[0])
+    figure = Figure(figsize=(_THUMB * (num_steps + 7), (_THUMB + 0.45) * len(queries)), layout="constrained")
     grid = figure.subplots(
-        len(pairs), num_steps + 3, squeeze=False, gridspec_kw={"width_ratios": [1] * (num_steps + 2) + [4]}
+        len(queries), num_steps + 3, squeeze=False, gridspec_kw={"width_ratios": [1] * (num_steps + 2) + [4]}
     )
-    for row, pair in zip(grid, pairs, strict=True):
-        titles = ["query", "decoded", *[""] * (num_steps - 2), "decoded", "neighbour"]
-        for axes, image, title in zip(row[:-1], [pair.query, *pair.path, pair.neighbour], titles, strict=True):
+    titles = ["query", "decoded", *[""] * (num_steps - 2), "decoded", "neighbour"]
+    for row, query, path, neighbour, parts, metric in zip(
+        grid, queries, paths, neighbours, shares, metrics, strict=True
+    ):
+        for axes, image, title in zip(row[:-1], [query, *path, neighbour], titles, strict=True):
             axes.imshow(image)
             axes.axis("off")
             axes.set_title(title, fontsize=8)
-        row[-1].bar(range(len(pair.shares)), 100 * pair.shares, color="#4575b4")
-        row[-1].set_xticks(range(len(pair.shares)))
+        row[-1].bar(range(len(parts)), 100 * parts, color="#4575b4")
+        row[-1].set_xticks(range(len(parts)))
         row[-1].tick_params(labelsize=7)
-        row[-1].set_title(f"% of the {pair.metric} distance, by number of the code", fontsize=8)
+        row[-1].set_title(f"% of the {metric} distance, by number of the code", fontsize=8)
     return figure
 
 

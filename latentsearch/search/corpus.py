@@ -11,12 +11,14 @@ import numpy as np
 
 from latentsearch.config import Fit, Metric
 from latentsearch.data import ImageSet
-from latentsearch.data.images import ImageFileError, decode_larger, read_bytes, read_image, shown
+from latentsearch.data.images import ImageFileError, decode_larger, read_bytes, read_image
 from latentsearch.errors import InputError
 from latentsearch.gallery.folder import FolderGallery, gallery_path
-from latentsearch.gallery.gallery import Encoder, Gallery
+from latentsearch.gallery.gallery import Gallery
+from latentsearch.models.encoder import Encoder
 from latentsearch.runs import Run
 from latentsearch.search.percentiles import Scale
+from latentsearch.text import printable
 
 _GREY = 128  # stands for an image that is no longer there
 
@@ -49,7 +51,8 @@ class Collection(abc.ABC):
 
     def picture(self, image_id: int, side: int) -> np.ndarray:
         """An image to look at, uint8: of up to about `side` pixels, where its file has more than the encoder takes."""
-        return self.images(np.array([image_id]))[0]
+        picture: np.ndarray = self.images(np.array([image_id]))[0]
+        return picture
 
     @property
     @abc.abstractmethod
@@ -74,10 +77,10 @@ class Collection(abc.ABC):
         """
         unknown = [name for name in names if name not in self.class_names]
         if unknown and not self.class_names:
-            raise InputError(f"--only {shown(unknown[0])}: {self.name} has no classes. Leave out --only.")
+            raise InputError(f"--only {printable(unknown[0])}: {self.name} has no classes. Leave out --only.")
         if unknown:
-            classes = ", ".join(shown(name) for name in self.class_names)
-            raise InputError(f"--only {shown(unknown[0])}: no such class; expected one or more of {classes}.")
+            classes = ", ".join(printable(name) for name in self.class_names)
+            raise InputError(f"--only {printable(unknown[0])}: no such class; expected one or more of {classes}.")
         return tuple(self.class_names.index(name) for name in names)
 
     @abc.abstractmethod
@@ -158,7 +161,7 @@ class FolderCollection(Collection):
     def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery) -> None:
         self.content = content
         self._files = dict(zip(content.gallery.ids.tolist(), content.files, strict=True))
-        super().__init__(run, autoencoder, content.gallery, fit=content.fit, name=shown(content.folder))
+        super().__init__(run, autoencoder, content.gallery, fit=content.fit, name=printable(content.folder))
 
     @property
     def examples(self) -> np.ndarray:
@@ -187,7 +190,8 @@ class FolderCollection(Collection):
         return ""
 
     def path_of(self, image_id: int) -> Path | None:
-        return self.content.folder / self._files[image_id].path
+        path: Path = self.content.folder / self._files[image_id].path
+        return path
 
     def id_of(self, path: Path) -> int | None:
         return self._id_at.get(path.resolve())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latentsearch.config import Metric
-from latentsearch.gallery.gallery import Encoder
+from latentsearch.models.encoder import Encoder
 
 _NUM_STEPS = 5  # pictures on the way from one code to the other, both ends included
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from latentsearch.data.images import shown
 from latentsearch.plots import image_grids
 from latentsearch.search import explanation
 from latentsearch.search.corpus import Collection
 from latentsearch.search.results import Answers, class_of
+from latentsearch.text import printable
 
 
 def neighbours(answers: Answers, collection: Collection) -> Figure:
@@ -24,7 +24,8 @@ def neighbours(answers: Answers, collection: Collection) -> Figure:
         parts = (query_class, metric if len(answers.matches) > 1 else "", "" if matches else "no match")
         queries.append(answers.queries.images[number])
         titles.append(f"{_short(answers.queries.names[number])}\n{' '.join(filter(None, parts))}")
-        images = collection.images(np.array([match.id for match in matches], np.int64)) if matches else []
+        empty = np.empty((0, *collection.autoencoder.image_shape), np.uint8)
+        images = collection.images(np.array([match.id for match in matches], np.int64)) if matches else empty
         blank = np.full((k - len(matches), *collection.autoencoder.image_shape), 255, np.uint8)
         found.append(np.concatenate([np.reshape(images, (-1, *blank.shape[1:])).astype(np.uint8), blank]))
         classes = [collection.class_of(match.id) for match in matches]
@@ -39,24 +40,29 @@ def neighbours(answers: Answers, collection: Collection) -> Figure:
 
 def explanations(answers: Answers, collection: Collection) -> Figure:
     """Why the nearest neighbour of each query is near, under each metric."""
+    found = [
+        explanation.explain(
+            answers.queries.images[number],
+            answers.codes[number],
+            collection.images(np.array([matches[0].id]))[0],
+            collection.gallery.code_of(np.array([matches[0].id]))[0],
+            metric=metric,
+            autoencoder=collection.autoencoder,
+        )
+        for number, metric, matches in answers
+        if matches
+    ]
     return image_grids.explanations(
-        [
-            explanation.explain(
-                answers.queries.images[number],
-                answers.codes[number],
-                collection.images(np.array([matches[0].id]))[0],
-                collection.gallery.code_of(np.array([matches[0].id]))[0],
-                metric=metric,
-                autoencoder=collection.autoencoder,
-            )
-            for number, metric, matches in answers
-            if matches
-        ]
+        [pair.query for pair in found],
+        [pair.path for pair in found],
+        [pair.neighbour for pair in found],
+        [pair.shares for pair in found],
+        [pair.metric for pair in found],
     )
 
 
 def _short(name: str) -> str:
-    name = shown(Path(name).name)
+    name = printable(Path(name).name)
     return name if len(name) <= 16 else f"{name[:7]}…{name[-8:]}"
 
 

@@ -12,10 +12,10 @@ from PIL import Image
 
 from latentsearch import files
 from latentsearch.config import METRICS, Metric, RetrieveConfig
-from latentsearch.data.images import shown
 from latentsearch.errors import InputError
 from latentsearch.search.corpus import Collection
 from latentsearch.search.results import Answers, class_of
+from latentsearch.text import printable
 
 _COLUMNS = ("query", "query_class", "metric", "rank", "id", "class", "path", "distance", "score", "copy_score")
 
@@ -32,7 +32,7 @@ def as_record(answers: Answers, collection: Collection, config: RetrieveConfig) 
         "seed": config.seed,
         "queries": [
             {
-                "query": shown(answers.queries.names[number]),
+                "query": printable(answers.queries.names[number]),
                 "class": class_of(answers.queries.ids[number], collection),
                 "metric": metric,
                 "match": bool(matches),
@@ -50,13 +50,13 @@ def table(answers: Answers, collection: Collection) -> list[dict[str, Any]]:
     """One row a query, metric and rank, for neighbours.csv."""
     return [
         {
-            "query": shown(answers.queries.names[number]),
+            "query": printable(answers.queries.names[number]),
             "query_class": class_of(answers.queries.ids[number], collection),
             "metric": metric,
             "rank": match.rank,
             "id": match.id,
             "class": collection.class_of(match.id),
-            "path": shown(_path(collection, match.id) or ""),
+            "path": printable(_path(collection, match.id) or ""),
             **{name: f"{getattr(match, name):.6g}" for name in ("distance", "score", "copy_score")},
         }
         for number, metric, matches in answers
@@ -68,13 +68,13 @@ def for_terminal(answers: Answers, collection: Collection) -> list[dict[str, str
     """One row a query, metric and rank; what is the same as in the row above is left empty."""
     rows = []
     for number, metric, matches in answers:
-        head = {"query": shown(answers.queries.names[number])}
+        head = {"query": printable(answers.queries.names[number])}
         head["class"] = class_of(answers.queries.ids[number], collection)
         if len(answers.matches) > 1:
             head["metric"] = metric
         for match in matches:
             row = {**(head if match.rank == 1 else dict.fromkeys(head, "")), "rank": str(match.rank)}
-            row["neighbour"] = shown(collection.name_of(match.id))
+            row["neighbour"] = printable(collection.name_of(match.id))
             row["is a"] = collection.class_of(match.id)
             row["distance"] = f"{match.distance:.4g}"
             row["score"] = f"{match.score:.4g}"
@@ -128,7 +128,7 @@ def copy_to(folder: Path, answers: Answers, collection: Collection) -> int:
             name = f"query{number + 1:03}_{metric}_{match.rank:03}_" + (path.name if path else f"{match.id}.png")
             with files.replacing(folder / name) as temporary:
                 if path and not path.is_file():
-                    raise InputError(f"{shown(path)} is no longer there. Leave out --no-sync, or bring it back.")
+                    raise InputError(f"{printable(path)} is no longer there. Leave out --no-sync, or bring it back.")
                 if path:
                     shutil.copyfile(path, temporary)
                 else:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from latentsearch.config import RetrieveConfig
-from latentsearch.data.images import shown
 from latentsearch.errors import InputError
 from latentsearch.search.corpus import Collection
+from latentsearch.text import printable
 
 NOT_IN_COLLECTION = -1
 _NUM_RANDOM = 20
@@ -47,7 +47,7 @@ def find_queries(config: RetrieveConfig, collection: Collection) -> tuple[Querie
     for path in _paths(config.query):
         try:
             if "://" in path:
-                raise InputError(f"{shown(path)}: a URL is not fetched; download the image and give its path.")
+                raise InputError(f"{printable(path)}: a URL is not fetched; download the image and give its path.")
             image = collection.read(Path(path))
             image_id = collection.id_of(Path(path))
         except InputError as error:
@@ -68,8 +68,8 @@ def find_queries(config: RetrieveConfig, collection: Collection) -> tuple[Querie
             problems.append(f"--query-index {position}: expected 0 to {len(examples) - 1}, the test images.")
             continue
         image_id = int(examples[position])
-        path = collection.path_of(image_id)
-        name = f"test {position}" if path is None else str(path)
+        own = collection.path_of(image_id)
+        name = f"test {position}" if own is None else str(own)
         found.append((name, collection.images(np.array([image_id]))[0], image_id))
     shape = (len(found), *collection.autoencoder.image_shape)
     images = np.array([image for _, image, _ in found], dtype=np.uint8).reshape(shape)

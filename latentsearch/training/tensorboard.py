@@ -13,10 +13,10 @@ from PIL import Image
 from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hparams
 
-from latentsearch import files
+from latentsearch import files, ownership
 from latentsearch.data import ImageSet, to_float
-from latentsearch.data.images import shown
 from latentsearch.models.encoder import Autoencoder
+from latentsearch.text import printable
 
 _NUM_PICTURES = 10
 _NUM_HISTOGRAM_IMAGES = 1000
@@ -55,8 +55,8 @@ def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> 
     ids = dataset.ids("test")[: min(_MAX_POINTS, across * down)]
     folder = logs / "codes"
     np.savetxt(files.claim(folder / "codes.tsv"), autoencoder.encode(dataset.images, ids), delimiter="\t", fmt="%.6g")
-    # Names may hold anything, tabs and line breaks included, which `shown` writes as escapes.
-    columns = {"id": ids, "file": [shown(dataset.paths[i]) for i in ids] if dataset.paths else [""] * len(ids)}
+    # Names may hold anything, tabs and line breaks included, which `printable` writes as escapes.
+    columns = {"id": ids, "file": [printable(dataset.paths[i]) for i in ids] if dataset.paths else [""] * len(ids)}
     if dataset.is_labelled:
         columns = {"class": dataset.class_of(ids)} | columns
     lines = ["\t".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
@@ -81,7 +81,7 @@ def write_trial(logs: Path, parameters: Mapping[str, Any], measures: Mapping[str
         measures: What came of it, by name; the same names for all trials.
         names: Of all parameters that any trial of the search may have.
     """
-    before = files.event_files(logs.parent)
+    before = ownership.event_files(logs.parent)
     if not any(logs.parent.glob("events*")):  # once for all trials: what HParams shows of them
         with tf.summary.create_file_writer(str(logs.parent)).as_default():
             metrics = [hparams.Metric(f"trial/{name}", display_name=name) for name in measures]
@@ -90,7 +90,7 @@ def write_trial(logs: Path, parameters: Mapping[str, Any], measures: Mapping[str
         hparams.hparams(dict(parameters), trial_id=logs.name)
         for name, value in measures.items():
             tf.summary.scalar(f"trial/{name}", value, step=0)
-    files.record_events(logs.parent, before)
+    ownership.record_events(logs.parent, before)
 
 
 def _sprite(images: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import keras
@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from latentsearch import data, environment, files
-from latentsearch.bounds import check_size
+from latentsearch import data, environment, files, ownership
 from latentsearch.config import TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.gallery import novelty
@@ -22,45 +21,16 @@ from latentsearch.models import distribution
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.models.export import load_model
 from latentsearch.plots import charts
-from latentsearch.recipes import Keep
 from latentsearch.runs import Run
 from latentsearch.training import neighbourhoods, rotation, settings, tensorboard
-from latentsearch.training.callbacks import (
-    MEASURES,
-    Backup,
-    BackupState,
-    BestModel,
-    Bookkeeping,
-    EpochRow,
-    EpochRows,
-    Validation,
-)
+from latentsearch.training.backup import Backup, BackupState
+from latentsearch.training.callbacks import BestModel, Bookkeeping, EpochRows, Validation
 from latentsearch.training.dataloader import training_batches, training_ids
+from latentsearch.training.history import EpochRow, TrainingResult, read_history
 from latentsearch.training.model import compiled, normalise_together
 from latentsearch.training.validation import Validator
 
 _SCRIPT = "TrainAutoencoder.py"
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a training left behind.
-
-    Args:
-        history: One row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy, further measures (see
-            `callbacks.Validation`), learning_rate, seconds (of the training steps, without validation).
-        finished: False when it was interrupted.
-        keep: Which epoch's weights were kept: "best", the first with the smallest val_loss, or "last".
-    """
-
-    history: pd.DataFrame
-    finished: bool
-    keep: Keep = "best"
-
-    @property
-    def best(self) -> pd.Series:
-        """The row of the epoch whose weights were kept."""
-        return self.history.iloc[-1] if self.keep == "last" else self.history.loc[self.history["val_loss"].idxmin()]
 
 
 def train(
@@ -117,7 +87,7 @@ def _train(
     with distribution.scope(chosen.devices, chosen.batch_size):
         learner = load_model(state.model, compiled=True) if state else compiled(autoencoder, chosen, steps)
     normalise_together(learner, chosen.devices > 1)
-    events, replaced = files.event_files(run.logs), []
+    events, replaced = ownership.event_files(run.logs), []
     if state is None:
         files.check_free(*run.learnt)
         replaced = [run.exported, run.gallery, run.folder_galleries, run.maps, *events]
@@ -131,7 +101,7 @@ def _train(
         BestModel(autoencoder, run.best_model, min((row["val_loss"] for row in rows), default=None), keep=chosen.keep),
         *tensorboard.callbacks(run.logs, autoencoder, dataset, every=config.pictures_every),
         *watch,
-        backup.callback(epoch_rows),  # an epoch is finished when its backup is
+        backup.callback(epoch_rows.rows),  # an epoch is finished when its backup is
         Bookkeeping(run, replaced, events),
     ]
     try:
@@ -209,27 +179,6 @@ class _Part(keras.callbacks.Callback):
         self.stopped = self.model.stop_training
         if epoch + 1 == self._end:
             self.model.stop_training = True
-
-
-def read_history(run: Run) -> pd.DataFrame:
-    """One row an epoch of the training of a run; see `TrainingResult`.
-
-    Raises:
-        InputError: if history.csv is missing or damaged.
-    """
-    path = run.require(run.history, _SCRIPT)
-    try:
-        check_size(path)
-        history = pd.read_csv(path)
-        missing = {"epoch", *MEASURES, "learning_rate", "seconds"} - set(history)
-        if missing:
-            raise ValueError(f"no column {sorted(missing)[0]}")
-        words = [name for name in history if not pd.api.types.is_numeric_dtype(history[name])]
-        if words or history.empty:
-            raise ValueError(f"no numbers in column {words[0]!r:.50}" if words else "no epoch")
-        return history
-    except (ValueError, KeyError, OSError) as error:
-        raise InputError(f"{path} cannot be read ({error}). Restore your copy of it, or train again.") from None
 
 
 def _record_of(run: Run) -> dict[str, Any] | None:

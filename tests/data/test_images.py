@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from latentsearch.data import images
-from latentsearch.data.images import FoundFile, ImageFileError, Skipped, find_images, read_image, shown
+from latentsearch.data.images import FoundFile, ImageFileError, Skipped, find_images, read_image
 from latentsearch.errors import InputError
 
 SHAPE = (32, 32, 3)
@@ -209,8 +209,3 @@ def test_a_folder_is_searched_without_end_or_repetition(tmp_path):
     for broken in (tmp_path / "gone", tmp_path / "one.png"):
         with pytest.raises(InputError, match="expected a folder"):
             list(find_images(broken))
-
-
-def test_any_name_can_be_printed():
-    assert shown(os.fsdecode(b"a\xffb\nc\x1b[31m.png")) == r"a\xffb\nc\x1b[31m.png"
-    assert shown("photo \u00e9\u732b.png") == "photo \u00e9\u732b.png"

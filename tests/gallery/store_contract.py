@@ -14,17 +14,10 @@ from latentsearch.gallery import gallery
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.gallery.index import Index
 from latentsearch.gallery.store import Store
+from tests.gallery.galleries import gallery_of
 
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean")
 OpenStore = Callable[[], contextlib.AbstractContextManager[Store]]
-
-
-def gallery_of(codes: np.ndarray, ids: np.ndarray | None = None, encoder: str = "encoder") -> Gallery:
-    """A gallery of these codes."""
-    codes = np.asarray(codes, np.float32)
-    copies = np.zeros((0, 2, codes.shape[1]), np.float32)
-    ids = np.arange(len(codes)) if ids is None else ids
-    return Gallery(codes, ids, copies, np.zeros(0, np.float32), encoder, {})
 
 
 def random_gallery(num_codes: int, dim: int = 10, seed: int = 0, encoder: str = "encoder") -> Gallery:

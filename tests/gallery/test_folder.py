@@ -11,13 +11,13 @@ import sys
 import pytest
 from PIL import Image
 
+from fuzzing.colours import MeanColours, make_photos
 from latentsearch.errors import InputError
 from latentsearch.gallery import folder as folder_gallery
 from latentsearch.gallery import sync as folder_sync
 from latentsearch.gallery.folder import gallery_path, open_kept
 from latentsearch.gallery.sync import sync
 from tests.conftest import REPOSITORY
-from tests.photos import MeanColours, make_photos
 
 
 @pytest.fixture
@@ -174,7 +174,8 @@ def test_a_gallery_whose_record_cannot_be_is_made_anew(changes, folder, tmp_path
 PROGRAM = """
 import sys
 from pathlib import Path
-from tests.photos import MeanColours, sync
+from fuzzing.colours import MeanColours
+from tests.photos import sync
 KILL_HERE
 sync(Path({path!r}), Path({folder!r}), MeanColours())
 """

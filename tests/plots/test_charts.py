@@ -40,7 +40,9 @@ FIGURES = {
         IMAGES[:2], {"a": IMAGES[None, :3].repeat(2, axis=0)}, {"a": np.ones((2, 3), bool)}
     ),
     "retrieval curves": lambda: charts.curves(HISTORY.assign(val_copy_recall=0.5, val_precision=0.2), "retrieval"),
-    "trade-off": lambda: charts.trade_off({"a": (0.02, 0.3), "b": (0.04, 0.6), "c": (0.03, 0.2)}, ["a", "b"], "x"),
+    "explanations": lambda: image_grids.explanations(
+        [IMAGES[0]] * 2, [IMAGES[:5] / 255] * 2, [IMAGES[1]] * 2, [np.full(10, 0.1)] * 2, ["cosine", "euclidean"]
+    ),
     "pair plot": lambda: charts.pair_plot(CODES[:, :3], CLASSES, NAMES),
     "distributions": lambda: charts.code_distributions(CODES, CLASSES, NAMES),
     "constant code": lambda: charts.code_distributions(np.zeros((60, 1)), CLASSES, NAMES),

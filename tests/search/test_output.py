@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fuzzing.colours import make_photos
 from latentsearch.config import METRICS, RetrieveConfig
 from latentsearch.errors import InputError
 from latentsearch.search import output
 from latentsearch.search.queries import find_queries
 from latentsearch.search.results import answer
-from tests.photos import make_photos, photo_collection
+from tests.photos import photo_collection
 
 
 @pytest.fixture

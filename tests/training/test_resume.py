@@ -22,7 +22,7 @@ from latentsearch.recipes import RECIPES
 from latentsearch.runs import Run
 from latentsearch.training import settings, tensorboard
 from latentsearch.training import train as training
-from latentsearch.training.callbacks import Backup
+from latentsearch.training.backup import Backup
 from tests.training.trainings import assert_same_training, train, weights
 
 # Where a training of four epochs is killed: before its n-th call of this operation.

@@ -19,9 +19,9 @@ from latentsearch.models.export import load_model
 from latentsearch.runs import Run
 from latentsearch.training import dataloader
 from latentsearch.training import train as training
+from latentsearch.training.history import read_history
 from latentsearch.training.model import compiled
 from latentsearch.training.settings import Settings
-from latentsearch.training.train import read_history
 from tests.training.trainings import assert_same_training, train, weights
 
 
