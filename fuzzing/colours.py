@@ -11,7 +11,7 @@ from PIL import Image
 class MeanColours:
     """Stands for an autoencoder: the code of an image is its mean colour. Counts what it codes."""
 
-    image_shape, latent_dim, fingerprint = (8, 8, 3), 3, "mean colours"
+    image_shape, latent_dim, kind_dim, fingerprint = (8, 8, 3), 3, None, "mean colours"
 
     def __init__(self) -> None:
         self.num_coded = 0

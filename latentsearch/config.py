@@ -239,6 +239,10 @@ class RetrieveConfig:
     metric: Literal["cosine", "euclidean", "manhattan", "all"] = "cosine"
     """How codes are compared; all: the three side by side."""
 
+    look: float | None = None
+    """How much the look of an image counts beside the kind of thing it shows, 0 to 1, for runs with both codes: 0 finds
+    the same kind, 1 the same look. Default: 0.2."""
+
     only: tuple[str, ...] = ()
     """Classes of the images that may answer, where images have classes, such as cat dog. Default: all."""
 
@@ -283,6 +287,10 @@ class PageConfig:
     sync: bool = True
     """Answer from the codes of before, not looking for what was added, changed, moved and removed in that folder
     since."""
+
+    look: float | None = None
+    """How much the look of an image counts beside the kind of thing it shows, 0 to 1, for runs with both codes: 0 finds
+    the same kind, 1 the same look. Default: 0.2."""
 
     port: int = 8765
     """Port of this machine (127.0.0.1) at which the page is; 0: any that is free."""

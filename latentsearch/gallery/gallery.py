@@ -19,6 +19,7 @@ from latentsearch.config import Metric
 from latentsearch.data import ImageSet, to_float
 from latentsearch.data.corruptions import DISTORTIONS
 from latentsearch.files import replacing
+from latentsearch.gallery import two_codes
 from latentsearch.gallery.index import Index, Neighbours
 from latentsearch.metrics import squared_error
 from latentsearch.models.encoder import Encoder
@@ -79,6 +80,13 @@ class Gallery:
         """The part of the gallery whose ids are among `ids`."""
         rows = np.isin(self.ids, ids)
         return dataclasses.replace(self, codes=self.codes[rows], ids=self.ids[rows])
+
+    def weighted(self, kind_dim: int | None, look: float) -> Gallery:
+        """Return the gallery with codes that weigh kind and look; see `two_codes.weighted`."""
+        if kind_dim is None:
+            return self
+        codes, copies = (two_codes.weighted(array, kind_dim, look) for array in (self.codes, self.copies))
+        return dataclasses.replace(self, codes=codes, copies=copies, origin={**self.origin, "look": look})
 
     def save(self, path: Path, **more: np.ndarray) -> None:
         """Writes the gallery to one file, whole or not at all.

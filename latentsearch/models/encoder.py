@@ -25,11 +25,13 @@ class Encoder(Protocol):
     Attributes:
         image_shape: `(height, width, 3)`.
         latent_dim: Numbers in a code.
+        kind_dim: How many of them, the first ones, are the kind code, the others the look code; None: a single code.
         fingerprint: Two encoders that share it give the same codes.
     """
 
     image_shape: tuple[int, int, int]
     latent_dim: int
+    kind_dim: int | None
     fingerprint: str
 
     def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:

@@ -29,7 +29,7 @@ def main(config: PageConfig) -> None:
         from latentsearch.search.open import open_collection
 
     with app.listen(config.port) as socket:  # a port that is taken is told before the long opening
-        collection, lines = open_collection(config.root, config.run, config.gallery, sync=config.sync)
+        collection, lines = open_collection(config.root, config.run, config.gallery, sync=config.sync, look=config.look)
         print(*lines, sep="\n")
         path = code_map.map_path(collection.run, config.gallery)
         app.serve(collection, lines, code_map.CodeMap(path, collection.gallery), socket)

@@ -98,13 +98,15 @@ def make_app(replies: Replies, code_map: CodeMap) -> Starlette:
     async def neighbours(request: Request) -> Response:
         k, metric = _number(request, "k", int, 1, replies.max_k), _metric(request)
         lowest = _number(request, "min_score", float, 0, 100)
+        look = _look(request)
         return await answer(
-            request, lambda asked: replies.neighbours(asked, k=int(k), metric=metric, min_score=float(lowest))
+            request,
+            lambda asked: replies.neighbours(asked, k=int(k), metric=metric, min_score=float(lowest), look=look),
         )
 
     async def explanation(request: Request) -> Response:
-        metric, neighbour = _metric(request), _image_id(request, "neighbour")
-        return await answer(request, lambda asked: replies.explanation(asked, neighbour, metric=metric))
+        metric, neighbour, look = _metric(request), _image_id(request, "neighbour"), _look(request)
+        return await answer(request, lambda asked: replies.explanation(asked, neighbour, metric=metric, look=look))
 
     async def answer(request: Request, reply: Callable[[Asked], dict[str, Any]]) -> Response:
         """A question about an image of the collection (GET) or about the file that is sent (POST)."""
@@ -157,6 +159,10 @@ def _number(request: Request, name: str, kind: type[Number], least: Number, most
     if value is None or not least <= value <= most:
         raise InputError(f"{name}: expected a number from {least} to {most}, received {text[:40]!r}.")
     return value
+
+
+def _look(request: Request) -> float | None:
+    return _number(request, "look", float, 0, 1) if request.query_params.get("look") else None
 
 
 def _metric(request: Request) -> Metric:

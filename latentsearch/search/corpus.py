@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from latentsearch.config import Fit, Metric
 from latentsearch.data import ImageSet
 from latentsearch.data.images import ImageFileError, decode_larger, read_bytes, read_image
 from latentsearch.errors import InputError
+from latentsearch.gallery import two_codes
 from latentsearch.gallery.folder import FolderGallery, gallery_path
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.models.encoder import Encoder
@@ -32,13 +35,43 @@ class Collection(abc.ABC):
         gallery: The codes.
         fit: What becomes of images of other proportions.
         name: What to call it.
+        look: Share of the look code in a distance, 0 to 1, where the encoder makes two codes. Default: the default.
+
+    Attributes:
+        compared: The gallery with the codes that are compared: `gallery` itself where there is a single code.
     """
 
     has_test_images = False  # whether `examples` are the test images of a dataset
 
-    def __init__(self, run: Run, autoencoder: Encoder, gallery: Gallery, *, fit: Fit, name: str) -> None:
+    def __init__(
+        self, run: Run, autoencoder: Encoder, gallery: Gallery, *, fit: Fit, name: str, look: float | None = None
+    ) -> None:
         self.run, self.autoencoder, self.gallery, self.fit, self.name = run, autoencoder, gallery, fit, name
+        self._set_look(two_codes.chosen_look(look, autoencoder.kind_dim))
+
+    def _set_look(self, look: float) -> None:
+        self.look = look
+        self.compared = self.gallery.weighted(self.autoencoder.kind_dim, look)
         self._scales: dict[Metric, Scale] = {}
+
+    def with_look(self, look: float) -> Self:
+        """Return the same images, compared with another share of the look code.
+
+        Raises:
+            InputError: if `look` is not between 0 and 1, or there is a single code.
+        """
+        other = copy.copy(self)
+        other._set_look(two_codes.chosen_look(look, self.autoencoder.kind_dim))
+        return other
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Factor of each number of a code before codes are compared, float32 `(latent_dim,)`."""
+        return two_codes.weights(self.autoencoder.latent_dim, self.autoencoder.kind_dim, self.look)
+
+    def weigh(self, codes: np.ndarray) -> np.ndarray:
+        """Return codes of the encoder as they are compared here, `(num_codes, latent_dim)` or less."""
+        return two_codes.weighted(codes, self.autoencoder.kind_dim, self.look)
 
     @property
     @abc.abstractmethod
@@ -68,6 +101,9 @@ class Collection(abc.ABC):
     @abc.abstractmethod
     def store_name(self) -> str:
         """What to call its codes in a store that holds those of many."""
+
+    def _stored(self, name: str) -> str:
+        return name if self.autoencoder.kind_dim is None else f"{name}/look {self.look:g}"
 
     def labels_of(self, names: tuple[str, ...]) -> tuple[int, ...]:
         """The classes of these names, as positions in `class_names`.
@@ -103,7 +139,7 @@ class Collection(abc.ABC):
     def scale(self, metric: Metric) -> Scale:
         """What distances mean here."""
         if metric not in self._scales:
-            self._scales[metric] = Scale(self.gallery, metric=metric)
+            self._scales[metric] = Scale(self.compared, metric=metric)
         return self._scales[metric]
 
     def read(self, path: Path) -> np.ndarray:
@@ -116,9 +152,11 @@ class DatasetCollection(Collection):
 
     has_test_images = True
 
-    def __init__(self, run: Run, autoencoder: Encoder, gallery: Gallery, dataset: ImageSet) -> None:
+    def __init__(
+        self, run: Run, autoencoder: Encoder, gallery: Gallery, dataset: ImageSet, *, look: float | None = None
+    ) -> None:
         self.dataset = dataset
-        super().__init__(run, autoencoder, gallery, fit=dataset.fit, name=f"dataset '{dataset.name}'")
+        super().__init__(run, autoencoder, gallery, fit=dataset.fit, name=f"dataset '{dataset.name}'", look=look)
 
     @property
     def examples(self) -> np.ndarray:
@@ -137,7 +175,7 @@ class DatasetCollection(Collection):
 
     @property
     def store_name(self) -> str:
-        return self.run.name
+        return self._stored(self.run.name)
 
     def class_of(self, image_id: int) -> str:
         return str(self.dataset.class_of(np.array(image_id)))
@@ -158,10 +196,10 @@ class DatasetCollection(Collection):
 class FolderCollection(Collection):
     """A folder of images, coded with the encoder of a trained run."""
 
-    def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery) -> None:
+    def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery, *, look: float | None = None) -> None:
         self.content = content
         self._files = dict(zip(content.gallery.ids.tolist(), content.files, strict=True))
-        super().__init__(run, autoencoder, content.gallery, fit=content.fit, name=printable(content.folder))
+        super().__init__(run, autoencoder, content.gallery, fit=content.fit, name=printable(content.folder), look=look)
 
     @property
     def examples(self) -> np.ndarray:
@@ -184,7 +222,7 @@ class FolderCollection(Collection):
 
     @property
     def store_name(self) -> str:
-        return f"{self.run.name}/{gallery_path(self.run.folder_galleries, self.content.folder).stem}"
+        return self._stored(f"{self.run.name}/{gallery_path(self.run.folder_galleries, self.content.folder).stem}")
 
     def class_of(self, image_id: int) -> str:
         return ""

@@ -48,6 +48,7 @@ def explanations(answers: Answers, collection: Collection) -> Figure:
             collection.gallery.code_of(np.array([matches[0].id]))[0],
             metric=metric,
             autoencoder=collection.autoencoder,
+            weights=collection.weights,
         )
         for number, metric, matches in answers
         if matches

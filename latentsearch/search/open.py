@@ -25,7 +25,13 @@ from latentsearch.text import printable
 
 
 def open_collection(
-    root: Path, name: str, folder: Path | None, *, sync: bool = True, master: str | None = None
+    root: Path,
+    name: str,
+    folder: Path | None,
+    *,
+    sync: bool = True,
+    master: str | None = None,
+    look: float | None = None,
 ) -> tuple[Collection, list[str]]:
     """Opens what is to be searched.
 
@@ -35,6 +41,7 @@ def open_collection(
         folder: Of images; None for the dataset of the run, which must be prepared then.
         sync: Bring the gallery of the folder up to date first.
         master: Address of a Spark cluster that codes what is new in the folder. Default: this process does.
+        look: Share of the look code in a distance, 0 to 1, where the run has two codes.
 
     Returns:
         The collection, and lines to say about it.
@@ -47,7 +54,7 @@ def open_collection(
         raise InputError(f"--spark {master} codes images of a folder: name it by --gallery, and leave out --no-sync.")
     if folder is None:
         trained = open_trained(root, name)
-        collection = DatasetCollection(trained.run, trained.autoencoder, trained.gallery, trained.dataset)
+        collection = DatasetCollection(trained.run, trained.autoencoder, trained.gallery, trained.dataset, look=look)
         return collection, [trained.gallery_origin]
     run, autoencoder = open_autoencoder(root, name)
     path, fit = folder_gallery.gallery_path(run.folder_galleries, folder), fit_of(run)
@@ -60,7 +67,8 @@ def open_collection(
     else:
         content = folder_gallery.open_kept(path, folder, autoencoder, fit=fit)
         lines = [f"gallery: {len(content.files):,} images of {printable(content.folder)}, as it was kept ({path})"]
-    return FolderCollection(run, autoencoder, content), lines + _skipped(content) + _familiarity(run, content)
+    collection = FolderCollection(run, autoencoder, content, look=look)
+    return collection, lines + _skipped(content) + _familiarity(run, content)
 
 
 def open_store(where: str | None, metrics: tuple[Metric, ...]) -> Store:
@@ -78,7 +86,7 @@ def fill(store: Store, collection: Collection, *, sync: bool = True) -> list[str
     Raises:
         InputError: if it does not answer, or without `sync` holds something else.
     """
-    changes = store.sync(collection.store_name, collection.gallery, collection.labels, compare=sync)
+    changes = store.sync(collection.store_name, collection.compared, collection.labels, compare=sync)
     return [f"store: {changes} ({store.place})"] if store.place else []
 
 

@@ -91,10 +91,10 @@ def answer(
     codes = collection.autoencoder.encode(queries.images) if codes is None else codes
     if store is None:
         store = EmbeddedStore()
-        store.sync(collection.store_name, collection.gallery, collection.labels)
-    answers = {}
+        store.sync(collection.store_name, collection.compared, collection.labels)
+    answers, compared = {}, collection.weigh(codes)
     for metric in metrics:
-        found = store.search(codes, k, metric=metric, exclude=queries.ids, only=labels)
+        found = store.search(compared, k, metric=metric, exclude=queries.ids, only=labels)
         scale = collection.scale(metric)
         columns = (found.ids, found.distances, scale.score(found.distances), scale.copy_score(found.distances))
         answers[metric] = [
