@@ -14,7 +14,7 @@ from latentsearch.datasets import ImageSet
 from latentsearch.errors import InputError
 from latentsearch.folder_gallery import FolderGallery, gallery_path
 from latentsearch.gallery import Encoder, Gallery
-from latentsearch.imagefiles import ImageFileError, decode_larger, read_bytes, read_image, shown
+from latentsearch.imagefiles import ImageFileError, decode_larger, opened, read_image, shown
 from latentsearch.runs import Run
 from latentsearch.scores import Scale
 
@@ -169,7 +169,12 @@ class FolderCollection(Collection):
 
     def picture(self, image_id: int, side: int) -> np.ndarray:
         shape = self.autoencoder.image_shape
-        return self._image(image_id, lambda path: decode_larger(read_bytes(path), shape, side, fit=self.fit))
+
+        def read(path: Path) -> np.ndarray:
+            with opened(path) as content:
+                return decode_larger(content, shape, side, fit=self.fit)
+
+        return self._image(image_id, read)
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from latentsearch import gallery
 from latentsearch.config import FITS, Fit
 from latentsearch.errors import InputError
 from latentsearch.gallery import Encoder, Gallery
-from latentsearch.imagefiles import FoundFile, Skipped, shown
+from latentsearch.imagefiles import shown
+from latentsearch.imagescan import FoundFile, Skipped
 
 
 class Entry(NamedTuple):

@@ -16,7 +16,8 @@ from latentsearch.errors import InputError
 from latentsearch.folder_coding import Coder, coded
 from latentsearch.folder_gallery import Entry, FolderGallery
 from latentsearch.gallery import Encoder, Gallery
-from latentsearch.imagefiles import FoundFile, ImageFileError, Skipped, find_images, read_image, shown
+from latentsearch.imagefiles import ImageFileError, read_image, shown
+from latentsearch.imagescan import FoundFile, Skipped, find_images
 
 
 @dataclass(frozen=True)

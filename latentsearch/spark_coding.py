@@ -21,7 +21,8 @@ from latentsearch.config import Fit
 from latentsearch.errors import InputError
 from latentsearch.folder_coding import Coded
 from latentsearch.gallery import Encoder
-from latentsearch.imagefiles import FoundFile, Skipped, shown
+from latentsearch.imagefiles import shown
+from latentsearch.imagescan import FoundFile, Skipped
 from latentsearch.runs import Run
 
 if TYPE_CHECKING:

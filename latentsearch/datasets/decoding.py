@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from latentsearch import runs
 from latentsearch.config import Fit
-from latentsearch.imagefiles import ImageFileError, Skipped, read_image
+from latentsearch.imagefiles import ImageFileError, read_image
+from latentsearch.imagescan import Skipped
 
 IMAGES_FILE = "images.npy"
 JOURNAL_FILE = "journal.jsonl"

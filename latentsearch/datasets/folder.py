@@ -16,7 +16,8 @@ from latentsearch.datasets.decoding import IMAGES_FILE, decode_files
 from latentsearch.datasets.imageset import SPLITS
 from latentsearch.datasets.source import SourceImages
 from latentsearch.errors import InputError
-from latentsearch.imagefiles import Skipped, find_images, shown
+from latentsearch.imagefiles import shown
+from latentsearch.imagescan import Skipped, find_images
 
 _SPLIT_OF_FOLDER = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 _SIDE_MULTIPLE = 8  # the networks halve an image three times

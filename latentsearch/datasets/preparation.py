@@ -21,7 +21,8 @@ from latentsearch.datasets.source import SourceImages
 from latentsearch.datasets.splitting import content_fingerprint, content_keys, fingerprint, split_images
 from latentsearch.datasets.storage import load, open_record
 from latentsearch.errors import InputError
-from latentsearch.imagefiles import Skipped, shown
+from latentsearch.imagefiles import shown
+from latentsearch.imagescan import Skipped
 
 SKIPPED_FILE = "skipped.csv"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from latentsearch.imagefiles import Skipped
+from latentsearch.imagescan import Skipped
 
 
 @dataclass(frozen=True)
