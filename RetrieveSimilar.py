@@ -32,7 +32,7 @@ def main(config: RetrieveConfig) -> int:
     terminal = sys.stderr if config.json else sys.stdout
     metrics = retrieval.metrics_of(config)
     with closing(open_store(config.store, metrics)) as store:
-        how = {"sync": config.sync, "master": config.spark}
+        how = {"sync": config.sync, "verify": config.verify, "master": config.spark}
         collection, lines = open_collection(config.root, config.run, config.gallery, **how)
         print(*lines, *fill(store, collection, sync=config.sync), sep="\n", file=terminal)
         queries, problems = find_queries(config, collection)

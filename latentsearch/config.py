@@ -200,6 +200,10 @@ class RetrieveConfig:
     """Answer from the codes of before, not looking for what was added, changed, moved and removed in that folder
     since; of a --store only see that it holds as many codes."""
 
+    verify: bool = False
+    """Read every file of that folder and compare contents, rather than sizes, times and inodes, to find what changed:
+    after a backup was put back with its times, or from a file system whose times are not to be trusted."""
+
     spark: str | None = None
     """Code what is new in that folder on Apache Spark, at this address, such as spark://host:7077, or
     local-cluster[2,1,1024] for two processes of this machine. It needs requirements-spark.txt and Java. All machines

@@ -21,7 +21,7 @@ from latentsearch.config import Fit
 from latentsearch.errors import InputError
 from latentsearch.folder_coding import Coded
 from latentsearch.gallery import Encoder
-from latentsearch.imagefiles import shown
+from latentsearch.imagefiles import TRANSIENT, shown
 from latentsearch.imagescan import FoundFile, Skipped
 from latentsearch.runs import Run
 
@@ -168,13 +168,14 @@ def _write(path: Path, results: list[tuple[FoundFile, Coded]]) -> None:
 
     rows: list[dict[str, Any]] = []
     for file, result in results:
-        row = {"path": os.fsencode(file.path), "size": file.size, "mtime_ns": file.mtime_ns}
+        row = file._asdict() | {"path": os.fsencode(file.path)}
         if isinstance(result, Skipped):
             row |= {"reason": result.reason, "detail": shown(result.detail)}
         else:
             row |= {"digest": result[0], "code": result[1]}
         rows.append(row)
-    columns = {"path": "binary", "size": "int64", "mtime_ns": "int64", "digest": "binary"}
+    columns = {"path": "binary", "size": "int64", "mtime_ns": "int64", "ctime_ns": "int64", "inode": "uint64"}
+    columns |= {"digest": "binary"}
     schema = [(name, getattr(pyarrow, kind)()) for name, kind in columns.items()]
     schema += [("code", pyarrow.list_(pyarrow.float32())), ("reason", pyarrow.string()), ("detail", pyarrow.string())]
     with runs.replacing(path) as temporary:
@@ -196,7 +197,9 @@ def _read(parts: Path, code_of: dict[bytes, np.ndarray]) -> dict[FoundFile, Code
             runs.remove(path)
             continue
         for row in rows:
-            file = FoundFile(os.fsdecode(row["path"]), row["size"], row["mtime_ns"])
+            file = FoundFile(os.fsdecode(row["path"]), *(row.get(name, 0) for name in FoundFile._fields[1:]))
+            if row["reason"] in TRANSIENT:  # to be tried again
+                continue
             if row["reason"]:
                 found[file] = Skipped(file.path, row["reason"], row["detail"])
             elif row["code"]:

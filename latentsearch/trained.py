@@ -62,7 +62,7 @@ def open_trained(root: Path, name: str) -> TrainedRun:
 
 
 def open_collection(
-    root: Path, name: str, folder: Path | None, *, sync: bool = True, master: str | None = None
+    root: Path, name: str, folder: Path | None, *, sync: bool = True, verify: bool = False, master: str | None = None
 ) -> tuple[Collection, list[str]]:
     """Opens what is to be searched.
 
@@ -71,6 +71,7 @@ def open_collection(
         name: Of the trained run.
         folder: Of images; None for the dataset of the run, which must be prepared then.
         sync: Bring the gallery of the folder up to date first.
+        verify: Compare the contents of all its files for that.
         master: Address of a Spark cluster that codes what is new in the folder. Default: this process does.
 
     Returns:
@@ -82,6 +83,8 @@ def open_collection(
     """
     if master and (folder is None or not sync):
         raise InputError(f"--spark {master} codes images of a folder: name it by --gallery, and leave out --no-sync.")
+    if verify and (folder is None or not sync):
+        raise InputError("--verify compares the files of a folder: name it by --gallery, and leave out --no-sync.")
     if folder is None:
         trained = open_trained(root, name)
         collection = DatasetCollection(trained.run, trained.autoencoder, trained.gallery, trained.dataset)
@@ -91,7 +94,8 @@ def open_collection(
     if sync:
         parts, opening = path.with_suffix(".parts"), functools.partial(Autoencoder, run.best_model.absolute(), cores=1)
         coder = SparkCoder(master, run, parts, open_encoder=opening) if master else coded
-        content, changes = folder_sync.sync(path, folder, autoencoder, fit=fit, progress=True, code=coder)
+        how = {"fit": fit, "verify": verify, "progress": True}
+        content, changes = folder_sync.sync(path, folder, autoencoder, **how, code=coder)
         runs.remove(parts)  # what they hold is in the gallery now
         lines = [f"gallery: {len(content.files):,} images of {shown(content.folder)}: {changes} ({path})"]
     else:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from latentsearch import runs
 from latentsearch.config import Fit
-from latentsearch.imagefiles import ImageFileError, read_image
+from latentsearch.imagefiles import TRANSIENT, ImageFileError, read_image
 from latentsearch.imagescan import Skipped
 
 IMAGES_FILE = "images.npy"
@@ -104,6 +104,8 @@ class _Journal:
             if not line.endswith(b"\n"):  # cut short by a kill
                 break
             chunk = json.loads(line)
+            if any(reason in TRANSIENT for _, reason, _ in chunk["skipped"]):  # to be tried again
+                break
             self.num_files, self.num_images = chunk["files"], chunk["images"]
             self.skipped |= {number: (reason, detail) for number, reason, detail in chunk["skipped"]}
             length += len(line)

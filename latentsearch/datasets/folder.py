@@ -90,7 +90,7 @@ def _listed(source: Path, form: str) -> tuple[list[str], list[Skipped], str]:
             skipped.append(found)
         else:
             paths.append(found.path)
-            digest.update(os.fsencode(found.path) + b"\0%d %d\0" % (found.size, found.mtime_ns))
+            digest.update(os.fsencode(found.path) + b"\0%d %d %d %d\0" % found[1:])
     return paths, skipped, digest.hexdigest()
 
 
