@@ -93,7 +93,7 @@ def without_metadata(stream: BinaryIO) -> BinaryIO | None:
             if orientation != 1:
                 bare = b"Exif\0\0MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
                 kept.append(_jpeg_segment(marker, bare))
-            elif not 0xE0 <= marker <= 0xEF or marker == 0xEE:  # which tells the colours
+            elif not 0xE0 <= marker <= 0xEF or (marker == 0xEE and len(body) >= 12):  # which tells the colours
                 kept.append(_jpeg_segment(marker, body))
         return io.BytesIO(b"".join([*kept, stream.read()]))
     return None

@@ -194,7 +194,7 @@ def _range_of_floats(low: float, high: float) -> tuple[float, float]:
     if low >= -0.1 and high <= 1.1:  # a filter goes a little beyond
         return 0.0, 1.0
     if low < 0:
-        return low, high if high > low else low + 1
+        return low, high if high > low else 0.0
     if high < 16:  # light, in units of white
         return 0.0, high
     bits = int(np.ceil(np.log2(high + 1)))
