@@ -69,7 +69,7 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check .
 
 clean:
-	rm -rf $(VENV) data/digits logs/digits models/digits reports/digits
+	rm -rf $(VENV)
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)

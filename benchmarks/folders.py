@@ -44,7 +44,7 @@ def main(config: BenchmarkConfig) -> None:
     if config.files < 2 * _NUM_CHANGED:
         raise InputError(f"--files {config.files}: expected at least {2 * _NUM_CHANGED}.")
     from benchmarks.timing import apart
-    from latentsearch import machine, runs
+    from latentsearch import machine
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "photos"
@@ -58,9 +58,8 @@ def main(config: BenchmarkConfig) -> None:
         rows.append(apart(_sync, title, config.run, folder, Path(temporary) / "gallery.npz"))
     record = {"files": config.files, "run": config.run, "rows": rows, "environment": machine.environment()}
     before = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    with runs.replacing(RESULTS) as path:
-        others = [old for old in before if (old["files"], old["run"]) != (config.files, config.run)]
-        path.write_text(json.dumps([*others, record], indent=2) + "\n", encoding="utf-8")
+    others = [old for old in before if (old["files"], old["run"]) != (config.files, config.run)]
+    RESULTS.write_text(json.dumps([*others, record], indent=2) + "\n", encoding="utf-8")
     print_table(rows)
 
 

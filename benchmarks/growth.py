@@ -40,13 +40,11 @@ def main(config: BenchmarkConfig) -> None:
         raise InputError("--sizes: expected two or more numbers, ascending, of at most 60000.")
     with quiet_libraries():
         from benchmarks import timing
-        from latentsearch import runs
     rows = [row for size in config.sizes for row in _stages(size)]
     stages = list(dict.fromkeys(row["stage"] for row in rows))
     growth = [_growth([row for row in rows if row["stage"] == stage]) for stage in stages]
     path = timing.save("growth", rows=rows, growth=growth)
-    with runs.replacing(path.with_suffix(".png")) as temporary:
-        _figure(rows, stages).savefig(temporary, dpi=110)
+    _figure(rows, stages).savefig(path.with_suffix(".png"), dpi=110)
     print_table(rows)
     print_table(growth)
     print(f"Written: {path}")

@@ -93,12 +93,12 @@ def _turns(config: BenchmarkConfig, metric: Metric) -> Iterator[tuple[int, str]]
 
 def _keep(record: dict[str, Any], part: str, row: dict[str, Any]) -> None:
     """Puts a row in the place of an older one of the same question, and writes the record."""
-    from latentsearch import machine, runs
+    from latentsearch import files, machine
 
     key = ("run", "size", "metric", "contender", "round")
     record[part] = [old for old in record[part] if [old[k] for k in key] != [row[k] for k in key]] + [row]
     record["environment"] = machine.environment()
-    runs.write_json(RESULTS, record)
+    RESULTS.write_text(files.as_json(record), encoding="utf-8")
 
 
 def _short(row: dict[str, Any]) -> str:
@@ -108,7 +108,6 @@ def _short(row: dict[str, Any]) -> str:
 
 def _report(record: dict[str, Any], run: str) -> None:
     """Prints the tables and draws the figure."""
-    from latentsearch import runs
 
     rows = summary([row for row in record["rows"] if row["run"] == run])
     order = list(CONTENDERS)
@@ -131,8 +130,7 @@ def _report(record: dict[str, Any], run: str) -> None:
                 }
                 for row in sorted(alike, key=lambda row: order.index(row["contender"]))
             ])  # fmt: skip
-    with runs.replacing(RESULTS.with_suffix(".png")) as path:
-        drawn(rows, order).savefig(path, dpi=110)
+    drawn(rows, order).savefig(RESULTS.with_suffix(".png"), dpi=110)
     growth = summary([row for row in record["growth"] if row["run"] == run])
     if growth:
         print(f"\nGrowth of {OURS}, cosine; exponents: the slope of a line through the logarithms")

@@ -60,18 +60,15 @@ def main(config: BenchmarkConfig) -> None:
     if unknown:
         raise InputError(f"--only {unknown[0]!r}: expected some of {', '.join(map(repr, VARIANTS))}.")
     with quiet_libraries():
-        from latentsearch import runs
         from latentsearch.metrics import rank_correlation
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     for name in config.only or VARIANTS:
         row = {"variant": name, "epochs": config.epochs, "seed": config.seed, **measure(config, **VARIANTS[name])}
         key = ("variant", "epochs", "seed")
         rows = [old for old in rows if [old[k] for k in key] != [row[k] for k in key]] + [row]
-        with runs.replacing(RESULTS) as temporary:
-            temporary.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        RESULTS.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
         alike = [row for row in rows if (row["epochs"], row["seed"]) == (config.epochs, config.seed)]
-        with runs.replacing(RESULTS.with_suffix(".png")) as temporary:
-            trade_off(alike, config.epochs).savefig(temporary, dpi=110)
+        trade_off(alike, config.epochs).savefig(RESULTS.with_suffix(".png"), dpi=110)
     print_table([{name: row[name] for name in row if name not in ("settings", "environment")} for row in rows])
     columns = [np.array([row[name] for row in alike]) for name in ("copy_recall", "P@10")]
     print(f"rank correlation of copy-recall with P@10 over {len(alike)} variants: {rank_correlation(*columns):.2f}")

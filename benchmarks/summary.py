@@ -14,7 +14,6 @@ from statistics import median
 from typing import Any
 
 from benchmarks.search import exponent, summary
-from latentsearch import runs
 from latentsearch.cli import run_script
 from latentsearch.config import ROOT
 
@@ -39,8 +38,7 @@ def main(config: SummaryConfig) -> None:
         if path.with_suffix(".png").exists():
             parts.append(f"![{title}]({name}.png)")
     page = FOLDER / "README.md"
-    with runs.replacing(page) as temporary:
-        temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(f"Written: {page}")
 
 

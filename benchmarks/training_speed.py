@@ -41,7 +41,7 @@ class BenchmarkConfig:
 def main(config: BenchmarkConfig) -> None:
     """Times epochs in turn, then runs to the target."""
     with quiet_libraries():
-        from latentsearch import architectures, building, datasets, machine, runs, stream, trainee, training
+        from latentsearch import architectures, building, datasets, files, machine, stream, trainee, training
         from latentsearch.settings import Settings
         from latentsearch.validation import Validator
     dataset = datasets.load(ROOT, "cifar10")
@@ -95,7 +95,7 @@ def main(config: BenchmarkConfig) -> None:
         "ratio": reference / median(times) if times else None,
         "environment": machine.environment(),
     }
-    runs.write_json(ROOT / "benchmarks" / "training_speed.json", result)
+    (ROOT / "benchmarks" / "training_speed.json").write_text(files.as_json(result), encoding="utf-8")
     print_table(
         [
             {"architecture": name, "median s/epoch": median(values), "low": min(values), "high": max(values)}

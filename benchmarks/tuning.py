@@ -54,7 +54,7 @@ def main(config: BenchmarkConfig) -> None:
     with quiet_libraries():
         import pandas as pd
 
-        from latentsearch import machine, runs, tuning, tuning_plots, tuning_report
+        from latentsearch import files, machine, tuning, tuning_plots, tuning_report
         from latentsearch.trials import PARAMETERS
 
     tables, rows = {}, []
@@ -78,12 +78,11 @@ def main(config: BenchmarkConfig) -> None:
         "rank_correlation_with_precision": correlations,
         "environment": machine.environment(),
     }
-    runs.write_json(RESULTS, record)
+    RESULTS.write_text(files.as_json(record), encoding="utf-8")
     if correlations["both"]:
         columns = {name: every[name].to_numpy() for name in correlations["both"]}
         figure = tuning_plots.tracking(columns, every["val_precision"].to_numpy(), correlations["both"])
-        with runs.replacing(RESULTS.with_suffix(".png")) as temporary:
-            figure.savefig(temporary, dpi=110)
+        figure.savefig(RESULTS.with_suffix(".png"), dpi=110)
     print_table([{name: value for name, value in row.items() if name != "settings"} for row in rows])
     print_table([{"trials of": goal, **of_goal} for goal, of_goal in correlations.items()])
 

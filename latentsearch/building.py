@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
 
-from latentsearch import architectures, datasets, machine, plots, runs, trials
+from latentsearch import architectures, datasets, files, machine, plots, runs, trials
 from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
 from latentsearch.recipes import Recipe
@@ -44,7 +45,13 @@ def build_run(config: BuildConfig, recipe: Recipe | None = None) -> BuiltRun:
             and `overwrite` is off, or there is no such trial.
     """
     run = Run(config.root, config.run)
-    if run.training_record.exists() and not config.overwrite:
+    files.check_free(run.initial_model, run.build_record, run.diagram, *run.learnt)
+    with files.locked(run.lock, f"run '{run.name}'"):
+        return _build_run(run, config, recipe)
+
+
+def _build_run(run: Run, config: BuildConfig, recipe: Recipe | None) -> BuiltRun:
+    if any(path.exists() for path in (run.training_record, run.best_model)) and not config.overwrite:
         again = runs.command_line("BuildingAutoencoder.py", dataclasses.replace(config, overwrite=True))
         raise InputError(
             f"run '{run.name}' holds a training. To replace it: {again}\nTo keep it, name another with --run."
@@ -56,20 +63,24 @@ def build_run(config: BuildConfig, recipe: Recipe | None = None) -> BuiltRun:
     dataset = datasets.load(config.root, config.dataset)
     keras.utils.set_random_seed(config.seed)
     autoencoder = architectures.build(config.architecture, dataset.image_shape, config.latent_dim, config.network)
-    # What another network learnt under this name is of no use to this one; gone first, it can never be taken for its.
-    runs.remove(*run.learnt, *run.own(run.logs), *run.own(run.reports))
     layers = architectures.layer_rows(autoencoder)
-    with runs.replacing(run.initial_model) as temporary:
-        autoencoder.save(temporary)
-    diagram = run.models / "architecture.png"
     title = f"{config.architecture}: {autoencoder.count_params():,} weights"
-    with runs.replacing(diagram) as temporary:
-        plots.network(layers, title).savefig(temporary, dpi=150)
     record = {
         "config": {**asdict(config), "root": None},
         "num_weights": autoencoder.count_params(),
         "dataset": {"name": dataset.name, "content": dataset.content, **dataset.provenance},
         "environment": machine.environment(),
     }
-    runs.write_json(run.build_record, record | ({"recipe": asdict(recipe)} if recipe else {}))
-    return BuiltRun(config, layers, autoencoder.count_params(), [run.initial_model, run.build_record, diagram])
+    record |= {"recipe": asdict(recipe)} if recipe else {}
+    with contextlib.ExitStack() as stack:
+        network, diagram, description = (
+            stack.enter_context(files.replacing(path)) for path in (run.initial_model, run.diagram, run.build_record)
+        )
+        autoencoder.save(network)
+        plots.network(layers, title).savefig(diagram, dpi=150)
+        description.write_text(files.as_json(record), encoding="utf-8")
+        for path in (network, diagram, description):
+            files.flush(path)
+        # What another network learnt under this name must never be taken for this one's. The new run is whole on disk.
+        files.remove(*run.learnt, *run.own(run.logs), *run.own(run.reports), within=run.root)
+    return BuiltRun(config, layers, autoencoder.count_params(), [run.initial_model, run.build_record, run.diagram])

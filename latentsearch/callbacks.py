@@ -6,7 +6,7 @@ import json
 import re
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import keras
 import numpy as np
 import pandas as pd
 
-from latentsearch import runs
+from latentsearch import files
 from latentsearch.errors import InputError
+from latentsearch.runs import Run
 from latentsearch.trainee import MEASURE_NAMES, copy_weights
 
 EpochRow = dict[str, float]
@@ -73,7 +74,7 @@ class EpochRows(keras.callbacks.Callback):
         measures = {name: float(logs[name]) for name in (*MEASURES, *others)}
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.rows.append({"epoch": epoch + 1, **measures, "learning_rate": rate, "seconds": logs["seconds"]})
-        with runs.replacing(self.path) as temporary:
+        with files.replacing(self.path) as temporary:
             pd.DataFrame(self.rows).to_csv(temporary, index=False)
 
 
@@ -87,7 +88,7 @@ class BestModel(keras.callbacks.ModelCheckpoint):
     """
 
     def __init__(self, autoencoder: keras.Model, path: Path, best: float | None) -> None:
-        self._temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+        self._temporary = files.temporary_for(path)
         literal = str(self._temporary).replace("{", "{{").replace("}", "}}")  # Keras formats the path
         super().__init__(literal, monitor="val_loss", mode="min", save_best_only=True, initial_value_threshold=best)
         self._autoencoder = autoencoder
@@ -97,12 +98,11 @@ class BestModel(keras.callbacks.ModelCheckpoint):
         super().set_model(self._autoencoder)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._temporary.unlink(missing_ok=True)  # half a file, if a training was killed while it wrote
+        self._temporary = files.temporary_for(self._path)
         super().on_epoch_end(epoch, logs)
         if self._temporary.exists():
             _deflate(self._temporary)
-            runs.flush(self._temporary)
-            self._temporary.replace(self._path)
+            files.publish(self._temporary, self._path)
 
 
 def _deflate(path: Path) -> None:
@@ -127,10 +127,12 @@ class Backup:
 
     Args:
         folder: Holds epoch-00001, epoch-00002, ...: the last one only, but for the moment of the change.
+        training: Name of the training. What another one left in the folder, which this one replaces, is not read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, training: str | None = None) -> None:
         self.folder = folder
+        self.training = training
 
     def latest(self) -> BackupState | None:
         """The state after the last finished epoch, or None before the first.
@@ -138,30 +140,32 @@ class Backup:
         Raises:
             InputError: if it cannot be read.
         """
-        epochs = self._epochs()
-        if not epochs:
-            return None
-        try:
-            rows = json.loads((epochs[-1] / "rows.json").read_text())
-            numbers = [[row["val_loss"], *row.values()] for row in rows]
-            if not numbers or not all(type(value) in (int, float) for row in numbers for value in row):
-                raise ValueError("expected rows of numbers")
-        except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-            raise InputError(f"{epochs[-1]} cannot be read ({error}): train again with --overwrite.") from None
-        return BackupState(epochs[-1] / "trainee.keras", rows)
+        for epoch in reversed(self._epochs()):
+            try:
+                content = json.loads((epoch / "rows.json").read_text())
+                # An older latentsearch wrote the rows alone.
+                training, rows = (None, content) if isinstance(content, list) else _parts(content)
+                numbers = [[row["val_loss"], *row.values()] for row in rows]
+                if not numbers or not all(type(value) in (int, float) for row in numbers for value in row):
+                    raise ValueError("expected rows of numbers")
+            except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+                raise InputError(f"{epoch} cannot be read ({error}): train again with --overwrite.") from None
+            if training == self.training:
+                return BackupState(epoch / "trainee.keras", rows)
+        return None
 
     def write(self, model: keras.Model, rows: list[EpochRow]) -> None:
-        """Writes the state after an epoch, then deletes that of the epoch before."""
+        """Write the state after an epoch, then delete that of the epoch before, or of another training."""
         before = self._epochs()
         temporary = self.folder / ".tmp"
-        runs.remove(temporary)
-        temporary.mkdir(parents=True)
-        model.save(temporary / "trainee.keras")
-        runs.flush(temporary / "trainee.keras")
-        (temporary / "rows.json").write_text(json.dumps(rows))
-        runs.flush(temporary / "rows.json")
-        temporary.rename(self.folder / f"epoch-{len(rows):05d}")
-        runs.remove(*before)
+        files.remove(temporary, within=self.folder)
+        with files.replacing(temporary / "trainee.keras") as path:
+            model.save(path)
+        files.write_json(temporary / "rows.json", {"training": self.training, "rows": rows})
+        final = self.folder / f"epoch-{len(rows):05d}"
+        files.remove(final, within=self.folder)  # of another training: an epoch is written once
+        files.rename_folder(temporary, final)
+        files.remove(*(epoch for epoch in before if epoch != final), within=self.folder)
 
     def callback(self, epoch_rows: EpochRows) -> keras.callbacks.Callback:
         """Writes at the end of each epoch; put it behind all others: an epoch is finished when this is."""
@@ -176,3 +180,31 @@ class Backup:
     def _epochs(self) -> list[Path]:
         folders = self.folder.iterdir() if self.folder.is_dir() else ()
         return sorted(folder for folder in folders if re.fullmatch(r"epoch-\d+", folder.name))
+
+
+def _parts(content: dict[str, Any]) -> tuple[str | None, list[EpochRow]]:
+    return content["training"], content["rows"]
+
+
+class Bookkeeping(keras.callbacks.Callback):
+    """Record the event files of each epoch, and delete what a new training replaces once its first epoch is on disk.
+
+    Put it last, behind the backup.
+
+    Args:
+        run: The run that is trained.
+        replaced: Files and folders of the training before.
+        events: Event files that were there before this training.
+    """
+
+    def __init__(self, run: Run, replaced: Sequence[Path], events: frozenset[Path]) -> None:
+        super().__init__()
+        self._run, self._replaced, self._events = run, replaced, events
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        files.record_events(self._run.logs, self._events)
+        files.remove(*self._replaced, within=self._run.root)
+        self._replaced = ()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        files.record_events(self._run.logs, self._events)

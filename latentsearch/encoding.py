@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from latentsearch import runs
+from latentsearch import files
 from latentsearch.cli import quiet_libraries
 from latentsearch.datasets import to_float
 from latentsearch.errors import InputError
@@ -88,14 +88,14 @@ def _exported(path: Path) -> tuple[dict[str, Any], dict[str, bytes]] | None:
     """The record and the LiteRT files that were made from `path`, or None if there are none that are whole."""
     record_path = _record_path(path)
     try:
-        record = runs.read_json(record_path, "", ("model", *PARTS, "fingerprint"))
+        record = files.read_json(record_path, "", ("model", *PARTS, "fingerprint"))
         content = {part: record_path.with_name(f"{part}.tflite").read_bytes() for part in PARTS}
     except (InputError, OSError):
         return None
     # LiteRT trusts its files: damaged ones would crash it.
     whole = type(record["fingerprint"]) is str
-    whole = whole and all(runs.fingerprint(content[part]) == record[part] for part in PARTS)
-    return (record, content) if whole and runs.file_fingerprint(path) == record["model"] else None
+    whole = whole and all(files.fingerprint(content[part]) == record[part] for part in PARTS)
+    return (record, content) if whole and files.file_fingerprint(path) == record["model"] else None
 
 
 def _export(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from latentsearch import objectives, runs  # noqa: F401 - compiled models name the metric of objectives
+from latentsearch import files, objectives, runs  # noqa: F401 - compiled models name the metric of objectives
 from latentsearch.cli import quiet_libraries
 from latentsearch.errors import InputError
 from latentsearch.litert import PARTS, LiteRTNetwork
@@ -50,19 +50,19 @@ def export(path: Path, record_path: Path) -> None:
     Raises:
         InputError: if the file is damaged or holds something else, or LiteRT cannot do what a layer does.
     """
-    model_digest, model = runs.file_fingerprint(path), load_model(path)
+    model_digest, model = files.file_fingerprint(path), load_model(path)
     try:
         encoder, decoder = (model.get_layer(part) for part in PARTS)
     except ValueError:
         raise InputError(f"{path} holds a model without encoder and decoder.\n{_MEND}") from None
     digests = {}
     for part, network in zip(PARTS, (encoder, decoder), strict=True):
-        with runs.replacing(record_path.with_name(f"{part}.tflite")) as temporary:
+        with files.replacing(record_path.with_name(f"{part}.tflite")) as temporary:
             with quiet_libraries():
                 network.export(temporary, format="litert", verbose=False)
             _check(path, temporary, network)
-            digests[part] = runs.file_fingerprint(temporary)
-    runs.write_json(record_path, {"model": model_digest, **digests, "fingerprint": _fingerprint(encoder)})
+            digests[part] = files.file_fingerprint(temporary)
+    files.write_json(record_path, {"model": model_digest, **digests, "fingerprint": _fingerprint(encoder)})
 
 
 def _check(path: Path, exported: Path, network: keras.Model) -> None:

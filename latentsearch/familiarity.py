@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from latentsearch import runs
+from latentsearch import files
 from latentsearch.datasets import ImageSet
 from latentsearch.errors import InputError
 from latentsearch.gallery import Encoder, Gallery, reconstruction_errors
@@ -79,7 +79,7 @@ def save(run: Run, profile: Profile) -> None:
     """Writes models/<run>/profile.json."""
     codes = [[float(f"{number:.6g}") for number in code] for code in profile.codes.tolist()]
     record = {"encoder": profile.encoder, "error": profile.error, "distance": profile.distance, "codes": codes}
-    runs.write_json(run.profile, record)
+    files.write_json(run.profile, record)
 
 
 def load(run: Run, encoder: str) -> Profile:
@@ -89,7 +89,7 @@ def load(run: Run, encoder: str) -> Profile:
         InputError: if it is missing, damaged, or of another encoder than the one with this fingerprint.
     """
     mend = run.command(_SCRIPT, "--overwrite")
-    record = runs.read_json(run.profile, mend, ("encoder", "error", "distance", "codes"))
+    record = files.read_json(run.profile, mend, ("encoder", "error", "distance", "codes"))
     try:
         profile = _profile(record)
     except (TypeError, ValueError) as error:

@@ -8,12 +8,12 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
-import filelock
 import numpy as np
 
 from latentsearch import folder_gallery, gallery
 from latentsearch.config import Fit
 from latentsearch.errors import InputError
+from latentsearch.files import locked
 from latentsearch.folder_coding import Coder, coded
 from latentsearch.folder_gallery import Entry, FolderGallery
 from latentsearch.gallery import Encoder, Gallery
@@ -66,8 +66,7 @@ def sync(
     Raises:
         InputError: if the folder is none, or holds no image that can be read.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(path.with_suffix(".lock")):
+    with locked(path.with_suffix(".lock"), f"the gallery of {shown(folder)}", wait=True):
         kept = folder_gallery.load(path)
         before = kept.entries() if kept and kept.is_of(folder, autoencoder, fit) else []
         known_bad = {file: why for file, why in kept.bad.items() if not why.is_transient} if before else {}

@@ -17,9 +17,9 @@ import numpy as np
 from latentsearch.config import Metric
 from latentsearch.datasets import ImageSet, to_float
 from latentsearch.distortions import DISTORTIONS
+from latentsearch.files import replacing
 from latentsearch.index import Index, Neighbours
 from latentsearch.metrics import squared_error
-from latentsearch.runs import replacing
 
 # What NumPy, zipfile and zlib raise for a damaged file: an array whose header is gone comes as bytes, without a dtype.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, MemoryError)

@@ -11,7 +11,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from latentsearch import machine, runs, scorecard
+from latentsearch import files, machine, scorecard
 from latentsearch.evidence import Evidence
 from latentsearch.imagefiles import shown
 from latentsearch.metrics import correlations, effective_rank, psnr
@@ -37,11 +37,11 @@ def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -
     encoded = []
     for picture in draw(evidence, trained.gallery):
         path = folder / f"{picture.name}.png"
-        with runs.replacing(path) as temporary:
+        with files.replacing(path) as temporary:
             picture.figure.savefig(temporary, dpi=_DPI)
         encoded.append((picture, base64.b64encode(path.read_bytes()).decode()))
     numbers = as_numbers(evidence, results)
-    runs.write_json(folder / "metrics.json", numbers)
+    files.write_json(folder / "metrics.json", numbers)
     _write_csv(folder / "test_images.csv", _per_image(evidence))
     _write_csv(folder / "duplicates.csv", evidence.duplicates.table(evidence.dataset))
     template = jinja2.Template(
@@ -68,9 +68,9 @@ def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -
     lines = [f"{name}: {value}" for name, value in headline(evidence).items()]
     lines += [f"check {result.name}: {result.status}" for result in results if result.status != "PASS"]
     lines.append(f"Report: {path.relative_to(trained.run.root)}")
-    with runs.replacing(folder / "summary.txt") as temporary:
+    with files.replacing(folder / "summary.txt") as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    with runs.replacing(path) as temporary:
+    with files.replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
 
@@ -262,5 +262,5 @@ def _per_image(evidence: Evidence) -> pd.DataFrame:
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    with runs.replacing(path) as temporary:
+    with files.replacing(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")

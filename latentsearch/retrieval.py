@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from latentsearch import runs
+from latentsearch import files
 from latentsearch.answers import Answers, class_of
 from latentsearch.collection import Collection
 from latentsearch.config import METRICS, Metric, RetrieveConfig
@@ -98,18 +98,18 @@ def write(answers: Answers, collection: Collection, config: RetrieveConfig) -> l
     """Writes neighbours.csv and .json, and the figures asked for, to reports/<run>/retrieval/; returns their paths."""
     folder = collection.run.reports / "retrieval"
     paths = [folder / "neighbours.csv", folder / "neighbours.json"]
-    with runs.replacing(paths[0]) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with files.replacing(paths[0]) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(table(answers, collection))
-    runs.write_json(paths[1], as_record(answers, collection, config))
+    files.write_json(paths[1], as_record(answers, collection, config))
     wanted = ["neighbours"] * config.figure + ["explanation"] * config.explain
     if wanted:
         from latentsearch import answer_pictures  # slow to import: an answer in words does without
 
         for name in wanted:
             paths.append(folder / f"{name}.png")
-            with runs.replacing(paths[-1]) as temporary:
+            with files.replacing(paths[-1]) as temporary:
                 answer_pictures.PICTURES[name](answers, collection).savefig(temporary, dpi=110)
     return paths
 
@@ -126,7 +126,7 @@ def copy_to(folder: Path, answers: Answers, collection: Collection) -> int:
         for match in matches:
             path = collection.path_of(match.id)
             name = f"query{number + 1:03}_{metric}_{match.rank:03}_" + (path.name if path else f"{match.id}.png")
-            with runs.replacing(folder / name) as temporary:
+            with files.replacing(folder / name) as temporary:
                 if path and not path.is_file():
                     raise InputError(f"{shown(path)} is no longer there. Leave out --no-sync, or bring it back.")
                 if path:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
-import json
-import os
-import platform
 import re
 import shlex
-import shutil
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from latentsearch import files
 from latentsearch.config import ROOT
 from latentsearch.errors import InputError
 
@@ -62,6 +56,10 @@ class Run:
     @property
     def initial_model(self) -> Path:
         return self.models / "initial.keras"
+
+    @property
+    def diagram(self) -> Path:
+        return self.models / "architecture.png"
 
     @property
     def training_record(self) -> Path:
@@ -115,9 +113,13 @@ class Run:
         """A trial of the search for this run, such as 003."""
         return Run(self.root, f"{self.name}/{TUNING}/{name}")
 
+    @property
+    def lock(self) -> Path:
+        return self.models / ".lock"
+
     def own(self, folder: Path) -> list[Path]:
-        """What one of its folders holds, but for its trials."""
-        return [path for path in folder.iterdir() if path.name != TUNING] if folder.is_dir() else []
+        """List what latentsearch wrote to one of the run's folders, without its trials."""
+        return files.written(folder, but=(TUNING,))
 
     @property
     def learnt(self) -> tuple[Path, ...]:
@@ -153,83 +155,6 @@ def check_name(name: str, flag: str) -> str:
             f"{flag} {name!r}: expected letters, digits, '.', '_' and '-', starting with a letter or digit."
         )
     return name
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Gives a path beside `path` to write to, and renames it to `path` when the block ends well.
-
-    A crash at any moment leaves either what was at `path` before or all of the new file.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last because Keras, NumPy and Matplotlib choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{platform.node()}.{os.getpid()}.tmp{path.suffix}")
-    try:
-        yield temporary
-        flush(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def flush(path: Path) -> None:
-    """Returns when the file is on disk, so that what is written after it cannot survive it."""
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes `content` to `path`, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def read_json(path: Path, mend: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Reads a JSON object that latentsearch wrote.
-
-    Args:
-        path: The file.
-        mend: The command that writes it, for the error message.
-        keys: What it must hold; "a.b" stands for b in the object a.
-
-    Raises:
-        InputError: if it is missing, not a JSON object, or without one of `keys`.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing.\nMake it first: {mend}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read ({error}).\nMake it again: {mend}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds a {type(content).__name__}, expected a JSON object.\nMake it again: {mend}")
-    for key in keys:
-        inner: Any = content
-        for part in key.split("."):
-            inner = inner.get(part) if isinstance(inner, dict) else None
-        if inner is None:
-            raise InputError(f"{path} has no {key}.\nMake it again: {mend}")
-    return content
-
-
-def remove(*paths: Path) -> None:
-    """Deletes files and folders that are there."""
-    for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def file_fingerprint(path: Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def fingerprint(content: bytes) -> str:
-    """SHA-256 of bytes, as 64 hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def command_line(script: str, config: Any) -> str:

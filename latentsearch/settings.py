@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from latentsearch import devices, machine, runs
+from latentsearch import devices, files, machine
 from latentsearch.config import TrainConfig
 from latentsearch.datasets import ImageSet
 from latentsearch.errors import InputError
@@ -64,7 +64,7 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
         seed=config.seed,
         subset=config.subset,
         devices=devices.resolve(config.devices),
-        initial_model=runs.file_fingerprint(run.initial_model),
+        initial_model=files.file_fingerprint(run.initial_model),
         dataset=dataset.fingerprint,
     )
     _refuse_impossible(settings, dataset)

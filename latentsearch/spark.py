@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from latentsearch import files
 from latentsearch.config import ROOT
 from latentsearch.errors import InputError
 from latentsearch.imagefiles import shown
@@ -124,7 +125,7 @@ def _require() -> None:
 
 @contextlib.contextmanager
 def _standard_error_to(log: Path) -> Iterator[None]:
-    log.parent.mkdir(parents=True, exist_ok=True)
+    files.claim(log)
     kept = os.dup(2)
     try:
         with open(log, "ab") as file:

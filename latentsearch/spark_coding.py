@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from latentsearch import folder_coding, runs, spark
+from latentsearch import files, folder_coding, spark
 from latentsearch.config import Fit
 from latentsearch.errors import InputError
 from latentsearch.folder_coding import Coded
@@ -178,7 +178,7 @@ def _write(path: Path, results: list[tuple[FoundFile, Coded]]) -> None:
     columns |= {"digest": "binary"}
     schema = [(name, getattr(pyarrow, kind)()) for name, kind in columns.items()]
     schema += [("code", pyarrow.list_(pyarrow.float32())), ("reason", pyarrow.string()), ("detail", pyarrow.string())]
-    with runs.replacing(path) as temporary:
+    with files.replacing(path) as temporary:
         parquet.write_table(pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(schema)), temporary)
 
 
@@ -194,7 +194,7 @@ def _read(parts: Path, code_of: dict[bytes, np.ndarray]) -> dict[FoundFile, Code
         try:
             rows = parquet.read_table(path).to_pylist()
         except (OSError, pyarrow.ArrowException):
-            runs.remove(path)
+            files.remove(path, within=parts)
             continue
         for row in rows:
             file = FoundFile(os.fsdecode(row["path"]), *(row.get(name, 0) for name in FoundFile._fields[1:]))
@@ -207,5 +207,5 @@ def _read(parts: Path, code_of: dict[bytes, np.ndarray]) -> dict[FoundFile, Code
             elif row["digest"] in code_of:
                 found[file] = row["digest"], code_of[row["digest"]]
             else:
-                runs.remove(path)
+                files.remove(path, within=parts)
     return found

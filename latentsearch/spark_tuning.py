@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import filelock
 from hyperopt import JOB_STATE_ERROR, STATUS_FAIL, STATUS_OK, SparkTrials, Trials, fmin, hp
 from hyperopt.base import Domain
 from hyperopt.exceptions import AllTrialsFailed
 
-from latentsearch import attempts, runs, spark, suggestions, trials
+from latentsearch import attempts, files, runs, spark, suggestions, trials
 from latentsearch.attempts import Course
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
@@ -51,7 +50,7 @@ class Objective:
         job, draws = self.jobs[name]
         if not spark.sees(str(self._run.tuning)):
             raise InputError(f"{platform.node()} does not see {self._run.tuning}.")
-        with filelock.FileLock(self._run.tuning / f"{name}.lock"):
+        with files.locked(self._run.tuning / f"{name}.lock", f"trial {name}", wait=True):
             if self._run.trial(name).trial_record.exists():
                 trial = trials.load_one(self._run, name)
             else:

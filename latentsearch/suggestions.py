@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
-from latentsearch import runs
+from latentsearch import files
 from latentsearch.runs import Run
 from latentsearch.space import Space, Suggestion, suggest
 from latentsearch.trials import SCRIPT, Trial
@@ -33,7 +33,7 @@ def upcoming(
 
 def save(run: Run, name: str, suggestion: Suggestion) -> None:
     """Writes what a trial is about to try: trials beside each other can end in another order than they began."""
-    runs.write_json(run.trial(name).suggestion_record, suggestion._asdict())
+    files.write_json(run.trial(name).suggestion_record, suggestion._asdict())
 
 
 def load(run: Run, name: str) -> Suggestion:
@@ -43,5 +43,5 @@ def load(run: Run, name: str) -> Suggestion:
         InputError: if the record is damaged.
     """
     path = run.trial(name).suggestion_record
-    record = runs.read_json(path, run.command(SCRIPT, "--overwrite"), ("parameters.latent_dim", "draws"))
+    record = files.read_json(path, run.command(SCRIPT, "--overwrite"), ("parameters.latent_dim", "draws"))
     return Suggestion(record["parameters"], record["draws"])

@@ -13,6 +13,7 @@ from PIL import Image
 from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hparams
 
+from latentsearch import files
 from latentsearch.datasets import ImageSet, to_float
 from latentsearch.encoding import Autoencoder
 from latentsearch.imagefiles import shown
@@ -32,6 +33,8 @@ def callbacks(logs: Path, autoencoder: keras.Model, dataset: ImageSet, *, every:
         dataset: Its validation images are shown.
         every: Epochs between two reconstruction grids.
     """
+    for name in ("train", "validation", "codes"):
+        files.make_folder(logs / name)
     return [
         # Keras 3 writes a conceptual graph alone, which TensorBoard's Graphs page fails to open at first.
         keras.callbacks.TensorBoard(logs, histogram_freq=0, write_graph=False),
@@ -51,23 +54,22 @@ def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> 
     across, down = _MAX_SPRITE_SIDE // width, _MAX_SPRITE_SIDE // height
     ids = dataset.ids("test")[: min(_MAX_POINTS, across * down)]
     folder = logs / "codes"
-    folder.mkdir(parents=True, exist_ok=True)
-    np.savetxt(folder / "codes.tsv", autoencoder.encode(dataset.images, ids), delimiter="\t", fmt="%.6g")
+    np.savetxt(files.claim(folder / "codes.tsv"), autoencoder.encode(dataset.images, ids), delimiter="\t", fmt="%.6g")
     # Names may hold anything, tabs and line breaks included, which `shown` writes as escapes.
     columns = {"id": ids, "file": [shown(dataset.paths[i]) for i in ids] if dataset.paths else [""] * len(ids)}
     if dataset.is_labelled:
         columns = {"class": dataset.class_of(ids)} | columns
     lines = ["\t".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
     header = "\t".join(columns)
-    (folder / "metadata.tsv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
-    Image.fromarray(_sprite(dataset.images[ids])).save(folder / "sprite.png")
+    files.claim(folder / "metadata.tsv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    Image.fromarray(_sprite(dataset.images[ids])).save(files.claim(folder / "sprite.png"))
     config = projector.ProjectorConfig()
     embedding = config.embeddings.add(
         tensor_name="codes of test images", tensor_path="codes.tsv", metadata_path="metadata.tsv"
     )
     embedding.sprite.image_path = "sprite.png"
     embedding.sprite.single_image_dim.extend([width, height])
-    (folder / "projector_config.pbtxt").write_text(str(config), encoding="utf-8")
+    files.claim(folder / "projector_config.pbtxt").write_text(str(config), encoding="utf-8")
 
 
 def write_trial(logs: Path, parameters: Mapping[str, Any], measures: Mapping[str, float], names: Sequence[str]) -> None:
@@ -79,6 +81,7 @@ def write_trial(logs: Path, parameters: Mapping[str, Any], measures: Mapping[str
         measures: What came of it, by name; the same names for all trials.
         names: Of all parameters that any trial of the search may have.
     """
+    before = files.event_files(logs.parent)
     if not any(logs.parent.glob("events*")):  # once for all trials: what HParams shows of them
         with tf.summary.create_file_writer(str(logs.parent)).as_default():
             metrics = [hparams.Metric(f"trial/{name}", display_name=name) for name in measures]
@@ -87,6 +90,7 @@ def write_trial(logs: Path, parameters: Mapping[str, Any], measures: Mapping[str
         hparams.hparams(dict(parameters), trial_id=logs.name)
         for name, value in measures.items():
             tf.summary.scalar(f"trial/{name}", value, step=0)
+    files.record_events(logs.parent, before)
 
 
 def _sprite(images: np.ndarray) -> np.ndarray:

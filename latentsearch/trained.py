@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from latentsearch import datasets, familiarity, folder_gallery, folder_sync, gallery, runs
+from latentsearch import datasets, familiarity, files, folder_gallery, folder_sync, gallery, runs
 from latentsearch.collection import Collection, DatasetCollection, FolderCollection
 from latentsearch.config import FITS, BuildConfig, Fit, Metric, PrepareConfig, TrainConfig
 from latentsearch.datasets import ImageSet
@@ -96,7 +96,7 @@ def open_collection(
         coder = SparkCoder(master, run, parts, open_encoder=opening) if master else coded
         how = {"fit": fit, "verify": verify, "progress": True}
         content, changes = folder_sync.sync(path, folder, autoencoder, **how, code=coder)
-        runs.remove(parts)  # what they hold is in the gallery now
+        files.remove(parts, within=root)  # what they hold is in the gallery now
         lines = [f"gallery: {len(content.files):,} images of {shown(content.folder)}: {changes} ({path})"]
     else:
         content = folder_gallery.open_kept(path, folder, autoencoder, fit=fit)
@@ -141,7 +141,7 @@ def _familiarity(run: Run, content: FolderGallery) -> list[str]:
 
 def _how_to_train(run: Run, folder: Path) -> list[str]:
     name = f"{run.name}-own"
-    build = runs.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("config.architecture",))
+    build = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("config.architecture",))
     architecture = build["config"]["architecture"]
     try:
         network = Network(**build["config"].get("network", {}))  # an older latentsearch recorded none
@@ -176,7 +176,7 @@ def _fit_of(run: Run) -> Fit:
     Raises:
         InputError: if the record of the run is missing or damaged.
     """
-    record = runs.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("dataset",))
+    record = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("dataset",))
     fit = record["dataset"].get("fit") or "crop"  # sources of images that are all square record none
     if fit not in FITS:
         raise InputError(f"{run.build_record}: fit is {fit!r}, expected one of {', '.join(FITS)}.")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import keras
 import pandas as pd
 import tensorflow as tf
 
-from latentsearch import datasets, devices, familiarity, machine, plots, runs, settings, tensorboard, trainee
-from latentsearch.callbacks import MEASURES, Backup, BestModel, EpochRows, Validation
+from latentsearch import datasets, devices, familiarity, files, machine, plots, settings, tensorboard, trainee
+from latentsearch.callbacks import MEASURES, Backup, BestModel, Bookkeeping, EpochRows, Validation
 from latentsearch.config import TrainConfig
 from latentsearch.encoding import Autoencoder
 from latentsearch.errors import InputError
@@ -58,32 +60,38 @@ def train(
         KeyboardInterrupt: if it was stopped before an epoch was finished.
     """
     run = Run(config.root, config.run)
-    mend = run.command("BuildingAutoencoder.py")
-    build_record = runs.read_json(run.build_record, mend, ("config.architecture",))
+    build_record = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("config.architecture",))
+    with files.locked(run.lock, f"run '{run.name}'"):
+        return _train(run, config, build_record, watch=watch, projector=projector)
+
+
+def _train(
+    run: Run,
+    config: TrainConfig,
+    build_record: dict[str, Any],
+    *,
+    watch: Sequence[keras.callbacks.Callback],
+    projector: bool,
+) -> TrainingResult:
     dataset = datasets.load_for(run)
     # Kept for use: it is given the weights of its copy in training at the end of each epoch, and is not compiled, so
     # that no optimizer state is stored with it.
     autoencoder = load_model(run.require(run.initial_model, "BuildingAutoencoder.py"))
     chosen = settings.choose(config, run, dataset, settings.recipe_of(run, build_record))
-    backup = Backup(run.backup)
-    record = runs.read_json(run.training_record, mend, ("settings",)) if run.training_record.exists() else None
+    record = _record_of(run)
     going_on = record is not None and config.resume
     if going_on:
         chosen = settings.resumed(config, run, dataset, chosen, record["settings"])
         if record.get("finished"):
             return TrainingResult(read_history(run), finished=True)
-    elif record is not None and not config.overwrite:
-        raise InputError(
-            f"run '{run.name}' holds a training.\n"
-            f"To go on with it: {run.command(_SCRIPT, '--resume')}\n"
-            f"To begin anew from the initial weights: {run.command(_SCRIPT, '--overwrite')}\n"
-            "To keep it, give the new one another name with --run, here and in BuildingAutoencoder.py."
-        )
+    elif not config.overwrite:
+        _refuse_to_replace(run, record)
     keras.utils.set_random_seed(chosen.seed)
     tf.config.experimental.enable_op_determinism()
 
     fit_ids = training_ids(dataset.ids("train"), chosen)
     steps = len(fit_ids) // chosen.batch_size
+    backup = Backup(run.backup, record.get("training") if record else None)
     state = backup.latest() if going_on else None
     rows = state.rows if state else []
     if rows and "val_mse" not in rows[0]:
@@ -94,9 +102,12 @@ def train(
     with devices.scope(chosen.devices, chosen.batch_size):
         learner = load_model(state.model, compiled=True) if state else trainee.compiled(autoencoder, chosen, steps)
     trainee.normalise_together(learner, chosen.devices > 1)
-    if not going_on:  # not before all that could be refused was
-        runs.remove(*run.learnt, *run.own(run.logs))
-    runs.write_json(run.training_record, {"settings": asdict(chosen), "finished": False})
+    events, replaced = files.event_files(run.logs), []
+    if state is None:
+        files.check_free(*run.learnt)
+        replaced = [run.exported, run.gallery, run.folder_galleries, run.maps, *events]
+        backup = Backup(run.backup, secrets.token_hex(8))
+    files.write_json(run.training_record, {"settings": asdict(chosen), "finished": False, "training": backup.training})
     epoch_rows = EpochRows(run.history, rows)
     finished = True
     try:
@@ -113,7 +124,8 @@ def train(
                 BestModel(autoencoder, run.best_model, min((row["val_loss"] for row in rows), default=None)),
                 *tensorboard.callbacks(run.logs, autoencoder, dataset, every=config.pictures_every),
                 *watch,
-                backup.callback(epoch_rows),  # last: an epoch is finished when its backup is
+                backup.callback(epoch_rows),  # an epoch is finished when its backup is
+                Bookkeeping(run, replaced, events),
             ],
         )
     except KeyboardInterrupt:
@@ -128,12 +140,13 @@ def train(
         tensorboard.write_projector(run.logs, dataset, best)
     familiarity.save(run, familiarity.measure(dataset, best))
     _write_curves(run, result.history)
-    record = {"settings": asdict(chosen), "finished": finished, "epochs_done": len(result.history)}
+    record = {"settings": asdict(chosen), "finished": finished, "training": backup.training}
+    record["epochs_done"] = len(result.history)
     # An older latentsearch, which may have begun it, did not measure all that this one does.
     record |= {"best": result.best.dropna().to_dict(), "environment": machine.environment()}
-    runs.write_json(run.training_record, record)
+    files.write_json(run.training_record, record)
     if finished:
-        runs.remove(run.backup)
+        files.remove(run.backup, within=run.root)
     return result
 
 
@@ -157,7 +170,23 @@ def read_history(run: Run) -> pd.DataFrame:
         raise InputError(f"{path} cannot be read ({error}). Restore your copy of it, or train again.") from None
 
 
+def _record_of(run: Run) -> dict[str, Any] | None:
+    if not run.training_record.exists():
+        return None
+    return files.read_json(run.training_record, run.command("BuildingAutoencoder.py"), ("settings",))
+
+
+def _refuse_to_replace(run: Run, record: dict[str, Any] | None) -> None:
+    if record is not None or run.best_model.exists():
+        raise InputError(
+            f"run '{run.name}' holds a training.\n"
+            f"To go on with it: {run.command(_SCRIPT, '--resume')}\n"
+            f"To begin anew from the initial weights: {run.command(_SCRIPT, '--overwrite')}\n"
+            "To keep it, give the new one another name with --run, here and in BuildingAutoencoder.py."
+        )
+
+
 def _write_curves(run: Run, history: pd.DataFrame) -> None:
     for name, measure in plots.curves_of(history).items():
-        with runs.replacing(run.reports / f"training_{name}.png") as temporary:
+        with files.replacing(run.reports / f"training_{name}.png") as temporary:
             plots.curves(history, measure).savefig(temporary, dpi=110)

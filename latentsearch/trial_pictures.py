@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latentsearch import datasets, mosaics, runs
+from latentsearch import datasets, files, mosaics
 from latentsearch.datasets import ImageSet
 from latentsearch.encoding import Autoencoder
 from latentsearch.index import Index
@@ -33,7 +33,7 @@ def write_comparison(path: Path, run: Run, titles: Mapping[str, str]) -> Path:
         title: _pictures(datasets.load_for(run.trial(name)), Autoencoder(run.trial(name).best_model))
         for name, title in titles.items()
     }
-    with runs.replacing(path) as temporary:
+    with files.replacing(path) as temporary:
         mosaics.side_by_side(columns).savefig(temporary, dpi=110)
     return path
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-from latentsearch import machine, runs
+from latentsearch import files, machine
 from latentsearch.config import BuildConfig, Goal, TrainConfig
 from latentsearch.criteria import Criterion, kept
 from latentsearch.errors import InputError
@@ -189,7 +190,7 @@ def network_and_recipe(parameters: Mapping[str, Any], *, shift: int, flip: bool)
 
 def save(run: Run, trial: Trial) -> None:
     """Writes the record of a trial of a run."""
-    runs.write_json(run.trial(trial.name).trial_record, asdict(trial))
+    files.write_json(run.trial(trial.name).trial_record, asdict(trial))
 
 
 def load(run: Run) -> list[Trial]:
@@ -228,9 +229,14 @@ def load_one(run: Run, name: str) -> Trial:
     return trial
 
 
-def save_search(run: Run, search: Search) -> None:
-    """Writes models/<run>/tuning/search.json."""
-    runs.write_json(run.tuning / "search.json", asdict(search) | {"environment": machine.environment()})
+@contextlib.contextmanager
+def saving_search(run: Run, search: Search) -> Iterator[None]:
+    """Write models/<run>/tuning/search.json; it is on disk before the block runs, and in its place after it."""
+    with files.replacing(run.tuning / "search.json") as temporary:
+        content = files.as_json(asdict(search) | {"environment": machine.environment()})
+        temporary.write_text(content, encoding="utf-8")
+        files.flush(temporary)
+        yield
 
 
 def load_search(run: Run) -> Search:
@@ -280,6 +286,6 @@ def build_from(config: BuildConfig) -> tuple[BuildConfig, Recipe]:
 
 
 def _read(kind: type, path: Path, run: Run, keys: tuple[str, ...]) -> Any:
-    record = runs.read_json(path, run.command(SCRIPT), keys)
+    record = files.read_json(path, run.command(SCRIPT), keys)
     names = {field.name for field in dataclasses.fields(kind)}
     return kind(**{name: value for name, value in record.items() if name in names})

@@ -17,6 +17,7 @@ from latentsearch import (
     attempts,
     baselines,
     datasets,
+    files,
     runs,
     spark,
     spark_tuning,
@@ -90,7 +91,8 @@ def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
         mean_mse=baselines.mean_image_error(dataset),
     )
     engine = spark.session(config.spark, run.models / "spark.log") if config.spark else contextlib.nullcontext()
-    with engine as session:
+    busy = files.locked(run.tuning / ".lock", f"the search of run '{run.name}'")
+    with engine as session, busy:
         tried = _begin_or_go_on(config, run, search)
         with tqdm(desc="trials", total=config.trials, initial=len(tried), unit="trial") as progress:
             course = Course(config, search, space, run, tried, lambda trial: _tell(progress, trial, tried))
@@ -193,9 +195,15 @@ def _begin_or_go_on(config: TuneConfig, run: Run, search: Search) -> list[Trial]
                 f"run '{run.name}' was searched already.\nTo go on: {resume_command(config)}\nTo begin anew: {anew}"
             )
         return trials.load(run)
-    runs.remove(run.tuning, run.logs / TUNING, run.reports / TUNING)
-    trials.save_search(run, search)
+    with trials.saving_search(run, search):  # on disk before what it replaces goes
+        files.remove(*_parts_of(run), within=run.root)
     return []
+
+
+def _parts_of(run: Run) -> list[Path]:
+    """The trials of a run, with their logs and reports; not the records of the search itself."""
+    kept = ("search.json", "worker.log")
+    return [*files.written(run.tuning, but=kept), run.logs / TUNING, run.reports / TUNING]
 
 
 def _marked(course: Course, worker: Calls, architecture: Architecture) -> Trial:

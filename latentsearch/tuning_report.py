@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from latentsearch import machine, runs, tuning_plots
+from latentsearch import files, machine, tuning_plots
 from latentsearch.criteria import WEIGHTS, Criterion
 from latentsearch.metrics import pareto_front, rank_correlation
 from latentsearch.runs import TUNING, Run
@@ -90,7 +90,7 @@ def write(run: Run, search: Search, table: pd.DataFrame) -> list[Path]:
         columns = {name: tried[name].to_numpy() for name in correlations}
         figures["tracking"] = tuning_plots.tracking(columns, tried["val_precision"].to_numpy(), correlations)
     paths = [folder / "trials.csv", folder / "tuning.json"]
-    with runs.replacing(paths[0]) as temporary:
+    with files.replacing(paths[0]) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     tried = table[~table["marked"]]
     record = {
@@ -104,10 +104,10 @@ def write(run: Run, search: Search, table: pd.DataFrame) -> list[Path]:
         "seconds": float(tried["seconds"].sum()),
         "environment": machine.environment(),
     }
-    runs.write_json(paths[1], record)
+    files.write_json(paths[1], record)
     for name, figure in figures.items():
         paths.append(folder / f"{name}.png")
-        with runs.replacing(paths[-1]) as temporary:
+        with files.replacing(paths[-1]) as temporary:
             figure.savefig(temporary, dpi=_DPI)
     return paths
 

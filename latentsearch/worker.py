@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from latentsearch import files
 from latentsearch.errors import InputError
 
 
@@ -77,7 +78,7 @@ class Worker:
 
     def _start(self) -> None:
         self._calls_done = 0
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        files.claim(self._log)
         # Not a fork of this process: TensorFlow's threads do not survive one.
         context = multiprocessing.get_context("spawn")
         self._connection, other_end = context.Pipe()

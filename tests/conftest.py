@@ -171,7 +171,7 @@ def forks() -> Iterator[Callable[[str], Callable[[str], int]]]:
 
 
 KILL = """
-import os, pathlib, shutil, signal, sys
+import os, pathlib, signal, sys
 import numpy as np
 
 def kill_at(number):
@@ -186,8 +186,9 @@ def kill_at(number):
             return operation(*arguments, **keywords)
         return wrapped
     for holder, name in (
-        (np, "save"), (np, "savez"), (os, "fsync"), (shutil, "rmtree"),
+        (np, "save"), (np, "savez"), (os, "fsync"),
         (pathlib.Path, "replace"), (pathlib.Path, "rename"), (pathlib.Path, "unlink"), (pathlib.Path, "write_text"),
+        (pathlib.Path, "rmdir"), (os, "write"),
     ):
         setattr(holder, name, counted(getattr(holder, name)))
 """

@@ -15,7 +15,7 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-from latentsearch import datasets, familiarity, folder_sync, imagefiles, machine, recipes, runs
+from latentsearch import datasets, familiarity, files, folder_sync, imagefiles, machine, recipes
 from latentsearch.config import PrepareConfig, TrainConfig
 from latentsearch.datasets import cifar10
 from latentsearch.errors import InputError
@@ -136,7 +136,7 @@ def build_records(folder: Path) -> Reader:
     dataset = datasets.prepare(PrepareConfig(source="digits", root=folder))
     run = Run(folder, "digits")
     record = {"config": {"architecture": "compact"}, "num_weights": 5, "environment": machine.environment()}
-    runs.write_json(
+    files.write_json(
         run.build_record, record | {"dataset": {"name": "digits", "content": dataset.content, **dataset.provenance}}
     )
 
@@ -157,11 +157,11 @@ def training_records(folder: Path) -> Reader:
     run.initial_model.write_bytes(b"weights")
     config = TrainConfig(run="digits", root=folder, resume=True)
     chosen = settings.choose(config, run, dataset, recipes.RECIPES["deep"])
-    runs.write_json(run.training_record, {"settings": asdict(chosen), "finished": False})
+    files.write_json(run.training_record, {"settings": asdict(chosen), "finished": False})
 
     def read(content: bytes) -> None:
         run.training_record.write_bytes(content)
-        record = runs.read_json(run.training_record, "again", ("settings",))
+        record = files.read_json(run.training_record, "again", ("settings",))
         resumed = settings.resumed(config, run, dataset, chosen, record["settings"])
         for field in dataclasses.fields(resumed):
             kinds = {type(getattr(chosen, field.name)), int} if field.name != "view_side" else {int, type(None)}

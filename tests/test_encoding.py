@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from latentsearch import architectures, runs
+from latentsearch import architectures, files
 from latentsearch.architectures import ARCHITECTURES
 from latentsearch.datasets import to_float
 from latentsearch.encoding import Autoencoder
@@ -113,7 +113,7 @@ def test_a_damaged_export_is_made_anew(name, damage, built_digits, tmp_path):
     np.testing.assert_allclose(Autoencoder(path).encode(built_digits.images[:3]), codes, atol=1e-5)
     record = json.loads((harmed.parent / "exported.json").read_text())
     for part in PARTS:
-        assert runs.file_fingerprint(harmed.parent / f"{part}.tflite") == record[part]
+        assert files.file_fingerprint(harmed.parent / f"{part}.tflite") == record[part]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a model"])

@@ -142,7 +142,7 @@ def test_stopped_at_any_change_of_the_disk_the_old_or_the_new_dataset_is_there(p
     assert len(found) > 15
     assert set(found) == {old.fingerprint, new}
     assert datasets.load(photos.parent, "photos").fingerprint == new
-    assert len(list((photos.parent / "data" / "photos").iterdir())) == 3  # dataset.json, skipped.csv and one folder
+    assert len(list((photos.parent / "data" / "photos").glob("[!.]*"))) == 3  # dataset.json, skipped.csv and one folder
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import signal
@@ -14,7 +15,7 @@ import pandas as pd
 import pytest
 from trainings import assert_same_training, train, weights
 
-from latentsearch import settings, tensorboard, training
+from latentsearch import files, settings, tensorboard, training
 from latentsearch.callbacks import Backup
 from latentsearch.config import TrainConfig
 from latentsearch.errors import InputError
@@ -28,7 +29,7 @@ MOMENTS = {
     "while the best weights are written": ("keras.Model.save", 2),
     "while the backup is written": ("keras.Model.save", 3),
     "before the backup is complete": ("pathlib.Path.rename", 2),
-    "before the old backup is deleted": ("shutil.rmtree", 2),
+    "before the old backup is deleted": ("latentsearch.files.remove", 10),
     "after the last epoch": ("latentsearch.tensorboard.write_projector", 0),
 }
 
@@ -181,8 +182,11 @@ def test_a_training_record_that_was_changed_is_refused(changes, message, built_d
 
 
 def test_half_a_file_left_by_a_kill_never_becomes_the_best_model(built_digits, tmp_path):
-    folder = Run(tmp_path, "digits").models
-    (folder / ".best.tmp.keras").write_bytes(b"half")
+    best, dead = Run(tmp_path, "digits").best_model, 2**22 + 1  # a number that no process has
+    temporary = files.temporary_for(best)
+    left = temporary.with_name(temporary.name.replace(f"-{os.getpid()}.", f"-{dead}."))
+    left.write_bytes(b"half")
+    files._swept.clear()
     train(tmp_path, epochs=2)
     assert weights(tmp_path)
-    assert not (folder / ".best.tmp.keras").exists()
+    assert not left.exists()

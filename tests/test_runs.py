@@ -8,7 +8,7 @@ import shlex
 import numpy as np
 import pytest
 
-from latentsearch import machine, runs
+from latentsearch import files, machine, runs
 from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
 from latentsearch.recipes import Network
@@ -18,29 +18,29 @@ from latentsearch.tune_config import TuneConfig
 
 def test_replacing_writes_the_new_or_keeps_the_old(tmp_path):
     path = tmp_path / "folder" / "file.json"
-    with runs.replacing(path) as temporary:
+    with files.replacing(path) as temporary:
         temporary.write_text("one")
         assert temporary.suffix == ".json"
 
     def fail():
-        with runs.replacing(path) as temporary:
+        with files.replacing(path) as temporary:
             temporary.write_text("half")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
     assert path.read_text() == "one"
-    assert [file.name for file in path.parent.iterdir()] == ["file.json"]
+    assert [file.name for file in path.parent.glob("[!.]*")] == ["file.json"]
 
 
 @pytest.mark.slow
 def test_kill_in_the_middle_of_a_write_leaves_the_old_or_the_new_file(tmp_path, killed_at):
     path = tmp_path / "record.json"
     program = (
-        "from pathlib import Path; from latentsearch import runs; KILL_HERE;"
-        f"runs.write_json(Path({str(path)!r}), {{'number': 1}})"
+        "from pathlib import Path; from latentsearch import files, runs; KILL_HERE;"
+        f"files.write_json(Path({str(path)!r}), {{'number': 1}})"
     )
-    runs.write_json(path, {"number": 0})
+    files.write_json(path, {"number": 0})
     found = []
     for step in range(20):
         killed = killed_at(step, program)
@@ -83,8 +83,8 @@ def test_a_trial_is_a_run_within_the_folders_of_another(tmp_path):
     assert run.name == "a/tuning/003"
     assert run.models == tmp_path / "models" / "a" / "tuning" / "003"
     outer = Run(tmp_path, "a")
-    run.logs.mkdir(parents=True)
-    (outer.logs / "train").mkdir()
+    files.make_folder(run.logs)
+    files.make_folder(outer.logs / "train")
     assert outer.own(outer.logs) == [outer.logs / "train"]
     assert outer.own(outer.reports) == []
 
@@ -100,15 +100,15 @@ def test_a_damaged_record_names_the_command_that_makes_it(content, tmp_path):
     path = tmp_path / "record.json"
     path.write_text(content)
     with pytest.raises(InputError, match=r"(?s)record.json.*python Some.py"):
-        runs.read_json(path, "python Some.py")
+        files.read_json(path, "python Some.py")
 
 
 def test_a_record_without_what_it_must_hold_names_the_command(tmp_path):
-    runs.write_json(tmp_path / "record.json", {"a": {"b": 0}, "c": 1})
-    assert runs.read_json(tmp_path / "record.json", "", ("a.b", "c"))
+    files.write_json(tmp_path / "record.json", {"a": {"b": 0}, "c": 1})
+    assert files.read_json(tmp_path / "record.json", "", ("a.b", "c"))
     for key in ("d", "a.d", "c.d"):
         with pytest.raises(InputError, match=rf"(?s)no {key}.*python Some.py"):
-            runs.read_json(tmp_path / "record.json", "python Some.py", (key,))
+            files.read_json(tmp_path / "record.json", "python Some.py", (key,))
 
 
 def test_commands_in_messages_give_the_flags_that_differ_from_the_defaults(tmp_path):
@@ -130,11 +130,11 @@ def test_commands_in_messages_know_nested_flags_lists_and_what_is_on_by_default(
 
 
 def test_records_hold_what_was_written_and_never_nan(tmp_path):
-    runs.write_json(tmp_path / "record.json", {"a": [1, 2.5, None]})
-    assert runs.read_json(tmp_path / "record.json", "") == {"a": [1, 2.5, None]}
+    files.write_json(tmp_path / "record.json", {"a": [1, 2.5, None]})
+    assert files.read_json(tmp_path / "record.json", "") == {"a": [1, 2.5, None]}
     with pytest.raises(ValueError, match="not JSON compliant"):
-        runs.write_json(tmp_path / "record.json", {"a": float("nan")})
-    assert runs.read_json(tmp_path / "record.json", "") == {"a": [1, 2.5, None]}
+        files.write_json(tmp_path / "record.json", {"a": float("nan")})
+    assert files.read_json(tmp_path / "record.json", "") == {"a": [1, 2.5, None]}
 
 
 def test_the_environment_tells_versions_and_machine():

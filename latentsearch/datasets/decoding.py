@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from latentsearch import runs
+from latentsearch import files
 from latentsearch.config import Fit
 from latentsearch.imagefiles import TRANSIENT, ImageFileError, read_image
 from latentsearch.imagescan import Skipped
@@ -89,10 +89,9 @@ class _Journal:
             self._go_on(listing)
         except (OSError, ValueError, KeyError, TypeError):  # nothing there, or not what it should be
             self.num_files, self.num_images, self.skipped = 0, 0, {}
-            runs.remove(folder)
-            folder.mkdir(parents=True)
-            self._images.write_bytes(self._header())
-            self._lines.write_text(json.dumps({"listing": listing}) + "\n")
+            files.remove(folder, within=folder.parent)
+            files.claim(self._images).write_bytes(self._header())
+            files.claim(self._lines).write_text(json.dumps({"listing": listing}) + "\n")
 
     def _go_on(self, listing: str) -> None:
         """Takes over the chunks that are whole, and cuts off what comes after them."""
@@ -128,17 +127,17 @@ class _Journal:
         self.skipped |= {number: (reason, detail) for number, reason, detail in skipped}
         with open(self._images, "ab") as file:
             file.writelines(image.tobytes() for image in images)
-        runs.flush(self._images)
+        files.flush(self._images)
         chunk = {"files": self.num_files, "images": self.num_images, "skipped": skipped}
         with open(self._lines, "a", encoding="utf-8") as file:
             file.write(json.dumps(chunk) + "\n")
-        runs.flush(self._lines)
+        files.flush(self._lines)
 
     def finish(self) -> None:
         """Makes the images a .npy file of their number."""
         with open(self._images, "r+b") as file:
             file.write(self._header())
-        runs.flush(self._images)
+        files.flush(self._images)
 
     def _header(self) -> bytes:
         """That of a .npy file; NumPy leaves room in it for the first axis to grow, so its length is always the same."""

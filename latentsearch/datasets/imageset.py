@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from latentsearch import runs
+from latentsearch import files
 from latentsearch.config import Fit
 from latentsearch.datasets.provenance import prepare_command
 from latentsearch.errors import InputError
@@ -77,7 +77,7 @@ class ImageSet:
         if self.provenance["kind"] != "folder":
             return ()
         mend = prepare_command(self.folder.parents[2], self.name, self.provenance)
-        paths = runs.read_json(self.folder / PATHS_FILE, mend, ("paths",))["paths"]
+        paths = files.read_json(self.folder / PATHS_FILE, mend, ("paths",))["paths"]
         if not isinstance(paths, list) or len(paths) != len(self.images):
             raise InputError(
                 f"{self.folder / PATHS_FILE} does not name {len(self.images)} files.\nPrepare them again: {mend}"

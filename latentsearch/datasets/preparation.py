@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latentsearch import machine, runs
+from latentsearch import files, machine, runs
 from latentsearch.config import PrepareConfig
 from latentsearch.datasets import cifar10, digits, folder
 from latentsearch.datasets.decoding import IMAGES_FILE, JOURNAL_FILE
@@ -46,24 +46,31 @@ def prepare(config: PrepareConfig) -> ImageSet:
         if not 0 < fraction < 1:
             raise InputError(f"--{split}-fraction {fraction}: expected more than 0 and less than 1.")
     parent = config.root / "data" / name
+    files.check_free(*(parent / part for part in ("dataset.json", SKIPPED_FILE, _UNFINISHED)))
+    with files.locked(parent / ".lock", f"dataset '{name}'"):
+        return _prepare(name, read, config)
+
+
+def _prepare(name: str, read: Callable[[Path], SourceImages], config: PrepareConfig) -> ImageSet:
+    parent = config.root / "data" / name
     unfinished = parent / _UNFINISHED
     source = read(unfinished)
     if source.kind != "folder":
-        runs.remove(unfinished)  # of another preparation that was stopped
+        files.remove(unfinished, within=config.root)  # of another preparation that was stopped
     try:
         record = _write(source, unfinished, config)
         verify(open_record(config.root, name, record))
         if source.kind == "folder":
             _write_skipped(parent / SKIPPED_FILE, source.skipped)
         record["folder"] = f"{record['fingerprint'][:12]}-{secrets.token_hex(4)}"
-        final = unfinished.rename(parent / record["folder"])
-        runs.write_json(parent / "dataset.json", record)
+        final = files.rename_folder(unfinished, parent / record["folder"])
+        files.write_json(parent / "dataset.json", record)
     except BaseException:
         if source.kind != "folder":
-            runs.remove(unfinished)
+            files.remove(unfinished, within=config.root)
         raise
-    kept = {final, parent / "dataset.json"} | ({parent / SKIPPED_FILE} if source.kind == "folder" else set())
-    runs.remove(final / JOURNAL_FILE, *(path for path in parent.iterdir() if path not in kept))
+    kept = (".lock", "dataset.json", final.name) + ((SKIPPED_FILE,) if source.kind == "folder" else ())
+    files.remove(final / JOURNAL_FILE, *files.written(parent, but=kept), within=config.root)
     return load(config.root, name)
 
 
@@ -103,6 +110,8 @@ def class_counts(dataset: ImageSet) -> dict[str, dict[str, int]]:
 def _source(config: PrepareConfig) -> tuple[str, Callable[[Path], SourceImages]]:
     """The name of the dataset and the function that reads it, given a folder to write to."""
     path = Path(config.source).expanduser()
+    if config.source not in KINDS and path.exists():
+        files.refuse_overlap(path, config.root, "--source")
     if config.source not in KINDS and path.is_dir() and not cifar10.is_copy(path):
         return _name_of(path, config), lambda unfinished: folder.read(config, unfinished)
     for flag in FOLDER_FLAGS:
@@ -139,15 +148,15 @@ def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dic
     fractions = {"test": config.test_fraction, "validation": config.validation_fraction}
     split = split_images(source, keys, fractions)
     arrays = {"images": source.images, "labels": source.labels.astype(np.int64), "split": split}
-    unfinished.mkdir(parents=True, exist_ok=True)
+    files.make_folder(unfinished)
     for key, array in arrays.items():
         path = unfinished / f"{key}.npy"
         if not (isinstance(array, np.memmap) and path.name == IMAGES_FILE):  # those are in their place
-            np.save(path, array, allow_pickle=False)
-            runs.flush(path)
+            np.save(files.claim(path), array, allow_pickle=False)
+            files.flush(path)
     if source.paths:
-        (unfinished / PATHS_FILE).write_text(json.dumps({"paths": list(source.paths)}), encoding="utf-8")
-        runs.flush(unfinished / PATHS_FILE)
+        files.claim(unfinished / PATHS_FILE).write_text(json.dumps({"paths": list(source.paths)}), encoding="utf-8")
+        files.flush(unfinished / PATHS_FILE)
     return {
         "folder": unfinished.name,
         "fingerprint": fingerprint(arrays, source.class_names),
@@ -163,7 +172,7 @@ def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dic
 
 
 def _write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
-    with runs.replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("path", "reason", "detail"))
         rows.writerows((shown(one.path), one.reason, shown(one.detail)) for one in skipped)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from latentsearch import runs
+from latentsearch import files, runs
 from latentsearch.config import PrepareConfig
 from latentsearch.datasets.imageset import SPLITS, ImageSet
 from latentsearch.datasets.provenance import KINDS, SCRIPT, prepare_command
@@ -35,7 +35,7 @@ def load(root: Path, name: str, *, mend: str | None = None) -> ImageSet:
         source = name if name in KINDS else "PATH"
         config = PrepareConfig(source=source, dataset=None if name == source else name, root=root)
         mend = runs.command_line(SCRIPT, config)
-    record = runs.read_json(path, mend, _KEYS)
+    record = files.read_json(path, mend, _KEYS)
     try:
         return open_record(root, name, record)
     except (OSError, ValueError, TypeError, OverflowError, tokenize.TokenError) as error:
@@ -50,7 +50,7 @@ def load_for(run: runs.Run) -> ImageSet:
         InputError: if it is not there, or holds other images or splits than when the run was built.
     """
     keys = ("name", "content", "kind", "seed", "validation_fraction")
-    record = runs.read_json(
+    record = files.read_json(
         run.build_record, run.command("BuildingAutoencoder.py"), tuple(f"dataset.{key}" for key in keys)
     )["dataset"]
     if not isinstance(record["name"], str):
