@@ -13,9 +13,9 @@ from latentsearch.config import BuildConfig
 def main(config: BuildConfig) -> None:
     """Builds the run that `config` names and prints its layers."""
     with quiet_libraries():
-        from latentsearch import building
+        from latentsearch.models.build import build_run
 
-    built = building.build_run(config)
+    built = build_run(config)
     print_table(
         [
             {"part": row.part, "layer": row.layer, "output": row.shape, "weights": f"{row.weights:,}"}

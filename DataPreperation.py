@@ -16,20 +16,20 @@ from latentsearch.config import PrepareConfig
 
 def main(config: PrepareConfig) -> None:
     """Prepares the dataset that `config` names and prints what it proved."""
-    from latentsearch import datasets
+    from latentsearch import data
 
-    dataset = datasets.prepare(config)
+    dataset = data.prepare(config)
     folder = config.root / "data" / dataset.name
     print(f"data set '{dataset.name}':")
     print(f"  from {dataset.provenance['origin']}")
-    for line in datasets.verify(dataset):
+    for line in data.verify(dataset):
         print(f"  {line}")
-    counts = datasets.class_counts(dataset)
+    counts = data.class_counts(dataset)
     print_table([{"class": name, **splits} for name, splits in counts.items()])
     skipped = dataset.provenance.get("skipped")
     if skipped:
         print_table([{"skipped because": reason, "files": count} for reason, count in skipped.items()])
-        print(f"Each of them: {folder / datasets.SKIPPED_FILE}")
+        print(f"Each of them: {folder / data.SKIPPED_FILE}")
     print(f"Written to {folder}; fingerprint {dataset.fingerprint[:12]}.")
 
 

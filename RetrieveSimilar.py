@@ -24,13 +24,13 @@ from latentsearch.config import RetrieveConfig
 def main(config: RetrieveConfig) -> int:
     """Answers the queries that `config` names; returns 2 when some could not be answered."""
     with quiet_libraries():
-        from latentsearch import retrieval
-        from latentsearch.answers import answer
-        from latentsearch.queries import find_queries
-        from latentsearch.trained import fill, open_collection, open_store
+        from latentsearch.search import output
+        from latentsearch.search.open import fill, open_collection, open_store
+        from latentsearch.search.queries import find_queries
+        from latentsearch.search.results import answer
 
     terminal = sys.stderr if config.json else sys.stdout
-    metrics = retrieval.metrics_of(config)
+    metrics = output.metrics_of(config)
     with closing(open_store(config.store, metrics)) as store:
         how = {"sync": config.sync, "verify": config.verify, "master": config.spark}
         collection, lines = open_collection(config.root, config.run, config.gallery, **how)
@@ -40,13 +40,13 @@ def main(config: RetrieveConfig) -> int:
         answers = answer(queries, collection, **asked, store=store) if queries.names else None
     if answers:
         if config.json:
-            print(json.dumps(retrieval.as_record(answers, collection, config), indent=2))
+            print(json.dumps(output.as_record(answers, collection, config), indent=2))
         else:
-            print_table(retrieval.for_terminal(answers, collection))
-            print(retrieval.SCORES_IN_WORDS)
-        print("Written:", *retrieval.write(answers, collection, config), sep="\n  ", file=terminal)
+            print_table(output.for_terminal(answers, collection))
+            print(output.SCORES_IN_WORDS)
+        print("Written:", *output.write(answers, collection, config), sep="\n  ", file=terminal)
         if config.copy_to:
-            count = retrieval.copy_to(config.copy_to, answers, collection)
+            count = output.copy_to(config.copy_to, answers, collection)
             print(f"Copied: {count} images to {config.copy_to}", file=terminal)
     for problem in problems:
         print(problem, file=sys.stderr)

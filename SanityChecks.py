@@ -13,12 +13,13 @@ from latentsearch.config import CheckConfig
 def main(config: CheckConfig) -> int:
     """Checks the run that `config` names; returns 1 when a check fails and `config.strict` is set."""
     with quiet_libraries():
-        from latentsearch import checks, measurement, report
-        from latentsearch.trained import open_trained
+        from latentsearch.evaluation import checks, report
+        from latentsearch.evaluation.evaluate import gather
+        from latentsearch.search.open import open_trained
 
     trained, *others = [open_trained(config.root, name) for name in (config.run, *config.compare)]
     print(trained.gallery_origin)
-    measured = measurement.gather(trained, others, seed=config.seed, say=lambda line: print(f"... {line}", flush=True))
+    measured = gather(trained, others, seed=config.seed, say=lambda line: print(f"... {line}", flush=True))
     results = checks.run_checks(measured)
     page = report.write(trained, measured, results)
     if measured.is_labelled:

@@ -15,11 +15,11 @@ from latentsearch.config import TrainConfig
 def main(config: TrainConfig) -> int:
     """Trains the run that `config` names and prints its best epoch; returns 130 when interrupted."""
     with quiet_libraries():
-        from latentsearch import training
         from latentsearch.runs import Run
+        from latentsearch.training.train import train
 
     run = Run(config.root, config.run)
-    result = training.train(config)
+    result = train(config)
     print_table([{name: f"{value:g}" for name, value in result.best.items()}])
     print("Written:", run.best_model, run.history, run.training_record, run.reports, sep="\n  ")
     print(f"TensorBoard: tensorboard --logdir {config.root / 'logs'}")

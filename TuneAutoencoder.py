@@ -17,14 +17,15 @@ from latentsearch.tune_config import TuneConfig
 def main(config: TuneConfig) -> int:
     """Searches as `config` says and prints the best trials; returns 130 when interrupted."""
     with quiet_libraries():
-        from latentsearch import tuning, tuning_report
+        from latentsearch.tuning import report
+        from latentsearch.tuning.tune import resume_command, tune
 
-    result = tuning.tune(config)
+    result = tune(config)
     if not result.finished:
-        print(f"Stopped after {len(result.tried)} trials. To go on: {tuning.resume_command(config)}")
+        print(f"Stopped after {len(result.tried)} trials. To go on: {resume_command(config)}")
         return 130
-    print_table(tuning_report.best_rows(result.table))
-    if correlations := tuning_report.tracking(result.table):  # none without labels
+    print_table(report.best_rows(result.table))
+    if correlations := report.tracking(result.table):  # none without labels
         rows = [{"without labels": name, "rank correlation with P@10": value} for name, value in correlations.items()]
         print_table(rows)
     print("Written:", *result.paths, sep="\n  ")

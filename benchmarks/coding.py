@@ -53,16 +53,16 @@ def _rows(config: BenchmarkConfig, name: str) -> list[dict[str, Any]]:
         from PIL import Image
 
         from benchmarks import timing
-        from latentsearch import datasets
-        from latentsearch.encoding import Autoencoder
-        from latentsearch.exporting import load_model
-        from latentsearch.folder_sync import sync
+        from latentsearch import data
+        from latentsearch.gallery.sync import sync
+        from latentsearch.models.encoder import Autoencoder
+        from latentsearch.models.export import load_model
         from latentsearch.runs import Run
-    run, dataset = Run(ROOT, name), datasets.load(ROOT, "cifar10")
+    run, dataset = Run(ROOT, name), data.load(ROOT, "cifar10")
     images = np.asarray(dataset.images[dataset.ids("test")[: config.images]])
     few = images[: config.single]
     ours, keras = Autoencoder(run.best_model), load_model(run.best_model).get_layer("encoder")
-    difference = np.abs(ours.encode(images) - keras.predict(datasets.to_float(images), verbose=0)).max()
+    difference = np.abs(ours.encode(images) - keras.predict(data.to_float(images), verbose=0)).max()
     with tempfile.TemporaryDirectory() as folder:
         photos, gallery = Path(folder) / "photos", Path(folder) / "gallery.npz"
         photos.mkdir()
@@ -77,12 +77,10 @@ def _rows(config: BenchmarkConfig, name: str) -> list[dict[str, Any]]:
         seconds = timing.in_turn(
             {
                 "latentsearch, from memory": lambda: ours.encode(images),
-                "Keras, batches of 32": lambda: keras.predict(datasets.to_float(images), verbose=0),
-                "Keras, batches of 1000": lambda: keras.predict(datasets.to_float(images), batch_size=1000, verbose=0),
+                "Keras, batches of 32": lambda: keras.predict(data.to_float(images), verbose=0),
+                "Keras, batches of 1000": lambda: keras.predict(data.to_float(images), batch_size=1000, verbose=0),
                 "latentsearch, one at a time": lambda: [ours.encode(image[None]) for image in few],
-                "Keras, one at a time": lambda: [
-                    keras.predict(datasets.to_float(image[None]), verbose=0) for image in few
-                ],
+                "Keras, one at a time": lambda: [keras.predict(data.to_float(image[None]), verbose=0) for image in few],
                 "latentsearch, JPEG files to a gallery": from_folder,
             },
             repeats=config.repeats,

@@ -54,10 +54,10 @@ def main(config: BenchmarkConfig) -> None:
         from PIL import Image
 
         from benchmarks import timing
-        from latentsearch import datasets
+        from latentsearch import data
         from latentsearch.runs import Run
-        from latentsearch.trained import open_trained
-    trained, dataset = open_trained(ROOT, config.run), datasets.load(ROOT, "cifar10")
+        from latentsearch.search.open import open_trained
+    trained, dataset = open_trained(ROOT, config.run), data.load(ROOT, "cifar10")
     scripts = sorted(path.name for path in ROOT.glob("*.py"))
     with tempfile.TemporaryDirectory() as folder:
         query, codes = Path(folder) / "query.png", Path(folder) / "codes.npy"
@@ -71,7 +71,7 @@ def main(config: BenchmarkConfig) -> None:
                 "answer as JSON": process(*asked, "--no-figure", "--json"),
                 "answer with the figure": process(*asked),
                 "import tensorflow": process("-c", "import tensorflow"),
-                "import latentsearch.trained": process("-c", "import latentsearch.trained"),
+                "import latentsearch.search.open": process("-c", "import latentsearch.search.open"),
                 **{f"{script} --help": process(script, "--help") for script in scripts},
             },
             repeats=config.repeats,

@@ -44,7 +44,7 @@ def main(config: BenchmarkConfig) -> None:
     if config.files < 2 * _NUM_CHANGED:
         raise InputError(f"--files {config.files}: expected at least {2 * _NUM_CHANGED}.")
     from benchmarks.timing import apart
-    from latentsearch import machine
+    from latentsearch import environment
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "photos"
@@ -56,7 +56,7 @@ def main(config: BenchmarkConfig) -> None:
         apart(_write, folder, config.files, config.files + _NUM_CHANGED)
         title = f"{_NUM_CHANGED} added, {_NUM_CHANGED} moved, {_NUM_CHANGED} removed"
         rows.append(apart(_sync, title, config.run, folder, Path(temporary) / "gallery.npz"))
-    record = {"files": config.files, "run": config.run, "rows": rows, "environment": machine.environment()}
+    record = {"files": config.files, "run": config.run, "rows": rows, "environment": environment.environment()}
     before = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     others = [old for old in before if (old["files"], old["run"]) != (config.files, config.run)]
     RESULTS.write_text(json.dumps([*others, record], indent=2) + "\n", encoding="utf-8")
@@ -68,9 +68,9 @@ def _write(folder: Path, first: int, end: int) -> None:
     import numpy as np
     from PIL import Image
 
-    from latentsearch import datasets
+    from latentsearch import data
 
-    images = datasets.load(ROOT, "cifar10").images
+    images = data.load(ROOT, "cifar10").images
     for number in range(first, end):
         path = folder / f"{number // _FILES_A_FOLDER:04}" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,8 +93,8 @@ def _sync(title: str, run: str, folder: Path, path: Path) -> dict[str, Any]:
     """One synchronisation: its seconds, what it found, and the peak of the memory."""
     with quiet_libraries():
         from benchmarks.timing import peak_memory
-        from latentsearch.encoding import Autoencoder
-        from latentsearch.folder_sync import sync
+        from latentsearch.gallery.sync import sync
+        from latentsearch.models.encoder import Autoencoder
     from latentsearch.runs import Run
 
     autoencoder = Autoencoder(Run(ROOT, run).best_model)

@@ -26,7 +26,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from latentsearch import files, machine
+from latentsearch import environment, files
 from latentsearch.cli import print_table, run_script
 from latentsearch.config import ROOT
 from latentsearch.errors import InputError
@@ -83,7 +83,7 @@ def main(config: BenchmarkConfig) -> int:
         begin = time.perf_counter()
         row = _row(name, config)
         rows = [old for old in rows if old["reader"] != name] + [row]
-        RESULTS.write_text(files.as_json({"readers": rows, "environment": machine.environment()}), encoding="utf-8")
+        RESULTS.write_text(files.as_json({"readers": rows, "environment": environment.environment()}), encoding="utf-8")
         print(f"{name}: {row['cases']:,} cases in {time.perf_counter() - begin:.0f} s", flush=True)
     print_table([row | {"bad": len(row["bad"]), "reasons": _in_words(row["reasons"])} for row in rows])
     bad = [line for row in rows for line in row["bad"]]

@@ -114,9 +114,9 @@ def _write(photos: Path, size: int, query: Path) -> None:
     import numpy as np
     from PIL import Image
 
-    from latentsearch import datasets
+    from latentsearch import data
 
-    dataset = datasets.load(ROOT, "cifar10")
+    dataset = data.load(ROOT, "cifar10")
     Image.fromarray(np.asarray(dataset.images[dataset.ids("test")[0]])).save(query)
     for image_id in range(size):
         path = photos / str(dataset.class_of(np.array(image_id))) / f"{image_id}.png"

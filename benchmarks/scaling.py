@@ -53,7 +53,7 @@ def measure(run: str, size: int, way: str) -> dict[str, Any]:
     import numpy as np
 
     from benchmarks.timing import peak_memory
-    from latentsearch.index import Index
+    from latentsearch.gallery.index import Index
 
     gallery, queries = _codes(run, size)
     begin = time.perf_counter()
@@ -87,8 +87,8 @@ def _codes(run: str, size: int) -> tuple[Any, Any]:
     with quiet_libraries():
         import numpy as np
 
-        from latentsearch.index import Index
-        from latentsearch.trained import open_trained
+        from latentsearch.gallery.index import Index
+        from latentsearch.search.open import open_trained
     trained = open_trained(ROOT, run)
     queries = trained.gallery.code_of(trained.dataset.ids("test"))
     codes = trained.gallery.code_of(trained.dataset.gallery_ids())
@@ -102,7 +102,7 @@ def _codes(run: str, size: int) -> tuple[Any, Any]:
 
 
 def _exact(gallery: Any) -> tuple[Callable[[Any], Any], int]:
-    from latentsearch.index import Index
+    from latentsearch.gallery.index import Index
 
     index = Index(gallery)
     return lambda queries: index.search(queries, _K).ids, gallery.nbytes

@@ -93,11 +93,11 @@ def _turns(config: BenchmarkConfig, metric: Metric) -> Iterator[tuple[int, str]]
 
 def _keep(record: dict[str, Any], part: str, row: dict[str, Any]) -> None:
     """Puts a row in the place of an older one of the same question, and writes the record."""
-    from latentsearch import files, machine
+    from latentsearch import environment, files
 
     key = ("run", "size", "metric", "contender", "round")
     record[part] = [old for old in record[part] if [old[k] for k in key] != [row[k] for k in key]] + [row]
-    record["environment"] = machine.environment()
+    record["environment"] = environment.environment()
     RESULTS.write_text(files.as_json(record), encoding="utf-8")
 
 

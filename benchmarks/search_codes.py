@@ -56,12 +56,13 @@ def _coded(
     with quiet_libraries():
         from tqdm import tqdm
 
-        from latentsearch import augmentation, datasets
-        from latentsearch.encoding import Autoencoder
+        from latentsearch import data
+        from latentsearch.data import augmentation
+        from latentsearch.models.encoder import Autoencoder
         from latentsearch.runs import Run
 
         autoencoder = Autoencoder(Run(ROOT, run).best_model)
-    dataset = datasets.load(ROOT, "cifar10")
+    dataset = data.load(ROOT, "cifar10")
     ids = np.concatenate([dataset.ids("train"), dataset.ids("validation")])
     if gallery is None or queries is None:
         gallery, queries = (autoencoder.encode(dataset.images, rows) for rows in (ids, dataset.ids("test")))

@@ -45,7 +45,7 @@ def _by_angle(build: Callable[[np.ndarray], Ask], vectors: np.ndarray, metric: M
 
 
 def _ours(vectors: np.ndarray, metric: Metric) -> Ask:
-    from latentsearch.index import Index
+    from latentsearch.gallery.index import Index
 
     index = Index(vectors, metric=metric)
     return lambda queries, k: index.search(queries, k).ids

@@ -19,7 +19,7 @@ from pathlib import Path
 from latentsearch.cli import print_table, run_script
 from latentsearch.config import ROOT
 
-_IMPORTS = ("latentsearch", "latentsearch.trained", "latentsearch.retrieval", "latentsearch.training")
+_IMPORTS = ("latentsearch", "latentsearch.search.open", "latentsearch.search.output", "latentsearch.training.train")
 
 
 @dataclass(frozen=True)

@@ -76,17 +76,19 @@ def main(config: BenchmarkConfig) -> None:
 
 def measure(config: BenchmarkConfig, *, architecture: str = "deep", **flags: Any) -> dict[str, Any]:
     """Trains one variant and scores it on validation images."""
-    from latentsearch import building, datasets, runs, training
-    from latentsearch.encoding import Autoencoder
-    from latentsearch.scorecard import Labelled, score
+    from latentsearch import data, runs
+    from latentsearch.evaluation.scorecard import Labelled, score
+    from latentsearch.models.build import build_run
+    from latentsearch.models.encoder import Autoencoder
+    from latentsearch.training.train import train
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "data").symlink_to(ROOT / "data")
-        building.build_run(BuildConfig(architecture=architecture, run="variant", seed=config.seed, root=root))
+        build_run(BuildConfig(architecture=architecture, run="variant", seed=config.seed, root=root))
         settings = TrainConfig(run="variant", epochs=config.epochs, seed=config.seed, root=root, **flags)
-        result = training.train(settings)
-        dataset = datasets.load(root, "cifar10")
+        result = train(settings)
+        dataset = data.load(root, "cifar10")
         run = runs.Run(root, "variant")
         record = json.loads(run.training_record.read_text())
         autoencoder = Autoencoder(run.best_model)
@@ -107,13 +109,13 @@ def measure(config: BenchmarkConfig, *, architecture: str = "deep", **flags: Any
 
 def trade_off(rows: list[dict[str, Any]], epochs: int) -> Figure:
     """A figure of P@10 against validation MSE: a point a variant, a line along W."""
-    from latentsearch import plots
+    from latentsearch.plots import charts
 
     weights = sorted(
         (row for row in rows if "W = " in row["variant"] and "noise" not in row["variant"]),
         key=lambda row: row["val_mse"],
     )
-    return plots.trade_off(
+    return charts.trade_off(
         {row["variant"]: (row["val_mse"], row["P@10"]) for row in rows},
         [row["variant"] for row in weights],
         f"What meaning costs in reconstruction ({epochs} epochs each)",

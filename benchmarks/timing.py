@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from latentsearch import files, machine
+from latentsearch import environment, files
 from latentsearch.config import ROOT
 
 FOLDER = ROOT / "benchmarks"
@@ -79,5 +79,5 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
 def save(name: str, **content: Any) -> Path:
     """Writes benchmarks/<name>.json, with the environment; returns its path."""
     path = FOLDER / f"{name}.json"
-    path.write_text(files.as_json(content | {"environment": machine.environment()}), encoding="utf-8")
+    path.write_text(files.as_json(content | {"environment": environment.environment()}), encoding="utf-8")
     return path

@@ -52,15 +52,19 @@ def _row(config: BenchmarkConfig, architecture: Architecture) -> dict[str, Any]:
         import tensorflow as tf
 
         from benchmarks import timing
-        from latentsearch import architectures, datasets, machine, stream, trainee
-        from latentsearch.settings import Settings
+        from latentsearch import data as datasets
+        from latentsearch import environment
+        from latentsearch.models import architectures
+        from latentsearch.training import dataloader
+        from latentsearch.training.model import compiled
+        from latentsearch.training.settings import Settings
     dataset = datasets.load(ROOT, "cifar10")
     recipe = asdict(RECIPES[architecture])
-    if not machine.has_bfloat16():
+    if not environment.has_bfloat16():
         recipe["precision"] = "float32"
     settings = Settings(epochs=1, **recipe, seed=0, initial_model="", dataset=dataset.fingerprint)
-    model = trainee.compiled(architectures.build(architecture, dataset.image_shape, latent_dim=10), settings, 10_000)
-    batches = iter(stream.training_batches(dataset.images, dataset.ids("train"), settings))
+    model = compiled(architectures.build(architecture, dataset.image_shape, latent_dim=10), settings, 10_000)
+    batches = iter(dataloader.training_batches(dataset.images, dataset.ids("train"), settings))
     inputs, targets = next(batches)
     matrix = tf.random.uniform((_SIDE, _SIDE))
     names = list(targets) if isinstance(targets, dict) else []
@@ -86,7 +90,7 @@ def _row(config: BenchmarkConfig, architecture: Architecture) -> dict[str, Any]:
         return lambda: model.fit(data, steps_per_epoch=config.steps, shuffle=False, verbose=0)
 
     from_memory = tf.data.Dataset.from_tensors((inputs, targets)).repeat()
-    pipeline = stream.training_batches(dataset.images, dataset.ids("train"), settings)
+    pipeline = dataloader.training_batches(dataset.images, dataset.ids("train"), settings)
     seconds = timing.in_turn(
         {
             "matrix product": lambda: tf.linalg.matmul(matrix, matrix).numpy(),

@@ -41,10 +41,15 @@ class BenchmarkConfig:
 def main(config: BenchmarkConfig) -> None:
     """Times epochs in turn, then runs to the target."""
     with quiet_libraries():
-        from latentsearch import architectures, building, datasets, files, machine, stream, trainee, training
-        from latentsearch.settings import Settings
-        from latentsearch.validation import Validator
-    dataset = datasets.load(ROOT, "cifar10")
+        from latentsearch import data, environment, files
+        from latentsearch.models import architectures
+        from latentsearch.models.build import build_run
+        from latentsearch.training import dataloader
+        from latentsearch.training.model import compiled
+        from latentsearch.training.settings import Settings
+        from latentsearch.training.train import train
+        from latentsearch.training.validation import Validator
+    dataset = data.load(ROOT, "cifar10")
     fit_ids = dataset.ids("train")
     seconds = {name: [] for name in ARCHITECTURES}
     trainees, all_settings, steps = {}, {}, {}
@@ -55,10 +60,10 @@ def main(config: BenchmarkConfig) -> None:
         )
         steps[name] = len(fit_ids) // recipe.batch_size
         initial = architectures.build(name, dataset.image_shape, latent_dim=10)
-        trainees[name] = trainee.compiled(initial, all_settings[name], steps[name])
+        trainees[name] = compiled(initial, all_settings[name], steps[name])
     for repeat in range(config.repeats + 1):
         for name, model in trainees.items():
-            batches = stream.training_batches(dataset.images, fit_ids, all_settings[name], first_epoch=repeat)
+            batches = dataloader.training_batches(dataset.images, fit_ids, all_settings[name], first_epoch=repeat)
             begin = time.perf_counter()
             model.fit(batches, steps_per_epoch=steps[name], shuffle=False, verbose=0)
             if repeat:
@@ -73,8 +78,8 @@ def main(config: BenchmarkConfig) -> None:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
             (root / "data").symlink_to(ROOT / "data")
-            building.build_run(BuildConfig(run="short", seed=seed, root=root))
-            history = training.train(TrainConfig(run="short", epochs=config.short_epochs, seed=seed, root=root)).history
+            build_run(BuildConfig(run="short", seed=seed, root=root))
+            history = train(TrainConfig(run="short", epochs=config.short_epochs, seed=seed, root=root)).history
         reached = history.index[history["val_loss"] <= TARGET]
         total = history["seconds"].cumsum()
         to_target.append(
@@ -93,7 +98,7 @@ def main(config: BenchmarkConfig) -> None:
         "to_target": to_target,
         "reference_seconds_extrapolated": reference,
         "ratio": reference / median(times) if times else None,
-        "environment": machine.environment(),
+        "environment": environment.environment(),
     }
     (ROOT / "benchmarks" / "training_speed.json").write_text(files.as_json(result), encoding="utf-8")
     print_table(

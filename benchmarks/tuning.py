@@ -54,14 +54,17 @@ def main(config: BenchmarkConfig) -> None:
     with quiet_libraries():
         import pandas as pd
 
-        from latentsearch import files, machine, tuning, tuning_plots, tuning_report
-        from latentsearch.trials import PARAMETERS
+        from latentsearch import environment, files
+        from latentsearch.plots import tuning as tuning_plots
+        from latentsearch.tuning import report
+        from latentsearch.tuning.trials import PARAMETERS
+        from latentsearch.tuning.tune import tune
 
     tables, rows = {}, []
     for goal in GOALS:
         flags = asdict(config) | {"run": f"tuning-{goal}", "objective": goal, "mark": (), "resume": True}
         del flags["final_epochs"]
-        result = tuning.tune(TuneConfig(**flags))
+        result = tune(TuneConfig(**flags))
         if not result.finished:
             raise KeyboardInterrupt
         tables[goal] = result.table
@@ -71,12 +74,12 @@ def main(config: BenchmarkConfig) -> None:
     every = every[every["score"].notna()].drop_duplicates(list(PARAMETERS))
     similar = every["similarity_weight"].fillna(0) > 0
     groups = {"both": every, "with similarity": every[similar], "without similarity": every[~similar]}
-    correlations = {name: tuning_report.tracking(table) for name, table in (tables | groups).items()}
+    correlations = {name: report.tracking(table) for name, table in (tables | groups).items()}
     record = {
         "settings": {**asdict(config), "root": None},
         "winners": rows,
         "rank_correlation_with_precision": correlations,
-        "environment": machine.environment(),
+        "environment": environment.environment(),
     }
     RESULTS.write_text(files.as_json(record), encoding="utf-8")
     if correlations["both"]:
@@ -89,20 +92,22 @@ def main(config: BenchmarkConfig) -> None:
 
 def finish(config: BenchmarkConfig, run_name: str) -> dict[str, Any]:
     """Trains the winner of a search, unless it was, and scores it on validation images."""
-    from latentsearch import building, datasets, runs, training
-    from latentsearch.encoding import Autoencoder
-    from latentsearch.scorecard import Labelled, score
+    from latentsearch import data, runs
+    from latentsearch.evaluation.scorecard import Labelled, score
+    from latentsearch.models.build import build_run
+    from latentsearch.models.encoder import Autoencoder
+    from latentsearch.training.train import train
 
     run = runs.Run(config.root, run_name)
     best = json.loads((run.reports / runs.TUNING / "tuning.json").read_text())["best"]
     final = runs.Run(config.root, f"{run_name}-{best}-{config.final_epochs}")  # of this winner, of this length
     common = {"run": final.name, "seed": config.seed, "root": config.root}
     if not final.training_record.exists():
-        building.build_run(BuildConfig(from_trial=best, tuned=run_name, **common))
-    result = training.train(TrainConfig(epochs=config.final_epochs, resume=True, **common))
+        build_run(BuildConfig(from_trial=best, tuned=run_name, **common))
+    result = train(TrainConfig(epochs=config.final_epochs, resume=True, **common))
     if not result.finished:
         raise KeyboardInterrupt
-    dataset, autoencoder = datasets.load_for(final), Autoencoder(final.best_model)
+    dataset, autoencoder = data.load_for(final), Autoencoder(final.best_model)
     gallery, queries = (
         Labelled(autoencoder.encode(dataset.images, ids), dataset.labels[ids])
         for ids in (dataset.ids("train"), dataset.ids("validation"))

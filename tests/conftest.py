@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from latentsearch import datasets
+from latentsearch import data
 from latentsearch.config import BuildConfig, PrepareConfig
-from latentsearch.datasets import ImageSet, cifar10, digits
-from latentsearch.datasets.source import SourceImages
+from latentsearch.data import ImageSet, cifar10, digits
+from latentsearch.data.source import SourceImages
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 IMAGES_PER_BATCH = 20
@@ -36,7 +36,7 @@ READ_DIGITS = digits.read  # tests put the part of them in its place
 def prepared_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root in which the digits are prepared, to be copied."""
     root = tmp_path_factory.mktemp("prepared")
-    datasets.prepare(PrepareConfig(source="digits", root=root))
+    data.prepare(PrepareConfig(source="digits", root=root))
     return root
 
 
@@ -57,13 +57,13 @@ def a_part_of_the_digits() -> SourceImages:
 @pytest.fixture(scope="session")
 def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with the first 200 digits and an untrained run "digits" for them, to be copied."""
-    from latentsearch import building
+    from latentsearch.models.build import build_run
 
     root = tmp_path_factory.mktemp("small")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digits, "read", a_part_of_the_digits)
-        datasets.prepare(PrepareConfig(source="digits", root=root))
-    building.build_run(BuildConfig(run="digits", dataset="digits", root=root))
+        data.prepare(PrepareConfig(source="digits", root=root))
+    build_run(BuildConfig(run="digits", dataset="digits", root=root))
     return root
 
 
@@ -71,7 +71,7 @@ def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageSet:
     """The first 200 digits, prepared as "digits" in `tmp_path`."""
     monkeypatch.setattr(digits, "read", a_part_of_the_digits)
-    return datasets.prepare(PrepareConfig(source="digits", root=tmp_path))
+    return data.prepare(PrepareConfig(source="digits", root=tmp_path))
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def built_digits(small_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """The small digits, and an untrained run "digits" for them."""
     monkeypatch.setattr(digits, "read", a_part_of_the_digits)
     shutil.copytree(small_root, tmp_path, dirs_exist_ok=True)
-    return datasets.load(tmp_path, "digits")
+    return data.load(tmp_path, "digits")
 
 
 def batch_content(number: int) -> dict[bytes, object]:
@@ -197,7 +197,7 @@ def kill_at(number):
 @pytest.fixture
 def killed_at(forks: Callable[[str], Callable[[str], int]]) -> Callable[[int, str], bool]:
     """Runs a program that is killed before its n-th change of the disk; false if it came to its end before."""
-    run = forks("import numpy, latentsearch.datasets, sklearn.datasets")
+    run = forks("import numpy, latentsearch.data, sklearn.datasets")
 
     def killed(number: int, program: str) -> bool:
         status = run(f"{KILL}\n{program.replace('KILL_HERE', f'kill_at({number})')}")
@@ -210,7 +210,7 @@ def killed_at(forks: Callable[[str], Callable[[str], int]]) -> Callable[[int, st
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> tuple:
     """The collection, its map, and the application of a page of thirty images; see `pages.make_page`."""
-    from pages import make_images, make_page
+    from tests.page.pages import make_images, make_page
 
     root = tmp_path_factory.mktemp("page")
     make_images(root / "photos")

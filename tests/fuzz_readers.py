@@ -15,10 +15,14 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-from latentsearch import datasets, familiarity, files, folder_sync, imagefiles, machine, recipes
+from latentsearch import data as datasets
+from latentsearch import environment, files, recipes
 from latentsearch.config import PrepareConfig, TrainConfig
-from latentsearch.datasets import cifar10
+from latentsearch.data import cifar10
+from latentsearch.data import images as imagefiles
 from latentsearch.errors import InputError
+from latentsearch.gallery import novelty
+from latentsearch.gallery.sync import sync
 from latentsearch.runs import Run
 from tests import fuzzing
 from tests.fuzzing import Reader
@@ -135,7 +139,7 @@ def build_records(folder: Path) -> Reader:
     """build.json, which says what a run was built for."""
     dataset = datasets.prepare(PrepareConfig(source="digits", root=folder))
     run = Run(folder, "digits")
-    record = {"config": {"architecture": "compact"}, "num_weights": 5, "environment": machine.environment()}
+    record = {"config": {"architecture": "compact"}, "num_weights": 5, "environment": environment.environment()}
     files.write_json(
         run.build_record, record | {"dataset": {"name": "digits", "content": dataset.content, **dataset.provenance}}
     )
@@ -149,7 +153,7 @@ def build_records(folder: Path) -> Reader:
 
 def training_records(folder: Path) -> Reader:
     """training.json of a training that is to go on."""
-    from latentsearch import settings
+    from latentsearch.training import settings
 
     dataset = datasets.prepare(PrepareConfig(source="digits", root=folder))
     run = Run(folder, "digits")
@@ -172,7 +176,7 @@ def training_records(folder: Path) -> Reader:
 
 def histories(folder: Path) -> Reader:
     """history.csv of a training."""
-    from latentsearch import training
+    from latentsearch.training.train import read_history
 
     run = Run(folder, "digits")
     run.models.mkdir(parents=True)
@@ -181,14 +185,14 @@ def histories(folder: Path) -> Reader:
 
     def read(content: bytes) -> None:
         run.history.write_bytes(content)
-        assert training.read_history(run).mean().size >= 7
+        assert read_history(run).mean().size >= 7
 
     return Reader(["\n".join(lines).encode()], read)
 
 
 def backups(folder: Path) -> Reader:
     """rows.json in the backup of an interrupted training."""
-    from latentsearch.callbacks import Backup
+    from latentsearch.training.callbacks import Backup
 
     path = folder / "epoch-00002" / "rows.json"
     path.parent.mkdir()
@@ -206,7 +210,7 @@ def weights(folder: Path) -> Reader:
     """A .keras file: a zip archive of JSON and HDF5."""
     import keras
 
-    from latentsearch.encoding import Autoencoder
+    from latentsearch.models.encoder import Autoencoder
 
     path, images = folder / "best.keras", keras.Input((8, 8, 3))
     layers = [keras.layers.Flatten(), keras.layers.Dense(2)]
@@ -225,7 +229,7 @@ def weights(folder: Path) -> Reader:
 
 def galleries(folder: Path) -> Reader:
     """gallery.npz: made anew when it is damaged."""
-    from latentsearch import gallery
+    from latentsearch.gallery import gallery
 
     encoder = MeanColours()
     images = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
@@ -245,11 +249,11 @@ def folder_galleries(folder: Path) -> Reader:
     """The gallery of a folder: made anew when it is damaged."""
     make_photos(folder / "photos", 12)
     path = folder / "photos.npz"
-    folder_sync.sync(path, folder / "photos", MeanColours())
+    sync(path, folder / "photos", MeanColours())
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
-        opened, _ = folder_sync.sync(path, folder / "photos", MeanColours())
+        opened, _ = sync(path, folder / "photos", MeanColours())
         assert len(opened.entries()) == 12
 
     return Reader([path.read_bytes()], read, (*fuzzing.BYTES, *(fuzzing.archive,) * 10))
@@ -258,11 +262,11 @@ def folder_galleries(folder: Path) -> Reader:
 def profiles(folder: Path) -> Reader:
     """profile.json."""
     run = Run(folder, "run")
-    familiarity.save(run, familiarity.Profile("encoder", 0.02, 1.5, np.eye(20, 3, dtype=np.float32)))
+    novelty.save(run, novelty.Profile("encoder", 0.02, 1.5, np.eye(20, 3, dtype=np.float32)))
 
     def read(content: bytes) -> None:
         run.profile.write_bytes(content)
-        assert familiarity.load(run, "encoder").codes.ndim == 2
+        assert novelty.load(run, "encoder").codes.ndim == 2
 
     return Reader([run.profile.read_bytes()], read)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from latentsearch.collection import FolderCollection
-from latentsearch.folder_gallery import gallery_path
-from latentsearch.folder_sync import sync
+from latentsearch.gallery.folder import gallery_path
+from latentsearch.gallery.sync import sync
 from latentsearch.runs import Run
+from latentsearch.search.corpus import FolderCollection
 
 
 class MeanColours:

@@ -7,7 +7,8 @@ import re
 import sys
 
 import pytest
-from conftest import REPOSITORY
+
+from tests.conftest import REPOSITORY
 
 # Names that packages are imported by, where they differ from those that they are installed by.
 IMPORTED_AS = {

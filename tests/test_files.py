@@ -8,12 +8,12 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentsearch import files
 from latentsearch.errors import InputError
+from tests.conftest import REPOSITORY
 
 DELETING = {"unlink", "rmtree", "rmdir", "removedirs", "remove_tree", "truncate", "move"}
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=30).filter(

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from latentsearch import datasets, measurement, report
+from latentsearch import data
+from latentsearch.evaluation import evaluate, report
 from latentsearch.runs import Run
 
 pytestmark = pytest.mark.slow
@@ -23,7 +24,7 @@ def pipeline(tmp_path_factory):
     import subprocess
     import sys
 
-    from conftest import REPOSITORY
+    from tests.conftest import REPOSITORY
 
     root = tmp_path_factory.mktemp("root")
     output = {}
@@ -99,7 +100,7 @@ def test_the_report_is_one_file_that_needs_no_network(pipeline):
 def test_every_figure_of_the_report_has_its_numbers_in_a_file(pipeline):
     root, _ = pipeline
     per_image = pd.read_csv(Run(root, "digits").reports / "test_images.csv")
-    dataset = datasets.load(root, "digits")
+    dataset = data.load(root, "digits")
     np.testing.assert_array_equal(per_image["id"], dataset.ids("test"))
     numbers = json.loads((Run(root, "digits").reports / "metrics.json").read_text())
     assert per_image["squared_error"].mean() == pytest.approx(numbers["reconstruction"]["test_mse"], rel=1e-4)
@@ -118,7 +119,7 @@ def test_test_images_are_answered_but_never_by_themselves(pipeline, script):
         own = rows[(rows["query"] == query["query"]) & (rows["metric"] == query["metric"])]
         assert [neighbour["id"] for neighbour in query["neighbours"]] == list(own["id"])
         assert query["class"] == str(own["query_class"].iloc[0])
-    test_ids = datasets.load(root, "digits").ids("test")
+    test_ids = data.load(root, "digits").ids("test")
     for position, name in ((0, "test 0"), (7, "test 7")):
         assert test_ids[position] not in set(rows.loc[rows["query"] == name, "id"])
     assert (rows.groupby(["query", "metric"])["distance"].diff().dropna() >= 0).all()
@@ -137,7 +138,7 @@ def test_without_queries_twenty_test_images_are_asked_about(pipeline, in_process
 
 def test_files_that_cannot_be_read_are_named_and_the_others_answered(pipeline, script, tmp_path):
     root, _ = pipeline
-    dataset = datasets.load(root, "digits")
+    dataset = data.load(root, "digits")
     Image.fromarray(dataset.images[3]).resize((200, 200), Image.Resampling.NEAREST).save(tmp_path / "three.png")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no image")
     result = retrieve(script, root, "--query", tmp_path / "broken.jpg", tmp_path / "three.png", tmp_path / "none.png")
@@ -195,7 +196,7 @@ def test_a_run_trained_for_similarity_is_set_beside_the_plain_one(pipeline, in_p
     reports = Run(root, "similar").reports
     numbers = json.loads((reports / "metrics.json").read_text())
     assert {"similar", "digits", "raw pixels"} <= {row["method"] for row in numbers["scorecard"]}
-    test_ids = set(datasets.load(root, "digits").ids("test"))
+    test_ids = set(data.load(root, "digits").ids("test"))
     assert set(numbers["compared"]["queries"]) <= test_ids
     for method in ("raw pixels", "digits", "similar"):
         found = np.array(numbers["compared"]["neighbours"][method])
@@ -210,7 +211,7 @@ def test_a_failed_check_exits_with_1_if_strict_and_with_0_if_not(small_root, in_
     flags = ["--run", "tiny", "--root", tmp_path]
     assert in_process("BuildingAutoencoder.py", "--dataset", "digits", "--latent-dim", "2", *flags).returncode == 0
     assert in_process("TrainAutoencoder.py", "--epochs", "1", *flags).returncode == 0
-    for module, name in ((measurement, "gather"), (report, "write")):  # measured and drawn once, judged twice
+    for module, name in ((evaluate, "gather"), (report, "write")):  # measured and drawn once, judged twice
         monkeypatch.setattr(module, name, once(getattr(module, name)))
     for strict, expected in ((["--strict"], 1), ([], 0)):
         result = in_process("SanityChecks.py", *strict, *flags)

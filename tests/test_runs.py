@@ -8,7 +8,8 @@ import shlex
 import numpy as np
 import pytest
 
-from latentsearch import files, machine, runs
+from latentsearch import environment as machine
+from latentsearch import files, runs
 from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
 from latentsearch.recipes import Network

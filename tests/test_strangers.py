@@ -7,11 +7,11 @@ import random
 import shutil
 
 import pytest
-from folders import fill
 from test_files import KINDS, an_outside, stranger, tree
 
 from latentsearch import files
-from latentsearch.datasets import digits
+from latentsearch.data import digits
+from tests.data.folders import fill
 
 COMMON = ("--run", "digits")
 STAGES = {
@@ -30,18 +30,18 @@ FOLDERS = ("data", "models", "logs", "reports")
 @pytest.fixture(scope="module")
 def finished(small_root, tmp_path_factory):
     """A root in which all five scripts ran, to be copied."""
-    from latentsearch import training
     from latentsearch.config import TrainConfig
+    from latentsearch.training.train import train
 
     root = shutil.copytree(small_root, tmp_path_factory.mktemp("finished") / "root")
-    training.train(TrainConfig(run="digits", epochs=1, batch_size=32, root=root))
+    train(TrainConfig(run="digits", epochs=1, batch_size=32, root=root))
     return root
 
 
 @pytest.fixture
 def run(in_process, monkeypatch):
     """Runs a stage in a root; returns its exit status."""
-    from conftest import a_part_of_the_digits
+    from tests.conftest import a_part_of_the_digits
 
     monkeypatch.setattr(digits, "read", a_part_of_the_digits)
 

@@ -1,4 +1,4 @@
-"""Imports point one way, and the parts that are to start fast do not load Keras."""
+"""The parts that are to start fast do not load Keras, and scripts hold no logic."""
 
 from __future__ import annotations
 
@@ -10,91 +10,30 @@ import sys
 import typing
 
 import pytest
-from conftest import REPOSITORY
 
-PACKAGE = REPOSITORY / "latentsearch"
+from tests.conftest import REPOSITORY
+
 SCRIPTS = sorted(REPOSITORY.glob("*.py"))
-# A module may import from those above it only.
-LAYERS = [
-    {"errors", "recipes"},
-    {"config", "files"},
-    {"image_headers"},
-    {"image_resizing"},
-    {"image_memory"},
-    {"imagefiles"},
-    {"imagescan", "runs", "machine", "cli", "criteria", "space", "worker", "tuning_plots", "tune_config"}
-    | {"milvus_connection", "devices"},
-    {"trials", "litert", "spark"},
-    {"suggestions"},
-    {"datasets", "architectures", "objectives", "optimizers", "metrics", "augmentation", "distortions", "projection"}
-    | {"plots", "resemblance", "verdict", "engines"},
-    {"index", "exporting", "settings"},
-    {"encoding"},
-    {"gallery", "baselines", "scorecard", "stream", "trainee", "building", "tensorboard", "validation"}
-    | {"duplicates"},
-    {"callbacks", "folder_gallery", "folder_coding", "scores", "familiarity", "explanation", "stores"},
-    {"training", "folder_sync", "spark_coding", "mosaics", "collection", "milvus_store"},
-    {"trained", "queries", "evidence"},
-    {"answers"},
-    {"answer_pictures"},
-    {"retrieval", "measurement", "checks", "pictures", "trial_training", "trial_pictures"},
-    {"report", "tuning_report", "attempts"},
-    {"page", "spark_tuning"},
-    {"tuning"},
-]
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-
-
-def imports_of(path):
-    """Names of the latentsearch modules that a file imports, wherever in the file."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("latentsearch.")}
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            found.add("a relative import")
-        elif isinstance(node, ast.ImportFrom) and node.module == "latentsearch":
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("latentsearch."):
-            found.add(node.module.split(".")[1])
-    return found
-
-
-def test_every_module_has_a_layer():
-    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} | {"datasets", "page"}
-    assert modules == set(LEVEL)
-
-
-@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
-def test_imports_point_one_way(path):
-    if path.stem != "__init__":
-        upwards = {name for name in imports_of(path) if LEVEL.get(name, 99) >= LEVEL[path.stem]}
-        assert not upwards, f"{path.stem} imports {upwards}"
-
-
-@pytest.mark.parametrize("path", sorted((PACKAGE / "datasets").glob("*.py")), ids=lambda path: path.stem)
-def test_sources_of_images_import_no_later_stage(path):
-    assert imports_of(path) <= {"datasets", "errors", "config", "files", "runs", "machine", "imagefiles", "imagescan"}
 
 
 @pytest.mark.parametrize(
     "module",
     [
         "metrics",
-        "plots",
-        "mosaics",
-        "index",
+        "plots.charts",
+        "plots.image_grids",
+        "gallery.index",
         "config",
         "cli",
-        "datasets",
-        "scorecard",
-        "retrieval",
-        "encoding",
-        "trained",
-        "page.server",
-        "duplicates",
-        "tuning",
-        "tuning_report",
+        "data",
+        "evaluation.scorecard",
+        "search.output",
+        "models.encoder",
+        "search.open",
+        "page.app",
+        "evaluation.duplicates",
+        "tuning.tune",
+        "tuning.report",
     ],
 )
 def test_modules_that_never_load_keras(module):
@@ -107,7 +46,7 @@ def test_modules_that_never_load_keras(module):
 def test_a_query_loads_nothing_that_is_slow_to_import():
     slow = {"keras", "tensorflow", "pandas", "matplotlib", "faiss", "scipy", "sklearn", "pyspark", "pymilvus", "umap"}
     program = (
-        "import sys; from latentsearch import answers, queries, retrieval, trained; "
+        "import sys, latentsearch.search.open, latentsearch.search.output, latentsearch.search.queries; "
         f"loaded = {slow} & set(sys.modules); assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)

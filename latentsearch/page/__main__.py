@@ -25,14 +25,14 @@ def main(config: PageConfig) -> None:
             f"the page needs {' and '.join(missing)}, not installed here: pip install -r requirements-page.txt"
         )
     with quiet_libraries():
-        from latentsearch.page import code_map, server
-        from latentsearch.trained import open_collection
+        from latentsearch.page import app, code_map
+        from latentsearch.search.open import open_collection
 
-    with server.listen(config.port) as socket:  # a port that is taken is told before the long opening
+    with app.listen(config.port) as socket:  # a port that is taken is told before the long opening
         collection, lines = open_collection(config.root, config.run, config.gallery, sync=config.sync)
         print(*lines, sep="\n")
         path = code_map.map_path(collection.run, config.gallery)
-        server.serve(collection, lines, code_map.CodeMap(path, collection.gallery), socket)
+        app.serve(collection, lines, code_map.CodeMap(path, collection.gallery), socket)
 
 
 if __name__ == "__main__":

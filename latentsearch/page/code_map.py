@@ -14,9 +14,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from latentsearch.files import replacing
-from latentsearch.folder_gallery import gallery_path
-from latentsearch.gallery import Gallery
-from latentsearch.projection import project
+from latentsearch.gallery.folder import gallery_path
+from latentsearch.gallery.gallery import Gallery
+from latentsearch.plots.projection import project
 from latentsearch.runs import Run
 
 MOST = 4000  # codes on a map

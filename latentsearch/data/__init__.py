@@ -1,0 +1,20 @@
+"""Prepared images on disk: `prepare` writes data/<dataset>/ from a source, `load` opens it."""
+
+from latentsearch.data.imageset import SPLITS, ImageSet, to_float
+from latentsearch.data.preparation import SKIPPED_FILE, class_counts, prepare, verify
+from latentsearch.data.provenance import KINDS, prepare_command
+from latentsearch.data.storage import load, load_for
+
+__all__ = [
+    "KINDS",
+    "SKIPPED_FILE",
+    "SPLITS",
+    "ImageSet",
+    "class_counts",
+    "load",
+    "load_for",
+    "prepare",
+    "prepare_command",
+    "to_float",
+    "verify",
+]

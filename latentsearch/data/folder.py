@@ -1,0 +1,135 @@
+"""A folder of image files: which of them can be used, and what their folders say of class and split."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from latentsearch.config import LabelSource, PrepareConfig
+from latentsearch.data.images import shown
+from latentsearch.data.imageset import SPLITS
+from latentsearch.data.ingest import IMAGES_FILE, decode_files
+from latentsearch.data.scan import Skipped, find_images
+from latentsearch.data.source import SourceImages
+from latentsearch.errors import InputError
+
+_SPLIT_OF_FOLDER = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+_SIDE_MULTIPLE = 8  # the networks halve an image three times
+_MAX_SIDE = 1024
+
+
+def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
+    """Images of the files in a folder and all folders below it.
+
+    Splits: if every image lies in a folder train, validation (or val) or test of the source, and train has some,
+    those are the splits. Labels: if every image lies in a sub-folder (of the source, or of its split) and there are
+    at least two such, the names of these first sub-folders are the classes; else there are no labels.
+    `config.labels` overrides: "folders" refuses what cannot be labelled, "none" takes no labels.
+
+    Args:
+        config: Names the folder, and says what becomes of its images.
+        unfinished: Where images are written to while they are read; see `decode_files`.
+
+    Raises:
+        InputError: if it is not a folder, has no image that can be used, or not the labels that are asked for.
+    """
+    side = config.image_size
+    if side % _SIDE_MULTIPLE or not _SIDE_MULTIPLE <= side <= _MAX_SIDE:
+        raise InputError(
+            f"--image-size {side}: expected a multiple of {_SIDE_MULTIPLE}, from {_SIDE_MULTIPLE} to {_MAX_SIDE}."
+        )
+    source = Path(config.source).expanduser().resolve()
+    paths, skipped, listing = _listed(source, f"{side} {config.fit}")
+    num_images, unusable = decode_files(source, paths, unfinished, listing=listing, image_size=side, fit=config.fit)
+    skipped += unusable.values()
+    if not num_images:
+        found = ", ".join(f"{count} {reason}" for reason, count in count_reasons(skipped).items()) or "no files"
+        raise InputError(f"--source {shown(source)}: no image that can be used; found {found}.")
+    usable = [path for number, path in enumerate(paths) if number not in unusable]
+    split, below = _splits(usable)
+    class_names, labels, told = _labels(below, config.labels)
+    given = [name for number, name in enumerate(SPLITS) if (split == number).any()]
+    return SourceImages(
+        images=np.load(unfinished / IMAGES_FILE, mmap_mode="r"),
+        labels=labels,
+        split=split,
+        class_names=class_names,
+        kind="folder",
+        origin=f"folder {shown(source)}, {told}" + (f"; given as {', '.join(given)}" if len(given) > 1 else ""),
+        details={
+            "source": str(source),
+            "image_size": side,
+            "fit": config.fit,
+            "labels": config.labels,
+            "test_fraction": config.test_fraction,
+            "num_images": num_images,
+            "skipped": count_reasons(skipped),
+        },
+        paths=usable,
+        skipped=skipped,
+    )
+
+
+def count_reasons(skipped: Iterable[Skipped]) -> dict[str, int]:
+    """Files by the reason that they were skipped for, the most frequent first."""
+    return dict(Counter(file.reason for file in skipped).most_common())
+
+
+def _listed(source: Path, form: str) -> tuple[list[str], list[Skipped], str]:
+    """Paths of the files that may be images, what else is there, and a hash of names, sizes, times and `form`."""
+    paths, skipped = [], []
+    digest = hashlib.sha256(form.encode())
+    for found in tqdm(find_images(source), desc="looking for images", unit=" files"):
+        if isinstance(found, Skipped):
+            skipped.append(found)
+        else:
+            paths.append(found.path)
+            digest.update(os.fsencode(found.path) + b"\0%d %d %d %d\0" % found[1:])
+    return paths, skipped, digest.hexdigest()
+
+
+def _splits(paths: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """What the first folders say of splits, uint8 `(num_images,)`, and the paths below those."""
+    tops = [path.partition("/") for path in paths]
+    names = {top if slash else "" for top, slash, _ in tops}
+    if "train" not in names or not names <= _SPLIT_OF_FOLDER.keys():
+        return np.zeros(len(paths), dtype=np.uint8), list(paths)
+    split = np.array([SPLITS.index(_SPLIT_OF_FOLDER[top]) for top, _, _ in tops], dtype=np.uint8)
+    return split, [below for _, _, below in tops]
+
+
+def _labels(paths: Sequence[str], labels: LabelSource) -> tuple[tuple[str, ...], np.ndarray, str]:
+    """Names of the classes, int64 labels `(num_images,)`, and a word on why they are what they are.
+
+    Args:
+        paths: Below the folder of the split.
+        labels: The flag.
+
+    Raises:
+        InputError: if "folders" is asked for and there are none to go by.
+    """
+    loose = next((path for path in paths if "/" not in path), None)
+    class_of_image = [shown(path.partition("/")[0]) for path in paths]
+    names = tuple(sorted(set(class_of_image)))
+    if labels == "none":
+        why_not = "as --labels none says"
+    elif loose is not None:
+        why_not = f"{shown(loose)} lies in no folder of a class"
+    elif len(names) < 2:
+        why_not = f"all lie in one folder, {names[0]}"
+    else:
+        number_of = {name: number for number, name in enumerate(names)}
+        numbers = np.array([number_of[name] for name in class_of_image], dtype=np.int64)
+        return names, numbers, f"labelled by its {len(names)} sub-folders"
+    if labels == "folders":
+        raise InputError(
+            f"--labels folders: expected every image in the folder of its class, and at least two of these, but "
+            f"{why_not}. Move it, or leave out the flag."
+        )
+    return (), np.full(len(paths), -1, dtype=np.int64), f"without labels: {why_not}"

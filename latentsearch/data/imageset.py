@@ -1,0 +1,143 @@
+"""A prepared dataset: its arrays, what is known of each image, and how its images reach the network."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from mmap import mmap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentsearch import files
+from latentsearch.config import Fit
+from latentsearch.data.provenance import prepare_command
+from latentsearch.errors import InputError
+
+SPLITS = ("train", "validation", "test")
+PATHS_FILE = "paths.json"
+
+_PIECE_BYTES = 2**24
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A prepared dataset. The id of an image is its row, in every array of the project.
+
+    Args:
+        name: Folder below data/.
+        images: uint8 `(num_images, height, width, 3)`, memory-mapped.
+        labels: int64 `(num_images,)`, positions in `class_names`; all -1 if there are none.
+        split: uint8 `(num_images,)`, positions in `SPLITS`.
+        class_names: One name a class; () for images without labels.
+        fingerprint: SHA-256 of all of the above, in this order of the images.
+        content: SHA-256 that does not depend on the order of the images: two copies of one data set that
+            store it in different orders share it, and their images fall into the same splits.
+        provenance: What it was prepared from and how: kind, seed, validation_fraction, origin; of a folder also
+            source, image_size, fit, labels, test_fraction, num_images and how many files were skipped, by reason.
+        folder: Where the arrays lie.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+    split: np.ndarray
+    class_names: tuple[str, ...]
+    fingerprint: str
+    content: str
+    provenance: dict[str, Any]
+    folder: Path
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(height, width, 3)`."""
+        return self.images.shape[1:]
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the class of each image is known."""
+        return bool(self.class_names)
+
+    @property
+    def fit(self) -> Fit:
+        """What became of files of other proportions; it must become the same of queries."""
+        return self.provenance.get("fit") or "crop"
+
+    @functools.cached_property
+    def paths(self) -> tuple[str, ...]:
+        """Of the file of each image, below the source folder; () if the images are not from files.
+
+        Read when first asked for. Names may hold anything: print them with `imagefiles.shown`.
+
+        Raises:
+            InputError: if the table is missing or damaged.
+        """
+        if self.provenance["kind"] != "folder":
+            return ()
+        mend = prepare_command(self.folder.parents[2], self.name, self.provenance)
+        paths = files.read_json(self.folder / PATHS_FILE, mend, ("paths",))["paths"]
+        if not isinstance(paths, list) or len(paths) != len(self.images):
+            raise InputError(
+                f"{self.folder / PATHS_FILE} does not name {len(self.images)} files.\nPrepare them again: {mend}"
+            )
+        return tuple(paths)
+
+    def class_of(self, ids: np.ndarray) -> np.ndarray:
+        """Names of the classes of images, str, of the shape of `ids`; "" where there are no labels."""
+        return np.array([*self.class_names, ""])[self.labels[ids]]  # the label -1 takes the last
+
+    def same_class(self, queries: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+        """Whether neighbours are of the class of their query: 1, 0, or -1 if there are no labels.
+
+        Args:
+            queries: Ids `(num_queries,)`.
+            neighbours: Ids `(num_queries, k)`.
+
+        Returns:
+            int64 `(num_queries, k)`.
+        """
+        same = (self.labels[neighbours] == self.labels[queries][:, None]).astype(np.int64)
+        return same if self.is_labelled else np.full_like(same, -1)
+
+    def ids(self, *splits: str) -> np.ndarray:
+        """Ids of the images in any of the named splits, ascending, int64 `(num_images,)`."""
+        return np.flatnonzero(np.isin(self.split, [SPLITS.index(name) for name in splits]))
+
+    def gallery_ids(self) -> np.ndarray:
+        """Ids of the images that test images are compared with: all that are not test."""
+        return self.ids("train", "validation")
+
+
+def to_float(images: np.ndarray) -> np.ndarray:
+    """uint8 images as the network sees them: float32 in [0, 1], same shape.
+
+    Raises:
+        ValueError: if `images` is not uint8.
+    """
+    if images.dtype != np.uint8:
+        raise ValueError(f"Expected uint8 images, received {images.dtype}.")
+    return images.astype(np.float32) / np.float32(255)
+
+
+def pieces(images: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """An array in pieces of about 16 MB, in memory, each with the row that it begins at.
+
+    Pages of a memory-mapped file stay in memory once they were touched; a piece is read from the file instead, and
+    its memory is free again when it is done with.
+
+    Args:
+        images: `(num_images, ...)`, in memory or memory-mapped in C order.
+    """
+    row = images[:1].nbytes
+    step = max(_PIECE_BYTES // row, 1)
+    for start in range(0, len(images), step):
+        if isinstance(images, np.memmap) and isinstance(images.base, mmap):  # a slice's offset is that of its whole
+            count = min(step, len(images) - start)
+            flat = np.fromfile(
+                images.filename, images.dtype, count=count * row // images.itemsize, offset=images.offset + start * row
+            )
+            yield start, flat.reshape(count, *images.shape[1:])
+        else:
+            yield start, images[start : start + step]

@@ -1,0 +1,150 @@
+"""Image files to one array on disk, a chunk at a time, so that an interruption costs one chunk and no more."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from latentsearch import files
+from latentsearch.config import Fit
+from latentsearch.data.images import TRANSIENT, ImageFileError, read_image
+from latentsearch.data.scan import Skipped
+
+IMAGES_FILE = "images.npy"
+JOURNAL_FILE = "journal.jsonl"
+
+_CHUNK = 512  # files
+_NUM_THREADS = min(os.cpu_count() or 1, 8)  # each may hold a large picture
+
+
+def decode_files(
+    source: Path, paths: Sequence[str], folder: Path, *, listing: str, image_size: int, fit: Fit
+) -> tuple[int, dict[int, Skipped]]:
+    """Reads image files into `folder`/images.npy, going on where an interrupted call for the same listing stopped.
+
+    Args:
+        source: Folder that the paths are relative to.
+        paths: Of the files.
+        folder: Where to write: images.npy, uint8 `(num_images, image_size, image_size, 3)` of the files that can be
+            used, in the order of `paths`, and the journal of the finished chunks.
+        listing: What the paths, the files' content and the form of the images are known by; with another one, all is
+            read anew.
+        image_size: Side of the images in pixels.
+        fit: See `imagefiles.read_image`.
+
+    Returns:
+        The number of images, and the other files by their position in `paths`.
+    """
+    shape = (image_size, image_size, 3)
+
+    def read(path: str) -> np.ndarray | Skipped:
+        try:
+            return read_image(source / path, shape, fit=fit)
+        except ImageFileError as error:
+            return Skipped(path, error.reason, error.detail)
+
+    journal = _Journal(folder, listing, shape)
+    # Pillow decodes without holding Python's lock, so threads share the work.
+    with (
+        ThreadPoolExecutor(_NUM_THREADS) as pool,
+        tqdm(total=len(paths), initial=journal.num_files, desc="reading images", unit=" files") as bar,
+    ):
+        for start in range(journal.num_files, len(paths), _CHUNK):
+            results = []
+            for result in pool.map(read, paths[start : start + _CHUNK]):
+                results.append(result)
+                bar.update()
+            journal.append(results)
+    journal.finish()
+    return journal.num_images, {number: Skipped(paths[number], *why) for number, why in journal.skipped.items()}
+
+
+class _Journal:
+    """Images of the finished chunks, and a line for each chunk that says so, written when its images are on disk.
+
+    Args:
+        folder: Holds both files. What is there of another listing is deleted.
+        listing: See `decode_files`.
+        image_shape: Of one image.
+
+    Attributes:
+        num_files: Files looked at so far.
+        num_images: Images among them.
+        skipped: Reason and detail of the other files, by position.
+    """
+
+    def __init__(self, folder: Path, listing: str, image_shape: tuple[int, int, int]) -> None:
+        self._images, self._lines = folder / IMAGES_FILE, folder / JOURNAL_FILE
+        self._shape = image_shape
+        self.num_files = self.num_images = 0
+        self.skipped: dict[int, tuple[str, str]] = {}
+        try:
+            self._go_on(listing)
+        except (OSError, ValueError, KeyError, TypeError):  # nothing there, or not what it should be
+            self.num_files, self.num_images, self.skipped = 0, 0, {}
+            files.remove(folder, within=folder.parent)
+            files.claim(self._images).write_bytes(self._header())
+            files.claim(self._lines).write_text(json.dumps({"listing": listing}) + "\n")
+
+    def _go_on(self, listing: str) -> None:
+        """Takes over the chunks that are whole, and cuts off what comes after them."""
+        first, *lines = self._lines.read_bytes().splitlines(keepends=True)
+        if json.loads(first) != {"listing": listing}:
+            raise ValueError("the journal is of other files")
+        length = len(first)
+        for line in lines:
+            if not line.endswith(b"\n"):  # cut short by a kill
+                break
+            chunk = json.loads(line)
+            if any(reason in TRANSIENT for _, reason, _ in chunk["skipped"]):  # to be tried again
+                break
+            self.num_files, self.num_images = chunk["files"], chunk["images"]
+            self.skipped |= {number: (reason, detail) for number, reason, detail in chunk["skipped"]}
+            length += len(line)
+        size = self._offset_of(self.num_images)
+        if self._images.stat().st_size < size:
+            raise ValueError("images are missing")
+        os.truncate(self._images, size)
+        os.truncate(self._lines, length)
+
+    def append(self, results: Sequence[np.ndarray | Skipped]) -> None:
+        """Adds a chunk."""
+        images = [result for result in results if not isinstance(result, Skipped)]
+        skipped = [
+            (number, result.reason, result.detail)
+            for number, result in enumerate(results, start=self.num_files)
+            if isinstance(result, Skipped)
+        ]
+        self.num_files += len(results)
+        self.num_images += len(images)
+        self.skipped |= {number: (reason, detail) for number, reason, detail in skipped}
+        with open(self._images, "ab") as file:
+            file.writelines(image.tobytes() for image in images)
+        files.flush(self._images)
+        chunk = {"files": self.num_files, "images": self.num_images, "skipped": skipped}
+        with open(self._lines, "a", encoding="utf-8") as file:
+            file.write(json.dumps(chunk) + "\n")
+        files.flush(self._lines)
+
+    def finish(self) -> None:
+        """Makes the images a .npy file of their number."""
+        with open(self._images, "r+b") as file:
+            file.write(self._header())
+        files.flush(self._images)
+
+    def _header(self) -> bytes:
+        """That of a .npy file; NumPy leaves room in it for the first axis to grow, so its length is always the same."""
+        buffer = io.BytesIO()
+        content = {"descr": "|u1", "fortran_order": False, "shape": (self.num_images, *self._shape)}
+        np.lib.format.write_array_header_1_0(buffer, content)
+        return buffer.getvalue()
+
+    def _offset_of(self, num_images: int) -> int:
+        return len(self._header()) + num_images * int(np.prod(self._shape))

@@ -1,0 +1,95 @@
+"""Which images are held out, decided by what they show, and fingerprints of what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from latentsearch.data.imageset import SPLITS, pieces
+from latentsearch.data.source import SourceImages
+from latentsearch.errors import InputError
+
+
+def content_keys(images: np.ndarray, seed: int) -> np.ndarray:
+    """SHA-256 of each image with the seed, "S32" `(num_images,)`: what decides its split, wherever it stands."""
+    keys = np.empty(len(images), dtype="S32")
+    for start, piece in pieces(images):
+        for row, image in enumerate(piece, start=start):
+            keys[row] = hashlib.sha256(b"%d:" % seed + image.tobytes()).digest()
+    return keys
+
+
+def split_images(source: SourceImages, keys: np.ndarray, fractions: Mapping[str, float]) -> np.ndarray:
+    """Splits of the images: those of the source, and what is held out of its train images for those that it lacks.
+
+    Args:
+        source: The images.
+        keys: See `content_keys`.
+        fractions: Share of the train images to hold out, by the name of the split, in this order.
+
+    Returns:
+        uint8 `(num_images,)`, positions in `SPLITS`.
+
+    Raises:
+        InputError: if a split is left without an image.
+    """
+    split = source.split.astype(np.uint8)
+    for name, fraction in fractions.items():
+        if not (split == SPLITS.index(name)).any():
+            candidates = np.flatnonzero(split == SPLITS.index("train"))
+            split[candidates[_held_out(keys[candidates], source.labels[candidates], fraction)]] = SPLITS.index(name)
+    counts = np.bincount(split, minlength=len(SPLITS))
+    if not counts.all():
+        sizes = ", ".join(f"{count} {name}" for count, name in zip(counts, SPLITS, strict=True))
+        flags = " or ".join(f"--{name}-fraction" for name in fractions)
+        raise InputError(
+            f"{len(split)} images, {len(np.unique(keys))} of them different, make {sizes}: every split needs at least "
+            f"one. Give more images, or change {flags}."
+        )
+    return split
+
+
+def _held_out(keys: np.ndarray, labels: np.ndarray, fraction: float) -> np.ndarray:
+    """Rows with the smallest keys of each class, as many as the fraction says; equal images go together.
+
+    Classes that are too small to give one are taken together. A group of equal images that would be too many stays.
+    Equal images of different classes count for the first of these.
+    """
+    sizes = {label: int(np.sum(labels == label)) for label in np.unique(labels)}
+    small = [label for label, size in sizes.items() if round(size * fraction) == 0]
+    stratum = np.where(np.isin(labels, small), -2, labels)
+    _, group, group_sizes = np.unique(keys, return_inverse=True, return_counts=True)  # in the order of the keys
+    home = np.full(len(group_sizes), np.iinfo(np.int64).max)
+    np.minimum.at(home, group, stratum)
+    chosen = np.zeros(len(group_sizes), dtype=bool)
+    for one in np.unique(stratum):
+        left = round(int(np.sum(stratum == one)) * fraction)
+        for number in np.flatnonzero(home == one):
+            if not left:
+                break
+            if group_sizes[number] <= left:
+                chosen[number] = True
+                left -= group_sizes[number]
+    return np.flatnonzero(chosen[group])
+
+
+def fingerprint(arrays: Mapping[str, np.ndarray], class_names: tuple[str, ...]) -> str:
+    """SHA-256 of arrays, in their order, and the names of the classes, as 64 hexadecimal digits."""
+    digest = hashlib.sha256(repr(class_names).encode())
+    for key, array in arrays.items():
+        digest.update(f"{key} {array.dtype} {array.shape}".encode())
+        for _, piece in pieces(array):
+            digest.update(np.ascontiguousarray(piece))
+    return digest.hexdigest()
+
+
+def content_fingerprint(keys: np.ndarray, labels: np.ndarray, split: np.ndarray, class_names: tuple[str, ...]) -> str:
+    """SHA-256 of images, labels and splits whatever their order, as 64 hexadecimal digits."""
+    content = keys.tobytes()  # an element of the array would lose zeros at its end
+    rows = sorted(
+        content[32 * row : 32 * (row + 1)] + b"%d %d;" % (label, part)
+        for row, (label, part) in enumerate(zip(labels, split, strict=True))
+    )
+    return hashlib.sha256(repr(class_names).encode() + b"".join(rows)).hexdigest()

@@ -1,0 +1,98 @@
+"""Prepared datasets on disk, opened without reading the images into memory."""
+
+from __future__ import annotations
+
+import tokenize
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentsearch import files, runs
+from latentsearch.config import PrepareConfig
+from latentsearch.data.imageset import SPLITS, ImageSet
+from latentsearch.data.provenance import KINDS, SCRIPT, prepare_command
+from latentsearch.errors import InputError
+
+_KEYS = ("folder", "fingerprint", "content", "class_names", "kind", "seed", "validation_fraction")
+_OPTIONAL = ("origin", "source", "image_size", "fit", "labels", "test_fraction", "num_images", "skipped")
+
+
+def load(root: Path, name: str, *, mend: str | None = None) -> ImageSet:
+    """Opens data/<name>/.
+
+    Args:
+        root: Folder that holds data/.
+        name: Of the dataset.
+        mend: The command that prepares it, if that is known.
+
+    Raises:
+        InputError: if it was not prepared, or its files are damaged.
+    """
+    path = root / "data" / runs.check_name(name, "--dataset") / "dataset.json"
+    if mend is None:
+        source = name if name in KINDS else "PATH"
+        config = PrepareConfig(source=source, dataset=None if name == source else name, root=root)
+        mend = runs.command_line(SCRIPT, config)
+    record = files.read_json(path, mend, _KEYS)
+    try:
+        return open_record(root, name, record)
+    except (OSError, ValueError, TypeError, OverflowError, tokenize.TokenError) as error:
+        mend = prepare_command(root, name, record)
+        raise InputError(f"dataset '{name}' in {path.parent} is damaged ({error}).\nPrepare it again: {mend}") from None
+
+
+def load_for(run: runs.Run) -> ImageSet:
+    """Opens the dataset that a run was built for.
+
+    Raises:
+        InputError: if it is not there, or holds other images or splits than when the run was built.
+    """
+    keys = ("name", "content", "kind", "seed", "validation_fraction")
+    record = files.read_json(
+        run.build_record, run.command("BuildingAutoencoder.py"), tuple(f"dataset.{key}" for key in keys)
+    )["dataset"]
+    if not isinstance(record["name"], str):
+        raise InputError(
+            f"{run.build_record} does not name a dataset.\nMake it again: {run.command('BuildingAutoencoder.py')}"
+        )
+    mend = prepare_command(run.root, record["name"], record)
+    dataset = load(run.root, record["name"], mend=mend)
+    if dataset.content != record["content"]:
+        raise InputError(
+            f"run '{run.name}' was built for other images, or another split, than data/{dataset.name} now holds.\n"
+            f"Prepare those again: {mend}\n"
+            "or build another run (--run) for the images that are there now."
+        )
+    return dataset
+
+
+def open_record(root: Path, name: str, record: Mapping[str, Any]) -> ImageSet:
+    """The dataset that the content of a dataset.json describes.
+
+    Raises:
+        OSError, ValueError, TypeError: if its files are not that.
+    """
+    folder = root / "data" / name / record["folder"]
+    texts = [record["class_names"], record["fingerprint"], record["content"]]
+    if not isinstance(texts[0], list) or not all(isinstance(text, str) for text in [*texts[0], *texts[1:]]):
+        raise ValueError("names of classes and fingerprints are not texts")
+    images, labels, split = (
+        np.lib.format.open_memmap(folder / f"{key}.npy", mode="r") for key in ("images", "labels", "split")
+    )
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
+        raise ValueError(f"images are {images.dtype} {images.shape}, expected uint8 (num_images, height, width, 3)")
+    class_names = tuple(record["class_names"])
+    lowest = 0 if class_names else -1
+    for array, dtype, low, count in (
+        (labels, np.int64, lowest, len(class_names)),
+        (split, np.uint8, 0, len(SPLITS)),
+    ):
+        if array.dtype != dtype or array.shape != images.shape[:1] or array.min() < low or array.max() >= count:
+            raise ValueError(f"expected {len(images)} numbers below {count}, found {array.dtype} {array.shape}")
+    provenance = {key: record.get(key) for key in ("kind", "seed", "validation_fraction", "origin")}
+    provenance |= {key: record[key] for key in _OPTIONAL if key in record}
+    return ImageSet(
+        name, images, labels, split, class_names, record["fingerprint"], record["content"], provenance, folder
+    )

@@ -1,0 +1,1 @@
+"""Measure a trained network, check it and report on it."""

@@ -1,0 +1,148 @@
+"""What any learnt code must beat: vectors of images that take no training."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from latentsearch.config import METRICS, Metric
+from latentsearch.data import ImageSet, to_float
+from latentsearch.metrics import squared_error, strongest_channel_accuracy
+
+_MAX_SIDE = 32  # of images whose pixels are compared
+_MAX_FITTED_BYTES = 2**29
+_BATCH = 1000
+
+
+class Vectors(NamedTuple):
+    """Vectors of gallery and queries to compare, `(num_images, dim)` each, and the metrics worth the time."""
+
+    gallery: np.ndarray
+    queries: np.ndarray
+    metrics: tuple[Metric, ...]
+
+
+class LinearReconstruction(NamedTuple):
+    """What a PCA with as many numbers as the code reconstructs of the queries.
+
+    Args:
+        mse: Mean squared error.
+        accuracy: Share of pixels whose strongest channel is right.
+        mean_mse: Mean squared error of the gallery's mean image, taken for every query.
+    """
+
+    mse: float
+    accuracy: float
+    mean_mse: float
+
+
+def pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
+    """Images as rows of pixels in [0, 1], float32 `(len(ids), height * width * 3)`."""
+    return to_float(dataset.images[ids]).reshape(len(ids), -1)
+
+
+def compared_shape(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The shape in which pixels are compared: sides of more than 32 pixels are divided until they are no longer."""
+    height, width, channels = image_shape
+    return (*(side // _divisor(side) for side in (height, width)), channels)
+
+
+def _divisor(side: int) -> int:
+    return next(divisor for divisor in range(1, side + 1) if side % divisor == 0 and side // divisor <= _MAX_SIDE)
+
+
+def _compared_pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
+    """As `pixels`, each the mean of a block of them: `(len(ids), product of compared_shape)`."""
+    height, width, channels = compared_shape(dataset.image_shape)
+    tall, wide = dataset.image_shape[0] // height, dataset.image_shape[1] // width
+    return np.concatenate(
+        [
+            to_float(dataset.images[batch])
+            .reshape(len(batch), height, tall, width, wide, channels)
+            .mean(axis=(2, 4))
+            .reshape(len(batch), -1)
+            for batch in _batches(ids)
+        ]
+    )
+
+
+def compute(
+    dataset: ImageSet, gallery_ids: np.ndarray, query_ids: np.ndarray, num_components: int
+) -> tuple[dict[str, Vectors], LinearReconstruction]:
+    """Raw pixels, a PCA with as many numbers as the code, and the same PCA whitened.
+
+    The PCA is fitted on the gallery; of images of more than 32 x 32 pixels on as many of it as 512 MB hold, and their
+    pixels are compared at `compared_shape`. In whitened codes every component has variance 1.
+
+    Args:
+        dataset: The images.
+        gallery_ids: `(num_gallery,)`.
+        query_ids: `(num_queries,)`.
+        num_components: Components to keep.
+
+    Returns:
+        Vectors by the name of the baseline, and the PCA's reconstruction of the queries.
+    """
+    pca = _fitted(dataset, gallery_ids, num_components)
+    gallery_codes, query_codes = (
+        np.concatenate([pca.transform(pixels(dataset, batch)) for batch in _batches(ids)])
+        for ids in (gallery_ids, query_ids)
+    )
+    # Where the images have fewer dimensions than asked for, the rest is rounding: it must not be blown up.
+    deviations = np.sqrt(pca.explained_variance_.clip(min=1e-6 * pca.explained_variance_[0])).astype(np.float32)
+    height, width, _ = shape = compared_shape(dataset.image_shape)
+    name = "raw pixels" if shape == dataset.image_shape else f"raw pixels at {width} x {height}"
+    num_components = pca.n_components_
+    return {
+        # Manhattan distances of whole images cannot be had from a matrix product: ten times the others' time.
+        name: Vectors(*(_compared_pixels(dataset, ids) for ids in (gallery_ids, query_ids)), ("euclidean", "cosine")),
+        f"{num_components}-d PCA": Vectors(gallery_codes, query_codes, METRICS),
+        f"whitened {num_components}-d PCA": Vectors(gallery_codes / deviations, query_codes / deviations, METRICS),
+    }, _reconstruction(dataset, query_ids, pca, query_codes)
+
+
+def _fitted(dataset: ImageSet, ids: np.ndarray, num_components: int) -> PCA:
+    num_pixels = int(np.prod(dataset.image_shape))
+    num_components = min(num_components, len(ids), num_pixels)
+    if num_pixels <= _MAX_SIDE * _MAX_SIDE * 3:
+        return PCA(num_components, svd_solver="covariance_eigh").fit(pixels(dataset, ids))
+    # The covariance of so many pixels would take gigabytes, and so would all images as floats.
+    rng = np.random.default_rng(0)
+    sample = np.sort(rng.permutation(ids)[: _MAX_FITTED_BYTES // (4 * num_pixels)])
+    return PCA(min(num_components, len(sample)), svd_solver="randomized", random_state=0).fit(pixels(dataset, sample))
+
+
+def _reconstruction(dataset: ImageSet, ids: np.ndarray, pca: PCA, codes: np.ndarray) -> LinearReconstruction:
+    errors, mean_errors, hits = 0.0, 0.0, 0.0
+    for batch, batch_codes in zip(_batches(ids), _batches(codes), strict=True):
+        originals, reconstructed = pixels(dataset, batch), pca.inverse_transform(batch_codes)
+        images = dataset.images[batch]
+        errors += squared_error(originals, reconstructed).sum()
+        mean_errors += squared_error(originals, np.broadcast_to(pca.mean_, originals.shape)).sum()
+        hits += strongest_channel_accuracy(images, reconstructed.reshape(images.shape)) * len(batch)
+    return LinearReconstruction(
+        mse=float(errors / len(ids)), accuracy=float(hits / len(ids)), mean_mse=float(mean_errors / len(ids))
+    )
+
+
+def _batches(rows: np.ndarray) -> list[np.ndarray]:
+    return [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
+
+
+def mean_image_error(dataset: ImageSet) -> float:
+    """Mean squared error of the mean training image, taken for every validation image; a few images at a time."""
+    total, ids = np.zeros(dataset.image_shape), dataset.ids("train")
+    for start in range(0, len(ids), _BATCH):
+        total += to_float(dataset.images[ids[start : start + _BATCH]]).sum(axis=0, dtype=np.float64)
+    mean, error, asked = total / len(ids), 0.0, dataset.ids("validation")
+    for start in range(0, len(asked), _BATCH):
+        error += squared_error(to_float(dataset.images[asked[start : start + _BATCH]]), mean).sum()
+    return float(error / len(asked))
+
+
+def chance(gallery_labels: np.ndarray, query_labels: np.ndarray) -> np.ndarray:
+    """P@k of neighbours drawn at random: the share of the gallery with each query's label, `(num_queries,)`."""
+    shares = np.bincount(gallery_labels, minlength=query_labels.max() + 1) / len(gallery_labels)
+    return shares[query_labels]

@@ -1,0 +1,257 @@
+"""The sanity checks: each turns a measurement into PASS, WARN or FAIL, and says what that means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from latentsearch.evaluation.baselines import compared_shape
+from latentsearch.evaluation.check_result import CheckResult
+from latentsearch.evaluation.evaluation import Evidence
+from latentsearch.metrics import correlations, effective_rank
+
+
+def run_checks(evidence: Evidence) -> list[CheckResult]:
+    """All checks that can be made, in the order of `CHECKS`; without labels, those that need none."""
+    return [check(evidence) for check in CHECKS if evidence.is_labelled or check not in NEED_LABELS]
+
+
+def reconstruction(evidence: Evidence) -> CheckResult:
+    return CheckResult(
+        name="reconstruction",
+        question="Does it reconstruct better than a PCA with as many numbers?",
+        value=float(evidence.errors.mean() / evidence.linear.mse),
+        pass_at=0.98,
+        warn_at=0.9 * evidence.linear.mean_mse / evidence.linear.mse if evidence.is_for_similarity else 1.0,
+        higher_is_better=False,
+        why="Test MSE over that of the PCA. A network that is for reconstruction should beat a linear map. Codes that "
+        "are for similarity leave out what images of one kind do not share, such as colour and place: after such a "
+        "training it is FAIL from nine tenths of the error of the mean image on.",
+        good="Clearly lower error than the best linear code: shapes and colours are kept where they are.",
+        poor="Hardly better than linear, or not at all: the price of a training for similarity; without one, train "
+        "longer.",
+        broken="One grey or average image for all. Check the learning rate and the curves.",
+    )
+
+
+def generalisation(evidence: Evidence) -> CheckResult:
+    return CheckResult(
+        name="generalisation",
+        question="Does it reconstruct new images as well as those it learnt from?",
+        value=float(evidence.errors.mean() / evidence.train_mse),
+        pass_at=1.1,
+        warn_at=1.25,
+        higher_is_better=False,
+        why="Test MSE over training MSE, with the best weights. A gallery grows by images that were not trained on.",
+        good="New images are coded as well as old ones.",
+        poor="It begins to learn images by heart: more images, mirroring (--flip) or fewer epochs help.",
+        broken="It learnt its images by heart; codes of new ones mean little.",
+    )
+
+
+def dead_dimensions(evidence: Evidence) -> CheckResult:
+    deviations = evidence.codes.std(axis=0)
+    dead = np.flatnonzero(deviations <= 0.01 * deviations.max())
+    return CheckResult(
+        name="dead dimensions",
+        question="How many of the code's numbers are the same for every image?",
+        value=len(dead),
+        pass_at=0,
+        warn_at=1,
+        higher_is_better=False,
+        why="Dimensions whose standard deviation is under 1 % of the largest; they say nothing about an image. "
+        f"Here: {', '.join(map(str, dead)) or 'none'}.",
+        good="Every dimension varies.",
+        poor="One number is wasted: its panels in the pair plot are lines.",
+        broken="Several numbers are wasted: the code is smaller than it looks. Train again with another seed.",
+    )
+
+
+def correlated_dimensions(evidence: Evidence) -> CheckResult:
+    matrix = np.abs(np.tril(correlations(evidence.codes), k=-1))
+    pair = np.unravel_index(matrix.argmax(), matrix.shape)
+    return CheckResult(
+        name="correlated dimensions",
+        question="Do two of the code's numbers say the same?",
+        value=float(matrix[pair]),
+        pass_at=0.8,
+        warn_at=0.95,
+        higher_is_better=False,
+        why="Largest absolute correlation of two dimensions; what is said twice weighs twice in a distance. "
+        f"Here: {pair[1]} and {pair[0]}.",
+        good="The dimensions tell different things: round clouds in the pair plot.",
+        poor="Two dimensions tell nearly the same: a narrow band in the pair plot.",
+        broken="Two dimensions are copies: a line in the pair plot. Train again with another seed.",
+    )
+
+
+def rank(evidence: Evidence) -> CheckResult:
+    return CheckResult(
+        name="effective rank",
+        question="What share of its dimensions does the code really use?",
+        value=effective_rank(evidence.codes) / evidence.codes.shape[1],
+        pass_at=0.6,
+        warn_at=0.3,
+        higher_is_better=True,
+        why="exp(entropy of the shares of variance of the principal axes) over the size of the code.",
+        good="The variance is spread over most directions.",
+        poor="A few directions hold most of the variance and decide every distance.",
+        broken="The codes lie on a line or a sheet: neighbours agree in one property (mostly brightness) only.",
+    )
+
+
+def distinct_codes(evidence: Evidence) -> CheckResult:
+    images = evidence.dataset.images[evidence.test_ids].reshape(len(evidence.codes), -1)
+    num_images = len(np.unique(images, axis=0))
+    scale = np.abs(evidence.codes).max() or 1
+    return CheckResult(
+        name="distinct codes",
+        question="Do different images get different codes?",
+        value=len(np.unique((evidence.codes / scale).round(5), axis=0)) / num_images,
+        pass_at=0.99,
+        warn_at=0.9,
+        higher_is_better=True,
+        why="Distinct codes (to 1/100,000 of the largest number in them) over distinct test images. Equal codes "
+        "cannot be ranked.",
+        good="Every image has its own code.",
+        poor="Some images share one code.",
+        broken="The encoder has collapsed: many images, one code.",
+    )
+
+
+def beats_chance(evidence: Evidence) -> CheckResult:
+    own = evidence.own_score
+    return CheckResult(
+        name="retrieval against chance",
+        question="Are the ten nearest images of the query's class more often than random ones?",
+        value=own.overall["P@10"].low / max(float(evidence.chance.mean()), 1e-9),
+        pass_at=2.0,
+        warn_at=1.2,
+        higher_is_better=True,
+        why=f"Lower end of the 95 % interval of P@10 ({own.metric}) over chance.",
+        good="Neighbours show the same kind of thing at least twice as often as chance.",
+        poor="Neighbours are a little better than a random draw.",
+        broken="Neighbours are a random draw: the codes say nothing about what is in an image.",
+    )
+
+
+def beats_linear(evidence: Evidence) -> CheckResult:
+    linear = [name for name in evidence.baseline_names if name.endswith("-d PCA")]
+    ratio, rival = _against(evidence, linear)
+    return CheckResult(
+        name="retrieval against PCA",
+        question="Does it retrieve better than a linear code of the same size?",
+        value=ratio,
+        pass_at=1.05,
+        warn_at=0.98,
+        higher_is_better=True,
+        why=f"P@10 over that of {rival}.",
+        good="The codes find the same kind of thing more often than a PCA of as many numbers does.",
+        poor="As good as a PCA: the codes follow colour and brightness.",
+        broken="A PCA retrieves better, and takes no training: train longer, or with another objective.",
+    )
+
+
+def beats_pixels(evidence: Evidence) -> CheckResult:
+    ratio, rival = _against(evidence, [name for name in evidence.baseline_names if name.startswith("raw pixels")])
+    size = np.prod(compared_shape(evidence.dataset.image_shape)) / evidence.codes.shape[1]
+    return CheckResult(
+        name="retrieval against pixels",
+        question="Does it retrieve as well as all pixels do?",
+        value=ratio,
+        pass_at=1.0,
+        warn_at=0.85,
+        higher_is_better=True,
+        why=f"P@10 over that of {rival}; pixels are {size:.0f} times as many numbers.",
+        good="A code says more about what is in an image than all of its pixels, and is searched much faster.",
+        poor="A little is lost against comparing pixels, for codes that are searched much faster.",
+        broken="Much is lost against comparing pixels.",
+    )
+
+
+def _against(evidence: Evidence, rivals: list[str]) -> tuple[float, str]:
+    """P@10 of the run over that of the best rival, and the rival's name and value in words."""
+    rival = max((evidence.rival_score(name) for name in rivals), key=lambda score: score.overall["P@10"].value)
+    value = rival.overall["P@10"].value
+    ours = evidence.own_score.overall["P@10"].value
+    return ours / max(value, 1e-9), f"{rival.method} ({rival.metric}: {value:.3f})"
+
+
+def weakest_class(evidence: Evidence) -> CheckResult:
+    chance_of = {
+        name: float(evidence.chance[evidence.class_of_image == name].mean()) for name in evidence.own_score.by_class
+    }
+    over_chance = {  # a class of which the gallery has no image cannot be found by anyone
+        name: evidence.own_score.by_class[name]["P@10"].value / chance for name, chance in chance_of.items() if chance
+    } or {"none of them is in the gallery": 0.0}
+    weakest = min(over_chance, key=over_chance.__getitem__)
+    return CheckResult(
+        name="weakest class",
+        question="Is there a class that is not found?",
+        value=over_chance[weakest],
+        pass_at=1.2,
+        warn_at=1.0,
+        higher_is_better=True,
+        why=f"P@10 of the weakest class over its chance. Here: {weakest}.",
+        good="Every class is found more often than chance.",
+        poor="One class is hardly found.",
+        broken="One class is found less often than at random: its images land among others.",
+    )
+
+
+def noisy_copies(evidence: Evidence) -> CheckResult:
+    return _copies(evidence, "noise", "Does an image with noise (mean 0.1, variance 0.01) still find its original?")
+
+
+def projected_copies(evidence: Evidence) -> CheckResult:
+    return _copies(evidence, "projection", "Does an image seen from aside still find its original?")
+
+
+def _copies(evidence: Evidence, distortion: str, question: str) -> CheckResult:
+    recall = evidence.copy_recall[distortion][evidence.metric]
+    return CheckResult(
+        name=f"copies with {distortion}",
+        question=question,
+        value=recall[10].value,
+        pass_at=0.5,
+        warn_at=0.1,
+        higher_is_better=True,
+        why=f"recall@10 ({evidence.metric}) of altered gallery images among all gallery images. Needs no labels.",
+        good="Most altered copies find their original among the first ten.",
+        poor="Some do: the code also follows what the alteration changed.",
+        broken="Hardly any does: small changes of an image move its code far away.",
+    )
+
+
+def leaks(evidence: Evidence) -> CheckResult:
+    return CheckResult(
+        name="leaks",
+        question="What share of the test images is in the gallery too, as it is or altered?",
+        value=float(evidence.leaked.mean()),
+        pass_at=0.01,
+        warn_at=0.1,
+        higher_is_better=False,
+        why="Test images with an exact or near duplicate in the gallery ask for memory only. Needs no labels.",
+        good="Hardly any: the numbers of this report are about new images.",
+        poor="Some: quote the scorecard without them (below) too; duplicates.csv lists the pairs.",
+        broken="Many: the test says little. Take those of duplicates.csv out of the source and prepare it again.",
+    )
+
+
+CHECKS: tuple[Callable[[Evidence], CheckResult], ...] = (
+    reconstruction,
+    generalisation,
+    dead_dimensions,
+    correlated_dimensions,
+    rank,
+    distinct_codes,
+    beats_chance,
+    beats_linear,
+    beats_pixels,
+    weakest_class,
+    noisy_copies,
+    projected_copies,
+    leaks,
+)
+NEED_LABELS = frozenset({beats_chance, beats_linear, beats_pixels, weakest_class})

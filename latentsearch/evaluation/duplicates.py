@@ -1,0 +1,214 @@
+"""Exact and near duplicates in a dataset: codes and simple measures propose pairs, pixels decide."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from latentsearch.config import Metric
+from latentsearch.data import SPLITS, ImageSet
+from latentsearch.evaluation import image_matching
+from latentsearch.gallery.index import Index
+
+PROPOSALS = 10
+"""Images that are looked at for each image, by each kind of vector."""
+
+_HALFWAY = 0.5  # of the way from chance to identity: found by eye, see README
+_CHANCE_PAIRS, _CHANCE_PERCENTILE = 1000, 99
+_EMPTINESS = 0.1
+_COARSE_LIKENESS = 0.45  # at half the resolution; pairs below are not looked at closely
+_PLACES = ("within gallery", "across", "within test")
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Pairs of images of one dataset that show the same shot, most alike first.
+
+    Exact: equal bytes. Of many equal images, each later one is paired with the first, and the first alone has near
+    duplicates; `first_copy` tells which images it stands for.
+
+    Args:
+        pairs: Ids, int64 `(num_pairs, 2)`, the smaller one first.
+        likeness: In [-1, 1], float32 `(num_pairs,)`; 1 where exact.
+        exact: bool `(num_pairs,)`.
+        mirrored: Whether one shows the other mirrored, bool `(num_pairs,)`.
+        first_copy: Id of the first image with the same bytes, for every image of the dataset, int64 `(num_images,)`.
+    """
+
+    pairs: np.ndarray
+    likeness: np.ndarray
+    exact: np.ndarray
+    mirrored: np.ndarray
+    first_copy: np.ndarray
+
+    @property
+    def groups(self) -> np.ndarray:
+        """A number for each image, the same for all that are linked by pairs, int `(num_images,)`."""
+        count = len(self.first_copy)
+        links = coo_array((np.ones(len(self.pairs)), tuple(self.pairs.T)), (count, count))
+        return connected_components(links, directed=False)[1]
+
+    def with_duplicate_among(self, ids: np.ndarray) -> np.ndarray:
+        """Whether each image has an exact or near duplicate among `ids`, or is one of them, bool `(num_images,)`."""
+        among = np.zeros(len(self.first_copy), dtype=bool)
+        among[self.first_copy[ids]] = True
+        linked = among.copy()
+        one, other = self.first_copy[self.pairs].T
+        linked[one[among[other]]] = True
+        linked[other[among[one]]] = True
+        return linked[self.first_copy]
+
+    def places(self, dataset: ImageSet) -> np.ndarray:
+        """Where each pair lies, `(num_pairs,)`: "within gallery", "across" or "within test"."""
+        is_test = dataset.split == SPLITS.index("test")
+        return np.array(_PLACES)[is_test[self.pairs].sum(axis=1)]
+
+    def counts(self, dataset: ImageSet) -> dict[str, dict[str, int]]:
+        """Pairs by place and kind: `{"within gallery": {"exact": 0, "near": 3}, ...}`."""
+        places = self.places(dataset)
+        return {
+            place: {
+                "exact": int((self.exact & (places == place)).sum()),
+                "near": int((~self.exact & (places == place)).sum()),
+            }
+            for place in _PLACES
+        }
+
+    def table(self, dataset: ImageSet) -> pd.DataFrame:
+        """One row a pair: ids, splits, classes if there are any, kind, likeness, mirrored, group."""
+        columns = {}
+        for number, ids in enumerate(self.pairs.T, start=1):
+            columns[f"id_{number}"] = ids
+            columns[f"split_{number}"] = np.array(SPLITS)[dataset.split[ids]]
+            if dataset.class_names:
+                columns[f"class_{number}"] = np.array(dataset.class_names)[dataset.labels[ids]]
+        return pd.DataFrame(
+            columns
+            | {
+                "kind": np.where(self.exact, "exact", "near"),
+                "likeness": self.likeness,
+                "mirrored": self.mirrored,
+                "group": self.groups[self.pairs[:, 0]],
+            }
+        )
+
+
+def needed_likeness(chance: float, richness: np.ndarray) -> np.ndarray:
+    """Likeness from which on two images are duplicates, same shape as `richness`; above 1, none is.
+
+    (half of the way from `chance` to 1) * (1 + 0.1 / richness). In CIFAR-10, 1 random pair in 100 reaches 0.37, so two
+    common photographs need 0.77, two ships between an even sea and an even sky 0.91: the less there is to compare, the
+    more often images agree by chance. Images that are all of one kind, such as digits, need more.
+
+    Args:
+        chance: Likeness that 1 random pair in 100 reaches.
+        richness: The smaller `resemblance.richness` of the two images.
+    """
+    return (chance + _HALFWAY * (1 - chance)) * (1 + _EMPTINESS / np.maximum(richness, 1e-6))
+
+
+def find(images: np.ndarray, codes: np.ndarray, *, metric: Metric) -> Duplicates:
+    """Finds pairs of images that show the same shot: equal, or shifted, cropped, recoloured, recompressed, mirrored.
+
+    Near duplicates are looked for among the `PROPOSALS` nearest of each image, by its code, by its layout (as it
+    is and mirrored) and by its pattern: codes alone propose six to nine of ten. Takes about 6 KB of memory an image.
+
+    Args:
+        images: uint8 `(num_images, height, width, 3)`, possibly memory-mapped.
+        codes: Their codes, `(num_images, latent_dim)`.
+        metric: How codes are compared.
+    """
+    first_copy = _first_copies(images)
+    originals, copies = (np.flatnonzero((first_copy == np.arange(len(images))) == kind) for kind in (True, False))
+    grey = image_matching.brightness(images)
+    near, likeness = _near(grey, originals, codes, metric)
+    pairs = np.concatenate([np.column_stack([first_copy[copies], copies]), near])
+    likeness = np.concatenate([np.tile(np.float32([1, -1]), (len(copies), 1)), likeness])
+    exact = np.arange(len(pairs)) < len(copies)
+    best = likeness.max(axis=1)
+    order = np.lexsort((-best, ~exact))
+    return Duplicates(pairs[order], best[order], exact[order], (likeness[:, 1] > likeness[:, 0])[order], first_copy)
+
+
+def proposals(vectors: np.ndarray, queries: np.ndarray, metric: Metric) -> np.ndarray:
+    """Unordered pairs of each row with the `PROPOSALS` vectors nearest to its query, itself left out.
+
+    Args:
+        vectors: `(num_images, dim)`, at least two.
+        queries: `(num_images, dim)`: row n asks for image n.
+        metric: How they are compared.
+
+    Returns:
+        int64 `(num_pairs, 2)`, the smaller row first, each pair once, ascending.
+    """
+    count = len(vectors)
+    rows = np.arange(count)
+    found = Index(vectors, metric=metric).rank(queries, min(PROPOSALS, count - 1), exclude=rows)
+    return _distinct(np.column_stack([rows.repeat(found.shape[1]), found.ravel()]), count)
+
+
+def _near(grey: np.ndarray, originals: np.ndarray, codes: np.ndarray, metric: Metric) -> tuple[np.ndarray, np.ndarray]:
+    """Near duplicates among `originals`: pairs of ids, and their likeness as they are and mirrored."""
+    count = len(originals)
+    if count < 2:
+        return np.empty((0, 2), dtype=np.int64), np.empty((0, 2), dtype=np.float32)
+    coarse = np.empty((count, image_matching.SIDE // 2, image_matching.SIDE // 2), dtype=np.float32)
+    richness = np.empty(count)
+    for rows in image_matching.batches(count):
+        details = image_matching.detail(grey[originals[rows]])
+        coarse[rows] = image_matching.halved(details)
+        richness[rows] = image_matching.richness(details)
+    layout = image_matching.layout(grey[originals])
+    pattern = image_matching.pattern(coarse)
+    pairs = _distinct(
+        np.concatenate(
+            [
+                proposals(vectors.reshape(count, -1), queries.reshape(count, -1), kind)
+                for vectors, queries, kind in (
+                    (codes[originals], codes[originals], metric),
+                    (layout, layout, "cosine"),
+                    (layout, layout[:, :, ::-1], "cosine"),
+                    (pattern, pattern, "cosine"),
+                )
+            ]
+        ),
+        count,
+    )
+    fits = [
+        image_matching.fit(coarse[pairs[rows, 0]], coarse[pairs[rows, 1]], image_matching.SHIFT // 2).max(axis=1)
+        for rows in image_matching.batches(len(pairs))
+    ]
+    pairs = pairs[np.concatenate(fits) >= _COARSE_LIKENESS]
+    likeness = image_matching.likeness(grey[originals], pairs)
+    chance = np.percentile(
+        image_matching.likeness(grey[originals], _random_pairs(count)).max(axis=1), _CHANCE_PERCENTILE
+    )
+    found = likeness.max(axis=1) >= needed_likeness(float(chance), richness[pairs].min(axis=1))
+    return originals[pairs[found]], likeness[found]
+
+
+def _random_pairs(count: int) -> np.ndarray:
+    """Pairs of different rows below `count`, the same at every call, `(num_pairs, 2)`."""
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, count, _CHANCE_PAIRS)
+    return np.column_stack([first, (first + rng.integers(1, count, _CHANCE_PAIRS)) % count])
+
+
+def _distinct(pairs: np.ndarray, count: int) -> np.ndarray:
+    """Pairs of rows below `count`, the smaller first, each once, ascending."""
+    keys = np.unique(pairs.min(axis=1) * count + pairs.max(axis=1))
+    return np.column_stack([keys // count, keys % count])
+
+
+def _first_copies(images: np.ndarray) -> np.ndarray:
+    """For each image the row of the first one with the same bytes, int64 `(num_images,)`."""
+    seen: dict[bytes, int] = {}
+    return np.array(
+        [seen.setdefault(hashlib.sha256(image.tobytes()).digest(), row) for row, image in enumerate(images)],
+        dtype=np.int64,
+    )

@@ -1,0 +1,213 @@
+"""Measures a trained run, once, with everything that it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from latentsearch.config import METRICS, Metric
+from latentsearch.data import ImageSet, corruptions, to_float
+from latentsearch.errors import InputError
+from latentsearch.evaluation import baselines, duplicates
+from latentsearch.evaluation.evaluation import Evidence
+from latentsearch.evaluation.scorecard import Labelled, best_of, score
+from latentsearch.gallery.gallery import Gallery
+from latentsearch.gallery.index import Index
+from latentsearch.metrics import Interval, bootstrap_means, recall_at_k, squared_error, strongest_channel_accuracy
+from latentsearch.models.encoder import Autoencoder
+from latentsearch.plots.projection import project
+from latentsearch.search.open import TrainedRun
+from latentsearch.training.train import read_history
+
+COPY_DEPTHS = (1, 10)
+_NUM_COPIES = 1000
+_NUM_TRAIN = 5000
+_NUM_PROJECTED = 5000
+_NUM_EXAMPLES = 10
+_NUM_COMPARED, _COMPARED_DEPTH = 20, 5
+
+
+def gather(
+    trained: TrainedRun,
+    others: Sequence[TrainedRun] = (),
+    *,
+    seed: int,
+    say: Callable[[str], None] = lambda line: None,
+) -> Evidence:
+    """Measures a trained run.
+
+    Args:
+        trained: The run.
+        others: Runs to set beside it.
+        seed: Of samples, distortions, bootstrap and projection.
+        say: Told what is being measured.
+
+    Raises:
+        InputError: if another run is of another dataset.
+    """
+    for other in others:
+        if other.dataset.fingerprint != trained.dataset.fingerprint or other.run.name == trained.run.name:
+            raise InputError(
+                f"--compare {other.run.name}: expected another run of the dataset '{trained.dataset.name}', this one "
+                f"is of '{other.dataset.name}'."
+            )
+    name, dataset = trained.run.name, trained.dataset
+    autoencoder, gallery = trained.autoencoder, trained.gallery
+    test_ids, gallery_ids = dataset.ids("test"), dataset.gallery_ids()
+    rng = np.random.default_rng(seed)
+
+    history = read_history(trained.run)
+    say("reconstructing the test images")
+    errors, accuracy = _reconstruction(dataset, autoencoder, gallery, test_ids)
+    train_ids = np.sort(rng.permutation(dataset.ids("train"))[:_NUM_TRAIN])
+    train_errors, _ = _reconstruction(dataset, autoencoder, gallery, train_ids)
+    order = np.argsort(errors, kind="stable")
+    chosen = {
+        "first": np.arange(len(test_ids))[:_NUM_EXAMPLES],
+        "best": order[:_NUM_EXAMPLES],
+        "worst": order[::-1][:_NUM_EXAMPLES],
+    }
+    examples = {
+        title: (test_ids[rows], autoencoder.decode(gallery.codes[test_ids[rows]]).clip(0, 1))
+        for title, rows in chosen.items()
+    }
+
+    say("searching with codes and with the baselines")
+    vectors, linear = baselines.compute(dataset, gallery_ids, test_ids, autoencoder.latent_dim)
+    for other in others:
+        vectors[other.run.name] = _vectors(other.gallery, gallery_ids, test_ids)
+    own = _vectors(gallery, gallery_ids, test_ids)
+    gallery_labels, test_labels = dataset.labels[gallery_ids], dataset.labels[test_ids]
+    scores = [
+        score(
+            method,
+            Labelled(pair.gallery, gallery_labels),
+            Labelled(pair.queries, test_labels),
+            dataset.class_names,
+            metric=metric,
+            seed=seed,
+        )
+        for method, pair in ({name: own} | vectors).items()
+        for metric in pair.metrics
+        if dataset.is_labelled
+    ]
+
+    say("looking for the originals of altered copies")
+    copied = np.sort(rng.permutation(gallery_ids)[:_NUM_COPIES])
+    copies = {"original": dataset.images[copied]} | {
+        title: distort(dataset.images[copied], seed) for title, distort in corruptions.DISTORTIONS.items()
+    }
+    searched = gallery.only(gallery_ids)
+    copy_recall = {
+        title: _copy_recall(autoencoder.encode(images), copied, searched, seed)
+        for title, images in copies.items()
+        if title != "original"
+    }
+
+    metric = _best_metric(dataset, gallery, seed) if dataset.is_labelled else _best_for_copies(copy_recall)
+    first = np.argsort(_place_in_class(test_labels), kind="stable")[:_NUM_COMPARED]
+    neighbours = {
+        method: gallery_ids[
+            Index(
+                pair.gallery,
+                metric=best_of(scores, method).metric if scores and method != name else metric,
+            ).rank(pair.queries[first], min(_COMPARED_DEPTH, len(gallery_ids)))
+        ]
+        for method, pair in (vectors | {name: own}).items()
+    }
+
+    say("looking for duplicates")
+    found = duplicates.find(dataset.images, gallery.codes, metric=metric)
+    leakless = np.flatnonzero(~found.with_duplicate_among(gallery_ids)[test_ids])
+    leakless_score = None
+    if dataset.is_labelled and len(leakless):
+        leakless_score = score(
+            name,
+            Labelled(own.gallery, gallery_labels),
+            Labelled(own.queries[leakless], test_labels[leakless]),
+            dataset.class_names,
+            metric=metric,
+            seed=seed,
+        )
+
+    say("projecting the test codes with UMAP")
+    projected = np.sort(rng.permutation(len(test_ids))[:_NUM_PROJECTED])
+    return Evidence(
+        name=name,
+        encoder=autoencoder.fingerprint,
+        seed=seed,
+        dataset=dataset,
+        history=history,
+        test_ids=test_ids,
+        codes=gallery.codes[test_ids],
+        errors=errors,
+        accuracy=accuracy,
+        train_mse=float(train_errors.mean()),
+        linear=linear,
+        chance=baselines.chance(gallery_labels, test_labels) if dataset.is_labelled else np.empty(0),
+        metric=metric,
+        scores=scores,
+        compared=test_ids[first],
+        neighbours=neighbours,
+        copy_recall=copy_recall,
+        copies={title: images[:_NUM_EXAMPLES] for title, images in copies.items()},
+        examples=examples,
+        points=project(gallery.codes[test_ids[projected]], seed=seed),
+        projected=projected,
+        duplicates=found,
+        leakless_score=leakless_score,
+    )
+
+
+def _vectors(gallery: Gallery, gallery_ids: np.ndarray, test_ids: np.ndarray) -> baselines.Vectors:
+    return baselines.Vectors(gallery.codes[gallery_ids], gallery.codes[test_ids], METRICS)
+
+
+def _place_in_class(labels: np.ndarray) -> np.ndarray:
+    """For each image how many before it have its label: the first of each class are 0, the second 1, and so on."""
+    return np.array([np.sum(labels[:row] == label) for row, label in enumerate(labels)])
+
+
+def _best_metric(dataset: ImageSet, gallery: Gallery, seed: int) -> Metric:
+    """The metric with the highest P@10 of validation images among training images: test is not looked at."""
+    searched, asked = (
+        Labelled(gallery.codes[ids], dataset.labels[ids]) for ids in (dataset.ids("train"), dataset.ids("validation"))
+    )
+    scores = [score("", searched, asked, dataset.class_names, metric=metric, seed=seed) for metric in METRICS]
+    return max(scores, key=lambda result: result.overall["P@10"].value).metric
+
+
+def _best_for_copies(copy_recall: dict[str, dict[Metric, dict[int, Interval]]]) -> Metric:
+    """The metric with the highest mean recall@10 over the alterations: what is left to go by without labels."""
+    candidates: tuple[Metric, ...] = ("cosine", "euclidean")
+    return max(
+        candidates,
+        key=lambda metric: sum(by_metric[metric][max(COPY_DEPTHS)].value for by_metric in copy_recall.values()),
+    )
+
+
+def _reconstruction(
+    dataset: ImageSet, autoencoder: Autoencoder, gallery: Gallery, ids: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Squared error of each image `(len(ids),)`, and the share of pixels whose strongest channel is right."""
+    errors, hits = np.empty(len(ids)), 0.0
+    for start in range(0, len(ids), 1000):
+        rows = ids[start : start + 1000]
+        images, reconstructions = to_float(dataset.images[rows]), autoencoder.decode(gallery.codes[rows])
+        errors[start : start + 1000] = squared_error(images, reconstructions)
+        hits += strongest_channel_accuracy(images, reconstructions) * len(rows)
+    return errors, hits / len(ids)
+
+
+def _copy_recall(
+    codes: np.ndarray, originals: np.ndarray, gallery: Gallery, seed: int
+) -> dict[Metric, dict[int, Interval]]:
+    """recall@k of each metric; `codes` are of copies, `originals` the ids that they should find."""
+    depth = min(max(COPY_DEPTHS), len(gallery.ids))
+    result: dict[Metric, dict[int, Interval]] = {}
+    for metric in METRICS:
+        found = gallery.ask(codes, depth, metric=metric).ids
+        hits = np.column_stack([recall_at_k(found, originals, min(k, depth)) for k in COPY_DEPTHS])
+        result[metric] = dict(zip(COPY_DEPTHS, bootstrap_means(hits, seed=seed), strict=True))
+    return result

@@ -1,0 +1,144 @@
+"""All that is measured of a trained run, once, for checks, figures and metrics.json to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from latentsearch.config import Metric
+from latentsearch.data import ImageSet
+from latentsearch.evaluation.baselines import LinearReconstruction
+from latentsearch.evaluation.duplicates import Duplicates
+from latentsearch.evaluation.scorecard import Score, best_of
+from latentsearch.metrics import Interval, rank_correlation
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Measurements of one run on the test split of its dataset.
+
+    Args:
+        name: Of the run.
+        encoder: Fingerprint of its encoder.
+        seed: Of all that was drawn at random.
+        dataset: The images.
+        history: One row an epoch of training.
+        test_ids: Ids of the test images, the queries, int64 `(num_test,)`.
+        codes: Their codes, float32 `(num_test, latent_dim)`.
+        errors: Mean squared error of each test image, `(num_test,)`.
+        accuracy: Share of test pixels whose strongest channel is right.
+        train_mse: Mean squared error of (at most 5,000) images trained on.
+        linear: What a PCA with as many numbers reconstructs.
+        chance: P@k of neighbours drawn at random, for each test image, `(num_test,)`; empty without labels.
+        metric: The metric that suits the codes best, by P@10 of validation images among training images; without
+            labels cosine or euclidean, by recall@10 of altered copies.
+        scores: The scorecard: the run under every metric first, then what it is compared with: the baselines and the
+            other runs. Empty without labels.
+        compared: Test images whose neighbours are set side by side, ids `(num_compared,)`.
+        neighbours: Of these, by the name of the method, the baselines first, then the other runs, then the run itself:
+            ids `(num_compared, depth)`.
+        copy_recall: recall@1 and @10 of altered copies: `{distortion: {metric: {k: interval}}}`.
+        copies: A few originals and their altered copies, uint8, by name.
+        examples: Ids and reconstructions of the first, best and worst test images, by name.
+        points: UMAP of `projected` rows of the test codes, `(num_projected, 2)`.
+        projected: Those rows, positions in `test_ids`.
+        duplicates: Images of the dataset that show the same shot.
+        leakless_score: The score of the run under its metric, asked only with test images that have no duplicate in
+            the gallery; None where there are no labels, or no such images.
+    """
+
+    name: str
+    encoder: str
+    seed: int
+    dataset: ImageSet
+    history: pd.DataFrame
+    test_ids: np.ndarray
+    codes: np.ndarray
+    errors: np.ndarray
+    accuracy: float
+    train_mse: float
+    linear: LinearReconstruction
+    chance: np.ndarray
+    metric: Metric
+    scores: list[Score]
+    compared: np.ndarray
+    neighbours: dict[str, np.ndarray]
+    copy_recall: dict[str, dict[Metric, dict[int, Interval]]]
+    copies: dict[str, np.ndarray]
+    examples: dict[str, tuple[np.ndarray, np.ndarray]]
+    points: np.ndarray
+    projected: np.ndarray
+    duplicates: Duplicates
+    leakless_score: Score | None
+
+    @property
+    def leaked(self) -> np.ndarray:
+        """Whether each test image has an exact or near duplicate in the gallery, bool `(num_test,)`."""
+        return self.duplicates.with_duplicate_among(self.dataset.gallery_ids())[self.test_ids]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels of the test images, int64 `(num_test,)`."""
+        return self.dataset.labels[self.test_ids]
+
+    @property
+    def class_of_image(self) -> np.ndarray:
+        """Class names of the test images, `(num_test,)`; "" without labels."""
+        return self.dataset.class_of(self.test_ids)
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether it can be told which neighbours are right."""
+        return self.dataset.is_labelled
+
+    @property
+    def is_for_similarity(self) -> bool:
+        """Whether the training asked for similarity beside reconstruction."""
+        return "val_similarity" in self.history
+
+    @property
+    def criterion_tracking(self) -> dict[str, float]:
+        """How well what a checkpoint is, or could be, chosen by without labels follows P@10 of validation images.
+
+        Spearman's rank correlation over the epochs, 1 where it names the same order; losses with their sign turned.
+        Empty without these measures, or of fewer than two epochs.
+        """
+        signs = {"val_loss": -1, "val_mse": -1, "val_copy_recall": 1}
+        if len(self.history) < 2 or not {"val_precision", *signs} <= set(self.history):
+            return {}
+        return {
+            name: rank_correlation(sign * self.history[name].to_numpy(), self.history["val_precision"].to_numpy())
+            for name, sign in signs.items()
+        }
+
+    @property
+    def own_score(self) -> Score:
+        """The score of the run under its metric."""
+        return next(score for score in self.scores if (score.method, score.metric) == (self.name, self.metric))
+
+    def rival_score(self, method: str) -> Score:
+        """The score of a baseline, or another run, under the metric of its highest P@10, chosen on test."""
+        return best_of(self.scores, method)
+
+    @property
+    def error_by_class(self) -> dict[str, float]:
+        """Mean squared error of the test images of each class that has any."""
+        classes = self.class_of_image
+        return {
+            name: float(self.errors[classes == name].mean())
+            for name in self.dataset.class_names
+            if (classes == name).any()
+        }
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether no test image has colour: then the strongest channel of a pixel says nothing."""
+        images = self.dataset.images[self.test_ids]
+        return bool((images == images[..., :1]).all())
+
+    @property
+    def baseline_names(self) -> list[str]:
+        """Names of the baselines, and of the other runs, in the scorecard."""
+        return [name for name in dict.fromkeys(score.method for score in self.scores) if name != self.name]

@@ -1,0 +1,276 @@
+"""The figures of a report: what was measured, drawn, with words on what to look for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from latentsearch.data import SPLITS
+from latentsearch.evaluation.evaluation import Evidence
+from latentsearch.gallery.gallery import Gallery
+from latentsearch.metrics import correlations
+from latentsearch.plots import charts, image_grids
+
+_NUM_PAIR_PLOT_IMAGES = 1000
+_NUM_PAIRS = 20  # of duplicates: so many of the most, and of the least alike
+_MAX_PAIRED_DIMENSIONS = 12  # beyond, panels are too many to be drawn or seen
+_MAX_COLOURS = 20  # more classes cannot be told apart by them
+_MAX_CLASS_ROWS = 40
+_MAX_QUERIES = 20
+
+_CURVE_TEXT = (
+    "Good: both curves flatten out close together. Poor: still falling (train longer), or validation turns away from "
+    "training (learnt by heart). Broken: flat from the start, or leaping."
+)
+_CURVE_TEXTS = {
+    "similarity": "Good: both fall and flatten out. Their levels compare only where a batch has about 500 images: the "
+    "loss grows with the number of images that a view is told apart from. Broken: flat at the start's level.",
+    "retrieval": "Good: both rise and flatten out. Poor: copies are found, but P@10 stays low: codes tell images "
+    "apart, not kinds. Broken: flat from the start.",
+    "copies": "Good: it rises and flattens out. Broken: flat from the start.",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the report.
+
+    Args:
+        name: File name without suffix.
+        title: Heading.
+        text: What to look for: good, poor, broken.
+        figure: The figure itself.
+    """
+
+    name: str
+    title: str
+    text: str
+    figure: Figure
+
+
+def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
+    """All figures of the report, in its order; without labels those that need none.
+
+    Args:
+        evidence: What was measured.
+        gallery: Codes of all images, to show neighbours.
+    """
+    labelled = evidence.is_labelled
+    return [
+        Picture(
+            "neighbours",
+            "Nearest gallery images",
+            "The first test image of each class, and its nearest gallery images by code. Green: same class. "
+            "Good: mostly green, and what is red looks alike. Poor: same colours, other things. "
+            "Broken: no likeness at all, or the same neighbours for every query."
+            if labelled
+            else "The first test images, and their nearest gallery images by code. Good: the same kind of thing. "
+            "Poor: same colours, other things. Broken: no likeness at all, or the same neighbours for every query.",
+            _neighbours(evidence, gallery),
+        ),
+        Picture(
+            "comparison",
+            "The same queries, asked with other vectors",
+            "For each test image at the left, its five nearest gallery images by each kind of vector. "
+            + (
+                "Green: same class. Good: the last block is greener"
+                if labelled
+                else "Good: the last block is more alike"
+            )
+            + " than those before it. Poor: no difference.",
+            _comparison(evidence),
+        ),
+        *(_score_pictures(evidence) if labelled else ()),
+        *_reconstruction_pictures(evidence),
+        *([_error_picture(evidence)] if labelled else ()),
+        *_code_pictures(evidence),
+        *(
+            Picture(
+                f"training_{name}",
+                f"Training: {charts.CURVE_TITLES[measure]}",
+                _CURVE_TEXTS.get(name if labelled or name != "retrieval" else "copies", _CURVE_TEXT),
+                charts.curves(evidence.history, measure),
+            )
+            for name, measure in charts.curves_of(evidence.history).items()
+        ),
+    ]
+
+
+def _score_pictures(evidence: Evidence) -> list[Picture]:
+    own = evidence.own_score
+    curve_of = {
+        f"{score.method} ({score.metric})": score.precision_curve
+        for score in (own, *map(evidence.rival_score, evidence.baseline_names))
+    }
+    table = pd.DataFrame({_plain(name): {m: v.value for m, v in ms.items()} for name, ms in own.by_class.items()}).T
+    if len(table) > _MAX_CLASS_ROWS:
+        table = table.nsmallest(_MAX_CLASS_ROWS, "P@10")
+    return [
+        Picture(
+            "precision_curve",
+            "Precision against depth",
+            "Good: far above chance and the baselines, falling slowly. Poor: on the baselines. Broken: flat at chance.",
+            charts.precision_curves(curve_of, float(evidence.chance.mean())),
+        ),
+        Picture(
+            "retrieval_by_class",
+            f"Retrieval by class ({own.metric})",
+            "Good: no row near chance. A weak class is mostly answered with images of another."
+            + _of_many(len(table), len(own.by_class), "those of the lowest P@10"),
+            charts.class_table(table, "share"),
+        ),
+    ]
+
+
+def _error_picture(evidence: Evidence) -> Picture:
+    errors = {_plain(name): error for name, error in evidence.error_by_class.items()}
+    shown = errors
+    if len(errors) > _MAX_CLASS_ROWS:
+        shown = {name: errors[name] for name in sorted(errors, key=errors.__getitem__)[-_MAX_CLASS_ROWS:]}
+    return Picture(
+        "error_by_class",
+        "Reconstruction error by class",
+        "Good: bars of similar length. A class far longer than the others has images that ten numbers describe "
+        "badly (much texture, strong contrast)." + _of_many(len(shown), len(errors), "those of the largest error"),
+        charts.bars(shown, "mean squared error", ("PCA, all classes", evidence.linear.mse)),
+    )
+
+
+def _plain(name: str) -> str:
+    """A name as Matplotlib shows it as it is: two dollars would make it a formula."""
+    return name.replace("$", r"\$")
+
+
+def _of_many(count: int, total: int, which: str) -> str:
+    return f" Here: {count} of {total} classes, {which}." if count < total else ""
+
+
+def _code_pictures(evidence: Evidence) -> list[Picture]:
+    classes = np.array([_plain(name) for name in evidence.class_of_image])
+    names = tuple(map(_plain, evidence.dataset.class_names))
+    if len(names) > _MAX_COLOURS:
+        names = ()
+    sample = np.linspace(0, len(classes) - 1, min(_NUM_PAIR_PLOT_IMAGES, len(classes))).astype(int)
+    projected = evidence.test_ids[evidence.projected]
+    return [
+        Picture(
+            "pair_plot",
+            "Latent dimensions in pairs",
+            f"Good: round clouds{', classes in different places' if names else ''}. Poor: narrow bands (two dimensions "
+            "say the same). Broken: lines or single points (dead or copied dimensions).",
+            charts.pair_plot(evidence.codes[sample, :_MAX_PAIRED_DIMENSIONS], classes[sample], names),
+        ),
+        Picture(
+            "code_distributions",
+            "Distribution of each latent dimension",
+            "Good: broad, and shifted between classes. Poor: the same for every class. Broken: one spike."
+            if names
+            else "Good: broad. Broken: one spike.",
+            charts.code_distributions(evidence.codes, classes, names),
+        ),
+        Picture(
+            "correlations",
+            "Correlation of the latent dimensions",
+            "Good: pale off the diagonal. Broken: a cell at 1 or -1 off the diagonal: two copies of one dimension.",
+            charts.correlation_map(correlations(evidence.codes)),
+        ),
+        Picture(
+            "class_map",
+            "Map of the test codes by class (UMAP)",
+            "Good: islands or regions of one colour. Poor: gradual mixtures. Broken: all colours everywhere.",
+            charts.class_map(evidence.points, classes[evidence.projected], names),
+        )
+        if names
+        else Picture(
+            "code_map",
+            "Map of the test codes (UMAP)",
+            "Good: islands or regions. Poor: one cloud without structure. Broken: a line or a point.",
+            charts.class_map(evidence.points, classes[evidence.projected], names),
+        ),
+        Picture(
+            "thumbnail_map",
+            "Map of the test codes by image (UMAP)",
+            "What do neighbours share? Kinds of things: good. Only background colour and brightness: poor.",
+            image_grids.thumbnail_map(evidence.points, evidence.dataset.images[projected]),
+        ),
+        *_duplicate_pictures(evidence),
+    ]
+
+
+def _comparison(evidence: Evidence) -> Figure:
+    dataset = evidence.dataset
+    return image_grids.neighbour_blocks(
+        dataset.images[evidence.compared],
+        {method: dataset.images[ids] for method, ids in evidence.neighbours.items()},
+        {method: dataset.same_class(evidence.compared, ids) for method, ids in evidence.neighbours.items()},
+    )
+
+
+def _reconstruction_pictures(evidence: Evidence) -> list[Picture]:
+    texts = {
+        "first": "Good: blurred, but layout, pose and colour are right. Poor: right colours only. "
+        "Broken: the same image every time.",
+        "best": "Easy images: smooth, with few edges.",
+        "worst": "Hard images: texture and strong contrast, which ten numbers cannot hold.",
+    }
+    pictures = []
+    for title, (ids, reconstructions) in evidence.examples.items():
+        rows = np.searchsorted(evidence.test_ids, ids)
+        captions = [f"{evidence.errors[row]:.4f}" for row in rows]
+        images = {"original": evidence.dataset.images[ids], "reconstruction": reconstructions}
+        heading = {"first": "The first 10 test images", "best": "The best 10", "worst": "The worst 10"}[title]
+        figure = image_grids.image_rows(images, captions)
+        pictures.append(
+            Picture(f"reconstructions_{title}", f"{heading}, with their squared error", texts[title], figure)
+        )
+    copies = image_grids.image_rows(evidence.copies)
+    text = "The alterations of the copy checks: each copy should find its original among all gallery images."
+    return [*pictures, Picture("copies", "Altered copies", text, copies)]
+
+
+def _duplicate_pictures(evidence: Evidence) -> list[Picture]:
+    found, dataset = evidence.duplicates, evidence.dataset
+    if not len(found.pairs):
+        return []
+    # Most alike first, as `found` has them, one of each group: a series of shots would fill the picture. Pairs that
+    # are not between test and gallery stand in only where few are.
+    across = found.places(dataset) == "across"
+    rows = np.argsort(~across, kind="stable")
+    rows = rows[np.sort(np.unique(found.groups[found.pairs[rows, 0]], return_index=True)[1])]
+    rows = rows[: max(int(across[rows].sum()), 2 * _NUM_PAIRS)]
+    shown = np.concatenate([rows[:_NUM_PAIRS], rows[_NUM_PAIRS:][-_NUM_PAIRS:]])
+    captions = [
+        f"{found.likeness[row]:.2f}{' mirrored' if found.mirrored[row] else ''}\n"
+        + ", ".join(f"{SPLITS[dataset.split[image]]} {image}" for image in found.pairs[row])
+        for row in shown
+    ]
+    return [
+        Picture(
+            "duplicates",
+            "Duplicates: the most alike, then the least",
+            "Pairs that were taken for the same shot, one of each group, those between test and gallery first, with "
+            "their likeness and ids. The last ones tell whether the threshold is right. Good: the same shot to the "
+            "last pair. Poor: the last ones are two shots of one scene. Broken: different things.",
+            image_grids.image_pairs(dataset.images[found.pairs[shown]], captions),
+        )
+    ]
+
+
+def _neighbours(evidence: Evidence, gallery: Gallery) -> Figure:
+    dataset = evidence.dataset
+    queries = evidence.test_ids
+    if evidence.is_labelled:
+        queries = queries[np.unique(evidence.labels, return_index=True)[1]]  # in the order of the labels
+    queries = queries[:_MAX_QUERIES]
+    searched = gallery.only(dataset.gallery_ids())
+    found = searched.ask(gallery.codes[queries], min(10, len(searched.ids)), metric=evidence.metric)
+    return image_grids.neighbour_rows(
+        dataset.images[queries],
+        [_plain(name) for name in dataset.class_of(queries)],
+        dataset.images[found.ids],
+        [[_plain(name) for name in names] for names in dataset.class_of(found.ids)],
+        dataset.same_class(queries, found.ids),
+    )

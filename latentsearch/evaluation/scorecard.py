@@ -1,0 +1,91 @@
+"""The retrieval scorecard: how often the neighbours of a test image are of its class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from latentsearch.config import Metric
+from latentsearch.gallery.index import Index
+from latentsearch.metrics import Interval, average_precision, bootstrap_means, knn_correct, precision_at_k
+
+PRECISION_DEPTHS = (1, 10, 100)
+AP_DEPTH = 1000
+KNN_K = 10
+MEASURES = (*(f"P@{k}" for k in PRECISION_DEPTHS), f"mAP@{AP_DEPTH}", f"kNN@{KNN_K}")
+
+
+class Labelled(NamedTuple):
+    """Vectors `(num_images, dim)` and the label of each, int `(num_images,)`."""
+
+    vectors: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one kind of vector retrieves under one metric.
+
+    Args:
+        method: Which vectors: the name of the run, or of a baseline.
+        metric: How they were compared.
+        overall: Mean of each of `MEASURES` over all queries, with its 95 % bootstrap interval.
+        by_class: The same over the queries of each class: `{class name: {measure: interval}}`.
+        precision_curve: Mean P@k for k = 1 to the depth searched.
+    """
+
+    method: str
+    metric: Metric
+    overall: dict[str, Interval]
+    by_class: dict[str, dict[str, Interval]]
+    precision_curve: np.ndarray
+
+
+def score(
+    method: str,
+    gallery: Labelled,
+    queries: Labelled,
+    class_names: tuple[str, ...],
+    *,
+    metric: Metric,
+    seed: int = 0,
+) -> Score:
+    """Asks `gallery` for the neighbours of `queries` and counts those of the same class.
+
+    In a gallery of fewer than 1,000 images every depth is cut to its size.
+
+    Args:
+        method: Name for the table.
+        gallery: What is searched; no query may be among it.
+        queries: What is asked about.
+        class_names: One name a label.
+        metric: How vectors are compared.
+        seed: Of the bootstrap.
+    """
+    depth = min(AP_DEPTH, len(gallery.labels))
+    rows = Index(gallery.vectors, metric=metric).rank(queries.vectors, depth)
+    neighbour_labels = gallery.labels[rows]
+    relevant = neighbour_labels == queries.labels[:, None]  # (num_queries, depth)
+    columns = [precision_at_k(relevant, min(k, depth)) for k in PRECISION_DEPTHS]
+    columns += [average_precision(relevant, depth), knn_correct(neighbour_labels, queries.labels, min(KNN_K, depth))]
+    values = np.column_stack(columns)  # (num_queries, len(MEASURES))
+
+    def measures(rows: np.ndarray) -> dict[str, Interval]:
+        return dict(zip(MEASURES, bootstrap_means(values[rows], seed=seed), strict=True))
+
+    present = [(name, np.flatnonzero(queries.labels == label)) for label, name in enumerate(class_names)]
+    return Score(
+        method,
+        metric,
+        overall=measures(np.arange(len(values))),
+        by_class={name: measures(rows) for name, rows in present if len(rows)},
+        precision_curve=np.cumsum(relevant.mean(axis=0)) / np.arange(1, depth + 1),
+    )
+
+
+def best_of(scores: Sequence[Score], method: str) -> Score:
+    """The score of a method under the metric that gives it the highest P@10."""
+    return max((score for score in scores if score.method == method), key=lambda score: score.overall["P@10"].value)

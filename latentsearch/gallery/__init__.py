@@ -1,0 +1,1 @@
+"""Embeddings, kept and searched: index, backends, folders, stores."""

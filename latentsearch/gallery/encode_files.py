@@ -1,0 +1,82 @@
+"""Image files of a folder to codes, in this process."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from latentsearch.config import Fit
+from latentsearch.data.images import ImageFileError, decode, opened
+from latentsearch.data.scan import FoundFile, Skipped
+from latentsearch.gallery.gallery import Encoder
+
+_CHUNK = 1000  # images in memory at a time
+
+# Of a file its digest (SHA-256, 32 bytes) and code (float32 `(latent_dim,)`), or why it has none.
+Coded = tuple[bytes, np.ndarray] | Skipped
+
+
+class Coder(Protocol):
+    """What codes files: `coded`, or `spark_coding.SparkCoder`."""
+
+    def __call__(
+        self,
+        files: list[FoundFile],
+        folder: Path,
+        autoencoder: Encoder,
+        *,
+        fit: Fit,
+        code_of: dict[bytes, np.ndarray],
+        progress: bool,
+    ) -> Iterator[tuple[FoundFile, Coded]]:
+        """See `coded`."""
+
+
+def coded(
+    files: list[FoundFile],
+    folder: Path,
+    autoencoder: Encoder,
+    *,
+    fit: Fit,
+    code_of: dict[bytes, np.ndarray],
+    progress: bool,
+) -> Iterator[tuple[FoundFile, Coded]]:
+    """Of each file its digest and code, or why it has none.
+
+    Args:
+        files: Below `folder`.
+        folder: Where they are.
+        autoencoder: Makes the codes.
+        fit: What becomes of other proportions.
+        code_of: Codes by digest: files of these contents are not coded again. What is found is added.
+        progress: Show a progress bar.
+    """
+
+    def read(file: FoundFile) -> tuple[bytes, np.ndarray | None] | Skipped:
+        try:
+            with opened(folder / file.path) as content:
+                digest = hashlib.file_digest(content, "sha256").digest()
+                if digest in code_of:
+                    return digest, None
+                return digest, decode(content, autoencoder.image_shape, fit=fit, name=file.path)
+        except ImageFileError as error:
+            return Skipped(file.path, error.reason, error.detail)
+
+    bar = tqdm(total=len(files), desc="coding images", unit=" images", disable=not progress or not files)
+    with bar, ThreadPoolExecutor() as readers:
+        for start in range(0, len(files), _CHUNK):
+            chunk = files[start : start + _CHUNK]
+            results = list(readers.map(read, chunk))
+            images = {r[0]: r[1] for r in results if not isinstance(r, Skipped) and r[1] is not None}
+            if images:
+                codes = autoencoder.encode(np.stack(list(images.values())))
+                code_of |= dict(zip(images, codes, strict=True))
+            for file, result in zip(chunk, results, strict=True):
+                yield file, result if isinstance(result, Skipped) else (result[0], code_of[result[0]])
+            bar.update(len(chunk))

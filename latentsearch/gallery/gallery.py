@@ -1,0 +1,189 @@
+"""A gallery: the codes of images with their ids, kept beside the run and ready to be asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from latentsearch.config import Metric
+from latentsearch.data import ImageSet, to_float
+from latentsearch.data.corruptions import DISTORTIONS
+from latentsearch.files import replacing
+from latentsearch.gallery.index import Index, Neighbours
+from latentsearch.metrics import squared_error
+
+# What NumPy, zipfile and zlib raise for a damaged file: an array whose header is gone comes as bytes, without a dtype.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, MemoryError)
+_DAMAGE += (NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
+
+_ARRAYS = ("codes", "ids", "copies", "errors")
+_NUM_SAMPLED = 500
+_SEED = 0
+
+
+class Encoder(Protocol):
+    """What makes codes, such as `encoding.Autoencoder`.
+
+    Attributes:
+        image_shape: `(height, width, 3)`.
+        latent_dim: Numbers in a code.
+        fingerprint: Two encoders that share it give the same codes.
+    """
+
+    image_shape: tuple[int, int, int]
+    latent_dim: int
+    fingerprint: str
+
+    def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
+        """Codes float32 `(num_images, latent_dim)` of images uint8 `(num_images, *image_shape)`."""
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Images float32 `(num_codes, *image_shape)` that codes stand for."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Codes of images that can be asked for look-alikes.
+
+    Args:
+        codes: float32 `(num_images, latent_dim)`.
+        ids: int64 `(num_images,)`, distinct.
+        copies: Codes of some of the images (first) and of altered copies of them (second), to tell what a distance
+            means: float32 `(num_copies, 2, latent_dim)`.
+        errors: Mean squared reconstruction errors of the same images, float32 `(num_sampled,)`.
+        encoder: Fingerprint of the encoder that made the codes.
+        origin: What images these are: the fingerprint of a dataset, or of a folder what else is to be known.
+    """
+
+    codes: np.ndarray
+    ids: np.ndarray
+    copies: np.ndarray
+    errors: np.ndarray
+    encoder: str
+    origin: Mapping[str, Any]
+
+    _indexes: dict[Metric, Index] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def ask(
+        self, codes: np.ndarray, k: int, *, metric: Metric = "cosine", exclude: np.ndarray | None = None
+    ) -> Neighbours:
+        """The `k` images whose codes are nearest to each of `codes`; see `Index.search`."""
+        if metric not in self._indexes:
+            self._indexes[metric] = Index(self.codes, self.ids, metric=metric)
+        return self._indexes[metric].search(codes, k, exclude=exclude)
+
+    def code_of(self, ids: np.ndarray) -> np.ndarray:
+        """Codes of the images with these ids, float32 `(len(ids), latent_dim)`.
+
+        Raises:
+            KeyError: if an id is not in the gallery.
+        """
+        order = np.argsort(self.ids)
+        rows = order[np.searchsorted(self.ids, ids, sorter=order).clip(max=len(order) - 1)]
+        if not np.array_equal(self.ids[rows], ids):
+            raise KeyError(f"Some of {np.asarray(ids).tolist()} are not in the gallery.")
+        return self.codes[rows]
+
+    def only(self, ids: np.ndarray) -> Gallery:
+        """The part of the gallery whose ids are among `ids`."""
+        rows = np.isin(self.ids, ids)
+        return dataclasses.replace(self, codes=self.codes[rows], ids=self.ids[rows])
+
+    def save(self, path: Path, **more: np.ndarray) -> None:
+        """Writes the gallery to one file, whole or not at all.
+
+        Args:
+            path: The file.
+            more: Other arrays to keep with it.
+        """
+        record = json.dumps({"encoder": self.encoder, "origin": dict(self.origin)})
+        arrays = {name: getattr(self, name) for name in _ARRAYS} | {"record": np.array(record)}
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **arrays, **more)
+
+
+def load(path: Path) -> tuple[Gallery, dict[str, np.ndarray]] | None:
+    """The gallery kept at `path` and the other arrays kept with it, or None if there is none that can be used."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        own = {name: arrays.pop(name) for name in _ARRAYS}
+        gallery = Gallery(**own, **json.loads(str(arrays.pop("record"))))
+        return (gallery, arrays) if _is_sound(gallery) else None
+    except _DAMAGE:
+        return None
+
+
+def _is_sound(gallery: Gallery) -> bool:
+    codes, ids, copies, errors = (getattr(gallery, name) for name in _ARRAYS)
+    if codes.ndim != 2 or ids.shape != codes.shape[:1] or copies.shape[1:] != (2, codes.shape[1]) or errors.ndim != 1:
+        return False
+    if (codes.dtype, ids.dtype, copies.dtype, errors.dtype) != (np.float32, np.int64, np.float32, np.float32):
+        return False
+    return isinstance(gallery.origin, dict) and all(np.isfinite(array).all() for array in (codes, copies, errors))
+
+
+def build(dataset: ImageSet, autoencoder: Encoder, *, progress: bool = False) -> Gallery:
+    """Codes all images of `dataset`."""
+    codes = autoencoder.encode(dataset.images, progress=progress)
+    rows = sampled(len(codes))
+    copies, errors = examined(codes[rows], dataset.images[rows], autoencoder)
+    origin = {"dataset": dataset.fingerprint}
+    return Gallery(codes, np.arange(len(codes)), copies, errors, autoencoder.fingerprint, origin)
+
+
+def open_or_build(
+    path: Path, dataset: ImageSet, autoencoder: Encoder, *, progress: bool = False
+) -> tuple[Gallery, bool]:
+    """The gallery kept at `path` if it is whole and of this encoder and dataset, else a new one, kept there.
+
+    Returns:
+        The gallery, and whether it was built.
+    """
+    kept = load(path)
+    if kept and (kept[0].encoder, kept[0].origin) == (autoencoder.fingerprint, {"dataset": dataset.fingerprint}):
+        return kept[0], False
+    gallery = build(dataset, autoencoder, progress=progress)
+    gallery.save(path)
+    return gallery, True
+
+
+def sampled(num_images: int) -> np.ndarray:
+    """Rows of at most 500 images, those that are examined; int64, ascending."""
+    return np.sort(np.random.default_rng(_SEED).permutation(num_images)[:_NUM_SAMPLED])
+
+
+def examined(codes: np.ndarray, images: np.ndarray, autoencoder: Encoder) -> tuple[np.ndarray, np.ndarray]:
+    """Altered copies (with noise, and seen from aside) and reconstructions of images.
+
+    Args:
+        codes: `(num_images, latent_dim)`.
+        images: Of these codes, uint8 `(num_images, height, width, 3)`.
+        autoencoder: What made the codes.
+
+    Returns:
+        `copies` and `errors` of a gallery.
+    """
+    altered = [autoencoder.encode(distort(images, _SEED)) for distort in DISTORTIONS.values() if len(images)]
+    copies = np.stack([np.tile(codes, (len(altered), 1)), np.concatenate([codes[:0], *altered])], axis=1)
+    return copies, reconstruction_errors(images, codes, autoencoder).astype(np.float32)
+
+
+def reconstruction_errors(images: np.ndarray, codes: np.ndarray, autoencoder: Encoder) -> np.ndarray:
+    """Mean squared error of each image, float `(num_images,)`.
+
+    Args:
+        images: uint8 `(num_images, height, width, 3)`.
+        codes: Of these, `(num_images, latent_dim)`.
+        autoencoder: What made the codes.
+    """
+    return squared_error(to_float(images), autoencoder.decode(codes))

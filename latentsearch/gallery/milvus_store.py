@@ -1,0 +1,246 @@
+"""Codes in Milvus: a collection a gallery, encoder and metric, brought up to date with the gallery and searched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+
+import numpy as np
+from tqdm import tqdm
+
+from latentsearch.config import Metric
+from latentsearch.errors import InputError
+from latentsearch.gallery.gallery import Gallery
+from latentsearch.gallery.index import Neighbours, as_compared, distances_between, not_excluded
+from latentsearch.gallery.milvus_client import MilvusConnection
+from latentsearch.gallery.store import Changes
+
+# Milvus defines a cosine for no zero vector: of vectors of unit length the inner product is the same.
+_METRIC_TYPES: dict[Metric, str] = {"cosine": "IP", "euclidean": "L2"}
+_STRONG = {"consistency_level": "Strong"}  # else what was just deleted still answers
+_RECORD = "latentsearch"  # the property of a collection that tells what it holds
+_WRITTEN, _READ = 2000, 10_000  # rows at a time, fewer where codes are long: a message has a greatest size
+_NUMBERS = 2_000_000  # of codes in a message
+_QUERIES = 50  # at a time: Milvus Lite takes memory for all differences between queries and codes
+_MOST = 16_384  # rows that Milvus gives at a time
+
+
+class MilvusStore:
+    """Codes in Milvus, found by comparing all of them (index FLAT).
+
+    An index of Milvus has one metric, so each metric has a collection, which is made when it is first asked for. Its
+    name tells gallery, metric and encoder, so codes of two encoders cannot meet; collections of the same gallery by
+    another encoder are dropped once the new one is whole. See `stores.Store` for what the methods do.
+
+    Args:
+        where: FILE.db or http://host:port; see `MilvusConnection`.
+        metrics: Those that will be asked for.
+
+    Raises:
+        InputError: if Milvus has none such, or cannot be reached.
+    """
+
+    def __init__(self, where: str, metrics: tuple[Metric, ...]) -> None:
+        lacking = [metric for metric in metrics if metric not in _METRIC_TYPES]
+        if lacking:
+            raise InputError(
+                f"Milvus has no metric {', '.join(lacking)}: with --store give --metric cosine or euclidean, "
+                "or leave out --store."
+            )
+        self._milvus = MilvusConnection(where)
+        self._metrics = metrics
+        self._collections: dict[Metric, str] = {}
+        self._gallery: Gallery | None = None
+
+    @property
+    def place(self) -> str:
+        """Names of the collections, and where they are."""
+        return f"{', '.join(self._collections.values())} at {self._milvus.where}"
+
+    def sync(self, name: str, gallery: Gallery, labels: np.ndarray, *, compare: bool = True) -> Changes:
+        """See `Store.sync`. The counts are sums over the metrics."""
+        self._gallery, self._labels = gallery, labels
+        counts = [self._synced(name, metric, compare=compare) for metric in self._metrics]
+        return Changes(*np.sum(counts, axis=0).tolist())
+
+    def ids(self, *, metric: Metric) -> np.ndarray:
+        """See `Store.ids`."""
+        found = [row["id"] for rows in self._windows(self._collections[metric]) for row in rows]
+        return np.unique(np.array(found, dtype=np.int64))
+
+    def search(
+        self,
+        codes: np.ndarray,
+        k: int,
+        *,
+        metric: Metric,
+        exclude: np.ndarray | None = None,
+        only: tuple[int, ...] = (),
+    ) -> Neighbours:
+        """See `Store.search`; an InputError tells also that k is above 16,383, the most that Milvus gives."""
+        queries = as_compared(codes, metric=metric)
+        self._check(queries, k, exclude, only)
+        limit = k + (exclude is not None)
+        if limit > _MOST:
+            raise InputError(f"--k {k}: Milvus gives at most {_MOST - 1:,}. Ask for fewer, or leave out --store.")
+        allowed = f"label in {sorted(only)}" if only else ""
+        hits = []
+        for start in range(0, len(queries), _QUERIES):
+            hits += self._milvus.call(
+                "search",
+                self._collections[metric],
+                data=queries[start : start + _QUERIES].tolist(),
+                filter=allowed,
+                limit=limit,
+                search_params={"metric_type": _METRIC_TYPES[metric]},
+                **_STRONG,
+            )
+        if any(len(row) != limit for row in hits):
+            raise self._changed_meanwhile()
+        ids = np.array([[hit["id"] for hit in row] for row in hits], dtype=np.int64).reshape(-1, limit)
+        if exclude is not None:
+            ids = ids[not_excluded(ids, exclude)].reshape(len(queries), k)
+        try:
+            found = self._gallery.code_of(ids.ravel())
+        except KeyError:
+            raise self._changed_meanwhile() from None
+        # Milvus rounds by other rules, and gives squares: distances are those that an index gives.
+        distances = distances_between(np.repeat(codes, k, axis=0), found, metric=metric).reshape(ids.shape)
+        order = np.argsort(distances, axis=1, kind="stable")
+        return Neighbours(np.take_along_axis(ids, order, axis=1), np.take_along_axis(distances, order, axis=1))
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._milvus.close()
+
+    def _check(self, queries: np.ndarray, k: int, exclude: np.ndarray | None, only: tuple[int, ...]) -> None:
+        dim = self._gallery.codes.shape[1]
+        if queries.shape[1] != dim:
+            raise ValueError(f"Expected vectors of shape (num_vectors, {dim}), received {queries.shape}.")
+        if exclude is not None and np.shape(exclude) != (len(queries),):
+            raise ValueError(f"Expected {len(queries)} ids to exclude, received shape {np.shape(exclude)}.")
+        most = (np.isin(self._labels, only).sum() if only else len(self._labels)) - (exclude is not None)
+        if not 1 <= k <= most:
+            raise ValueError(f"k = {k}: expected 1 to {most}, the vectors that can answer.")
+
+    def _synced(self, name: str, metric: Metric, *, compare: bool) -> tuple[int, int, int, int]:
+        gallery = self._gallery
+        collection, stale = self._opened(name, metric)
+        count = self._count(collection)
+        if compare or count == 0:
+            vectors = as_compared(gallery.codes, metric=metric)
+            kept, changed, others = self._compared(collection, vectors, count)
+            for start in range(0, len(others), _READ):
+                self._milvus.call("delete", collection, ids=others[start : start + _READ])
+            rows = np.flatnonzero(~kept)
+            self._upsert(collection, vectors, rows)
+            self._milvus.call("load_collection", collection)  # a server that was restarted meanwhile has it no more
+            count = self._count(collection)
+            counts = int(kept.sum()), len(rows) - changed, changed, len(others)
+        else:
+            counts = count, 0, 0, 0
+        if count != len(gallery.ids):
+            raise InputError(
+                f"--store {self._milvus.where}: {collection} holds {count:,} codes, expected {len(gallery.ids):,}.\n"
+                "Run the same command again, without --no-sync."
+            )
+        for other in stale:
+            self._milvus.call("drop_collection", other)
+        self._collections[metric] = collection
+        return counts
+
+    def _opened(self, name: str, metric: Metric) -> tuple[str, list[str]]:
+        """The collection of the gallery, made where there is none, and those of other encoders."""
+        gallery, milvus = self._gallery, self._milvus
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        prefix = f"latentsearch_{re.sub(r'[^A-Za-z0-9]', '_', name)[:60]}_{digest}_{metric}_"
+        record = {"gallery": name, "metric": metric, "encoder": gallery.encoder, "latent_dim": gallery.codes.shape[1]}
+        encoder = hashlib.sha256(json.dumps(record).encode()).hexdigest()[:8]
+        collection = prefix + encoder
+        collections = milvus.call("list_collections")
+        if collection not in collections:
+            self._create(collection, record)
+        kept = milvus.call("describe_collection", collection).get("properties", {}).get(_RECORD)
+        if kept != json.dumps(record):
+            raise InputError(
+                f"--store {milvus.where}: collection {collection} is of something else: it says {str(kept)[:200]!r}, "
+                f"expected {json.dumps(record)!r}.\nDrop it there, or give another --store."
+            )
+        if not milvus.call("list_indexes", collection):  # it is made after the collection: a kill may fall between
+            params = milvus.index_params()
+            params.add_index("code", index_type="FLAT", metric_type=_METRIC_TYPES[metric])
+            milvus.call("create_index", collection, params)
+        milvus.call("load_collection", collection)
+        stale = [other for other in collections if re.fullmatch(f"{prefix}[0-9a-f]{{8}}", other)]
+        return collection, [other for other in stale if other != collection]
+
+    def _create(self, collection: str, record: dict[str, object]) -> None:
+        from pymilvus import DataType
+
+        schema = self._milvus.schema()
+        schema.add_field("id", DataType.INT64, is_primary=True)
+        schema.add_field("label", DataType.INT64)
+        schema.add_field("code", DataType.FLOAT_VECTOR, dim=record["latent_dim"])
+        # A property, as Milvus Lite keeps no description.
+        properties = {_RECORD: json.dumps(record)}
+        self._milvus.call("create_collection", collection, schema=schema, properties=properties, **_STRONG)
+
+    def _compared(self, collection: str, vectors: np.ndarray, count: int) -> tuple[np.ndarray, int, list[int]]:
+        """What a collection has of the gallery.
+
+        Args:
+            collection: Its name.
+            vectors: Those of the gallery, as they are to be in the collection.
+            count: Rows of the collection.
+
+        Returns:
+            Which rows of the gallery are there as they should be, bool `(num_images,)`; how many are there otherwise;
+            and ids that are there but not in the gallery.
+        """
+        ids = self._gallery.ids
+        row_of = {image_id: row for row, image_id in enumerate(ids.tolist())}
+        kept, num_there = np.zeros(len(ids), dtype=bool), 0
+        size = min(_READ, max(1, _NUMBERS // vectors.shape[1]))
+        for start in range(0, len(ids) if count else 0, size):
+            batch = ids[start : start + size].tolist()
+            found = self._milvus.call("get", collection, ids=batch, output_fields=["id", "label", "code"], **_STRONG)
+            rows = np.array([row_of[item["id"]] for item in found], dtype=np.int64)
+            codes = np.array([item["code"] for item in found], np.float32).reshape(-1, vectors.shape[1])
+            labels = np.array([item["label"] for item in found], dtype=np.int64)
+            kept[rows] = (codes == vectors[rows]).all(axis=1) & (labels == self._labels[rows])
+            num_there += len(rows)
+        others = []
+        if count != num_there:
+            others = [item["id"] for found in self._windows(collection) for item in found if item["id"] not in row_of]
+        return kept, num_there - int(kept.sum()), others
+
+    def _windows(self, collection: str) -> Iterator[list[dict[str, int]]]:
+        """All ids, in parts: Milvus gives at most 16,384 rows, in no order."""
+        options = {"output_fields": ["id"], **_STRONG}
+        start = 0
+        while self._milvus.call("query", collection, filter=f"id >= {start}", limit=1, **options):
+            window = f"id >= {start} and id < {start + _MOST}"
+            yield self._milvus.call("query", collection, filter=window, limit=_MOST, **options)
+            start += _MOST
+
+    def _upsert(self, collection: str, vectors: np.ndarray, rows: np.ndarray) -> None:
+        ids = self._gallery.ids
+        size = min(_WRITTEN, max(1, _NUMBERS // vectors.shape[1]))
+        with tqdm(total=len(rows), desc="storing codes", unit=" codes", disable=len(rows) <= size) as bar:
+            for start in range(0, len(rows), size):
+                batch = rows[start : start + size]
+                columns = ids[batch].tolist(), self._labels[batch].tolist(), vectors[batch].tolist()
+                data = [dict(zip(("id", "label", "code"), values)) for values in zip(*columns)]
+                self._milvus.call("upsert", collection, data)  # not insert, which keeps what had the same id beside it
+                bar.update(len(batch))
+
+    def _count(self, collection: str) -> int:
+        return self._milvus.call("query", collection, filter="", output_fields=["count(*)"], **_STRONG)[0]["count(*)"]
+
+    def _changed_meanwhile(self) -> InputError:
+        return InputError(
+            f"--store {self._milvus.where}: another process changed the collection meanwhile.\n"
+            "Run the same command again."
+        )

@@ -1,0 +1,117 @@
+"""Does this encoder know these images? Their reconstruction errors and codes against those of its training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from latentsearch import files
+from latentsearch.data import ImageSet
+from latentsearch.errors import InputError
+from latentsearch.gallery.gallery import Encoder, Gallery, reconstruction_errors
+from latentsearch.gallery.index import Index
+from latentsearch.runs import Run
+
+UNUSUAL = 0.95  # share of the validation images that are less unusual than an unusual image
+PARTLY, HARDLY = 0.15, 0.5  # shares of unusual images, where 1 - UNUSUAL are expected
+_NUM_KNOWN = _NUM_HELD_OUT = 2000
+_SCRIPT = "TrainAutoencoder.py"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What an encoder is used to.
+
+    Args:
+        encoder: Its fingerprint.
+        error: Reconstruction error that `UNUSUAL` of its validation images stay below.
+        distance: Likewise, euclidean distance from a code to the nearest of `codes`.
+        codes: Codes of (at most 2,000) images it was trained on, float32 `(num_codes, latent_dim)`.
+    """
+
+    encoder: str
+    error: float
+    distance: float
+    codes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """How many images are unusual for an encoder; of the kind it was trained on, 0.05 would be.
+
+    Args:
+        by_error: Share that is reconstructed worse than 95 % of the validation images, of a sample.
+        by_distance: Share whose code is farther from known codes than that of 95 % of the validation images.
+    """
+
+    by_error: float
+    by_distance: float
+
+    @property
+    def verdict(self) -> Literal["known", "partly known", "hardly known"]:
+        """In a word."""
+        worst = max(self.by_error, self.by_distance)
+        return "hardly known" if worst >= HARDLY else "partly known" if worst >= PARTLY else "known"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.verdict}: {self.by_error:.0%} are reconstructed worse, and {self.by_distance:.0%} lie farther from "
+            f"known codes, than {UNUSUAL:.0%} of the images of its kind do ({1 - UNUSUAL:.0%} would be usual)"
+        )
+
+
+def measure(dataset: ImageSet, autoencoder: Encoder) -> Profile:
+    """What `autoencoder`, trained on the training images of `dataset`, is used to."""
+    rng = np.random.default_rng(0)
+    known, held_out = (
+        np.sort(rng.permutation(dataset.ids(split))[:most])
+        for split, most in (("train", _NUM_KNOWN), ("validation", _NUM_HELD_OUT))
+    )
+    codes, others = autoencoder.encode(dataset.images, known), autoencoder.encode(dataset.images, held_out)
+    errors = reconstruction_errors(dataset.images[held_out], others, autoencoder)
+    error, distance = (float(np.quantile(values, UNUSUAL)) for values in (errors, _nearest(others, codes)))
+    return Profile(autoencoder.fingerprint, error, distance, codes)
+
+
+def save(run: Run, profile: Profile) -> None:
+    """Writes models/<run>/profile.json."""
+    codes = [[float(f"{number:.6g}") for number in code] for code in profile.codes.tolist()]
+    record = {"encoder": profile.encoder, "error": profile.error, "distance": profile.distance, "codes": codes}
+    files.write_json(run.profile, record)
+
+
+def load(run: Run, encoder: str) -> Profile:
+    """Reads models/<run>/profile.json.
+
+    Raises:
+        InputError: if it is missing, damaged, or of another encoder than the one with this fingerprint.
+    """
+    mend = run.command(_SCRIPT, "--overwrite")
+    record = files.read_json(run.profile, mend, ("encoder", "error", "distance", "codes"))
+    try:
+        profile = _profile(record)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{run.profile} is damaged ({error}). Restore your copy of it, or train again.") from None
+    if profile.encoder != encoder:
+        raise InputError(f"{run.profile} is of another encoder than {run.best_model}.\nTrain again: {mend}")
+    return profile
+
+
+def compare(gallery: Gallery, profile: Profile) -> Familiarity:
+    """How usual the images of `gallery` are for the encoder of `profile`."""
+    by_error = float(np.mean(gallery.errors > profile.error))
+    return Familiarity(by_error, float(np.mean(_nearest(gallery.codes, profile.codes) > profile.distance)))
+
+
+def _profile(record: dict[str, Any]) -> Profile:
+    codes = np.array(record["codes"], dtype=np.float32)
+    profile = Profile(str(record["encoder"]), float(record["error"]), float(record["distance"]), codes)
+    if codes.ndim != 2 or not np.isfinite([profile.error, profile.distance, *codes.ravel()]).all():
+        raise ValueError(f"expected finite codes (num_codes, latent_dim), found {codes.shape}")
+    return profile
+
+
+def _nearest(codes: np.ndarray, known: np.ndarray) -> np.ndarray:
+    return Index(known, metric="euclidean").search(codes, 1).distances[:, 0]

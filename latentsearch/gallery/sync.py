@@ -1,0 +1,183 @@
+"""Brings the gallery of a folder up to date: codes only what is new, and keeps the old one whole until then."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from latentsearch.config import Fit
+from latentsearch.data.images import ImageFileError, read_image, shown
+from latentsearch.data.scan import FoundFile, Skipped, find_images
+from latentsearch.errors import InputError
+from latentsearch.files import locked
+from latentsearch.gallery import folder as folder_gallery
+from latentsearch.gallery import gallery
+from latentsearch.gallery.encode_files import Coder, coded
+from latentsearch.gallery.folder import Entry, FolderGallery
+from latentsearch.gallery.gallery import Encoder, Gallery
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How many files a synchronisation found in which state, since the one before."""
+
+    unchanged: int = 0
+    added: int = 0
+    changed: int = 0
+    moved: int = 0
+    removed: int = 0
+    skipped: int = 0
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count:,} {name}" for name, count in asdict(self).items())
+
+
+def sync(
+    path: Path,
+    folder: Path,
+    autoencoder: Encoder,
+    *,
+    fit: Fit = "crop",
+    verify: bool = False,
+    progress: bool = False,
+    code: Coder = coded,
+) -> tuple[FolderGallery, Changes]:
+    """The gallery of `folder` as it is now, kept at `path`.
+
+    A file whose size, times of change and inode are those of before is taken to be unchanged; others are read, and
+    those whose content is known from before keep their code. Only verdicts on content are remembered: what could not be
+    read this time keeps the code that it had, and is tried again the next time. While this goes on, and if it is
+    interrupted, who opens `path` finds the gallery of before. One synchronisation of a gallery runs at a time; a second
+    one waits.
+
+    Args:
+        path: The file of the gallery.
+        folder: The images, nested or not.
+        autoencoder: Makes the codes; those of another encoder are made anew.
+        fit: What becomes of other proportions.
+        verify: Read every file and compare its content, whatever its size and times.
+        progress: Show a progress bar.
+        code: Who codes the files that are new.
+
+    Raises:
+        InputError: if the folder is none, or holds no image that can be read.
+    """
+    with locked(path.with_suffix(".lock"), f"the gallery of {shown(folder)}", wait=True):
+        kept = folder_gallery.load(path)
+        before = kept.entries() if kept and kept.is_of(folder, autoencoder, fit) else []
+        known_bad = {file: why for file, why in kept.bad.items() if not why.is_transient} if before else {}
+        next_id = kept.gallery.origin["next_id"] if before else 0
+
+        found = list(find_images(folder))
+        files = [file for file in found if isinstance(file, FoundFile)]
+        at = {} if verify else {entry.file: entry for entry in before}
+        same = [at[file] for file in files if file in at]
+        bad = {file: known_bad[file] for file in files if file in known_bad and not verify}
+        code_of = {entry.digest: entry.code for entry in before}
+        new: list[tuple[FoundFile, bytes, np.ndarray]] = []
+        to_read = [file for file in files if file not in at and file not in bad]
+        for file, result in code(to_read, folder, autoencoder, fit=fit, code_of=code_of, progress=progress):
+            if isinstance(result, Skipped):
+                bad[file] = result
+            else:
+                new.append((file, *result))
+        passed_over = [file for file in found if isinstance(file, Skipped)]
+        unread = _unread(before, [*bad.values(), *passed_over])
+        bad |= {file: _with_code_kept(why) for file, why in bad.items() if why.is_transient and file.path in unread}
+        present = {file.path for file in files} | unread.keys()
+        entries, counts, next_id = _numbered(before, same + list(unread.values()), new, present, next_id)
+        changes = Changes(**counts, skipped=len(bad) + len(passed_over))
+        if not entries:
+            raise InputError(_nothing(folder, [*bad.values(), *passed_over]))
+        if before and not new and not changes.removed and (bad, passed_over) == (kept.bad, kept.passed_over):
+            return kept, changes
+        origin = {"folder": os.fsencode(folder.resolve()).hex(), "fit": fit, "next_id": next_id}
+        earlier = kept.gallery if before else None
+        result = _assembled(folder, entries, autoencoder, earlier, origin=origin, bad=bad, passed_over=passed_over)
+        folder_gallery.save(path, result)
+        return result, changes
+
+
+def _unread(before: list[Entry], skipped: list[Skipped]) -> dict[str, Entry]:
+    """Images of before whose files, or a folder above them, could not be read this time, by path."""
+    # A link whose target is gone is no image any more; a file that is gone between two looks will be missed next time.
+    paths = {file.path for file in skipped if file.is_transient}
+    return {
+        entry.file.path: entry
+        for entry in before
+        if entry.file.path in paths or any(str(parent) in paths for parent in PurePosixPath(entry.file.path).parents)
+    }
+
+
+def _with_code_kept(skipped: Skipped) -> Skipped:
+    return dataclasses.replace(skipped, detail=f"{skipped.detail}; the code of before is kept".lstrip("; "))
+
+
+def _numbered(
+    before: list[Entry],
+    same: list[Entry],
+    new: list[tuple[FoundFile, bytes, np.ndarray]],
+    present: set[str],
+    next_id: int,
+) -> tuple[list[Entry], dict[str, int], int]:
+    """All images with their ids, by id; how many are in which state; and the next id that is free."""
+    at_path = {entry.file.path: entry for entry in before}
+    vanished = defaultdict(list)
+    for entry in before:
+        if entry.file.path not in present:
+            vanished[entry.digest].append(entry)
+    entries, counts = list(same), Counter(unchanged=len(same), added=0, changed=0, moved=0)
+    for file, digest, code in new:
+        old = at_path.get(file.path)
+        if old and old.digest == digest:  # touched, or written anew with the same content
+            counts["unchanged"] += 1
+            number = old.id
+        elif vanished[digest]:
+            counts["moved"] += 1
+            number = vanished[digest].pop().id
+        else:
+            counts["changed" if old else "added"] += 1
+            number, next_id = next_id, next_id + 1
+        entries.append(Entry(file, number, digest, code))
+    counts["removed"] = len(before) - counts["unchanged"] - counts["changed"] - counts["moved"]
+    return sorted(entries, key=lambda entry: entry.id), dict(counts), next_id
+
+
+def _assembled(
+    folder: Path,
+    entries: list[Entry],
+    autoencoder: Encoder,
+    before: Gallery | None,
+    *,
+    origin: dict[str, object],
+    bad: dict[FoundFile, Skipped],
+    passed_over: list[Skipped],
+) -> FolderGallery:
+    codes = np.stack([entry.code for entry in entries])
+    rows, images = [], []
+    for row in gallery.sampled(len(entries)):
+        try:
+            images.append(read_image(folder / entries[row].file.path, autoencoder.image_shape, fit=origin["fit"]))
+            rows.append(row)
+        except ImageFileError:  # gone in the meantime: the next synchronisation will see
+            continue
+    shape = (len(images), *autoencoder.image_shape)
+    if before and not rows:  # none can be read now
+        copies, errors = before.copies, before.errors
+    else:
+        copies, errors = gallery.examined(codes[rows], np.array(images, np.uint8).reshape(shape), autoencoder)
+    ids = np.array([entry.id for entry in entries], dtype=np.int64)
+    coded = Gallery(codes, ids, copies, errors, autoencoder.fingerprint, origin)
+    files, digests = [entry.file for entry in entries], [entry.digest for entry in entries]
+    return FolderGallery(folder.resolve(), coded, files, digests, bad, passed_over)
+
+
+def _nothing(folder: Path, skipped: list[Skipped]) -> str:
+    reasons = Counter(file.reason for file in skipped)
+    what = ", ".join(f"{count:,} x {reason}" for reason, count in reasons.items()) or "it is empty"
+    return f"{shown(folder)} holds no image that can be read ({what}): expected JPEG, PNG, WebP, GIF, BMP or TIFF."

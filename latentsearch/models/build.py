@@ -1,0 +1,89 @@
+"""An architecture becomes a run: untrained weights, the record of how it was built, its summary and diagram."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+
+from latentsearch import data, environment, files, runs
+from latentsearch.config import BuildConfig
+from latentsearch.errors import InputError
+from latentsearch.models import architectures
+from latentsearch.plots import charts
+from latentsearch.recipes import Recipe
+from latentsearch.runs import Run
+from latentsearch.tuning import trials
+
+
+@dataclass(frozen=True)
+class BuiltRun:
+    """What `build_run` wrote.
+
+    Args:
+        config: The flags, completed by the trial that they may name.
+        layers: The layers, in order.
+        num_weights: Of the whole autoencoder.
+        paths: The files.
+    """
+
+    config: BuildConfig
+    layers: list[architectures.LayerRow]
+    num_weights: int
+    paths: list[Path]
+
+
+def build_run(config: BuildConfig, recipe: Recipe | None = None) -> BuiltRun:
+    """Builds an untrained autoencoder for a prepared dataset and writes it to models/<run>/.
+
+    Args:
+        config: The flags.
+        recipe: How it is to be trained. Default: that of the trial that the flags name, or of the architecture.
+
+    Raises:
+        InputError: if the dataset is not prepared, its images do not fit the architecture, the run holds a training
+            and `overwrite` is off, or there is no such trial.
+    """
+    run = Run(config.root, config.run)
+    files.check_free(run.initial_model, run.build_record, run.diagram, *run.learnt)
+    with files.locked(run.lock, f"run '{run.name}'"):
+        return _build_run(run, config, recipe)
+
+
+def _build_run(run: Run, config: BuildConfig, recipe: Recipe | None) -> BuiltRun:
+    if any(path.exists() for path in (run.training_record, run.best_model)) and not config.overwrite:
+        again = runs.command_line("BuildingAutoencoder.py", dataclasses.replace(config, overwrite=True))
+        raise InputError(
+            f"run '{run.name}' holds a training. To replace it: {again}\nTo keep it, name another with --run."
+        )
+    if config.from_trial:
+        config, recipe = trials.build_from(config)
+    elif config.tuned:
+        raise InputError(f"--tuned {config.tuned}: which of its trials? Add --from-trial best.")
+    dataset = data.load(config.root, config.dataset)
+    keras.utils.set_random_seed(config.seed)
+    autoencoder = architectures.build(config.architecture, dataset.image_shape, config.latent_dim, config.network)
+    layers = architectures.layer_rows(autoencoder)
+    title = f"{config.architecture}: {autoencoder.count_params():,} weights"
+    record = {
+        "config": {**asdict(config), "root": None},
+        "num_weights": autoencoder.count_params(),
+        "dataset": {"name": dataset.name, "content": dataset.content, **dataset.provenance},
+        "environment": environment.environment(),
+    }
+    record |= {"recipe": asdict(recipe)} if recipe else {}
+    with contextlib.ExitStack() as stack:
+        network, diagram, description = (
+            stack.enter_context(files.replacing(path)) for path in (run.initial_model, run.diagram, run.build_record)
+        )
+        autoencoder.save(network)
+        charts.network(layers, title).savefig(diagram, dpi=150)
+        description.write_text(files.as_json(record), encoding="utf-8")
+        for path in (network, diagram, description):
+            files.flush(path)
+        # What another network learnt under this name must never be taken for this one's. The new run is whole on disk.
+        files.remove(*run.learnt, *run.own(run.logs), *run.own(run.reports), within=run.root)
+    return BuiltRun(config, layers, autoencoder.count_params(), [run.initial_model, run.build_record, run.diagram])

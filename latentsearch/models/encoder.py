@@ -1,0 +1,112 @@
+"""Images to codes and back: the one path that gallery, queries and checks share. It needs no TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from latentsearch import files
+from latentsearch.cli import quiet_libraries
+from latentsearch.data import to_float
+from latentsearch.errors import InputError
+from latentsearch.models.litert import PARTS, LiteRTNetwork
+
+# Small enough that what the layers pass on stays in the cache of the processor.
+_BATCH = 100
+
+
+class Autoencoder:
+    """A trained (or untrained) autoencoder, opened from the LiteRT files that were made from its .keras file.
+
+    They lie in the folder exported/ beside it. Where they are missing, damaged or made from another file, they are made
+    anew, which imports TensorFlow and takes some seconds. Codes differ from those of Keras by about 1e-6. Several
+    threads may share it, and take turns.
+
+    Args:
+        path: File written by BuildingAutoencoder.py or TrainAutoencoder.py.
+        cores: That it runs on. Default: all.
+
+    Attributes:
+        latent_dim: Numbers in a code.
+        image_shape: `(height, width, 3)`.
+        fingerprint: SHA-256 of the encoder's layers and weights: two encoders that share it give the same codes.
+
+    Raises:
+        InputError: if the file is damaged or holds something else; from `encode` and `decode`, if what the network
+            gives is not finite.
+    """
+
+    def __init__(self, path: Path, *, cores: int | None = None) -> None:
+        self._path = path
+        record, content = _exported(path) or _export(path)
+        self.fingerprint: str = record["fingerprint"]
+        self._encoder, self._decoder = (LiteRTNetwork(content[part], cores=cores) for part in PARTS)
+        self.image_shape: tuple[int, int, int] = self._encoder.input_shape
+        [self.latent_dim] = self._encoder.output_shape
+
+    def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
+        """Codes of images.
+
+        Args:
+            images: uint8 `(num_images, height, width, 3)`, possibly memory-mapped.
+            ids: Rows to code, in this order. Default: all.
+            progress: Show a progress bar.
+
+        Returns:
+            float32 `(num_images or len(ids), latent_dim)`.
+        """
+        ids = np.arange(len(images)) if ids is None else ids
+        codes = np.empty((len(ids), self.latent_dim), np.float32)
+        with tqdm(total=len(ids), desc="coding images", unit=" images", disable=not progress) as bar:
+            for start in range(0, len(ids), _BATCH):
+                rows = slice(start, start + _BATCH)
+                codes[rows] = self._encoder(to_float(images[ids[rows]]))
+                bar.update(len(codes[rows]))
+        return self._finite(codes)
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Images that codes stand for, float32 `(num_codes, height, width, 3)`, some a little outside [0, 1]."""
+        images = np.empty((len(codes), *self.image_shape), np.float32)
+        for start in range(0, len(codes), _BATCH):
+            rows = slice(start, start + _BATCH)
+            images[rows] = self._decoder(codes[rows])
+        return self._finite(images)
+
+    def _finite(self, values: np.ndarray) -> np.ndarray:
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"{self._path} gives values that are not numbers: its training went wrong.\nMake it again with "
+                "TrainAutoencoder.py, or restore your copy of it."
+            )
+        return values
+
+
+def _exported(path: Path) -> tuple[dict[str, Any], dict[str, bytes]] | None:
+    """The record and the LiteRT files that were made from `path`, or None if there are none that are whole."""
+    record_path = _record_path(path)
+    try:
+        record = files.read_json(record_path, "", ("model", *PARTS, "fingerprint"))
+        content = {part: record_path.with_name(f"{part}.tflite").read_bytes() for part in PARTS}
+    except (InputError, OSError):
+        return None
+    # LiteRT trusts its files: damaged ones would crash it.
+    whole = type(record["fingerprint"]) is str
+    whole = whole and all(files.fingerprint(content[part]) == record[part] for part in PARTS)
+    return (record, content) if whole and files.file_fingerprint(path) == record["model"] else None
+
+
+def _export(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    with quiet_libraries():
+        from latentsearch.models.export import export
+    export(path, _record_path(path))
+    exported = _exported(path)
+    if exported is None:
+        raise InputError(f"{_record_path(path).parent} was changed by another process. Try again.")
+    return exported
+
+
+def _record_path(path: Path) -> Path:
+    return path.parent / "exported" / path.stem / "exported.json"

@@ -1,0 +1,90 @@
+"""Keras networks to LiteRT files, which open in hundredths of a second and need no TensorFlow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from latentsearch import files, runs  # noqa: F401 - compiled models name the metric of objectives
+from latentsearch.cli import quiet_libraries
+from latentsearch.errors import InputError
+from latentsearch.models import losses  # noqa: F401 - compiled models name the metric of objectives
+from latentsearch.models.litert import PARTS, LiteRTNetwork
+
+_MEND = "Make it again with BuildingAutoencoder.py and TrainAutoencoder.py, or restore your copy of it."
+
+_TOLERANCE = 1e-4
+_MAX_UNPACKED = 50  # times the bytes of the file; weights of a network shrink by a half at most
+
+
+def load_model(path: Path, *, compiled: bool = False) -> keras.Model:
+    """A model from a .keras file, with its optimizer's state if `compiled`.
+
+    Raises:
+        InputError: if the file is damaged or holds something else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > _MAX_UNPACKED * path.stat().st_size:
+            raise ValueError(f"{unpacked:,} bytes packed into {path.stat().st_size:,}")
+        # Keras refuses what would run code on loading (safe_mode, on by default); a test holds it to that.
+        return keras.saving.load_model(path, compile=compiled)
+    except Exception as error:  # zip, JSON, HDF5 and Keras each raise their own
+        raise InputError(f"{path} cannot be opened as a model ({type(error).__name__}: {error}).\n{_MEND}") from None
+
+
+def export(path: Path, record_path: Path) -> None:
+    """Writes the encoder and the decoder of an autoencoder as LiteRT files, beside a record of what they are.
+
+    Args:
+        path: File written by BuildingAutoencoder.py or TrainAutoencoder.py.
+        record_path: JSON file; encoder.tflite and decoder.tflite are written into its folder. It holds the SHA-256 of
+            `path` (model) and of both files (encoder, decoder), and fingerprint, that of the encoder's layers and
+            weights.
+
+    Raises:
+        InputError: if the file is damaged or holds something else, or LiteRT cannot do what a layer does.
+    """
+    model_digest, model = files.file_fingerprint(path), load_model(path)
+    try:
+        encoder, decoder = (model.get_layer(part) for part in PARTS)
+    except ValueError:
+        raise InputError(f"{path} holds a model without encoder and decoder.\n{_MEND}") from None
+    digests = {}
+    for part, network in zip(PARTS, (encoder, decoder), strict=True):
+        with files.replacing(record_path.with_name(f"{part}.tflite")) as temporary:
+            with quiet_libraries():
+                network.export(temporary, format="litert", verbose=False)
+            _check(path, temporary, network)
+            digests[part] = files.file_fingerprint(temporary)
+    files.write_json(record_path, {"model": model_digest, **digests, "fingerprint": _fingerprint(encoder)})
+
+
+def _check(path: Path, exported: Path, network: keras.Model) -> None:
+    """Refuses a file that does not give what Keras gives.
+
+    Raises:
+        InputError: if values differ by more than 1e-4 of the largest, or of 1.
+    """
+    values = np.random.default_rng(0).random((3, *network.input_shape[1:]), dtype=np.float32)
+    expected = network.predict_on_batch(values)
+    try:
+        difference = np.abs(LiteRTNetwork(exported.read_bytes())(values) - expected).max()
+    except RuntimeError as error:  # a layer that LiteRT does not know
+        raise InputError(f"The {network.name} of {path} cannot be exported to LiteRT: {error}") from None
+    if difference > _TOLERANCE * max(np.abs(expected).max(), 1):
+        raise InputError(f"The {network.name} of {path}, exported to LiteRT, is off by {difference:.2g}.")
+
+
+def _fingerprint(encoder: keras.Model) -> str:
+    digest = hashlib.sha256(json.dumps(encoder.get_config(), sort_keys=True, default=str).encode())
+    for weights in encoder.get_weights():
+        digest.update(f"{weights.dtype} {weights.shape}".encode())
+        digest.update(np.ascontiguousarray(weights))
+    return digest.hexdigest()

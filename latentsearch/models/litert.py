@@ -1,0 +1,48 @@
+"""Networks as LiteRT files: they start in hundredths of a second."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from latentsearch import environment
+from latentsearch.cli import quiet_libraries
+
+PARTS = ("encoder", "decoder")  # of an autoencoder, each a file
+
+
+class LiteRTNetwork:
+    """A network of one input and one output that takes batches of any size.
+
+    Threads that share it take turns.
+
+    Args:
+        content: Of its file, trusted: damaged ones may crash the process.
+        cores: That it runs on. Default: all.
+
+    Attributes:
+        input_shape: Of one input, without the axis of the batch.
+        output_shape: Likewise.
+    """
+
+    def __init__(self, content: bytes, *, cores: int | None = None) -> None:
+        with quiet_libraries():  # it tells that it runs on the processor
+            self._interpreter = Interpreter(model_content=content, num_threads=cores or environment.num_cores())
+            self._interpreter.allocate_tensors()
+        [self._input], [self._output] = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self.input_shape, self.output_shape = (tuple(map(int, of["shape"][1:])) for of in (self._input, self._output))
+        self._batch = 1
+        self._lock = threading.Lock()
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """What the network makes of a batch: float32 `(batch, ...)` to float32 `(batch, ...)`."""
+        with self._lock:
+            if len(values) != self._batch:
+                self._interpreter.resize_tensor_input(self._input["index"], values.shape)
+                self._interpreter.allocate_tensors()
+                self._batch = len(values)
+            self._interpreter.set_tensor(self._input["index"], np.ascontiguousarray(values, np.float32))
+            self._interpreter.invoke()
+            return self._interpreter.get_tensor(self._output["index"])

@@ -1,0 +1,198 @@
+"""What the page is told: plain values that JSON can hold, pictures as PNG."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from latentsearch.config import METRICS, Metric
+from latentsearch.data import images
+from latentsearch.errors import InputError
+from latentsearch.page.code_map import CodeMap
+from latentsearch.search import explanation
+from latentsearch.search.corpus import Collection
+from latentsearch.search.queries import NOT_IN_COLLECTION, Queries
+from latentsearch.search.results import answer
+
+MAX_NEIGHBOURS = 200
+NUM_EXAMPLES = 24
+_SIDE = 192  # pixels of a thumbnail, where there are as many
+
+
+class UnknownImageError(InputError):
+    """There is no image of this id in the collection."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One image that is asked about.
+
+    Args:
+        query: A single one.
+        code: `(1, latent_dim)`.
+        picture: To look at, uint8 `(height, width, 3)`.
+    """
+
+    query: Queries
+    code: np.ndarray
+    picture: np.ndarray
+
+
+class Replies:
+    """Answers the questions of the page from a collection.
+
+    Args:
+        collection: Of at least two images.
+        lines: What is to be said about it.
+        code_map: Of its codes.
+
+    Raises:
+        InputError: if there are fewer images.
+    """
+
+    def __init__(self, collection: Collection, lines: Sequence[str], code_map: CodeMap) -> None:
+        if len(collection.gallery.ids) < 2:
+            raise InputError(f"{collection.name} holds one image; expected two or more to search among.")
+        self._collection, self._lines, self._map = collection, list(lines), code_map
+        self._ids = frozenset(collection.gallery.ids.tolist())
+        self.max_k = min(MAX_NEIGHBOURS, len(self._ids) - 1)
+
+    def about(self) -> dict[str, Any]:
+        """What is searched, and what can be asked."""
+        return {
+            "run": self._collection.run.name,
+            "name": self._collection.name,
+            "num_images": len(self._ids),
+            "latent_dim": self._collection.autoencoder.latent_dim,
+            "classes": list(self._collection.class_names),
+            "lines": self._lines,
+            "metrics": list(METRICS),
+            "max_k": self.max_k,
+        }
+
+    def examples(self, seed: int) -> list[dict[str, Any]]:
+        """Some images to begin with."""
+        ids = self._collection.examples
+        chosen = np.random.default_rng(seed).permutation(len(ids))[:NUM_EXAMPLES]
+        return [self._image(int(ids[position])) for position in chosen]
+
+    def picture(self, image_id: int) -> bytes:
+        """An image of the collection as PNG.
+
+        Raises:
+            UnknownImageError: if there is none.
+        """
+        return _png(self._collection.picture(self._known(image_id), _SIDE))
+
+    def ask_about(self, image_id: int) -> Asked:
+        """An image of the collection, to ask about.
+
+        Raises:
+            UnknownImageError: if there is none.
+        """
+        ids = np.array([self._known(image_id)])
+        query = Queries([self._collection.name_of(image_id)], self._collection.images(ids), ids)
+        return Asked(query, self._collection.gallery.code_of(ids), self._collection.picture(image_id, _SIDE))
+
+    def ask_about_file(self, content: bytes, name: str) -> Asked:
+        """The content of an image file, to ask about; it is kept nowhere.
+
+        Raises:
+            ImageFileError: if it is not an image that can be read.
+        """
+        shape, fit = self._collection.autoencoder.image_shape, self._collection.fit
+        image = images.decode(content, shape, fit=fit, name=name)
+        picture = images.decode_larger(content, shape, _SIDE, fit=fit, name=name)
+        code = self._collection.autoencoder.encode(image[None])
+        return Asked(Queries([name], image[None], np.array([NOT_IN_COLLECTION])), code, picture)
+
+    def neighbours(self, asked: Asked, *, k: int, metric: Metric, min_score: float) -> dict[str, Any]:
+        """The images nearest to the one that is asked about, and near which point of the map it lies."""
+        answers = answer(asked.query, self._collection, k=k, metrics=(metric,), min_score=min_score, codes=asked.code)
+        return {
+            "query": self._query(asked),
+            "neighbours": [
+                {**self._image(match.id), **match._asdict()} for match in answers.matches[metric][0]
+            ],
+            "place": self._place(asked, metric),
+        }  # fmt: skip
+
+    def explanation(self, asked: Asked, neighbour: int, *, metric: Metric) -> dict[str, Any]:
+        """Why an image is near the one that is asked about.
+
+        Raises:
+            UnknownImageError: if there is no image `neighbour`.
+        """
+        ids = np.array([self._known(neighbour)])
+        image, code = self._collection.images(ids)[0], self._collection.gallery.code_of(ids)[0]
+        autoencoder = self._collection.autoencoder
+        found = explanation.explain(
+            asked.query.images[0], asked.code[0], image, code, metric=metric, autoencoder=autoencoder
+        )
+        decoded = (found.path * 255).round().astype(np.uint8)
+        return {
+            "query": self._query(asked),
+            "neighbour": self._image(neighbour),
+            "seen": [_data_url(found.query), _data_url(found.neighbour)],
+            "path": [_data_url(step) for step in decoded],
+            "shares": found.shares.tolist(),
+            "codes": [asked.code[0].tolist(), code.tolist()],
+        }
+
+    def map(self) -> dict[str, Any]:
+        """The map of the codes, or how far it is."""
+        points = self._map.points
+        if points is None:
+            return {"state": self._map.state}
+        number = {name: position for position, name in enumerate(self._collection.class_names)}
+        x, y = points.places.astype(float).round(4).T.tolist()
+        ids = points.ids.tolist()
+        classes = [number.get(self._collection.class_of(image_id), -1) for image_id in ids]
+        names = [self._image(image_id)["name"] for image_id in ids]
+        return {"state": "ready", "ids": ids, "x": x, "y": y, "classes": classes, "names": names}
+
+    def _image(self, image_id: int) -> dict[str, Any]:
+        path = self._collection.path_of(image_id)
+        return {
+            "id": image_id,
+            "name": images.shown(path.name if path else self._collection.name_of(image_id)),
+            "path": images.shown(path) if path else None,
+            "class": self._collection.class_of(image_id),
+        }
+
+    def _query(self, asked: Asked) -> dict[str, Any]:
+        image_id = int(asked.query.ids[0])
+        if image_id == NOT_IN_COLLECTION:
+            image = {"id": None, "name": images.shown(asked.query.names[0]), "path": None, "class": ""}
+        else:
+            image = self._image(image_id)
+        return {**image, "picture": _data_url(asked.picture)}
+
+    def _place(self, asked: Asked, metric: Metric) -> int | None:
+        """The image on the map whose code is nearest."""
+        points = self._map.points
+        if points is None:
+            return None
+        on_map = self._collection.gallery.only(points.ids)
+        return int(on_map.ask(asked.code, 1, metric=metric).ids[0, 0])
+
+    def _known(self, image_id: int) -> int:
+        if image_id not in self._ids:
+            raise UnknownImageError(f"There is no image {image_id} in this collection.")
+        return image_id
+
+
+def _png(image: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def _data_url(image: np.ndarray) -> str:
+    return "data:image/png;base64," + base64.b64encode(_png(image)).decode()

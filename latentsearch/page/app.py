@@ -1,0 +1,179 @@
+"""The server of the page: which address gives what, how much may be sent, and how errors are told."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from latentsearch.config import METRICS, Metric
+from latentsearch.data.memory import MemoryBudget
+from latentsearch.errors import InputError
+from latentsearch.page.api import Asked, Replies, UnknownImageError
+from latentsearch.page.code_map import CodeMap
+from latentsearch.page.middleware import HOST, Guard
+from latentsearch.search.corpus import Collection
+
+MAX_UPLOAD = 100_000_000  # bytes
+_UPLOADS = MemoryBudget(2 * MAX_UPLOAD)  # files that are held at a time, beside what it takes to decode them
+_STATIC = Path(__file__).parent / "static"
+
+Number = TypeVar("Number", int, float)
+
+
+def listen(port: int) -> socket.socket:
+    """A socket of this machine alone, for `serve`.
+
+    Raises:
+        InputError: if the port is taken, or none.
+    """
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"--port {port}: {reason}. Give another --port, or 0 for any that is free.") from None
+    return listener
+
+
+def serve(collection: Collection, lines: Sequence[str], code_map: CodeMap, listener: socket.socket) -> None:
+    """Serves the page until Ctrl-C.
+
+    Args:
+        collection: What is searched.
+        lines: What is to be said about it.
+        code_map: Of its codes; drawn now if there is none.
+        listener: Where to.
+
+    Raises:
+        InputError: if the collection holds one image.
+    """
+    app = make_app(Replies(collection, lines, code_map), code_map)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, proxy_headers=False, ws="none", timeout_graceful_shutdown=1
+    )
+    print(f"\nThe page: http://{HOST}:{listener.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def make_app(replies: Replies, code_map: CodeMap) -> Starlette:
+    """The page as an application.
+
+    Args:
+        replies: What it tells.
+        code_map: Drawn while the application lives.
+    """
+
+    @contextlib.asynccontextmanager
+    async def life(app: Starlette) -> AsyncIterator[None]:
+        code_map.start()
+        yield
+        code_map.stop()
+
+    def about(request: Request) -> Response:
+        return JSONResponse({**replies.about(), "max_upload": MAX_UPLOAD})
+
+    def examples(request: Request) -> Response:
+        return JSONResponse(replies.examples(_number(request, "seed", int, 0, 2**32 - 1)))
+
+    def picture(request: Request) -> Response:
+        return Response(replies.picture(_image_id(request)), media_type="image/png")
+
+    def map_of_codes(request: Request) -> Response:
+        return JSONResponse(replies.map())
+
+    async def neighbours(request: Request) -> Response:
+        wanted = {
+            "k": _number(request, "k", int, 1, replies.max_k),
+            "metric": _metric(request),
+            "min_score": _number(request, "min_score", float, 0, 100),
+        }
+        return await answer(request, lambda asked: replies.neighbours(asked, **wanted))
+
+    async def explanation(request: Request) -> Response:
+        metric, neighbour = _metric(request), _image_id(request, "neighbour")
+        return await answer(request, lambda asked: replies.explanation(asked, neighbour, metric=metric))
+
+    async def answer(request: Request, reply: Callable[[Asked], dict[str, Any]]) -> Response:
+        """A question about an image of the collection (GET) or about the file that is sent (POST)."""
+        if request.method == "POST":
+            # A body, not a form: form parsers keep large files on disk.
+            name = request.query_params.get("name") or "the file"
+            async with _read(request) as content:
+                return JSONResponse(await run_in_threadpool(lambda: reply(replies.ask_about_file(content, name))))
+        image_id = _image_id(request)
+        return JSONResponse(await run_in_threadpool(lambda: reply(replies.ask_about(image_id))))
+
+    return Starlette(
+        routes=[
+            Route("/api/about", about),
+            Route("/api/examples", examples),
+            Route("/api/neighbours", neighbours, methods=["GET", "POST"]),
+            Route("/api/explanation", explanation, methods=["GET", "POST"]),
+            Route("/api/map", map_of_codes),
+            Route("/api/picture", picture),
+            Mount("/", StaticFiles(directory=_STATIC, html=True)),
+        ],
+        middleware=[Middleware(Guard)],
+        exception_handlers={
+            UnknownImageError: lambda request, error: JSONResponse({"error": str(error)}, 404),
+            InputError: lambda request, error: JSONResponse({"error": str(error)}, 400),
+            HTTPException: lambda request, error: JSONResponse({"error": error.detail}, error.status_code),
+        },
+        lifespan=life,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _read(request: Request) -> AsyncIterator[bytes]:
+    """The file that is sent, held within the bounds of one upload and of all together."""
+    content, held = io.BytesIO(), 0
+    try:
+        async for part in request.stream():
+            if held + len(part) > MAX_UPLOAD:
+                raise HTTPException(413, f"The file is larger than {MAX_UPLOAD // 1_000_000} MB.")
+            if not _UPLOADS.take(len(part)):
+                raise HTTPException(503, "Too much is being sent at once. Send it again in a moment.")
+            held += len(part)
+            content.write(part)
+        yield content.getvalue()  # no copy is made of it
+    finally:
+        _UPLOADS.free(held)
+
+
+def _image_id(request: Request, name: str = "id") -> int:
+    return _number(request, name, int, 0, 2**63 - 1)
+
+
+def _number(request: Request, name: str, kind: type[Number], least: Number, most: Number) -> Number:
+    text = request.query_params.get(name, "")
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not least <= value <= most:
+        raise InputError(f"{name}: expected a number from {least} to {most}, received {text[:40]!r}.")
+    return value
+
+
+def _metric(request: Request) -> Metric:
+    text = request.query_params.get("metric", "")
+    if text not in METRICS:
+        raise InputError(f"metric: expected one of {', '.join(METRICS)}, received {text[:40]!r}.")
+    return text

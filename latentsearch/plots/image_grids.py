@@ -1,0 +1,228 @@
+"""Images to Matplotlib figures that are made of them. Nothing here shows a window or writes a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+from latentsearch.search.explanation import Explanation
+
+_FRAMES = {1: "#1a9850", 0: "#d73027", -1: "black"}
+_THUMB = 0.85  # inches a thumbnail
+_BORDER = 2  # pixels of a frame
+_CELL = 48  # pixels of a panel of `pairs`
+
+
+def image_rows(rows: Mapping[str, np.ndarray], captions: Sequence[str] = ()) -> Figure:
+    """Rows of images under each other, each row with its name.
+
+    Args:
+        rows: Images `(num_images, height, width, 3)` by the name of the row; uint8, or float in [0, 1].
+        captions: One below each column.
+    """
+    num_columns = max(len(images) for images in rows.values())
+    figure = Figure(figsize=(_THUMB * (num_columns + 1.4), _THUMB * len(rows) + 0.3), layout="constrained")
+    grid = figure.subplots(len(rows), num_columns, squeeze=False)
+    for row, (name, images) in enumerate(rows.items()):
+        for column, axes in enumerate(grid[row]):
+            axes.axis("off")
+            if column < len(images):
+                axes.imshow(images[column])
+            if row == len(rows) - 1 and column < len(captions):
+                axes.set_title(captions[column], fontsize=7, y=-0.3)
+        grid[row, 0].text(-0.15, 0.5, name, transform=grid[row, 0].transAxes, ha="right", va="center", fontsize=9)
+    return figure
+
+
+def image_pairs(pairs: np.ndarray, captions: Sequence[str]) -> Figure:
+    """Pairs of images, each side by side under its caption.
+
+    Args:
+        pairs: uint8 `(num_pairs, 2, height, width, 3)`.
+        captions: One a pair.
+    """
+    columns = 5
+    rows = -(-len(pairs) // columns)
+    figure = Figure(figsize=((2 * _THUMB + 0.3) * columns, (_THUMB + 0.45) * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.axis("off")
+    for axes, (left, right), caption in zip(grid, pairs, captions, strict=False):
+        gap = np.full((left.shape[0], max(left.shape[1] // 16, 1), 3), 255, dtype=np.uint8)
+        axes.imshow(np.concatenate([left, gap, right], axis=1))
+        axes.set_title(caption, fontsize=7, pad=2)
+    return figure
+
+
+def neighbour_rows(
+    queries: np.ndarray,
+    query_titles: Sequence[str],
+    neighbours: np.ndarray,
+    titles: Sequence[Sequence[str]],
+    same_class: np.ndarray,
+) -> Figure:
+    """Each query at the left, its neighbours to the right, closest first.
+
+    Args:
+        queries: uint8 `(num_queries, height, width, 3)`.
+        query_titles: One a query.
+        neighbours: uint8 `(num_queries, k, height, width, 3)`.
+        titles: One a neighbour: `num_queries` lists of `k`.
+        same_class: int `(num_queries, k)`: green frames for 1, red for 0, none for -1 (not known).
+    """
+    num_queries, k = neighbours.shape[:2]
+    figure = Figure(figsize=((_THUMB + 0.1) * (k + 1.3), (_THUMB + 0.27) * num_queries), layout="constrained")
+    ratios = {"width_ratios": [1, 0.3, *([1] * k)]}  # a gap between question and answer
+    grid = figure.subplots(num_queries, k + 2, squeeze=False, gridspec_kw=ratios)
+    for row in range(num_queries):
+        grid[row, 1].axis("off")
+        for column in (0, *range(2, k + 2)):
+            axes = grid[row, column]
+            axes.set(xticks=[], yticks=[])
+            axes.imshow(queries[row] if column == 0 else neighbours[row, column - 2])
+            axes.set_title(query_titles[row] if column == 0 else titles[row][column - 2], fontsize=7, pad=2)
+            colour = _FRAMES[int(same_class[row, column - 2])] if column else "black"
+            for spine in axes.spines.values():
+                spine.set(color=colour, linewidth=2)
+    return figure
+
+
+def explanations(pairs: Sequence[Explanation]) -> Figure:
+    """Pairs of images under each other: the pair, what the decoder sees between them, and the shares of the code."""
+    if not pairs:
+        figure = Figure(figsize=(4, 1))
+        figure.text(0.5, 0.5, "no match, nothing to explain", ha="center")
+        return figure
+    num_steps = len(pairs[0].path)
+    figure = Figure(figsize=(_THUMB * (num_steps + 7), (_THUMB + 0.45) * len(pairs)), layout="constrained")
+    grid = figure.subplots(
+        len(pairs), num_steps + 3, squeeze=False, gridspec_kw={"width_ratios": [1] * (num_steps + 2) + [4]}
+    )
+    for row, pair in zip(grid, pairs, strict=True):
+        titles = ["query", "decoded", *[""] * (num_steps - 2), "decoded", "neighbour"]
+        for axes, image, title in zip(row[:-1], [pair.query, *pair.path, pair.neighbour], titles, strict=True):
+            axes.imshow(image)
+            axes.axis("off")
+            axes.set_title(title, fontsize=8)
+        row[-1].bar(range(len(pair.shares)), 100 * pair.shares, color="#4575b4")
+        row[-1].set_xticks(range(len(pair.shares)))
+        row[-1].tick_params(labelsize=7)
+        row[-1].set_title(f"% of the {pair.metric} distance, by number of the code", fontsize=8)
+    return figure
+
+
+def neighbour_blocks(
+    queries: np.ndarray, neighbours: Mapping[str, np.ndarray], same_class: Mapping[str, np.ndarray]
+) -> Figure:
+    """Each query at the left, then for each method its neighbours, closest first, framed green or red.
+
+    Args:
+        queries: uint8 `(num_queries, height, width, 3)`.
+        neighbours: Images `(num_queries, k, height, width, 3)` by method.
+        same_class: int `(num_queries, k)` by method: green frames for 1, red for 0, black for -1 (not known).
+    """
+    width = queries.shape[2]
+    blocks = [("query", tiles(queries[:, None], np.full((len(queries), 1), -1)))]
+    for name, images in neighbours.items():
+        known = (same_class[name] >= 0).all()
+        title = f"{name}\n{same_class[name].mean():.0%} of the class" if known else name
+        blocks.append((title, tiles(images, same_class[name])))
+    num_columns = [block.shape[1] / (width + 2 * _BORDER + 2) for _, block in blocks]
+    figure = Figure(figsize=(0.42 * sum(num_columns) + 1, 0.42 * len(queries) + 0.5), layout="constrained")
+    grid = figure.subplots(1, len(blocks), gridspec_kw={"width_ratios": num_columns})
+    for axes, (title, block) in zip(grid, blocks, strict=True):
+        axes.imshow(block)
+        axes.axis("off")
+        axes.set_title(title, fontsize=8)
+    return figure
+
+
+def tiles(images: np.ndarray, same_class: np.ndarray) -> np.ndarray:
+    """One picture of framed images with white between them, uint8 `(tall, wide, 3)`.
+
+    Args:
+        images: uint8 `(num_rows, num_columns, height, width, 3)`.
+        same_class: `(num_rows, num_columns)`: green frames for 1, red for 0, black for -1.
+    """
+    margin = (_BORDER + 1,) * 2
+    framed = np.pad(images, ((0, 0), (0, 0), margin, margin, (0, 0)), constant_values=255)
+    inner, colours = framed[:, :, 1:-1, 1:-1], np.zeros((*same_class.shape, 3))
+    for key, colour in _FRAMES.items():
+        colours[same_class.astype(int) == key] = np.array(to_rgb(colour)) * 255
+    for edge in (np.s_[:, :, :_BORDER], np.s_[:, :, -_BORDER:], np.s_[:, :, :, :_BORDER], np.s_[:, :, :, -_BORDER:]):
+        inner[edge] = colours[:, :, None, None, :]
+    rows, columns, tall, wide, _ = framed.shape
+    return framed.swapaxes(1, 2).reshape(rows * tall, columns * wide, 3)
+
+
+def pairs(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Every latent dimension against every other as one small picture, a dot an image, coloured by class.
+
+    `plots.pair_plot` says more, and takes a hundred times longer.
+
+    Args:
+        codes: `(num_images, latent_dim)`.
+        labels: int `(num_images,)`; -1 (not known) takes the first colour.
+
+    Returns:
+        uint8 `(side, side, 3)`; the panel in row i and column j has dimension i upwards and j to the right.
+    """
+    low, high = np.percentile(codes, [0.5, 99.5], axis=0)
+    inside = ((codes - low) / np.maximum(high - low, 1e-9)).clip(0, 1)
+    places = 2 + np.rint(inside * (_CELL - 6)).astype(int)  # (num_images, latent_dim), within a panel's frame
+    palette = np.array([to_rgb(f"C{number}") for number in range(10)]) * 255
+    starts = _CELL * np.arange(codes.shape[1])
+    picture = np.full((_CELL * codes.shape[1],) * 2 + (3,), 255, dtype=np.uint8)
+    across = np.broadcast_to((starts + places)[:, None, :], (*places.shape, codes.shape[1]))
+    down = np.broadcast_to((starts + _CELL - 2 - places)[:, :, None], across.shape)
+    for move in np.ndindex(2, 2):  # a dot of four pixels
+        picture[down - move[0], across + move[1]] = palette[labels.clip(0) % 10][:, None, None, :]
+    picture[starts], picture[:, starts] = 200, 200
+    return picture
+
+
+def side_by_side(columns: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+    """Pictures in columns with a title each, under each other by the name of the row.
+
+    Args:
+        columns: Pictures `(height, width, 3)` by row, by title of the column; the same rows in each.
+    """
+    first = next(iter(columns.values()))
+    rows, ratios = list(first), [picture.shape[0] / picture.shape[1] for picture in first.values()]
+    figure = Figure(figsize=(4.2 * len(columns) + 0.5, 4.2 * sum(ratios) + 0.6), layout="constrained")
+    grid = figure.subplots(len(rows), len(columns), squeeze=False, gridspec_kw={"height_ratios": ratios})
+    for column, (title, pictures) in enumerate(columns.items()):
+        for row, name in enumerate(rows):
+            axes = grid[row, column]
+            axes.imshow(pictures[name])
+            axes.set(xticks=[], yticks=[], ylabel="" if column else name)
+            axes.set_title("" if row else title, fontsize=9)
+    return figure
+
+
+def thumbnail_map(points: np.ndarray, images: np.ndarray) -> Figure:
+    """Codes on a plane as the images themselves, moved onto a grid; of images in one cell, one is shown.
+
+    Args:
+        points: `(num_images, 2)`.
+        images: uint8 `(num_images, height, width, 3)`.
+    """
+    cells = 32
+    low, high = points.min(axis=0), points.max(axis=0)
+    step = np.maximum(high - low, 1e-9) / (cells - 1)
+    centres, first = np.unique(np.rint((points - low) / step), axis=0, return_index=True)
+    figure = Figure(figsize=(9, 9), layout="constrained")
+    axes = figure.subplots()
+    zoom = 9 * 72 / cells / images.shape[1] * 0.9
+    for centre, row in zip(centres, first, strict=True):
+        axes.add_artist(AnnotationBbox(OffsetImage(images[row], zoom=zoom), low + centre * step, frameon=False))
+    margin = (high - low) * 0.03 + 1e-9
+    axes.set(
+        xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]),
+        xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2",
+    )  # fmt: skip
+    return figure

@@ -1,0 +1,47 @@
+"""What a distance means: closer than how many random pairs, and as close as an altered copy of the same image?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from latentsearch.config import Metric
+from latentsearch.gallery.backends import distances
+from latentsearch.gallery.gallery import Gallery
+from latentsearch.gallery.index import as_compared, distances_between
+
+_NUM_PAIRS = 500_000
+_SEED = 0
+
+
+class Scale:
+    """Turns the distances in a gallery into percentages that can be compared between galleries.
+
+    Args:
+        gallery: With at least two images.
+        metric: Of the distances.
+
+    Attributes:
+        random: Distances of (at most 500,000) pairs of its images drawn at random, ascending.
+        copies: Distances between images and altered copies of them, ascending.
+    """
+
+    def __init__(self, gallery: Gallery, *, metric: Metric) -> None:
+        num_images = len(gallery.ids)
+        rng = np.random.default_rng(_SEED)
+        first = rng.integers(0, num_images, _NUM_PAIRS)
+        second = (first + rng.integers(1, max(num_images, 2), _NUM_PAIRS)) % num_images  # never itself
+        codes = as_compared(gallery.codes, metric=metric)  # once, and not for each of the pairs
+        self.random = np.sort(distances(codes[first], codes[second], metric))
+        self.copies = np.sort(distances_between(gallery.copies[:, 0], gallery.copies[:, 1], metric=metric))
+
+    def score(self, distances: np.ndarray) -> np.ndarray:
+        """Percentage of random pairs that are farther apart, float64 in [0, 100], same shape."""
+        return _farther(self.random, distances)
+
+    def copy_score(self, distances: np.ndarray) -> np.ndarray:
+        """Percentage of altered copies that are farther from their original, float64 in [0, 100], same shape."""
+        return _farther(self.copies, distances)
+
+
+def _farther(ascending: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    return 100 * (1 - np.searchsorted(ascending, distances, side="right") / max(len(ascending), 1))

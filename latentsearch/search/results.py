@@ -1,0 +1,109 @@
+"""Answers to "what looks like this?": the nearest images of a collection, with what their distances mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from latentsearch.config import Metric
+from latentsearch.errors import InputError
+from latentsearch.gallery.store import EmbeddedStore, Store
+from latentsearch.search.corpus import Collection
+from latentsearch.search.queries import NOT_IN_COLLECTION, Queries
+
+
+class Match(NamedTuple):
+    """A neighbour of a query.
+
+    Args:
+        rank: From 1.
+        id: In the collection.
+        distance: Of the codes; smaller is closer.
+        score: Percentage of random pairs of gallery images that are farther apart.
+        copy_score: Percentage of altered copies that are farther from their original.
+    """
+
+    rank: int
+    id: int
+    distance: float
+    score: float
+    copy_score: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Neighbours of queries under one or more metrics.
+
+    Args:
+        queries: What was asked about.
+        codes: Of the queries, `(num_queries, latent_dim)`.
+        matches: Of each metric and query, closest first; an empty list where nothing is close enough.
+    """
+
+    queries: Queries
+    codes: np.ndarray
+    matches: dict[Metric, list[list[Match]]]
+
+    def __iter__(self) -> Iterator[tuple[int, Metric, list[Match]]]:
+        """Number of the query, metric, and neighbours; the metrics of one query after each other."""
+        for number in range(len(self.queries.names)):
+            for metric, matches in self.matches.items():
+                yield number, metric, matches[number]
+
+
+def answer(
+    queries: Queries,
+    collection: Collection,
+    *,
+    k: int,
+    metrics: tuple[Metric, ...],
+    min_score: float = 0,
+    only: tuple[str, ...] = (),
+    codes: np.ndarray | None = None,
+    store: Store | None = None,
+) -> Answers:
+    """The `k` nearest images of each query; an image of the collection never answers itself.
+
+    Args:
+        queries: At least one.
+        collection: What is searched.
+        k: How many neighbours.
+        metrics: How codes are compared.
+        min_score: Neighbours with a smaller score are left out.
+        only: Names of the classes that may answer; none: all images.
+        codes: Of the queries, where they are known, `(num_queries, latent_dim)`. Default: the encoder makes them.
+
+        store: Holds the codes of the collection. Default: one in this process.
+
+    Raises:
+        InputError: if there are not more than `k` images that may answer, `min_score` is no percentage, there is no
+            class of a name, or the store does not answer.
+    """
+    labels = collection.labels_of(only)
+    num_images = np.isin(collection.labels, labels).sum() if only else len(collection.gallery.ids)
+    if not 1 <= k < num_images:
+        raise InputError(f"--k {k}: expected 1 to {num_images - 1}, the images that can answer.")
+    if not 0 <= min_score <= 100:
+        raise InputError(f"--min-score {min_score}: expected 0 to 100, a percentage.")
+    codes = collection.autoencoder.encode(queries.images) if codes is None else codes
+    if store is None:
+        store = EmbeddedStore()
+        store.sync(collection.store_name, collection.gallery, collection.labels)
+    answers = {}
+    for metric in metrics:
+        found = store.search(codes, k, metric=metric, exclude=queries.ids, only=labels)
+        scale = collection.scale(metric)
+        columns = (found.ids, found.distances, scale.score(found.distances), scale.copy_score(found.distances))
+        answers[metric] = [
+            [Match(rank, *values) for rank, values in enumerate(zip(*row, strict=True), 1) if values[2] >= min_score]
+            for row in zip(*(column.tolist() for column in columns), strict=True)
+        ]
+    return Answers(queries, codes, answers)
+
+
+def class_of(image_id: int, collection: Collection) -> str:
+    """Name of the class of a query, empty where there is none or it is not in the collection."""
+    return "" if image_id == NOT_IN_COLLECTION else collection.class_of(int(image_id))

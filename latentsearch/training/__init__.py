@@ -1,0 +1,1 @@
+"""Train a network: data, model, callbacks, history."""

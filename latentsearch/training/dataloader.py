@@ -1,0 +1,82 @@
+"""What a training is fed with: batches that depend on seed, epoch and step alone."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from latentsearch.data import to_float
+from latentsearch.data.augmentation import augment, views
+from latentsearch.training.settings import Settings
+
+
+def training_ids(ids: np.ndarray, settings: Settings) -> np.ndarray:
+    """Those of the training images that are used, ascending: all, or a subset drawn by the seed.
+
+    Drawn, and not the first ones, as images may be stored class by class.
+    """
+    if settings.subset is None:
+        return ids
+    return np.sort(np.random.default_rng(settings.seed).permutation(ids)[: settings.subset])
+
+
+def training_batches(
+    images: np.ndarray, ids: np.ndarray, settings: Settings, *, first_epoch: int = 0
+) -> tf.data.Dataset:
+    """Endless batches in a new order each epoch, from `first_epoch` on.
+
+    Order and augmentation depend on seed, epoch and step alone, so a resumed training sees what an
+    uninterrupted one sees. What does not fill a last batch is left out of that epoch.
+
+    Args:
+        images: uint8 `(num_images, height, width, 3)`, memory-mapped: only the rows of a batch are read.
+        ids: Rows to use, at least as many as a batch has.
+        settings: Of the training.
+        first_epoch: 0 for a new training.
+
+    Returns:
+        (image, image), float32, moved and mirrored, if the similarity weight is 0. Otherwise (views, targets): two
+        views of each image, `(2 * batch_size, height, width, 3)`, all first views before all second ones, and targets
+        by the name of the output: the images as they are, and for "code" and "projection" which image of the batch
+        a view is of, `(2 * batch_size, 1)`.
+    """
+    batch_size, seed = settings.batch_size, settings.seed
+    side = settings.view_side
+    shape = (side, side) if side else images.shape[1:3]
+    steps = len(ids) // batch_size
+
+    @functools.lru_cache(maxsize=1)
+    def order(epoch: int) -> np.ndarray:
+        return np.random.default_rng([seed, epoch]).permutation(ids)
+
+    def batch(number: np.int64) -> tuple[np.ndarray, np.random.Generator]:
+        epoch, step = divmod(int(number), steps)
+        # In the order of the file: fewer jumps on disk.
+        rows = np.sort(order(epoch)[step * batch_size : (step + 1) * batch_size])
+        return images[rows], np.random.default_rng([seed, epoch, step])
+
+    def altered(number: np.int64) -> np.ndarray:
+        originals, rng = batch(number)
+        return to_float(augment(originals, shift=settings.shift, flip=settings.flip, rng=rng))
+
+    def two_views(number: np.int64) -> tuple[np.ndarray, np.ndarray]:
+        originals, rng = batch(number)
+        looks = [views(originals, shape=shape, flip=settings.flip, rng=rng, noise=settings.noise) for _ in range(2)]
+        return np.concatenate(looks), np.tile(to_float(originals), (2, 1, 1, 1))
+
+    which = np.tile(np.arange(batch_size, dtype=np.float32), 2)[:, None]
+
+    def pair(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | dict[str, tf.Tensor]]:
+        if not settings.similarity_weight:
+            originals = tf.numpy_function(altered, [number], tf.float32)
+            originals = tf.ensure_shape(originals, (batch_size, *images.shape[1:]))
+            return originals, originals
+        looks, originals = tf.numpy_function(two_views, [number], (tf.float32, tf.float32))
+        looks = tf.ensure_shape(looks, (2 * batch_size, *shape, 3))
+        originals = tf.ensure_shape(originals, (2 * batch_size, *images.shape[1:]))
+        targets = {"reconstruction": originals, "code": which}
+        return looks, targets | ({"projection": which} if settings.projection else {})
+
+    return tf.data.Dataset.counter(first_epoch * steps).map(pair).prefetch(4)

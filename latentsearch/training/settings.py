@@ -1,0 +1,178 @@
+"""The settings of a training: flags completed by the recipe of the architecture, or those it was begun with."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from latentsearch import environment, files
+from latentsearch.config import TrainConfig
+from latentsearch.data import ImageSet
+from latentsearch.errors import InputError
+from latentsearch.models import distribution
+from latentsearch.recipes import RECIPES, Recipe
+from latentsearch.runs import Run
+
+_SCRIPT = "TrainAutoencoder.py"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Recipe):
+    """All that decides how a training goes: a recipe, and these.
+
+    Args:
+        epochs: Passes over the training images.
+        seed: Of order and augmentation.
+        subset: Training images that are used, at most; None: all.
+        devices: That share each batch. Their number changes the numbers by rounding only.
+        initial_model: SHA-256 of the file of the initial weights.
+        dataset: Fingerprint of the images.
+    """
+
+    epochs: int
+    seed: int
+    subset: int | None = None
+    devices: int = 1
+    initial_model: str
+    dataset: str
+
+
+def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> Settings:
+    """The flags, completed by the recipe of the architecture.
+
+    Raises:
+        InputError: if a flag has a value that cannot be.
+    """
+
+    def chosen(name: str) -> Any:
+        return getattr(recipe, name) if getattr(config, name, None) is None else getattr(config, name)
+
+    if chosen("optimizer") != recipe.optimizer and config.learning_rate is None:
+        raise InputError(
+            f"--optimizer {config.optimizer}: the learning rate of this architecture is that of {recipe.optimizer}. "
+            "Give one with --learning-rate, such as 0.002 for adam or 0.02 for muon."
+        )
+    own = {field.name: chosen(field.name) for field in dataclasses.fields(recipe)}
+    if config.precision is None and not environment.has_bfloat16():
+        own["precision"] = "float32"  # elsewhere bfloat16 is slower, not faster
+    settings = Settings(
+        **own | {"batch_size": min(own["batch_size"], _num_used(dataset, config.subset))},
+        epochs=config.epochs,
+        seed=config.seed,
+        subset=config.subset,
+        devices=distribution.resolve(config.devices),
+        initial_model=files.file_fingerprint(run.initial_model),
+        dataset=dataset.fingerprint,
+    )
+    _refuse_impossible(settings, dataset)
+    return settings
+
+
+def recipe_of(run: Run, build_record: dict[str, Any]) -> Recipe:
+    """That of the trial from which a run was built, or of its architecture.
+
+    Args:
+        run: The run.
+        build_record: What its build.json holds.
+
+    Raises:
+        InputError: if there is no such architecture, or what build.json holds cannot be a recipe.
+    """
+    mend = f"Make it again: {run.command('BuildingAutoencoder.py')}"
+    architecture, own = build_record["config"]["architecture"], build_record.get("recipe")
+    if architecture not in tuple(RECIPES):
+        raise InputError(f"{run.build_record} names the architecture {architecture!r:.50}.\n{mend}")
+    if own is None:
+        return RECIPES[architecture]
+    if not isinstance(own, dict):
+        raise InputError(f"{run.build_record} holds no recipe, but {own!r:.50}.\n{mend}")
+    hints = typing.get_type_hints(Recipe)
+    for name, value in own.items():
+        if name not in hints or not _fits(value, hints[name]):
+            raise InputError(f"{run.build_record}: {name!r:.50} of the recipe cannot be {value!r:.50}.\n{mend}")
+    try:
+        return Recipe(**own)
+    except TypeError as error:
+        raise InputError(f"{run.build_record} lacks a part of its recipe ({error}).\n{mend}") from None
+
+
+def _num_used(dataset: ImageSet, subset: int | None) -> int:
+    """Training images that a training uses."""
+    num_images = len(dataset.ids("train"))
+    return num_images if subset is None else min(num_images, subset)
+
+
+def _refuse_impossible(settings: Settings, dataset: ImageSet) -> None:
+    for name in ("epochs", "subset", "batch_size", "devices"):  # the subset first: it limits the batches
+        if getattr(settings, name) is not None and getattr(settings, name) < 1:
+            raise InputError(f"--{name.replace('_', '-')} {getattr(settings, name)}: expected at least 1.")
+    for name in ("learning_rate", "temperature"):
+        if not 0 < getattr(settings, name) < np.inf:
+            raise InputError(f"--{name.replace('_', '-')} {getattr(settings, name)}: expected more than 0.")
+    if not 0 <= settings.similarity_weight < np.inf:
+        raise InputError(f"--similarity-weight {settings.similarity_weight}: expected 0 or more.")
+    if not 0 <= settings.noise <= 1:
+        raise InputError(f"--noise {settings.noise}: expected 0 to 1, of values in [0, 1].")
+    if settings.view_side is not None and settings.view_side < 8:
+        raise InputError(f"--view-side {settings.view_side}: expected at least 8 pixels.")
+    if not 0 <= settings.shift < min(dataset.image_shape[:2]):
+        raise InputError(f"--shift {settings.shift}: expected 0 to {min(dataset.image_shape[:2]) - 1} pixels.")
+
+
+def resumed(config: TrainConfig, run: Run, dataset: ImageSet, settings: Settings, before: Any) -> Settings:
+    """The settings that a training was begun with, unless a flag or what it was made from contradicts them.
+
+    Args:
+        config: The flags of now.
+        run: The run.
+        dataset: Its images.
+        settings: What those flags would give a new training.
+        before: What training.json holds as settings.
+
+    Raises:
+        InputError: if they contradict each other, or what training.json holds cannot be settings.
+    """
+    again = f"Train again with {run.command(_SCRIPT, '--overwrite')}"
+    if not isinstance(before, dict):
+        raise InputError(f"{run.training_record} holds no settings.\n{again}")
+    given = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
+    # What an older latentsearch did not record, it did as the defaults say.
+    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
+    before = {name: value for name, value in defaults.items() if value is not dataclasses.MISSING} | before
+    for name, value in asdict(settings).items():
+        if name not in before:
+            raise InputError(f"{run.training_record} has no {name}.\n{again}")
+        if not _fits(before[name], typing.get_type_hints(Settings)[name]):
+            raise InputError(f"{run.training_record}: {name} cannot be {before[name]!r:.50}.\n{again}")
+        if name == "devices" and name in given:
+            before[name] = value  # may change: the numbers stay the same, up to rounding
+        if before[name] != value and (name in given or name in ("initial_model", "dataset")):
+            raise InputError(
+                f"run '{run.name}' cannot go on with another {name}: it was {before[name]}, is {value}.\n"
+                f"To go on as it began: {run.command(_SCRIPT, '--resume')}\n"
+                f"To begin anew: {run.command(_SCRIPT, '--overwrite')}"
+            )
+    result = Settings(**{name: before[name] for name in asdict(settings)})
+    try:
+        _refuse_impossible(result, dataset)
+    except InputError as error:
+        raise InputError(f"{run.training_record} was changed: {error}\n{again}") from None
+    if result.batch_size > _num_used(dataset, result.subset) or not 0 <= result.seed < 2**32:
+        raise InputError(f"{run.training_record} was changed: its batches or its seed cannot be.\n{again}")
+    return result
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value from JSON can be that of a field."""
+    options = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Literal:
+        return value in options
+    if options:
+        return any(_fits(value, option) for option in options)
+    if hint is float and type(value) is int:
+        return abs(value) < 2**53
+    return type(value) is hint

@@ -1,0 +1,135 @@
+"""What TensorBoard shows of a training: curves, graph, codes, reconstructions, and a map of test codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tensorboard.plugins import projector
+from tensorboard.plugins.hparams import api as hparams
+
+from latentsearch import files
+from latentsearch.data import ImageSet, to_float
+from latentsearch.data.images import shown
+from latentsearch.models.encoder import Autoencoder
+
+_NUM_PICTURES = 10
+_NUM_HISTOGRAM_IMAGES = 1000
+_MAX_POINTS = 10_000
+_MAX_SPRITE_SIDE = 8192  # pixels: larger textures are refused by browsers
+
+
+def callbacks(logs: Path, autoencoder: keras.Model, dataset: ImageSet, *, every: int) -> list[keras.callbacks.Callback]:
+    """Callbacks that write to `logs`.
+
+    Args:
+        logs: Folder of the run below logs/.
+        autoencoder: With sub-models "encoder" and "decoder", given the weights learnt by `callbacks.Validation`.
+        dataset: Its validation images are shown.
+        every: Epochs between two reconstruction grids.
+    """
+    for name in ("train", "validation", "codes"):
+        files.make_folder(logs / name)
+    return [
+        # Keras 3 writes a conceptual graph alone, which TensorBoard's Graphs page fails to open at first.
+        keras.callbacks.TensorBoard(logs, histogram_freq=0, write_graph=False),
+        _CodesAndPictures(logs / "codes", autoencoder, dataset, every),
+    ]
+
+
+def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> None:
+    """Puts test codes with labels, files and thumbnails where TensorBoard's Embedding Projector finds them.
+
+    Args:
+        logs: Folder of the run below logs/.
+        dataset: Its test images are coded, at most 10,000.
+        autoencoder: The trained one.
+    """
+    height, width, _ = dataset.image_shape
+    across, down = _MAX_SPRITE_SIDE // width, _MAX_SPRITE_SIDE // height
+    ids = dataset.ids("test")[: min(_MAX_POINTS, across * down)]
+    folder = logs / "codes"
+    np.savetxt(files.claim(folder / "codes.tsv"), autoencoder.encode(dataset.images, ids), delimiter="\t", fmt="%.6g")
+    # Names may hold anything, tabs and line breaks included, which `shown` writes as escapes.
+    columns = {"id": ids, "file": [shown(dataset.paths[i]) for i in ids] if dataset.paths else [""] * len(ids)}
+    if dataset.is_labelled:
+        columns = {"class": dataset.class_of(ids)} | columns
+    lines = ["\t".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
+    header = "\t".join(columns)
+    files.claim(folder / "metadata.tsv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    Image.fromarray(_sprite(dataset.images[ids])).save(files.claim(folder / "sprite.png"))
+    config = projector.ProjectorConfig()
+    embedding = config.embeddings.add(
+        tensor_name="codes of test images", tensor_path="codes.tsv", metadata_path="metadata.tsv"
+    )
+    embedding.sprite.image_path = "sprite.png"
+    embedding.sprite.single_image_dim.extend([width, height])
+    files.claim(folder / "projector_config.pbtxt").write_text(str(config), encoding="utf-8")
+
+
+def write_trial(logs: Path, parameters: Mapping[str, Any], measures: Mapping[str, float], names: Sequence[str]) -> None:
+    """Puts a trial of a search where TensorBoard's HParams finds it, beside the other trials.
+
+    Args:
+        logs: Folder of the trial below logs/.
+        parameters: What was tried, by name: numbers, strings and booleans.
+        measures: What came of it, by name; the same names for all trials.
+        names: Of all parameters that any trial of the search may have.
+    """
+    before = files.event_files(logs.parent)
+    if not any(logs.parent.glob("events*")):  # once for all trials: what HParams shows of them
+        with tf.summary.create_file_writer(str(logs.parent)).as_default():
+            metrics = [hparams.Metric(f"trial/{name}", display_name=name) for name in measures]
+            hparams.hparams_config([hparams.HParam(name) for name in names], metrics)
+    with tf.summary.create_file_writer(str(logs)).as_default():
+        hparams.hparams(dict(parameters), trial_id=logs.name)
+        for name, value in measures.items():
+            tf.summary.scalar(f"trial/{name}", value, step=0)
+    files.record_events(logs.parent, before)
+
+
+def _sprite(images: np.ndarray) -> np.ndarray:
+    """Thumbnails row by row in one square picture, as the projector wants them: uint8 `(side, side, 3)`."""
+    across = int(np.ceil(np.sqrt(len(images))))
+    height, width, channels = images.shape[1:]
+    grid = np.zeros((across * across, height, width, channels), dtype=np.uint8)
+    grid[: len(images)] = images
+    grid = grid.reshape(across, across, height, width, channels).swapaxes(1, 2)
+    return grid.reshape(across * height, across * width, channels)
+
+
+class _CodesAndPictures(keras.callbacks.Callback):
+    """The graph, histograms of the codes every epoch, originals above reconstructions every few epochs."""
+
+    def __init__(self, logs: Path, autoencoder: keras.Model, dataset: ImageSet, every: int) -> None:
+        super().__init__()
+        self._writer = tf.summary.create_file_writer(str(logs))
+        self._autoencoder = autoencoder
+        self._encoder = autoencoder.get_layer("encoder")
+        self._every = max(every, 1)
+        self._images = to_float(dataset.images[dataset.ids("validation")[:_NUM_HISTOGRAM_IMAGES]])
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        signature = tf.TensorSpec((None, *self._images.shape[1:]), tf.float32, name="image")
+        forward = tf.function(self._autoencoder).get_concrete_function(signature)
+        with self._writer.as_default(step=0):
+            tf.summary.graph(forward.graph)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        with self._writer.as_default(step=epoch):
+            for dimension, values in enumerate(self._encoder.predict_on_batch(self._images).T):
+                tf.summary.histogram(f"code/{dimension}", values)
+            if epoch % self._every == 0 or epoch == self.params["epochs"] - 1:
+                originals = self._images[:_NUM_PICTURES]
+                rows = [originals, self._autoencoder.predict_on_batch(originals).clip(0, 1)]
+                grid = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
+                tf.summary.image("originals and reconstructions", grid[None])
+        self._writer.flush()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._writer.close()

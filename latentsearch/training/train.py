@@ -1,0 +1,197 @@
+"""Learning: from the initial weights to the best, and going on after an interruption."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+import pandas as pd
+import tensorflow as tf
+
+from latentsearch import data, environment, files
+from latentsearch.config import TrainConfig
+from latentsearch.errors import InputError
+from latentsearch.gallery import novelty
+from latentsearch.models import distribution
+from latentsearch.models.encoder import Autoencoder
+from latentsearch.models.export import load_model
+from latentsearch.plots import charts
+from latentsearch.runs import Run
+from latentsearch.training import settings, tensorboard
+from latentsearch.training.callbacks import MEASURES, Backup, BestModel, Bookkeeping, EpochRows, Validation
+from latentsearch.training.dataloader import training_batches, training_ids
+from latentsearch.training.model import compiled, normalise_together
+from latentsearch.training.validation import Validator
+
+_SCRIPT = "TrainAutoencoder.py"
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training left behind.
+
+    Args:
+        history: One row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy, further measures (see
+            `callbacks.Validation`), learning_rate, seconds (of the training steps, without validation).
+        finished: False when it was interrupted.
+    """
+
+    history: pd.DataFrame
+    finished: bool
+
+    @property
+    def best(self) -> pd.Series:
+        """The row of the epoch whose weights were kept: the first with the smallest val_loss."""
+        return self.history.loc[self.history["val_loss"].idxmin()]
+
+
+def train(
+    config: TrainConfig, *, watch: Sequence[keras.callbacks.Callback] = (), projector: bool = True
+) -> TrainingResult:
+    """Trains a built run and keeps the weights of the epoch with the smallest validation loss.
+
+    Args:
+        config: The flags.
+        watch: Callbacks that see the measures of an epoch before it is backed up, and may end the training.
+        projector: Code the test images for TensorBoard's Embedding Projector.
+
+    Raises:
+        InputError: if the run is not built, was built for other images, holds a training already, or cannot go on
+            with these settings; or if the loss is no longer a number.
+        KeyboardInterrupt: if it was stopped before an epoch was finished.
+    """
+    run = Run(config.root, config.run)
+    build_record = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("config.architecture",))
+    with files.locked(run.lock, f"run '{run.name}'"):
+        return _train(run, config, build_record, watch=watch, projector=projector)
+
+
+def _train(
+    run: Run,
+    config: TrainConfig,
+    build_record: dict[str, Any],
+    *,
+    watch: Sequence[keras.callbacks.Callback],
+    projector: bool,
+) -> TrainingResult:
+    dataset = data.load_for(run)
+    # Kept for use: it is given the weights of its copy in training at the end of each epoch, and is not compiled, so
+    # that no optimizer state is stored with it.
+    autoencoder = load_model(run.require(run.initial_model, "BuildingAutoencoder.py"))
+    chosen = settings.choose(config, run, dataset, settings.recipe_of(run, build_record))
+    record = _record_of(run)
+    going_on = record is not None and config.resume
+    if going_on:
+        chosen = settings.resumed(config, run, dataset, chosen, record["settings"])
+        if record.get("finished"):
+            return TrainingResult(read_history(run), finished=True)
+    elif not config.overwrite:
+        _refuse_to_replace(run, record)
+    keras.utils.set_random_seed(chosen.seed)
+    tf.config.experimental.enable_op_determinism()
+
+    fit_ids = training_ids(dataset.ids("train"), chosen)
+    steps = len(fit_ids) // chosen.batch_size
+    backup = Backup(run.backup, record.get("training") if record else None)
+    state = backup.latest() if going_on else None
+    rows = state.rows if state else []
+    if rows and "val_mse" not in rows[0]:
+        raise InputError(
+            f"run '{run.name}' was begun by an older latentsearch, which measured less: it cannot go on.\n"
+            f"To begin anew: {run.command(_SCRIPT, '--overwrite')}"
+        )
+    with distribution.scope(chosen.devices, chosen.batch_size):
+        learner = load_model(state.model, compiled=True) if state else compiled(autoencoder, chosen, steps)
+    normalise_together(learner, chosen.devices > 1)
+    events, replaced = files.event_files(run.logs), []
+    if state is None:
+        files.check_free(*run.learnt)
+        replaced = [run.exported, run.gallery, run.folder_galleries, run.maps, *events]
+        backup = Backup(run.backup, secrets.token_hex(8))
+    files.write_json(run.training_record, {"settings": asdict(chosen), "finished": False, "training": backup.training})
+    epoch_rows = EpochRows(run.history, rows)
+    finished = True
+    try:
+        learner.fit(
+            training_batches(dataset.images, fit_ids, chosen, first_epoch=len(rows)),
+            initial_epoch=len(rows),
+            epochs=chosen.epochs,
+            steps_per_epoch=steps,
+            shuffle=False,  # the stream does that
+            verbose=1 if sys.stdout.isatty() else 2,
+            callbacks=[
+                Validation(autoencoder, Validator(dataset, chosen)),
+                epoch_rows,
+                BestModel(autoencoder, run.best_model, min((row["val_loss"] for row in rows), default=None)),
+                *tensorboard.callbacks(run.logs, autoencoder, dataset, every=config.pictures_every),
+                *watch,
+                backup.callback(epoch_rows),  # an epoch is finished when its backup is
+                Bookkeeping(run, replaced, events),
+            ],
+        )
+    except KeyboardInterrupt:
+        finished = False
+        state = backup.latest()
+        if state is None:
+            raise
+        epoch_rows.rows = state.rows
+    result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished)
+    best = Autoencoder(run.best_model)
+    if projector:
+        tensorboard.write_projector(run.logs, dataset, best)
+    novelty.save(run, novelty.measure(dataset, best))
+    _write_curves(run, result.history)
+    record = {"settings": asdict(chosen), "finished": finished, "training": backup.training}
+    record["epochs_done"] = len(result.history)
+    # An older latentsearch, which may have begun it, did not measure all that this one does.
+    record |= {"best": result.best.dropna().to_dict(), "environment": environment.environment()}
+    files.write_json(run.training_record, record)
+    if finished:
+        files.remove(run.backup, within=run.root)
+    return result
+
+
+def read_history(run: Run) -> pd.DataFrame:
+    """One row an epoch of the training of a run; see `TrainingResult`.
+
+    Raises:
+        InputError: if history.csv is missing or damaged.
+    """
+    path = run.require(run.history, _SCRIPT)
+    try:
+        history = pd.read_csv(path)
+        missing = {"epoch", *MEASURES, "learning_rate", "seconds"} - set(history)
+        if missing:
+            raise ValueError(f"no column {sorted(missing)[0]}")
+        words = [name for name in history if not pd.api.types.is_numeric_dtype(history[name])]
+        if words or history.empty:
+            raise ValueError(f"no numbers in column {words[0]!r:.50}" if words else "no epoch")
+        return history
+    except (ValueError, KeyError, OSError) as error:
+        raise InputError(f"{path} cannot be read ({error}). Restore your copy of it, or train again.") from None
+
+
+def _record_of(run: Run) -> dict[str, Any] | None:
+    if not run.training_record.exists():
+        return None
+    return files.read_json(run.training_record, run.command("BuildingAutoencoder.py"), ("settings",))
+
+
+def _refuse_to_replace(run: Run, record: dict[str, Any] | None) -> None:
+    if record is not None or run.best_model.exists():
+        raise InputError(
+            f"run '{run.name}' holds a training.\n"
+            f"To go on with it: {run.command(_SCRIPT, '--resume')}\n"
+            f"To begin anew from the initial weights: {run.command(_SCRIPT, '--overwrite')}\n"
+            "To keep it, give the new one another name with --run, here and in BuildingAutoencoder.py."
+        )
+
+
+def _write_curves(run: Run, history: pd.DataFrame) -> None:
+    for name, measure in charts.curves_of(history).items():
+        with files.replacing(run.reports / f"training_{name}.png") as temporary:
+            charts.curves(history, measure).savefig(temporary, dpi=110)

@@ -1,0 +1,108 @@
+"""What is measured of a network in training, on validation images; only what is shown, never used, sees labels."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from latentsearch.data import ImageSet, to_float
+from latentsearch.data.augmentation import views
+from latentsearch.gallery.index import Index
+from latentsearch.metrics import (
+    effective_rank,
+    precision_at_k,
+    recall_at_k,
+    squared_error,
+    strongest_channel_accuracy,
+)
+from latentsearch.models.losses import Similarity
+from latentsearch.training.settings import Settings
+
+_MAX_IMAGES = 5000
+_MAX_COPIED = 2000
+_BATCH = 500
+_DEPTH = 10
+
+
+class Validator:
+    """Measures autoencoders on the same validation images, and the same altered copies of them, each time.
+
+    Args:
+        dataset: Its validation images are looked at, at most 5,000.
+        settings: Of the training.
+    """
+
+    def __init__(self, dataset: ImageSet, settings: Settings) -> None:
+        self._settings = settings
+        self._labels = dataset.labels[dataset.ids("validation")[:_MAX_IMAGES]] if dataset.is_labelled else None
+        self._images = dataset.images[dataset.ids("validation")[:_MAX_IMAGES]]
+        rng = np.random.default_rng([settings.seed, 0])
+        self._views = [
+            views(self._images[:_MAX_COPIED], shape=dataset.image_shape[:2], flip=settings.flip, rng=rng)
+            for _ in range(2)
+        ]
+
+    def __call__(self, autoencoder: keras.Model) -> dict[str, float]:
+        """Measures by name.
+
+        - val_mse, val_accuracy: of reconstructions.
+        - val_similarity: the similarity loss of the codes of two views, 500 images at a time (only with a weight).
+        - val_loss: val_mse + similarity_weight * val_similarity; the best epoch is that of the smallest.
+        - val_copy_recall: share of views (2,000 at most) with their original among the 10 nearest validation images.
+        - val_effective_rank: dimensions that the codes use, from 1 to latent_dim; see `metrics.effective_rank`.
+        - val_precision: share of the 10 nearest validation images that are of the same class: the one measure that
+          looks at labels, shown and never used (only if there are labels).
+        """
+        encoder, decoder = (autoencoder.get_layer(name) for name in ("encoder", "decoder"))
+        codes, errors, hits = [], 0.0, 0.0
+        for start in range(0, len(self._images), _BATCH):
+            images = to_float(self._images[start : start + _BATCH])
+            codes.append(encoder.predict_on_batch(images))
+            reconstructions = decoder.predict_on_batch(codes[-1])
+            errors += squared_error(images, reconstructions).sum()
+            hits += strongest_channel_accuracy(images, reconstructions) * len(images)
+        measures = {"val_mse": errors / len(self._images), "val_accuracy": hits / len(self._images)}
+        measures["val_loss"] = measures["val_mse"]
+        first = self._encode(encoder, self._views[0])
+        if self._settings.similarity_weight:
+            second = self._encode(encoder, self._views[1])
+            measures["val_similarity"] = _similarity(first, second, self._settings.temperature)
+            measures["val_loss"] += self._settings.similarity_weight * measures["val_similarity"]
+        return {
+            name: float(value) for name, value in (measures | self._retrieval(np.concatenate(codes), first)).items()
+        }
+
+    def _retrieval(self, codes: np.ndarray, copies: np.ndarray) -> dict[str, float]:
+        if not (np.isfinite(codes).all() and np.isfinite(copies).all()):  # the loss tells
+            measures = {"val_copy_recall": 0.0, "val_effective_rank": 0.0}
+            return measures | ({} if self._labels is None else {"val_precision": 0.0})
+        depth = min(_DEPTH, len(codes) - 1)
+        if not depth:
+            return {}  # a single image has no neighbours
+        ids = np.arange(len(codes))
+        index = Index(codes, metric="cosine")
+        measures = {
+            "val_copy_recall": recall_at_k(index.rank(copies, depth), ids[: len(copies)], depth).mean(),
+            "val_effective_rank": effective_rank(codes),
+        }
+        if self._labels is not None:
+            relevant = self._labels[index.rank(codes, depth, exclude=ids)] == self._labels[:, None]
+            measures["val_precision"] = precision_at_k(relevant, depth).mean()
+        return measures
+
+    @staticmethod
+    def _encode(encoder: keras.Model, images: np.ndarray) -> np.ndarray:
+        return np.concatenate(
+            [encoder.predict_on_batch(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
+        )
+
+
+def _similarity(first: np.ndarray, second: np.ndarray, temperature: float) -> float:
+    """Mean similarity loss of pairs of codes `(num_images, latent_dim)`, as in batches of 500 images."""
+    loss = Similarity(temperature)
+    values = []
+    for start in range(0, len(first), _BATCH):
+        pair = [codes[start : start + _BATCH] for codes in (first, second)]
+        which = np.tile(np.arange(len(pair[0])), 2)
+        values.append(float(loss(which, np.concatenate(pair))) * len(pair[0]))
+    return sum(values) / len(first)

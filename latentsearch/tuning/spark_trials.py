@@ -1,0 +1,155 @@
+"""A search with trials beside each other, on the machines of a Spark cluster, by hyperopt's SparkTrials."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import platform
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from hyperopt import JOB_STATE_ERROR, STATUS_FAIL, STATUS_OK, SparkTrials, Trials, fmin, hp
+from hyperopt.base import Domain
+from hyperopt.exceptions import AllTrialsFailed
+
+from latentsearch import files, runs, spark
+from latentsearch.errors import InputError
+from latentsearch.runs import Run
+from latentsearch.tuning import sampler, study, trials
+from latentsearch.tuning.space import Draws, Suggestion
+from latentsearch.tuning.study import Course
+from latentsearch.tuning.trials import Job, Trial
+from latentsearch.tuning.worker import Worker
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_NUMBER = "number"  # of the trial, as one more of hyperopt's parameters: the function that is tried gets no other word
+_MAX_NUMBER = 2**31 - 1
+
+
+class Objective:
+    """What hyperopt minimises. Spark sends it to an executor, which trains one trial and writes the record of it.
+
+    Args:
+        run: That is searched for.
+
+    Attributes:
+        jobs: What each trial is to do, with its draws, by name. It is replaced as a whole, not changed: threads pickle
+            it meanwhile.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.jobs: dict[str, tuple[Job, Draws]] = {}
+
+    def __call__(self, drawn: dict[str, Any]) -> dict[str, Any]:
+        """Trains the trial of this number, unless that was done: Spark may call twice, when it loses sight of one."""
+        name = f"{drawn[_NUMBER]:03}"
+        job, draws = self.jobs[name]
+        if not spark.sees(str(self._run.tuning)):
+            raise InputError(f"{platform.node()} does not see {self._run.tuning}.")
+        with files.locked(self._run.tuning / f"{name}.lock", f"trial {name}", wait=True):
+            if self._run.trial(name).trial_record.exists():
+                trial = trials.load_one(self._run, name)
+            else:
+                with Worker(study.prepare, self._run.tuning / f"{name}.log") as worker:
+                    trial = study.attempt(worker, name, job, draws)
+                trials.save(self._run, trial)
+        return {"status": STATUS_FAIL} if trial.loss is None else {"status": STATUS_OK, "loss": trial.loss}
+
+
+class SideBySide:
+    """Goes between hyperopt, which asks what to try next, and the records on disk, which the executors write.
+
+    Args:
+        course: Of the search.
+        session: With Spark.
+    """
+
+    def __init__(self, course: Course, session: SparkSession) -> None:
+        self._course, self._session, self._run = course, session, course.run
+        self._running: dict[str, Suggestion] = {}
+        self.objective = Objective(course.run)
+        wanted = course.config.parallel or session.sparkContext.defaultParallelism
+        self.spark_trials = SparkTrials(min(wanted, SparkTrials.MAX_CONCURRENT_JOBS_ALLOWED), spark_session=session)
+
+    def suggest(self, new_ids: list[int], domain: Domain, spark_trials: Trials, seed: int) -> list[dict[str, Any]]:
+        """What hyperopt calls for the next trial: `Course.upcoming`, or nothing when it is time to end."""
+        self.look()
+        if self._course.is_over:
+            return []
+        name, suggestion, job = self._course.upcoming(self._running)
+        sampler.save(self._run, name, suggestion)
+        self._running[name] = suggestion
+        self.objective.jobs = {**self.objective.jobs, name: (job, suggestion.draws)}
+        [tid] = new_ids
+        values = suggestion.draws | {_NUMBER: [int(name)]}
+        idxs = {label: [tid] * len(drawn) for label, drawn in values.items()}
+        misc = {"tid": tid, "cmd": domain.cmd, "workdir": domain.workdir, "idxs": idxs, "vals": values}
+        return spark_trials.new_trial_docs([tid], [None], [domain.new_result()], [misc])
+
+    def look(self) -> None:
+        """Tells of the trials that have ended since the last look, and records those that Spark gave up.
+
+        Raises:
+            InputError: if Spark itself has ended.
+        """
+        given_up = {
+            f"{doc['misc']['vals'][_NUMBER][0]:03}": doc["misc"]["error"][1]
+            for doc in self.spark_trials._dynamic_trials
+            if doc["state"] == JOB_STATE_ERROR
+        }
+        for name in list(self._running):
+            if not self._run.trial(name).trial_record.exists():
+                if name not in given_up:
+                    continue
+                if spark.has_ended(self._session):
+                    again = runs.command_line(
+                        trials.SCRIPT, dataclasses.replace(self._course.config, resume=True, overwrite=False)
+                    )
+                    raise InputError(f"Spark has ended ({self._run.models / 'spark.log'}). To go on: {again}")
+                trials.save(self._run, self._failed(name, given_up[name]))
+            del self._running[name]
+            self._course.add(trials.load_one(self._run, name))
+
+    def _failed(self, name: str, trace: str | None) -> Trial:
+        reason = (
+            f"on an executor: {trace.strip().splitlines()[-1]}"
+            if trace
+            else ("its executor ended, and so did those that tried it again; see spark.log")
+        )
+        job, draws = self.objective.jobs[name]
+        parameters = dict(job.parameters)
+        return Trial(name=name, status="failed", reason=reason, parameters=parameters, draws=draws, seconds=0.0)
+
+    @contextlib.contextmanager
+    def watched(self, initial: int, total: int) -> Iterator[SimpleNamespace]:
+        """In the place of hyperopt's progress bar: looks when trials have ended."""
+        yield SimpleNamespace(update=lambda count: self.look(), postfix="")
+
+
+def side_by_side(course: Course, session: SparkSession) -> None:
+    """Tries suggestions, several at a time, until the search is over.
+
+    Raises:
+        InputError: if the executors do not see the folder of the run, or Spark ends.
+    """
+    if course.is_over:
+        return
+    spark.check_shared(session, course.run.tuning / "search.json")
+    logging.getLogger("hyperopt-spark").setLevel(logging.CRITICAL)  # what it says is in the records
+    both = SideBySide(course, session)
+    with contextlib.suppress(AllTrialsFailed):
+        fmin(
+            both.objective,
+            course.space.expression() | {_NUMBER: hp.randint(_NUMBER, _MAX_NUMBER)},
+            algo=both.suggest,
+            max_evals=course.config.trials - len(course.tried),
+            trials=both.spark_trials,
+            return_argmin=False,
+            show_progressbar=both.watched,
+        )
+    both.look()

@@ -1,0 +1,141 @@
+"""A search under way: what its next trial is told to train, and the record of what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from hyperopt.base import JOB_STATE_DONE, trials_from_docs
+from hyperopt.early_stop import no_progress_loss
+from tqdm import tqdm
+
+from latentsearch.config import BuildConfig, TrainConfig
+from latentsearch.recipes import Recipe
+from latentsearch.runs import Run
+from latentsearch.tune_config import TuneConfig
+from latentsearch.tuning import sampler, trials
+from latentsearch.tuning.space import Draws, Space, Suggestion
+from latentsearch.tuning.trials import Job, Outcome, Search, Trial
+from latentsearch.tuning.worker import WorkFailed
+
+
+class Calls(Protocol):
+    """What does the work of a search: a `worker.Worker`."""
+
+    def call(self, function: Callable[..., Any], *arguments: Any, seconds: float | None = None) -> Any:
+        """See `worker.Worker.call`."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """A search under way.
+
+    Args:
+        config: The flags.
+        search: What is searched for.
+        space: Where suggestions are from.
+        run: That is searched for.
+        tried: The trials that have ended, in order.
+        tell: Called after each, with it.
+    """
+
+    config: TuneConfig
+    search: Search
+    space: Space
+    run: Run
+    tried: list[Trial]
+    tell: Callable[[Trial], None]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there are as many trials as asked for, or there has been no progress for too long."""
+        return len(self.tried) >= self.config.trials or without_progress(self.tried, self.config.patience)
+
+    def upcoming(self, running: Mapping[str, Suggestion] | None = None) -> tuple[str, Suggestion, Job]:
+        """Name of the next trial, what it tries, and how; see `suggestions.upcoming`."""
+        seed = self.config.seed
+        name, suggestion = sampler.upcoming(self.run, self.space, self.tried, seed=seed, running=running)
+        parameters = suggestion.parameters
+        network, recipe = trials.network_and_recipe(parameters, shift=self.config.shift, flip=self.config.flip)
+        build = BuildConfig(architecture="custom", network=network, latent_dim=parameters["latent_dim"])
+        medians = trials.medians(self.tried)
+        return name, suggestion, self.job(name, build=build, recipe=recipe, parameters=parameters, medians=medians)
+
+    def job(
+        self,
+        name: str,
+        *,
+        build: BuildConfig,
+        recipe: Recipe,
+        parameters: Mapping[str, Any],
+        medians: Sequence[float] = (),
+    ) -> Job:
+        """What trains an architecture as a trial of this name; for the arguments see `trials.Job`."""
+        config = self.config
+        common = {"run": self.run.trial(name).name, "seed": config.seed, "root": config.root}
+        return Job(
+            build=dataclasses.replace(build, dataset=config.dataset, overwrite=True, **common),
+            recipe=recipe,
+            train=TrainConfig(epochs=config.epochs, subset=config.subset, pictures_every=config.epochs, **common),
+            criterion=self.search.criterion(build.latent_dim),
+            medians=medians,
+            max_seconds=config.max_seconds,
+            max_weights=config.max_weights,
+            parameters=parameters,
+        )
+
+    def add(self, trial: Trial) -> None:
+        """Takes a trial that has ended and whose record is written."""
+        self.tried.append(trial)
+        self.tried.sort(key=lambda trial: int(trial.name))
+        self.tell(trial)
+
+
+def prepare() -> None:
+    """Imports TensorFlow, in the process that trains alone."""
+    import latentsearch.tuning.trial_training  # noqa: F401
+
+    # The default lock is one between processes, which a process that is killed cannot give back.
+    tqdm.set_lock(threading.RLock())
+
+
+def train(job: Job) -> Outcome:
+    """See `trial_training.train_trial`."""
+    from latentsearch.tuning.trial_training import train_trial
+
+    return train_trial(job)
+
+
+def attempt(worker: Calls, name: str, job: Job, draws: Draws) -> Trial:
+    """Does a job, and says what came of it, whatever that is."""
+    begin = time.monotonic()
+
+    def trial(status: Literal["finished", "stopped", "failed"], reason: str, **measured: Any) -> Trial:
+        seconds = round(time.monotonic() - begin, 3)
+        return Trial(
+            name=name, status=status, reason=reason, parameters=dict(job.parameters), draws=draws, seconds=seconds,
+            **measured,
+        )  # fmt: skip
+
+    try:
+        outcome: Outcome = worker.call(train, job, seconds=2 * job.max_seconds)
+    except WorkFailed as failure:
+        return trial("failed", str(failure))
+    measured = {"num_weights": outcome.num_weights, "scores": outcome.scores, "history": outcome.history}
+    return trial("stopped" if outcome.reason else "finished", outcome.reason, **measured)
+
+
+def without_progress(tried: Sequence[Trial], patience: int | None) -> bool:
+    """Whether so many trials in a row were no better than the best before them; failed ones do not count."""
+    losses = [trial.loss for trial in tried if trial.loss is not None]
+    if patience is None or not losses:
+        return False
+    stop, stopped, progress = no_progress_loss(patience), False, [losses[0], 0]
+    for loss in losses[1:]:
+        last = {"tid": 0, "state": JOB_STATE_DONE, "result": {"loss": loss}}  # of a search, it looks at the last
+        stopped, progress = stop(trials_from_docs([last], validate=False), *progress)
+    return stopped

@@ -1,0 +1,221 @@
+"""The search for settings: hyperopt suggests, a process beside this one trains, each trial is a record on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from latentsearch import data, files, runs, spark
+from latentsearch.config import BuildConfig
+from latentsearch.data import ImageSet
+from latentsearch.errors import InputError
+from latentsearch.evaluation import baselines
+from latentsearch.recipes import RECIPES, Architecture
+from latentsearch.runs import TUNING, Run
+from latentsearch.tune_config import TuneConfig
+from latentsearch.tuning import report, spark_trials, study, trials
+from latentsearch.tuning.space import Space
+from latentsearch.tuning.study import Calls, Course
+from latentsearch.tuning.trials import Search, Trial
+from latentsearch.tuning.worker import Worker, WorkFailed
+
+# TensorFlow keeps some of the memory of each training: 24 trials on CIFAR-10 took 6 GB in one process.
+_TRIALS_A_PROCESS = 4
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """What a search left behind.
+
+    Args:
+        run: That was searched for.
+        tried: The trials, in order.
+        table: See `tuning_report.as_table`; empty if the search was interrupted.
+        paths: Files with the results.
+        finished: False when it was interrupted.
+    """
+
+    run: Run
+    tried: list[Trial]
+    table: pd.DataFrame
+    paths: list[Path]
+    finished: bool
+
+
+def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
+    """Searches for settings, or goes on with a search, and writes what it found.
+
+    Args:
+        config: The flags.
+        worker: Does the work; default: a process that is started, and ended with the search.
+
+    Raises:
+        InputError: if a flag or the dataset cannot be used, the run holds another search, or all trials failed.
+    """
+    if worker is None:
+        log = Run(config.root, config.run).tuning / "worker.log"
+        with Worker(study.prepare, log, calls=_TRIALS_A_PROCESS) as process:
+            return tune(config, process)
+    config = dataclasses.replace(config, root=config.root.absolute())  # as other machines are to see it
+    run, dataset = Run(config.root, config.run), data.load(config.root, config.dataset)
+    _check(config, dataset)
+    space = Space(latent_dim=config.latent_dims)
+    search = Search(
+        objective=config.objective,
+        dataset=config.dataset,
+        fingerprint=dataset.fingerprint,
+        epochs=config.epochs,
+        subset=config.subset,
+        shift=config.shift,
+        flip=config.flip,
+        seed=config.seed,
+        max_seconds=config.max_seconds,
+        max_weights=config.max_weights,
+        space=json.loads(json.dumps(asdict(space))),
+        mean_mse=baselines.mean_image_error(dataset),
+    )
+    engine = spark.session(config.spark, run.models / "spark.log") if config.spark else contextlib.nullcontext()
+    busy = files.locked(run.tuning / ".lock", f"the search of run '{run.name}'")
+    with engine as session, busy:
+        tried = _begin_or_go_on(config, run, search)
+        with tqdm(desc="trials", total=config.trials, initial=len(tried), unit="trial") as progress:
+            course = Course(config, search, space, run, tried, lambda trial: _tell(progress, trial, tried))
+            try:
+                if session is None:
+                    _one_by_one(course, worker)
+                else:
+                    spark_trials.side_by_side(course, session)
+                return _result(course, worker)
+            except KeyboardInterrupt:
+                return TuningResult(run, tried, pd.DataFrame(), [], finished=False)
+
+
+def resume_command(config: TuneConfig) -> str:
+    """The command that goes on with a search, for messages."""
+    return runs.command_line(trials.SCRIPT, dataclasses.replace(config, resume=True, overwrite=False))
+
+
+def compare(path: Path, run: Run, titles: dict[str, str]) -> Path:
+    """See `trial_pictures.write_comparison`."""
+    from latentsearch.tuning.figures import write_comparison
+
+    return write_comparison(path, run, titles)
+
+
+def _one_by_one(course: Course, worker: Calls) -> None:
+    """Tries one suggestion after the other."""
+    while not course.is_over:
+        name, suggestion, job = course.upcoming()
+        trial = study.attempt(worker, name, job, suggestion.draws)
+        trials.save(course.run, trial)
+        course.add(trial)
+
+
+def _result(course: Course, worker: Calls) -> TuningResult:
+    """Trains the marked architectures, and writes tables and figures.
+
+    Raises:
+        InputError: if all trials failed, or a figure cannot be drawn.
+    """
+    run, tried = course.run, course.tried
+    if trials.winner(tried) is None:
+        raise InputError(f"All {len(tried)} trials failed; the last one: {tried[-1].reason}")
+    marked = [_marked(course, worker, architecture) for architecture in course.config.mark]
+    table = report.as_table(course.search, tried, marked)
+    paths = report.write(run, course.search, table)
+    try:
+        paths.append(worker.call(compare, run.reports / TUNING / "best.png", run, report.titles(tried)))
+    except WorkFailed as failure:
+        raise InputError(f"The figure of the best trials could not be drawn: {failure}") from None
+    return TuningResult(run, tried, table, paths, finished=True)
+
+
+def _check(config: TuneConfig, dataset: ImageSet) -> None:
+    """Refuses what would make every trial fail.
+
+    Raises:
+        InputError: if a flag has a value that cannot be, or the dataset is too small.
+    """
+    counts = {"trials": config.trials, "epochs": config.epochs, "max-weights": config.max_weights}
+    counts |= {"subset": config.subset, "patience": config.patience, "parallel": config.parallel}
+    for flag, value in counts.items():
+        if value is not None and value < 1:
+            raise InputError(f"--{flag} {value}: expected at least 1.")
+    if config.parallel and not config.spark:
+        raise InputError(f"--parallel {config.parallel}: trials run beside each other with --spark only. Add it.")
+    if not config.latent_dims or min(config.latent_dims) < 1 or len(set(config.latent_dims)) < len(config.latent_dims):
+        given = " ".join(map(str, config.latent_dims))
+        raise InputError(f"--latent-dims {given}: expected different numbers, each at least 1.")
+    if not 0 < config.max_seconds < np.inf:
+        raise InputError(f"--max-seconds {config.max_seconds:g}: expected more than 0.")
+    side = min(dataset.image_shape[:2])
+    if not 0 <= config.shift < side:
+        raise InputError(f"--shift {config.shift}: expected 0 to {side - 1} pixels.")
+    if len(dataset.ids("validation")) < 2:
+        raise InputError(
+            f"dataset '{dataset.name}' has one validation image, and trials are compared by how validation images are "
+            "found. Prepare it again with a larger --validation-fraction."
+        )
+
+
+def _begin_or_go_on(config: TuneConfig, run: Run, search: Search) -> list[Trial]:
+    """The trials so far.
+
+    Raises:
+        InputError: if there is a search and it is not to be gone on with, or is another one.
+    """
+    anew = runs.command_line(trials.SCRIPT, dataclasses.replace(config, resume=False, overwrite=True))
+    if (run.tuning / "search.json").exists() and not config.overwrite:
+        before = trials.load_search(run)
+        for name, now in asdict(search).items():
+            then = getattr(before, name)
+            if name != "mean_mse" and now != then:
+                raise InputError(
+                    f"run '{run.name}' was searched with another {name}: it was {then}, is {now}.\n"
+                    f"To begin anew: {anew}\nTo keep that search, name another run with --run."
+                )
+        if not config.resume:
+            raise InputError(
+                f"run '{run.name}' was searched already.\nTo go on: {resume_command(config)}\nTo begin anew: {anew}"
+            )
+        return trials.load(run)
+    with trials.saving_search(run, search):  # on disk before what it replaces goes
+        files.remove(*_parts_of(run), within=run.root)
+    return []
+
+
+def _parts_of(run: Run) -> list[Path]:
+    """The trials of a run, with their logs and reports; not the records of the search itself."""
+    kept = ("search.json", "worker.log")
+    return [*files.written(run.tuning, but=kept), run.logs / TUNING, run.reports / TUNING]
+
+
+def _marked(course: Course, worker: Calls, architecture: Architecture) -> Trial:
+    """An architecture trained by its recipe as a trial would be, or the record of that."""
+    config, run = course.config, course.run
+    if run.trial(architecture).trial_record.exists():
+        return trials.load_one(run, architecture)
+    recipe = dataclasses.replace(RECIPES[architecture], shift=config.shift, flip=config.flip)
+    build = BuildConfig(architecture=architecture, latent_dim=config.latent_dims[0])
+    job = course.job(architecture, build=build, recipe=recipe, parameters={})
+    trial = study.attempt(worker, architecture, job, {})
+    trials.save(run, trial)
+    return trial
+
+
+def _tell(progress: tqdm, trial: Trial, tried: Sequence[Trial]) -> None:
+    score = f", score {trial.score:.4f}" if trial.score is not None else ""
+    reason = f" ({trial.reason})" if trial.reason else ""
+    progress.write(f"trial {trial.name}: {trial.status}{reason}{score}, {trial.seconds:.0f} s")
+    best = trials.winner(tried)
+    if best:
+        progress.set_postfix_str(f"best {best.score:.4f} (trial {best.name})", refresh=False)
+    progress.update()

@@ -1,0 +1,168 @@
+"""Each check on evidence made to be good, poor or broken: it must say so."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentsearch.evaluation import checks
+from latentsearch.evaluation.baselines import LinearReconstruction
+from latentsearch.evaluation.duplicates import Duplicates
+from latentsearch.evaluation.evaluation import Evidence
+from latentsearch.evaluation.scorecard import MEASURES, Score
+from latentsearch.metrics import Interval
+
+FOR_SIMILARITY = pd.DataFrame({"epoch": [1], "val_similarity": [5.0]})
+
+
+def interval(value):
+    return Interval(value, value * 0.99, value * 1.01)
+
+
+def a_score(method, p10, by_class=None):
+    measures = dict.fromkeys(MEASURES, interval(p10))
+    classes = {name: dict.fromkeys(MEASURES, interval(value)) for name, value in (by_class or {}).items()}
+    return Score(method, "cosine", measures, classes, np.array([p10]))
+
+
+def leaking(dataset, count):
+    """Duplicates of `count` test images, each of another gallery image."""
+    pairs = np.column_stack([dataset.gallery_ids()[:count], dataset.ids("test")[:count]])
+    flags = np.zeros(count, dtype=bool)
+    return Duplicates(pairs, np.ones(count), flags, flags, np.arange(len(dataset.images)))
+
+
+@pytest.fixture
+def good(small_digits):
+    test_ids = small_digits.ids("test")
+    return Evidence(
+        name="mine",
+        encoder="",
+        seed=0,
+        dataset=small_digits,
+        history=pd.DataFrame({"epoch": [1]}),
+        test_ids=test_ids,
+        codes=np.random.default_rng(0).normal(size=(len(test_ids), 10)).astype(np.float32),
+        errors=np.full(len(test_ids), 0.01),
+        accuracy=0.6,
+        train_mse=0.01,
+        linear=LinearReconstruction(mse=0.02, accuracy=0.5, mean_mse=0.06),
+        chance=np.full(len(test_ids), 0.1),
+        metric="cosine",
+        scores=[
+            a_score("mine", 0.5, {"3": 0.4, "5": 0.6}),
+            a_score("raw pixels", 0.3),
+            a_score("10-d PCA", 0.25),
+            a_score("whitened 10-d PCA", 0.27),
+        ],
+        compared=test_ids[:1],
+        neighbours={},
+        copy_recall={name: {"cosine": {1: interval(0.6), 10: interval(0.9)}} for name in ("noise", "projection")},
+        copies={},
+        examples={},
+        points=np.zeros((1, 2)),
+        projected=np.zeros(1, dtype=int),
+        duplicates=leaking(small_digits, 0),
+        leakless_score=None,
+    )
+
+
+def status(evidence, name):
+    return {result.name: result.status for result in checks.run_checks(evidence)}[name]
+
+
+def test_good_evidence_passes_every_check_and_every_check_speaks(good):
+    for result in checks.run_checks(good):
+        assert result.status == "PASS", result
+        for words in (result.question, result.why, result.good, result.poor, result.broken):
+            assert words.endswith((".", "?")), words
+        assert result.meaning == result.good
+
+
+def test_without_labels_the_checks_that_need_them_are_left_out(good):
+    images = dataclasses.replace(good.dataset, class_names=(), labels=np.full_like(good.dataset.labels, -1))
+    unlabelled = dataclasses.replace(good, dataset=images, scores=[], chance=np.empty(0))
+    left_out = {result.name for result in checks.run_checks(good)} - {
+        result.name for result in checks.run_checks(unlabelled)
+    }
+    assert left_out == {
+        "retrieval against chance",
+        "retrieval against PCA",
+        "retrieval against pixels",
+        "weakest class",
+    }
+
+
+def test_a_class_without_a_gallery_image_is_not_the_weakest(good):
+    score = a_score("mine", 0.5, {"3": 0.0, "5": 0.5})
+    of_class = good.class_of_image
+    assert (of_class == "3").any()
+    evidence = dataclasses.replace(good, scores=[score, *good.scores[1:]], chance=np.where(of_class == "3", 0.0, 0.1))
+    result = checks.weakest_class(evidence)
+    assert result.status == "PASS"
+    assert result.why.endswith("Here: 5.")
+    none = dataclasses.replace(evidence, chance=np.zeros(len(of_class)))
+    assert checks.weakest_class(none).status == "FAIL"
+    assert checks.beats_chance(none).value > 0
+
+
+def worse(good, **changes):
+    return dataclasses.replace(good, **changes)
+
+
+def with_column(codes, column, values):
+    codes = codes.copy()
+    codes[:, column] = values
+    return codes
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "expected"),
+    [
+        ("reconstruction", lambda e: {"errors": e.errors * 1.98}, "WARN"),
+        ("reconstruction", lambda e: {"errors": e.errors * 2.1}, "FAIL"),
+        ("reconstruction", lambda e: {"errors": e.errors * 5.3, "history": FOR_SIMILARITY}, "WARN"),
+        ("reconstruction", lambda e: {"errors": e.errors * 5.5, "history": FOR_SIMILARITY}, "FAIL"),
+        ("reconstruction", lambda e: {"errors": e.errors * np.nan}, "FAIL"),
+        ("generalisation", lambda e: {"train_mse": 0.0085}, "WARN"),
+        ("generalisation", lambda e: {"train_mse": 0.005}, "FAIL"),
+        ("dead dimensions", lambda e: {"codes": with_column(e.codes, 3, 1.0)}, "WARN"),
+        ("dead dimensions", lambda e: {"codes": with_column(e.codes, [3, 4], 1.0)}, "FAIL"),
+        ("dead dimensions", lambda e: {"codes": with_column(e.codes, slice(6), 1.0)}, "FAIL"),
+        ("dead dimensions", lambda e: {"codes": np.zeros_like(e.codes)}, "FAIL"),
+        ("correlated dimensions", lambda e: {"codes": with_column(e.codes, 3, -2 * e.codes[:, 5])}, "FAIL"),
+        (
+            "correlated dimensions",
+            lambda e: {"codes": with_column(e.codes, 3, e.codes[:, 5] + 0.4 * e.codes[:, 6])},
+            "WARN",
+        ),
+        ("effective rank", lambda e: {"codes": e.codes * ([9] + [1] * 9)}, "FAIL"),
+        ("effective rank", lambda e: {"codes": e.codes * ([4] * 4 + [0.1] * 6)}, "WARN"),
+        ("distinct codes", lambda e: {"codes": e.codes * 1e-9}, "PASS"),
+        ("distinct codes", lambda e: {"codes": e.codes[np.arange(len(e.codes)) // 2]}, "FAIL"),
+        ("retrieval against chance", lambda e: {"chance": e.chance * 3}, "WARN"),
+        ("retrieval against chance", lambda e: {"chance": e.chance * 5}, "FAIL"),
+        ("retrieval against PCA", lambda e: {"scores": [*e.scores[:2], a_score("10-d PCA", 0.5)]}, "WARN"),
+        ("retrieval against PCA", lambda e: {"scores": [*e.scores[:2], a_score("10-d PCA", 0.6)]}, "FAIL"),
+        ("retrieval against pixels", lambda e: {"scores": [*e.scores, a_score("raw pixels", 0.55)]}, "WARN"),
+        ("retrieval against pixels", lambda e: {"scores": [*e.scores, a_score("raw pixels", 0.8)]}, "FAIL"),
+        ("weakest class", lambda e: {"chance": e.chance * 3.5}, "WARN"),
+        ("weakest class", lambda e: {"chance": np.where(e.class_of_image == "3", 0.45, 0.1)}, "FAIL"),
+        ("copies with noise", lambda e: {"copy_recall": copies(e, "noise", 0.3)}, "WARN"),
+        ("copies with projection", lambda e: {"copy_recall": copies(e, "projection", 0.01)}, "FAIL"),
+        ("leaks", lambda e: {"duplicates": leaking(e.dataset, 2)}, "WARN"),
+        ("leaks", lambda e: {"duplicates": leaking(e.dataset, 8)}, "FAIL"),
+    ],
+)
+def test_other_evidence_gets_its_status(name, changes, expected, good):
+    evidence = worse(good, **changes(good))
+    assert status(evidence, name) == expected
+    result = next(result for result in checks.run_checks(evidence) if result.name == name)
+    assert result.meaning == {"PASS": result.good, "WARN": result.poor, "FAIL": result.broken}[expected]
+
+
+def copies(evidence, distortion, value):
+    return evidence.copy_recall | {distortion: {"cosine": {1: interval(value), 10: interval(value)}}}

@@ -1,0 +1,131 @@
+"""Planted copies are found, each pair once; even images and images of one kind are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latentsearch.data import SPLITS, ImageSet, digits
+from latentsearch.evaluation import duplicates
+from tests.evaluation.test_image_matching import ALTERATIONS, scenes
+
+
+def find(images, codes=None):
+    """Duplicates among `images`; without codes worth the name if none are given."""
+    codes = np.random.default_rng(1).normal(size=(len(images), 4)) if codes is None else codes
+    return duplicates.find(images, codes, metric="euclidean")
+
+
+def as_set(found):
+    return set(map(tuple, found.pairs.tolist()))
+
+
+def dataset_of(images, is_test, class_names=("a", "b")):
+    labels = np.arange(len(images)) % 2 if class_names else np.full(len(images), -1)
+    split = np.where(is_test, SPLITS.index("test"), SPLITS.index("train"))
+    return ImageSet("planted", images, labels, split, class_names, "", "", {}, Path())
+
+
+def test_planted_copies_are_found_and_nothing_else():
+    images = scenes(100)
+    copies = np.stack([alter(images[10 * number]) for number, alter in enumerate(ALTERATIONS)])
+    found = find(np.concatenate([images, copies, images[77:78]]))
+    assert as_set(found) == {*((10 * number, 100 + number) for number in range(5)), (77, 105)}
+    assert found.exact.tolist() == [True, False, False, False, False, False]
+    assert (np.diff(found.likeness) <= 0).all()
+    assert (found.pairs[:, 0] < found.pairs[:, 1]).all()
+    assert found.mirrored.tolist() == [pair == (40, 104) for pair in map(tuple, found.pairs.tolist())]
+
+
+def test_codes_propose_what_coarse_detail_does_not(monkeypatch):
+    images = scenes(60)
+    images[59] = ALTERATIONS[2](images[0])
+    codes = np.random.default_rng(0).normal(size=(60, 4))
+    codes[59] = codes[0]
+    monkeypatch.setattr(duplicates, "PROPOSALS", 1)
+    rows = duplicates.proposals(codes, codes, "euclidean")
+    assert [0, 59] in rows.tolist()
+    monkeypatch.setattr(
+        duplicates, "proposals", lambda vectors, queries, metric: rows if vectors.shape[1] == 4 else rows[:1]
+    )
+    assert as_set(find(images, codes)) == {(0, 59)}
+
+
+def test_proposals_are_unordered_distinct_and_never_of_an_image_with_itself():
+    vectors = np.zeros((30, 2))  # all equal: only ids can tell
+    pairs = duplicates.proposals(vectors, vectors, "euclidean")
+    assert (pairs[:, 0] < pairs[:, 1]).all()
+    assert len(np.unique(pairs, axis=0)) == len(pairs)
+    assert set(pairs.ravel()) == set(range(30))
+    assert len(pairs) <= 30 * duplicates.PROPOSALS  # of 435
+
+
+def test_even_images_and_dots_in_the_sky_are_no_duplicates():
+    rng = np.random.default_rng(0)
+    skies = np.tile(np.array([120, 160, 220]), (40, 32, 32, 1)) + np.linspace(0, 30, 32)[:, None, None]
+    skies = (skies + rng.uniform(-20, 20, (40, 1, 1, 3)) + rng.normal(0, 1, skies.shape)).astype(np.uint8)
+    planes = skies.copy()
+    for plane, length in zip(planes, rng.integers(7, 12, len(planes)), strict=True):
+        plane[15:17, 16 - length // 2 : 17 + length // 2] = 250
+        plane[12:19, 15:17] = 250
+    assert not len(find(np.concatenate([skies, planes])).pairs)
+
+
+def test_different_digits_are_no_duplicates():
+    images = digits.read().images[:200]
+    codes = images[:, ::8, ::8, 0].reshape(len(images), -1).astype(np.float32)
+    assert len(find(images, codes).pairs) < 0.01 * len(images)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_equal_images_make_a_star(count):
+    found = find(np.repeat(scenes(1), count, axis=0))
+    assert as_set(found) == {(0, copy) for copy in range(1, count)}
+    assert found.exact.all()
+    assert (found.likeness == 1).all()
+
+
+def test_groups_and_leaks_reach_through_equal_images():
+    base = scenes(20)
+    # 20 equals 0, 21 is a near copy of 0, 22 a near copy of 5; test: 20 to 22 and 7.
+    images = np.concatenate([base, base[:1], ALTERATIONS[2](base[0])[None], ALTERATIONS[0](base[5])[None]])
+    found = find(images)
+    assert as_set(found) == {(0, 20), (0, 21), (5, 22)}
+    is_test = np.isin(np.arange(23), [7, 20, 21, 22])
+    dataset = dataset_of(images, is_test)
+    assert np.flatnonzero(found.with_duplicate_among(dataset.gallery_ids()) & is_test).tolist() == [20, 21, 22]
+    assert found.with_duplicate_among(np.array([20]))[[0, 20, 21, 22, 5]].tolist() == [True, True, True, False, False]
+    assert found.groups[0] == found.groups[20] == found.groups[21] != found.groups[5] == found.groups[22]
+    assert len(np.unique(found.groups)) == 20
+    assert found.counts(dataset) == {
+        "within gallery": {"exact": 0, "near": 0},
+        "across": {"exact": 1, "near": 2},
+        "within test": {"exact": 0, "near": 0},
+    }
+    assert found.places(dataset_of(images, is_test | True)).tolist() == ["within test"] * 3
+
+
+def test_the_table_has_classes_only_where_there_are_labels():
+    images = scenes(20)
+    images = np.concatenate([images, images[:1]])
+    found = find(images)
+    is_test = np.arange(21) == 20
+    table = found.table(dataset_of(images, is_test))
+    row = table.iloc[0].to_dict()
+    assert row.pop("group") == found.groups[0]
+    assert row == {
+        "id_1": 0, "split_1": "train", "class_1": "a", "id_2": 20, "split_2": "test", "class_2": "a",
+        "kind": "exact", "likeness": 1.0, "mirrored": False,
+    }  # fmt: skip
+    unlabelled = found.table(dataset_of(images, is_test, ()))
+    assert list(unlabelled) == [name for name in table if "class" not in name]
+
+
+def test_the_emptier_an_image_the_more_likeness_is_needed():
+    needed = duplicates.needed_likeness(0.4, np.array([0.0, 0.1, 0.3, 0.8]))
+    assert (np.diff(needed) < 0).all()
+    assert (needed[:2] > 1).all()
+    assert needed[3] == pytest.approx((0.4 + 0.3) * (1 + 0.1 / 0.8))
+    assert (duplicates.needed_likeness(0.8, np.array([0.8])) > 1).all()

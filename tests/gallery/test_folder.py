@@ -1,0 +1,361 @@
+"""The gallery of a folder: what was added, changed, moved, removed; never half of one, never of another encoder."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import io
+import os
+import shutil
+import subprocess
+import sys
+from unittest import mock
+
+import pytest
+from PIL import Image
+
+from latentsearch.data.scan import FoundFile
+from latentsearch.errors import InputError
+from latentsearch.gallery import folder as folder_gallery
+from latentsearch.gallery import sync as folder_sync
+from latentsearch.gallery.folder import gallery_path, open_kept
+from latentsearch.gallery.sync import sync
+from tests.conftest import REPOSITORY
+from tests.photos import MeanColours, make_photos
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twelve images of one colour each, in two folders."""
+    make_photos(tmp_path / "photos", 12)
+    return tmp_path / "photos"
+
+
+def names(found):
+    return {found.gallery.ids[row]: file.path for row, file in enumerate(found.files)}
+
+
+def codes_by_path(found):
+    return {file.path: code.tolist() for file, code in zip(found.files, found.gallery.codes, strict=True)}
+
+
+def test_codes_are_those_of_the_files_and_a_second_look_codes_nothing(folder, tmp_path):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    first, changes = sync(path, folder, autoencoder)
+    assert str(changes) == "0 unchanged, 12 added, 0 changed, 0 moved, 0 removed, 0 skipped"
+    assert codes_by_path(first)["b/c/4.png"] == [80, 100, 175]
+    coded, inode = autoencoder.num_coded, path.stat().st_ino
+    second, changes = sync(path, folder, autoencoder)
+    assert str(changes) == "12 unchanged, 0 added, 0 changed, 0 moved, 0 removed, 0 skipped"
+    assert autoencoder.num_coded == coded
+    assert path.stat().st_ino == inode  # nothing was written
+    assert codes_by_path(second) == codes_by_path(first)
+    assert second.files == first.files == open_kept(path, folder, autoencoder).files
+
+
+def test_every_kind_of_change_is_seen_and_ids_stay_with_contents(folder, tmp_path):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    before = names(sync(path, folder, autoencoder)[0])
+    id_of = {name: number for number, name in before.items()}
+    Image.new("RGB", (20, 10), "white").save(folder / "a/1.png")  # changed
+    (folder / "a/3.png").rename(folder / "moved.png")
+    (folder / "a/5.png").unlink()
+    os.utime(folder / "a/7.png", (1, 1))  # touched
+    shutil.copy(folder / "a/9.png", folder / "copy.png")
+    Image.new("RGB", (20, 10), "black").save(folder / "new.png")
+    (folder / "bad.jpg").write_bytes(b"\xff\xd8 no image")
+    (folder / "notes.txt").write_text("text")
+    autoencoder.num_coded = 0
+    found, changes = sync(path, folder, autoencoder)
+    assert str(changes) == "9 unchanged, 2 added, 1 changed, 1 moved, 1 removed, 2 skipped"
+    after = {name: number for number, name in names(found).items()}
+    assert after["moved.png"] == id_of["a/3.png"]
+    assert after["a/7.png"] == id_of["a/7.png"]
+    assert not {after["a/1.png"], after["copy.png"], after["new.png"]} & set(before)
+    codes = codes_by_path(found)
+    assert codes["a/1.png"] == [255, 255, 255]
+    assert codes["moved.png"] == [60, 100, 195]
+    assert codes["copy.png"] == codes["a/9.png"] == [180, 100, 75]
+    copies = 2 * len(found.files)
+    assert autoencoder.num_coded == 2 + copies  # a/1.png and new.png; the copies that tell what distances mean
+    assert {(skipped.path, skipped.reason) for skipped in found.skipped} == {
+        ("bad.jpg", "not an image"),
+        ("notes.txt", "another type of file"),
+    }
+    again, changes = sync(path, folder, autoencoder)
+    assert str(changes) == "13 unchanged, 0 added, 0 changed, 0 moved, 0 removed, 2 skipped"
+    assert codes_by_path(again) == codes
+
+
+def test_an_id_is_not_given_twice(folder, tmp_path):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    first, _ = sync(path, folder, autoencoder)
+    last = folder / first.files[-1].path
+    content = last.read_bytes()
+    last.unlink()
+    sync(path, folder, autoencoder)
+    last.write_bytes(content)
+    again, changes = sync(path, folder, autoencoder)
+    assert changes.added == 1
+    assert max(again.gallery.ids) == 12
+
+
+def test_a_bad_file_is_looked_at_again_when_it_changes(folder, tmp_path):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    whole = (folder / "a/1.png").read_bytes()
+    (folder / "a/1.png").write_bytes(whole[:40])
+    found, changes = sync(path, folder, autoencoder)
+    assert (changes.added, changes.skipped, len(found.files)) == (11, 1, 11)
+    (folder / "a/1.png").write_bytes(whole)
+    found, changes = sync(path, folder, autoencoder)
+    assert (changes.added, changes.skipped, len(found.files)) == (1, 0, 12)
+    (folder / "a/1.png").write_bytes(whole[:40])
+    found, changes = sync(path, folder, autoencoder)
+    assert (changes.removed, changes.skipped, len(found.files)) == (1, 1, 11)
+
+
+def test_codes_of_another_encoder_are_refused_and_made_anew(folder, tmp_path):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    with pytest.raises(InputError, match="no gallery yet"):
+        open_kept(path, folder, autoencoder)
+    sync(path, folder, autoencoder)
+    autoencoder.fingerprint = "another"
+    with pytest.raises(InputError, match="another encoder"):
+        open_kept(path, folder, autoencoder)
+    _, changes = sync(path, folder, autoencoder)
+    assert changes.added == 12
+    with pytest.raises(InputError, match="fitted otherwise"):
+        open_kept(path, folder, autoencoder, fit="stretch")
+    assert sync(path, folder, autoencoder, fit="stretch")[1].added == 12
+
+
+def test_names_of_any_bytes_come_back(folder, tmp_path):
+    strange = [os.fsdecode(b"\xff\xfe.png"), "line\nbreak.png", "\u732b \u00e9.png"]
+    for name in strange:
+        shutil.copy(folder / "a/1.png", folder / name)
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    sync(path, folder, autoencoder)
+    kept = open_kept(path, folder, autoencoder)
+    assert set(strange) <= {file.path for file in kept.files}
+    assert sync(path, folder, autoencoder)[1].unchanged == 15
+
+
+@pytest.mark.parametrize("content", ["nothing", "bad"])
+def test_a_folder_without_an_image_is_refused_and_the_gallery_stays(content, folder, tmp_path):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    sync(path, folder, autoencoder)
+    before = path.read_bytes()
+    shutil.rmtree(folder)
+    folder.mkdir()
+    if content == "bad":
+        (folder / "a.png").write_bytes(b"")
+    with pytest.raises(InputError, match="it is empty" if content == "nothing" else "1 x empty"):
+        sync(path, folder, autoencoder)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("keep", [0, 100, -30])
+def test_a_damaged_gallery_is_made_anew(keep, folder, tmp_path):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    whole, _ = sync(path, folder, autoencoder)
+    path.write_bytes(path.read_bytes()[:keep])
+    assert folder_gallery.load(path) is None
+    again, changes = sync(path, folder, autoencoder)
+    assert changes.added == 12
+    assert codes_by_path(again) == codes_by_path(whole)
+
+
+@pytest.mark.parametrize("changes", [{"fit": "bend"}, {"next_id": "12"}, {"next_id": None}, {"folder": 5}])
+def test_a_gallery_whose_record_cannot_be_is_made_anew(changes, folder, tmp_path):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    whole, _ = sync(path, folder, autoencoder)
+    damaged = dataclasses.replace(whole.gallery, origin={**whole.gallery.origin, **changes})
+    folder_gallery.save(path, dataclasses.replace(whole, gallery=damaged))
+    assert folder_gallery.load(path) is None
+    assert sync(path, folder, autoencoder)[1].added == 12
+
+
+PROGRAM = """
+import sys
+from unittest import mock
+from pathlib import Path
+from tests.photos import MeanColours, sync
+KILL_HERE
+sync(Path({path!r}), Path({folder!r}), MeanColours())
+"""
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_moment_leaves_the_old_gallery_or_the_new(folder, tmp_path, killed_at):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    old, _ = sync(path, folder, autoencoder)
+    Image.new("RGB", (20, 10), "black").save(folder / "new.png")
+    before, number = path.read_bytes(), 0
+    while killed_at(number, PROGRAM.format(path=str(path), folder=str(folder))):
+        kept = open_kept(path, folder, autoencoder)
+        assert len(kept.files) in (12, 13)
+        path.write_bytes(before)
+        number += 1
+    assert number >= 2  # before the file is on disk, and before it is renamed
+    assert len(open_kept(path, folder, autoencoder).files) == 13
+    assert codes_by_path(open_kept(path, folder, autoencoder)).items() >= codes_by_path(old).items()
+
+
+@pytest.mark.slow
+def test_readers_go_on_while_writers_take_turns(folder, tmp_path):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    sync(path, folder, autoencoder)
+    source = PROGRAM.format(path=str(path), folder=str(folder)).replace("KILL_HERE", "")
+    Image.new("RGB", (20, 10), "black").save(folder / "new.png")
+    writers = [subprocess.Popen([sys.executable, "-c", source], cwd=REPOSITORY) for _ in range(2)]
+    seen = set()
+    while any(writer.poll() is None for writer in writers):
+        seen.add(len(open_kept(path, folder, autoencoder).files))
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert seen <= {12, 13}
+    assert len(open_kept(path, folder, autoencoder).files) == 13
+    assert folder_sync.sync(path, folder, autoencoder)[1].unchanged == 13
+
+
+@pytest.fixture
+def unreadable(monkeypatch):
+    """Paths whose files, or folders, the system does not let us read: chmod does nothing to root."""
+    names, opened, scanned = set(), open, os.scandir
+
+    def guarded_open(path, *arguments, **options):
+        if str(path) in names:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    def guarded_scandir(path):
+        if str(path) in names:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return scanned(path)
+
+    monkeypatch.setattr("builtins.open", guarded_open)
+    monkeypatch.setattr(os, "scandir", guarded_scandir)
+    return names
+
+
+def test_what_could_not_be_read_keeps_its_code_and_is_tried_again(folder, tmp_path, unreadable):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    whole, _ = sync(path, folder, autoencoder)
+    os.utime(folder / "a/1.png", (1, 1))
+    unreadable.add(str(folder / "a/1.png"))
+    found, changes = sync(path, folder, autoencoder)
+    assert (changes.unchanged, changes.skipped, changes.removed) == (12, 1, 0)
+    assert codes_by_path(found) == codes_by_path(whole)
+    assert names(found) == names(whole)
+    assert [why.detail for why in found.bad.values()] == ["Permission denied; the code of before is kept"]
+    Image.new("RGB", (20, 10), "white").save(tmp_path / "white.png")
+    (tmp_path / "white.png").replace(folder / "a/1.png")
+    assert codes_by_path(sync(path, folder, autoencoder)[0]) == codes_by_path(whole)
+    unreadable.clear()
+    found, changes = sync(path, folder, autoencoder)
+    assert (changes.changed, changes.skipped) == (1, 0)
+    assert codes_by_path(found)["a/1.png"] == [255, 255, 255]
+
+
+def test_a_new_file_that_could_not_be_read_is_tried_again_though_nothing_of_it_changed(folder, tmp_path, unreadable):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    unreadable.add(str(folder / "a/1.png"))
+    assert sync(path, folder, autoencoder)[1].skipped == 1
+    unreadable.clear()
+    found, changes = sync(path, folder, autoencoder)
+    assert (changes.added, changes.skipped, len(found.files)) == (1, 0, 12)
+
+
+class FailingFile(io.FileIO):
+    """A file on a disk that fails."""
+
+    def __init__(self, path, mode, buffering):
+        super().__init__(path, mode)
+
+    def readinto(self, buffer):
+        raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("error", [MemoryError, OSError])
+def test_errors_of_the_moment_are_no_verdicts_on_content(error, folder, tmp_path, monkeypatch):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    with monkeypatch.context() as patch:
+        if error is MemoryError:
+            patch.setattr("latentsearch.data.images.upright", mock.Mock(side_effect=error))
+        else:
+            patch.setattr("latentsearch.data.images.open", FailingFile, raising=False)
+        with pytest.raises(InputError, match=r"12 x (too little memory|unreadable)"):
+            sync(path, folder, autoencoder)
+    os.utime(folder / "a/1.png", (1, 1))
+    assert sync(path, folder, autoencoder)[1].added == 12
+    with monkeypatch.context() as patch:
+        patch.setattr("latentsearch.data.images.upright", mock.Mock(side_effect=MemoryError))
+        Image.new("RGB", (20, 10), "white").save(folder / "a/1.png")
+        found, changes = sync(path, folder, autoencoder)
+        assert (changes.unchanged, changes.skipped) == (12, 1)
+        assert codes_by_path(found)["a/1.png"] == [20, 100, 235]
+    assert sync(path, folder, autoencoder)[1].changed == 1
+
+
+def test_a_folder_that_cannot_be_read_keeps_its_codes(folder, tmp_path, unreadable):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    whole, _ = sync(path, folder, autoencoder)
+    (folder / "a/1.png").unlink()
+    unreadable.add(str(folder / "b"))
+    found, changes = sync(path, folder, autoencoder)
+    assert (changes.unchanged, changes.removed, changes.skipped) == (11, 1, 1)
+    assert codes_by_path(found).items() <= codes_by_path(whole).items()
+    unreadable.clear()
+    assert sync(path, folder, autoencoder)[1].unchanged == 11
+
+
+@pytest.mark.parametrize("way", ["replaced", "swapped"])
+def test_files_of_one_size_and_time_are_told_apart(way, folder, tmp_path):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    one, other = folder / "a/1.png", folder / "a/3.png"
+    for file in (one, other):
+        content = file.read_bytes()
+        file.write_bytes(content + bytes(1000 - len(content)))
+        os.utime(file, (1, 1))
+    before = codes_by_path(sync(path, folder, autoencoder)[0])
+    if way == "replaced":
+        shutil.copy2(other, tmp_path / "copy.png")
+        (tmp_path / "copy.png").replace(one)  # as `mv` of what `cp -p` made
+    else:
+        one.rename(tmp_path / "kept.png")
+        other.rename(one)
+        (tmp_path / "kept.png").rename(other)
+    after = codes_by_path(sync(path, folder, autoencoder)[0])
+    assert after["a/1.png"] == before["a/3.png"]
+    assert after["a/3.png"] == before["a/3.png" if way == "replaced" else "a/1.png"]
+
+
+def test_contents_are_compared_when_that_is_asked_for(folder, tmp_path, monkeypatch):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    first, _ = sync(path, folder, autoencoder)
+    for other in ("a/1.png", "a/3.png"):  # as where a file system tells nothing of changes
+        content = (folder / other).read_bytes()
+        (folder / other).write_bytes(content + bytes(1000 - len(content)))
+    stale = [FoundFile(file.path, 1000, 1, 1, 1) for file in first.files]
+    monkeypatch.setattr(folder_sync, "find_images", lambda folder: iter(stale))
+    sync(path, folder, autoencoder)
+    content = (folder / "a/1.png").read_bytes()
+    (folder / "a/1.png").write_bytes((folder / "a/3.png").read_bytes())
+    (folder / "a/3.png").write_bytes(content)
+    assert sync(path, folder, autoencoder)[1].unchanged == 12
+    autoencoder.num_coded = 0
+    found, changes = sync(path, folder, autoencoder, verify=True)
+    assert (changes.unchanged, changes.changed) == (10, 2)
+    assert codes_by_path(found)["a/1.png"] == [60, 100, 195]
+    assert autoencoder.num_coded == 24  # the copies that tell what distances mean; no image is coded again
+    assert sync(path, folder, autoencoder, verify=True)[1].unchanged == 12
+
+
+def test_a_gallery_of_an_older_version_is_read_once_and_not_coded_again(folder, tmp_path):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    whole, _ = sync(path, folder, autoencoder)
+    folder_gallery.save(path, dataclasses.replace(whole, files=[FoundFile(*file[:3]) for file in whole.files]))
+    autoencoder.num_coded = 0
+    found, changes = sync(path, folder, autoencoder)
+    assert (changes.unchanged, changes.added) == (12, 0)
+    assert names(found) == names(whole)
+    assert autoencoder.num_coded == 24

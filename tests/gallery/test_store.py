@@ -1,0 +1,95 @@
+"""The store that lives in this process, held to what every store must do; and the flags --only and --store."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from latentsearch.config import METRICS
+from latentsearch.errors import InputError
+from latentsearch.gallery.milvus_store import MilvusStore
+from latentsearch.gallery.store import EmbeddedStore
+from latentsearch.runs import Run
+from latentsearch.search.corpus import DatasetCollection
+from latentsearch.search.queries import Queries
+from latentsearch.search.results import answer
+from tests.conftest import REPOSITORY
+from tests.gallery.store_contract import StoreContract, random_gallery
+from tests.photos import MeanColours, photo_collection
+
+
+class TestEmbeddedStore(StoreContract):
+    @pytest.fixture
+    def open_store(self):
+        return lambda: closing(EmbeddedStore())
+
+    @pytest.fixture(scope="class")
+    def open_for_class(self):
+        return lambda: closing(EmbeddedStore())
+
+
+@pytest.fixture
+def collection(small_digits, tmp_path):
+    """200 digits with codes from a normal distribution."""
+    return DatasetCollection(Run(tmp_path, "digits"), MeanColours(), random_gallery(200), small_digits)
+
+
+def ask(collection, image_id, **options):
+    queries = Queries(["query"], np.zeros((1, 8, 8, 3), np.uint8), np.array([image_id]))
+    codes = collection.gallery.code_of(queries.ids)
+    return [match.id for match in answer(queries, collection, codes=codes, **options).matches["euclidean"][0]]
+
+
+def test_only_the_named_classes_answer(collection):
+    labels, codes = collection.labels, collection.gallery.codes
+    digits = np.array([collection.class_names[label] for label in labels])
+    image_id = int(np.flatnonzero(digits == "3")[0])
+    found = ask(collection, image_id, k=15, metrics=("euclidean",), only=("3", "8"))
+    allowed = np.flatnonzero(np.isin(digits, ["3", "8"]))
+    allowed = allowed[allowed != image_id]
+    nearest = allowed[np.argsort(np.linalg.norm(codes[allowed] - codes[image_id], axis=1))[:15]]
+    assert found == nearest.tolist()
+    assert found != ask(collection, image_id, k=15, metrics=("euclidean",))
+
+
+def test_more_than_these_classes_hold_is_refused(collection):
+    num_images = int((collection.labels == collection.class_names.index("3")).sum())
+    assert len(ask(collection, 0, k=num_images - 1, metrics=("euclidean",), only=("3",))) == num_images - 1
+    with pytest.raises(InputError, match=rf"--k {num_images}: expected 1 to {num_images - 1}"):
+        ask(collection, 0, k=num_images, metrics=("euclidean",), only=("3",))
+
+
+def test_a_class_that_is_not_there_is_refused_with_those_that_are(collection, tmp_path):
+    with pytest.raises(InputError, match="--only cat: no such class; expected one or more of 0, 1, 2, 3, 4,"):
+        ask(collection, 0, k=1, metrics=("euclidean",), only=("3", "cat"))
+    photos = photo_collection(tmp_path / "root", num_images=3)
+    with pytest.raises(InputError, match=r"photos has no classes\. Leave out --only"):
+        ask(photos, 0, k=1, metrics=("euclidean",), only=("cat",))
+
+
+def test_without_pymilvus_it_is_told_what_to_install(monkeypatch, tmp_path):
+    for place in ("http://127.0.0.1:19530", str(tmp_path / "codes.db")):
+        monkeypatch.setitem(sys.modules, "pymilvus", None)  # makes its import fail
+        with pytest.raises(InputError, match=r"--store needs pymilvus.*\n.*pip install -r requirements-milvus.txt"):
+            MilvusStore(place, ("cosine",))
+    assert (REPOSITORY / "requirements-milvus.txt").is_file()
+
+
+def test_what_milvus_cannot_do_is_refused(tmp_path):
+    with pytest.raises(InputError, match="Milvus has no metric manhattan: with --store give --metric"):
+        MilvusStore(str(tmp_path / "codes.db"), METRICS)
+    with pytest.raises(InputError, match=r"--store codes.txt: expected FILE.db"):
+        MilvusStore("codes.txt", ("cosine",))
+
+
+def test_without_the_flag_nothing_of_milvus_is_loaded():
+    program = (
+        "import sys, latentsearch.gallery.milvus_store, latentsearch.search.output\n"
+        "from latentsearch.gallery.store import EmbeddedStore\n"
+        "assert not {'pymilvus', 'milvus_lite', 'grpc'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)

@@ -1,0 +1,115 @@
+"""The networks: the reference is what its source describes, and every one has the parts that others rely on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from latentsearch.errors import InputError
+from latentsearch.models import architectures, losses
+from latentsearch.models.architectures import ARCHITECTURES, build, layer_rows
+from latentsearch.recipes import Network
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(("side", "latent_dim"), [(32, 10), (64, 1), (96, 16)])
+def test_contract(architecture, side, latent_dim, tmp_path):
+    autoencoder = build(architecture, (side, side, 3), latent_dim)
+    images = np.random.default_rng(0).random((4, side, side, 3)).astype(np.float32)
+    codes = autoencoder.get_layer("encoder").predict_on_batch(images)
+    assert codes.shape == (4, latent_dim)
+    reconstructions = autoencoder.predict_on_batch(images)
+    assert reconstructions.shape == images.shape
+    np.testing.assert_allclose(
+        autoencoder.get_layer("decoder").predict_on_batch(codes), reconstructions, rtol=1e-4, atol=1e-5
+    )
+    autoencoder.save(tmp_path / "a.keras")
+    loaded = keras.saving.load_model(tmp_path / "a.keras")
+    np.testing.assert_allclose(loaded.predict_on_batch(images), reconstructions, atol=1e-6)
+
+
+def test_reference_is_the_network_of_the_source_document():
+    autoencoder = build("reference", (32, 32, 3), 10)
+    assert autoencoder.count_params() == 9_780_619
+    shapes = [(row.layer, row.shape) for row in layer_rows(autoencoder) if row.weights]
+    assert shapes == [
+        ("Conv2D", (32, 32, 64)),
+        ("Conv2D", (16, 16, 64)),
+        ("Conv2D", (8, 8, 64)),
+        ("Conv2D", (4, 4, 64)),
+        ("Conv2D", (2, 2, 32)),
+        ("Dense", (32,)),
+        ("Dense", (10,)),
+        ("Dense", (27,)),
+        ("Conv2D", (3, 3, 8)),
+        ("Conv2D", (6, 6, 16)),
+        ("Conv2D", (12, 12, 32)),
+        ("Conv2D", (24, 24, 64)),
+        ("Dense", (64,)),
+        ("Dense", (3072,)),
+    ]
+
+
+def test_compact_has_less_than_a_quarter_of_the_reference_s_weights():
+    assert build("compact", (32, 32, 3), 10).count_params() < 9_780_619 / 4
+
+
+def test_custom_has_the_layers_that_its_network_names():
+    network = Network(filters=8, depth=2, dense_units=20, activation="gelu", normalisation=False)
+    autoencoder = build("custom", (32, 32, 3), 10, network)
+    rows = [(row.layer, row.shape) for row in layer_rows(autoencoder) if row.part == "encoder"]
+    assert rows == [
+        ("InputLayer", (32, 32, 3)),
+        *(("Conv2D", (32, 32, 8)), ("MaxPooling2D", (16, 16, 8)), ("Activation", (16, 16, 8))),
+        *(("Conv2D", (16, 16, 16)), ("MaxPooling2D", (8, 8, 16)), ("Activation", (8, 8, 16))),
+        *(("Flatten", (1024,)), ("Dense", (20,)), ("Activation", (20,)), ("Dense", (10,))),
+    ]
+    encoder = autoencoder.get_layer("encoder")
+    assert encoder.get_layer("features").activation is keras.activations.gelu
+    normalised = build("custom", (32, 32, 3), 10, replace(network, normalisation=True))
+    assert [row.layer for row in layer_rows(normalised)].count("BatchNormalization") == 3
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (Network(depth=6), "multiples of 64"),
+        (Network(depth=0), "--network.depth 0"),
+        (Network(filters=0), "--network.filters 0"),
+        (Network(dense_units=-1), "--network.dense-units -1"),
+    ],
+)
+def test_networks_that_cannot_be_are_refused(network, message):
+    with pytest.raises(InputError, match=message):
+        build("custom", (32, 32, 3), 10, network)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "shape", "latent_dim", "message"),
+    [
+        ("compact", (30, 32, 3), 10, "multiples of 8"),
+        ("reference", (48, 48, 3), 10, "multiples of 32"),
+        ("compact", (32, 32, 3), 0, "--latent-dim 0"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(architecture, shape, latent_dim, message):
+    with pytest.raises(InputError, match=message):
+        build(architecture, shape, latent_dim)
+
+
+def test_summary_counts_all_weights():
+    autoencoder = build("compact", (32, 32, 3), 10)
+    assert sum(row.weights for row in architectures.layer_rows(autoencoder)) == autoencoder.count_params()
+
+
+def test_accuracy_is_what_keras_computes_for_the_reference():
+    rng = np.random.default_rng(0)
+    images, reconstructions = rng.random((2, 3, 8, 8, 3)).astype(np.float32)
+    ours = float(keras.ops.mean(losses.accuracy(images, reconstructions)))
+    metric = keras.metrics.CategoricalAccuracy()
+    metric.update_state(images, reconstructions)
+    assert ours == pytest.approx(float(metric.result()))
+    assert 0.2 < ours < 0.5

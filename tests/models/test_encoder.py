@@ -1,0 +1,161 @@
+"""Images to codes and back: the same however they are asked for, and known by the encoder that made them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import pytest
+
+from latentsearch import files
+from latentsearch.data import to_float
+from latentsearch.errors import InputError
+from latentsearch.models import architectures
+from latentsearch.models.architectures import ARCHITECTURES
+from latentsearch.models.encoder import Autoencoder
+from latentsearch.models.export import load_model
+from latentsearch.models.litert import PARTS
+from tests.conftest import REPOSITORY
+
+
+def test_codes_do_not_depend_on_the_batch_or_the_order(built_digits, tmp_path):
+    autoencoder = Autoencoder(tmp_path / "models" / "digits" / "initial.keras")
+    images = built_digits.images
+    codes = autoencoder.encode(images)
+    assert codes.shape == (200, 10)
+    assert codes.dtype == np.float32
+    ids = np.array([150, 3, 77])
+    np.testing.assert_allclose(autoencoder.encode(images, ids), codes[ids], atol=1e-5)
+    assert autoencoder.decode(codes[:2]).shape == (2, 32, 32, 3)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_codes_and_pictures_are_those_of_keras(architecture, tmp_path):
+    path = tmp_path / "best.keras"
+    model = architectures.build(architecture, (32, 32, 3), 10)
+    model.save(path)
+    autoencoder = Autoencoder(path)
+    images = np.random.default_rng(0).integers(0, 256, (150, 32, 32, 3), dtype=np.uint8)  # a batch, and a part of one
+    codes = autoencoder.encode(images)
+    np.testing.assert_allclose(codes, model.get_layer("encoder").predict(to_float(images), verbose=0), atol=1e-4)
+    pictures = model.get_layer("decoder").predict(codes, verbose=0)
+    np.testing.assert_allclose(autoencoder.decode(codes), pictures, atol=1e-4)
+    assert (autoencoder.image_shape, autoencoder.latent_dim) == ((32, 32, 3), 10)
+    assert autoencoder.encode(images[:0]).shape == (0, 10)
+
+
+def test_threads_that_share_a_network_get_their_own_codes(built_digits, tmp_path):
+    autoencoder = Autoencoder(tmp_path / "models" / "digits" / "initial.keras")
+    images = built_digits.images
+    codes = autoencoder.encode(images)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda row: autoencoder.encode(images[row : row + 1 + row % 3]), range(100)))
+    for row, one in enumerate(found):
+        np.testing.assert_allclose(one, codes[row : row + 1 + row % 3], atol=1e-5)
+
+
+def test_codes_that_are_no_numbers_are_refused(tmp_path):
+    model = architectures.build("compact", (8, 8, 3), 10)
+    model.get_layer("encoder").set_weights([weights * np.nan for weights in model.get_layer("encoder").get_weights()])
+    model.save(tmp_path / "best.keras")
+    with pytest.raises(InputError, match="values that are not numbers"):
+        Autoencoder(tmp_path / "best.keras").encode(np.zeros((1, 8, 8, 3), np.uint8))
+
+
+def test_the_fingerprint_is_that_of_the_encoder(built_digits, tmp_path):
+    path = tmp_path / "models" / "digits" / "initial.keras"
+    before = Autoencoder(path)
+    assert before.fingerprint == Autoencoder(path).fingerprint
+    images = built_digits.images[:3]
+    model = load_model(path)
+    kernel, *others = model.get_layer("encoder").get_weights()
+    model.get_layer("encoder").set_weights([kernel + 1e-6, *others])
+    model.save(path)
+    assert before.fingerprint != Autoencoder(path).fingerprint
+    model.get_layer("encoder").set_weights([kernel + 0.1, *others])
+    model.save(path)
+    assert not np.allclose(before.encode(images), Autoencoder(path).encode(images), atol=1e-3)  # made anew
+
+
+def test_a_network_that_was_exported_opens_without_keras(built_digits, tmp_path):
+    path = tmp_path / "models" / "digits" / "initial.keras"
+    codes = Autoencoder(path).encode(built_digits.images[:3])
+    np.save(tmp_path / "images.npy", built_digits.images[:3])
+    program = f"""
+import sys, numpy as np
+from pathlib import Path
+from latentsearch.models.encoder import Autoencoder
+folder = Path({str(tmp_path)!r})
+autoencoder = Autoencoder(folder / "models" / "digits" / "initial.keras")
+np.save(folder / "codes.npy", autoencoder.encode(np.load(folder / "images.npy")))
+assert not {{"keras", "tensorflow"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "codes.npy"), codes)
+
+
+@pytest.mark.parametrize("name", ["encoder.tflite", "decoder.tflite", "exported.json"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "removed"])
+def test_a_damaged_export_is_made_anew(name, damage, built_digits, tmp_path):
+    path = tmp_path / "models" / "digits" / "initial.keras"
+    codes = Autoencoder(path).encode(built_digits.images[:3])
+    harmed = path.parent / "exported" / "initial" / name
+    content = harmed.read_bytes()
+    if damage == "removed":
+        harmed.unlink()
+    else:
+        half = len(content) // 2
+        harmed.write_bytes(content[:half] + (b"" if damage == "cut" else bytes(9) + content[half + 9 :]))
+    np.testing.assert_allclose(Autoencoder(path).encode(built_digits.images[:3]), codes, atol=1e-5)
+    record = json.loads((harmed.parent / "exported.json").read_text())
+    for part in PARTS:
+        assert files.file_fingerprint(harmed.parent / f"{part}.tflite") == record[part]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a model"])
+def test_a_damaged_model_is_refused(content, tmp_path):
+    (tmp_path / "best.keras").write_bytes(content)
+    with pytest.raises(InputError, match="cannot be opened as a model"):
+        Autoencoder(tmp_path / "best.keras")
+
+
+def repacked(path, changes):
+    """The .keras file with other members."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (members | changes).items():
+            archive.writestr(name, content)
+
+
+def test_a_model_that_would_run_code_is_refused_and_runs_none(tmp_path):
+    path, harmed = tmp_path / "best.keras", tmp_path / "harmed"
+    images = keras.Input((8, 8, 3))
+    name = str(harmed)
+    harmful = keras.layers.Lambda(lambda x: [__import__("pathlib").Path(name).touch(), x][1])
+    keras.Sequential([keras.Input((8, 8, 3)), harmful], name="encoder").save(path)
+    harmed.unlink()  # saving it ran it once
+    with pytest.raises(InputError, match="Lambda"):
+        Autoencoder(path)
+    assert not harmed.exists()
+    keras.Model(images, keras.layers.Dense(2, name="encoder", activation="relu")(images)).save(path)
+    with zipfile.ZipFile(path) as archive:
+        config = archive.read("config.json").decode()
+    assert '"activation": "relu"' in config
+    for module, function in (("os", "mkdir"), ("builtins", "exec"), ("keras.utils", "get_file")):
+        called = json.dumps({"module": module, "class_name": "function", "config": function, "registered_name": None})
+        repacked(path, {"config.json": config.replace('"relu"', called)})
+        with pytest.raises(InputError, match="cannot be opened as a model"):
+            Autoencoder(path)
+
+
+def test_a_model_packed_far_beyond_its_size_is_not_unpacked(built_digits, tmp_path):
+    path = tmp_path / "models" / "digits" / "initial.keras"
+    repacked(path, {"model.weights.h5": bytes(10**8)})
+    with pytest.raises(InputError, match=r"100,0\d\d,\d\d\d bytes packed into"):
+        Autoencoder(path)

@@ -1,0 +1,195 @@
+"""The page: what it answers, its map, and how it starts."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.conftest import REPOSITORY
+
+pytest.importorskip("starlette")
+pytest.importorskip("httpx2")
+
+from starlette.testclient import TestClient
+
+from latentsearch.config import METRICS, PageConfig
+from latentsearch.errors import InputError
+from latentsearch.page import __main__ as program
+from latentsearch.page import app as server
+from latentsearch.page import code_map as maps
+from latentsearch.page.api import Replies
+from latentsearch.page.code_map import CodeMap
+from tests.page.pages import ASK, make_images, make_page, pixels, png
+
+STATIC = REPOSITORY / "latentsearch" / "page" / "static"
+
+
+def test_the_page_knows_what_it_searches(client):
+    about = client.get("/api/about").json()
+    assert about["name"].endswith("photos")
+    assert (about["run"], about["num_images"], about["latent_dim"], about["max_k"]) == ("colours", 30, 2, 29)
+    assert (about["classes"], about["metrics"]) == (["blue", "red"], list(METRICS))
+    assert about["lines"] == ["these images are known"]
+
+
+def test_examples_follow_the_seed(client):
+    first, again, other = (client.get("/api/examples", params={"seed": seed}).json() for seed in (0, 0, 1))
+    assert first == again != other
+    assert len({image["id"] for image in first}) == 24
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_neighbours_of_an_image_are_those_of_its_code(metric, client, page):
+    reply = client.get("/api/neighbours", params={**ASK, "metric": metric, "k": 29, "id": 7}).json()
+    codes, ids = page[0].gallery.codes, page[0].gallery.ids
+    own = codes[ids == 7][0]
+    if metric == "cosine":
+        lengths = np.linalg.norm(codes, axis=1) * np.linalg.norm(own)
+        distances = 1 - codes @ own / lengths
+    else:
+        distances = np.linalg.norm(codes - own, ord=1 if metric == "manhattan" else 2, axis=1)
+    found = {match["id"]: match["distance"] for match in reply["neighbours"]}
+    assert sorted(found) == [image_id for image_id in range(30) if image_id != 7]
+    np.testing.assert_allclose(list(found.values()), np.sort(distances[ids != 7]), atol=1e-4)
+    nearest = reply["neighbours"][0]
+    assert nearest["path"] == str(page[0].path_of(nearest["id"]))
+    assert nearest["class"] == page[0].class_of(nearest["id"])
+    assert reply["query"]["id"] == 7
+    assert reply["query"]["class"] == page[0].class_of(7)
+
+
+def test_a_file_is_asked_about_and_told_by_its_name(client, page):
+    content = png((81, 90, 159), size=(90, 50))
+    reply = client.post("/api/neighbours", params={**ASK, "name": "a\nb.png"}, content=content).json()
+    nearest = reply["neighbours"][0]
+    assert nearest["name"] == "10.png"
+    assert nearest["distance"] == pytest.approx(np.sqrt(2), abs=1e-3)
+    assert (reply["query"]["id"], reply["query"]["name"]) == (None, "a\\nb.png")
+    picture = pixels(base64.b64decode(reply["query"]["picture"].partition(",")[2]))
+    assert picture.shape == (48, 48, 3)  # six times what the encoder takes: no more than the file has
+    assert (picture == (81, 90, 159)).all()
+
+
+def test_an_image_with_nothing_close_enough_has_no_match(client):
+    wanted = {**ASK, "min_score": 99.9}
+    assert client.post("/api/neighbours", params=wanted, content=png("white")).json()["neighbours"] == []
+
+
+def test_an_explanation_shows_shares_and_the_way(client, page):
+    wanted = {"metric": "manhattan", "neighbour": 9}
+    by_id = client.get("/api/explanation", params={**wanted, "id": 3}).json()
+    first, second = page[0].gallery.code_of(np.array([3, 9]))
+    np.testing.assert_allclose(by_id["shares"], np.abs(first - second) / np.abs(first - second).sum())
+    assert by_id["codes"] == [first.tolist(), second.tolist()]
+    way = np.array([pixels(base64.b64decode(url.partition(",")[2]))[0, 0, 0] for url in by_id["path"]], float)
+    np.testing.assert_allclose(way, np.linspace(first[0], second[0], 5), atol=0.51)
+    sent = client.post("/api/explanation", params=wanted, content=page[0].path_of(3).read_bytes()).json()
+    assert sent["shares"] == by_id["shares"]
+
+
+def test_names_of_any_bytes_are_told(tmp_path):
+    make_images(tmp_path / "photos")
+    name = os.fsdecode(b"\xff<b>\n.png")
+    (tmp_path / "photos/red" / name).write_bytes(png((1, 90, 239)))
+    _, _, app = make_page(tmp_path, tmp_path / "photos")
+    client = TestClient(app, base_url="http://127.0.0.1")
+    names = [match["name"] for match in client.get("/api/neighbours", params={**ASK, "id": 0}).json()["neighbours"]]
+    assert "\\xff<b>\\n.png" in names
+
+
+def test_elements_that_the_scripts_look_for_are_there():
+    html = (STATIC / "index.html").read_text(encoding="utf-8")
+    scripts = "".join(path.read_text(encoding="utf-8") for path in STATIC.glob("*.js"))
+    wanted = set(re.findall(r"(?:byId|show)\(\"([\w-]+)\"", scripts))
+    assert len(wanted) > 10
+    assert wanted <= set(re.findall(r"\sid=\"([\w-]+)\"", html))
+
+
+def test_the_map_is_kept_for_these_codes_alone(page, tmp_path):
+    gallery = page[0].gallery
+    path = tmp_path / "map.npz"
+    code_map = CodeMap(path, gallery)
+    assert (code_map.state, code_map.points) == ("drawing", None)
+    maps.draw(path, code_map.identity, gallery.ids, gallery.codes)
+    kept = CodeMap(path, gallery)
+    assert kept.state == "ready"
+    np.testing.assert_array_equal(kept.points.ids, gallery.ids)
+    np.testing.assert_array_equal(kept.points.places, gallery.codes)  # of two numbers: as they are
+    assert CodeMap(path, gallery.only(gallery.ids[:20])).state == "drawing"
+    path.write_bytes(path.read_bytes()[:-50])
+    assert CodeMap(path, gallery).state == "drawing"
+    few = CodeMap(path, gallery.only(gallery.ids[:3]))
+    few.start()
+    assert few.state == "too few images"
+
+
+def test_a_query_is_placed_at_the_nearest_code_on_the_map(page, tmp_path, monkeypatch):
+    monkeypatch.setattr(maps, "MOST", 8)
+    collection = page[0]
+    code_map = CodeMap(tmp_path / "map.npz", collection.gallery)
+    client = TestClient(server.make_app(Replies(collection, [], code_map), code_map), base_url="http://127.0.0.1")
+    assert client.get("/api/map").json() == {"state": "drawing"}
+    assert client.get("/api/neighbours", params={**ASK, "id": 5}).json()["place"] is None
+    on_map = code_map._ids
+    maps.draw(tmp_path / "map.npz", code_map.identity, on_map, code_map._codes)
+    code_map = CodeMap(tmp_path / "map.npz", collection.gallery)
+    client = TestClient(server.make_app(Replies(collection, [], code_map), code_map), base_url="http://127.0.0.1")
+    found = client.get("/api/map").json()
+    assert (found["state"], found["ids"]) == ("ready", on_map.tolist())
+    assert found["x"] == collection.gallery.code_of(on_map)[:, 0].tolist()
+    assert found["names"] == [collection.path_of(image_id).name for image_id in on_map.tolist()]
+    assert found["classes"] == [int(collection.class_of(image_id) == "red") for image_id in on_map.tolist()]
+    # Ids go by the order of the names, which goes by colour.
+    nearest = on_map[np.argmin(np.abs(on_map - 5))]
+    assert client.get("/api/neighbours", params={**ASK, "id": 5}).json()["place"] == nearest
+
+
+@pytest.mark.slow
+def test_the_map_is_drawn_beside_the_page(page):
+    collection, code_map, app = page
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert client.get("/api/map").json() == {"state": "drawing"}
+        code_map._process.join(60)
+        assert len(client.get("/api/map").json()["ids"]) == 30
+    assert CodeMap(code_map._path, collection.gallery).state == "ready"
+
+
+def test_a_port_that_is_taken_is_told():
+    with server.listen(0) as first:
+        first.listen()
+        host, port = first.getsockname()
+        assert host == "127.0.0.1"
+        with pytest.raises(InputError, match=rf"--port {port}: .*use.*0 for any"):
+            server.listen(port)
+    with pytest.raises(InputError, match="--port 70000"):
+        server.listen(70_000)
+
+
+def test_one_image_is_no_collection(tmp_path):
+    make_images(tmp_path / "photos")
+    for path in sorted(tmp_path.glob("photos/*/*.png"))[1:]:
+        path.unlink()
+    with pytest.raises(InputError, match="one image"):
+        make_page(tmp_path, tmp_path / "photos")
+
+
+def test_without_its_packages_the_page_says_how_to_get_them(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"starlette and uvicorn.*pip install -r requirements-page\.txt"):
+        program.main(PageConfig())
+
+
+def test_help_loads_no_framework():
+    command = [sys.executable, "-X", "importtime", "-m", "latentsearch.page", "--help"]
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert "usage: python -m latentsearch.page" in result.stdout
+    assert "--port" in result.stdout
+    loaded = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
+    assert not {"keras", "tensorflow", "pandas", "starlette", "umap"} & loaded

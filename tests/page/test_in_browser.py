@@ -1,0 +1,203 @@
+"""The page as people use it, in chromium: dropping, clicking, mistakes, the map; and that it asks no other host."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+pytest.importorskip("starlette")
+pytest.importorskip("playwright", reason="needs requirements-browser.txt")
+
+import uvicorn
+from playwright import sync_api
+
+from latentsearch.page import app as server
+from latentsearch.page import code_map as maps
+from tests.page.pages import make_images, make_page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")]
+
+DROP = """
+([name, content]) => {
+  const bytes = Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([bytes], name));
+  const drop = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+  document.getElementById("drop").dispatchEvent(drop);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """Serves a page of thirty images, with its map."""
+    root = tmp_path_factory.mktemp("page")
+    make_images(root / "photos")
+    collection, code_map, app = make_page(root, root / "photos")
+    maps.draw(root / "map.npz", code_map.identity, collection.gallery.ids, collection.gallery.codes)
+    _, _, app = make_page(root, root / "photos")
+    running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    with server.listen(0) as listener:
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not running.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        running.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    """The page, opened; at the end, whether it asked only its own server and broke nothing."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    page = context.new_page()
+    hosts, errors = set(), []
+    context.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.goto(address)
+    page.wait_for_selector("#grid .card img")
+    yield page
+    context.close()
+    assert hosts <= {urlsplit(address).netloc, ""}  # "": pictures that came inside an answer
+    assert [error for error in errors if "Failed to load resource" not in error] == []
+
+
+def drop(page, path: Path) -> None:
+    page.evaluate(DROP, [path.name, base64.b64encode(path.read_bytes()).decode()])
+
+
+def names(page) -> list[str]:
+    page.wait_for_selector("#grid .why")
+    return [button.get_attribute("title").rsplit("/", 1)[-1] for button in page.query_selector_all("#grid .pick")]
+
+
+def test_a_dropped_image_gets_ten_neighbours_that_lead_on_and_back(page, tmp_path):
+    make_images(tmp_path)
+    drop(page, tmp_path / "blue/10.png")
+    page.wait_for_selector("#query-name:has-text('10.png')")
+    dropped = names(page)
+    assert len(dropped) == 10
+    assert dropped[0] == "10.png"
+    page.click("#grid li:nth-child(3) .pick")
+    page.wait_for_selector(f"#query-name:has-text('{dropped[2]}')")
+    clicked = names(page)
+    assert dropped[2] not in clicked
+    assert page.evaluate("document.activeElement.id") == "answers"
+    page.go_back()
+    page.wait_for_selector("#query-name:has-text('10.png')")
+    assert names(page) == dropped
+    page.go_back()
+    page.wait_for_selector("#answers-title:has-text('Examples')")
+    assert page.is_hidden("#query-name")
+
+
+def test_settings_ask_again_and_may_leave_no_match(page):
+    page.click("#grid li:nth-child(1) .pick")
+    assert len(names(page)) == 10
+    page.fill("#k", "4")
+    page.press("#k", "Tab")
+    sync_api.expect(page.locator("#grid .why")).to_have_count(4)
+    page.select_option("#metric", "euclidean")
+    page.wait_for_selector("#summary:has-text('euclidean')")
+    page.fill("#min-score", "100")
+    page.press("#min-score", "Tab")
+    page.wait_for_selector("#nothing:visible")
+    assert page.query_selector_all("#grid .card") == []
+    page.click("#any-score")
+    assert len(names(page)) == 4
+
+
+def test_a_file_that_is_no_image_is_told_and_leaves_the_rest(page, tmp_path):
+    (tmp_path / "<b>notes.txt").write_text("some text")
+    before = page.locator("#grid .card").count()
+    drop(page, tmp_path / "<b>notes.txt")
+    page.wait_for_selector("#problem:visible")
+    assert page.inner_text("#problem").startswith("<b>notes.txt: not an image that can be read, expected JPEG")
+    assert page.locator("#grid .card").count() == before
+    make_images(tmp_path)
+    page.set_input_files("#file", tmp_path / "red/20.png")
+    assert names(page)[0] == "20.png"
+    assert page.is_hidden("#problem")
+
+
+def test_a_server_that_is_gone_is_told_and_what_was_there_comes_back(page):
+    before = page.inner_text("#grid")
+
+    def hold(route):
+        page.wait_for_selector("#waiting .waiting:visible")
+        assert page.is_hidden("#grid")
+        route.abort()
+
+    page.route("**/api/neighbours?**", hold)
+    page.click("#grid li:nth-child(1) .pick")
+    page.wait_for_selector("#problem:has-text('does not answer')")
+    page.wait_for_selector("#grid:visible")
+    assert page.inner_text("#grid") == before
+
+
+def test_a_link_leads_to_an_image_or_says_that_it_is_not_here(page, address):
+    page.goto(f"{address}#image=12")
+    page.reload()
+    page.wait_for_selector("#query-name:has-text('12.png')")
+    page.goto(f"{address}#image=99999")
+    page.reload()
+    page.wait_for_selector("#problem:has-text('no image 99999')")
+    sync_api.expect(page.locator("#grid .card")).to_have_count(24)
+
+
+def test_a_neighbour_is_explained(page):
+    page.click("#grid li:nth-child(1) .pick")
+    first = names(page)[0]
+    page.click("#grid li:nth-child(1) .why")
+    page.wait_for_selector("#why .shares")
+    assert len(page.query_selector_all("#why .way img")) == 7
+    assert len(page.query_selector_all("#why .fill")) == 2
+    assert page.inner_text("#why .path code").endswith(first)
+    page.keyboard.press("Escape")
+    assert not page.evaluate("document.getElementById('why').open")
+    assert page.evaluate("document.activeElement.className") == "why"
+
+
+def test_the_map_shows_what_is_under_the_pointer_and_searches_from_it(page):
+    page.wait_for_selector("#map-state", state="hidden")
+    canvas = page.locator("#canvas")
+    canvas.hover()  # codes go from blue to red along a line through the middle
+    page.wait_for_selector("#map-tip:visible")
+    width = page.locator("#map-tip img").evaluate("image => image.decode().then(() => image.naturalWidth)")
+    assert width == 8
+    label = page.inner_text("#map-tip figcaption")
+    assert label in ("blue", "red")
+    canvas.click()
+    assert len(names(page)) == 10
+    assert label in page.inner_text("#query-name")
+    canvas.hover(position={"x": 200, "y": 20})
+    sync_api.expect(page.locator("#map-tip")).to_be_hidden()
+
+
+def test_the_map_can_be_used_from_the_keyboard(page):
+    page.wait_for_selector("#map-state", state="hidden")
+    page.focus("#canvas")
+    for key in ("+", "ArrowLeft", "ArrowUp"):
+        page.keyboard.press(key)
+    page.wait_for_selector("#map-tip:visible")
+    page.keyboard.press("Enter")
+    assert len(names(page)) == 10

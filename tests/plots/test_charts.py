@@ -1,0 +1,164 @@
+"""Figures hold what they were given; nothing is shown, written, or kept by pyplot."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+
+from latentsearch.plots import charts, image_grids
+from latentsearch.plots import tuning as tuning_plots
+
+RNG = np.random.default_rng(0)
+NAMES = ("cat", "dog")
+CODES = RNG.normal(size=(60, 10)).astype(np.float32)
+CLASSES = np.array(NAMES)[np.arange(60) % 2]
+IMAGES = RNG.integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+HISTORY = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 0.2, 0.1], "val_loss": [4.0, 0.3, 0.25]})
+
+TRIALS = pd.DataFrame(
+    {
+        **{"trial": ["000", "001", "002", "compact"], "status": ["finished", "stopped", "finished", "finished"]},
+        **{"score": [0.5, 0.2, 0.6, 0.4], "val_mse": [0.1, 0.2, 0.3, 0.2], "val_copy_recall": [0.5, 0.1, 0.7, 0.3]},
+        **{"on_front": [True, False, True, False], "marked": [False, False, False, True], "missing": [None] * 4},
+        **{"filters": [16.0, 32.0, 16.0, None], "weight": [0.0, 0.01, 1.0, None], "activation": ["a", "b", "a", None]},
+    }
+)
+
+FIGURES = {
+    "curves": lambda: charts.curves(HISTORY, "loss"),
+    "one epoch": lambda: charts.curves(HISTORY[:1], "loss"),
+    "network": lambda: charts.network([("encoder", "Dense", (10,), 5), ("decoder", "Dense", (8, 8), 9)], "x"),
+    "image rows": lambda: image_grids.image_rows({"a": IMAGES[:3], "b": IMAGES[:2] / 255}, ["x", "y", "z"]),
+    "neighbours": lambda: image_grids.neighbour_rows(
+        IMAGES[:1], ["q"], IMAGES[None, :3], [["a", "b", "c"]], np.ones((1, 3), int)
+    ),
+    "image pairs": lambda: image_grids.image_pairs(IMAGES[:14].reshape(7, 2, 8, 8, 3), list("abcdefg")),
+    "neighbour blocks": lambda: image_grids.neighbour_blocks(
+        IMAGES[:2], {"a": IMAGES[None, :3].repeat(2, axis=0)}, {"a": np.ones((2, 3), bool)}
+    ),
+    "retrieval curves": lambda: charts.curves(HISTORY.assign(val_copy_recall=0.5, val_precision=0.2), "retrieval"),
+    "trade-off": lambda: charts.trade_off({"a": (0.02, 0.3), "b": (0.04, 0.6), "c": (0.03, 0.2)}, ["a", "b"], "x"),
+    "pair plot": lambda: charts.pair_plot(CODES[:, :3], CLASSES, NAMES),
+    "distributions": lambda: charts.code_distributions(CODES, CLASSES, NAMES),
+    "constant code": lambda: charts.code_distributions(np.zeros((60, 1)), CLASSES, NAMES),
+    "pair plot without classes": lambda: charts.pair_plot(CODES[:, :3], [""] * 60, ()),
+    "distributions without classes": lambda: charts.code_distributions(CODES, [""] * 60, ()),
+    "distributions of an empty class": lambda: charts.code_distributions(CODES[:, :1], CLASSES, ("cat", "dog", "emu")),
+    "class map without classes": lambda: charts.class_map(CODES[:, :2], [""] * 60, ()),
+    "retrieval without labels": lambda: charts.curves(HISTORY.assign(val_copy_recall=[0.1, 0.4, 0.5]), "retrieval"),
+    "blocks without labels": lambda: image_grids.neighbour_blocks(
+        IMAGES[:2], {"a": IMAGES[None, :3].repeat(2, axis=0)}, {"a": np.full((2, 3), -1)}
+    ),
+    "correlations": lambda: charts.correlation_map(np.eye(3)),
+    "class map": lambda: charts.class_map(CODES[:, :2], CLASSES, NAMES),
+    "thumbnails": lambda: image_grids.thumbnail_map(CODES[:, :2], IMAGES),
+    "pairs, side by side": lambda: image_grids.side_by_side({"a": {"x": image_grids.pairs(CODES, np.arange(60) % 2)}}),
+    "trials": lambda: tuning_plots.trade_off(TRIALS, "x"),
+    "one trial": lambda: tuning_plots.trade_off(TRIALS[:1], "x"),
+    "parameters": lambda: tuning_plots.parameters(TRIALS, ["filters", "weight", "activation", "missing"]),
+    "tracking": lambda: tuning_plots.tracking({"a": RNG.random(4)}, RNG.random(4), {"a": 0.5}),
+    "bars": lambda: charts.bars({"cat": 0.1, "dog": 0.3}, "error", ("PCA", 0.2)),
+    "precision": lambda: charts.precision_curves({"a": np.array([0.5, 0.4])}, 0.1),
+    "class table": lambda: charts.class_table(pd.DataFrame({"P@1": [0.1, 0.2]}, index=NAMES), "share"),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_are_drawn_and_not_kept(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    figure = FIGURES[name]()
+    figure.savefig(tmp_path / "figure.png")
+    drawn = plt.imread(tmp_path / "figure.png")
+    assert len(np.unique(drawn.reshape(-1, drawn.shape[-1]), axis=0)) > 10  # not blank
+    assert not plt.get_fignums()
+    assert [path.name for path in tmp_path.iterdir()] == ["figure.png"]
+
+
+def test_neighbours_stand_in_order_with_frames_by_class():
+    same = np.array([[1, 0, -1]])
+    figure = image_grids.neighbour_rows(IMAGES[:1], ["query"], IMAGES[None, 1:4], [["first", "second", "third"]], same)
+    axes = [axes for axes in figure.axes if axes.images]
+    assert [a.get_title() for a in axes] == ["query", "first", "second", "third"]
+    for shown, expected in zip(axes, IMAGES[:4], strict=True):
+        np.testing.assert_array_equal(shown.images[0].get_array(), expected)
+    right, wrong, unknown = (a.spines["left"].get_edgecolor() for a in axes[1:])
+    assert right[1] > right[0]  # green
+    assert wrong[0] > wrong[1]  # red
+    assert unknown[:3] == (0, 0, 0)  # black
+
+
+def test_blocks_show_every_image_in_its_place_with_a_frame_by_class():
+    neighbours = IMAGES[10:16].reshape(2, 3, 8, 8, 3)
+    same = np.array([[True, False, True], [False, False, False]])
+    figure = image_grids.neighbour_blocks(IMAGES[:2], {"codes": neighbours}, {"codes": same})
+    asked, found = (axes.images[0].get_array() for axes in figure.axes)
+    assert figure.axes[1].get_title() == "codes\n33% of the class"
+    for row in range(2):
+        np.testing.assert_array_equal(asked[14 * row + 3 : 14 * row + 11, 3:11], IMAGES[row])
+        for column in range(3):
+            tile = found[14 * row : 14 * row + 14, 14 * column : 14 * column + 14]
+            np.testing.assert_array_equal(tile[3:11, 3:11], neighbours[row, column])
+            red, green, _ = tile[1, 7]
+            assert (green > red) == same[row, column]
+            assert (tile[0] == 255).all()
+
+
+def test_pairs_stand_side_by_side_under_their_captions():
+    figure = image_grids.image_pairs(IMAGES[:12].reshape(6, 2, 8, 8, 3), list("abcdef"))
+    shown = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_title() for axes in shown] == list("abcdef")
+    for axes, first, second in zip(shown, IMAGES[:12:2], IMAGES[1:12:2], strict=True):
+        drawn = axes.images[0].get_array()
+        np.testing.assert_array_equal(drawn[:, :8], first)
+        np.testing.assert_array_equal(drawn[:, -8:], second)
+
+
+def test_which_curves_there_are_depends_on_what_was_measured():
+    plain = HISTORY.assign(accuracy=0.5, val_accuracy=0.5)
+    assert charts.curves_of(plain) == {"loss": "loss", "accuracy": "accuracy"}
+    similar = plain.assign(mse=1, val_mse=1, similarity=2, val_similarity=2, val_copy_recall=0.5, val_precision=0.2)
+    assert charts.curves_of(similar) == {
+        "loss": "mse", "accuracy": "accuracy", "similarity": "similarity", "retrieval": "retrieval",
+    }  # fmt: skip
+
+
+def test_curves_show_every_epoch_of_both_splits():
+    training, validation = charts.curves(HISTORY, "loss").axes[0].lines
+    np.testing.assert_array_equal(training.get_ydata(), HISTORY["loss"])
+    np.testing.assert_array_equal(validation.get_ydata(), HISTORY["val_loss"])
+
+
+def test_thumbnails_do_not_cover_each_other():
+    points = RNG.normal(size=(500, 2))
+    figure = image_grids.thumbnail_map(points, RNG.integers(0, 256, (500, 8, 8, 3), dtype=np.uint8))
+    centres = np.array([artist.xy for artist in figure.axes[0].artists])
+    steps = (points.max(axis=0) - points.min(axis=0)) / 31
+    cells = np.rint((centres - points.min(axis=0)) / steps)
+    assert len(np.unique(cells, axis=0)) == len(centres) > 100
+    np.testing.assert_allclose(cells, (centres - points.min(axis=0)) / steps, atol=1e-6)
+
+
+def test_pairs_of_dimensions_are_drawn_upwards_and_to_the_right():
+    codes = np.array([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+    labels = np.array([0, 1, 2, 3])
+    picture = image_grids.pairs(codes, labels)
+    side = len(picture) // 2
+    panel = picture[side:, :side]  # dimension 1 upwards, dimension 0 to the right
+    upper, lower = panel[: side // 2], panel[side // 2 :]
+    colours = {label: np.array(to_rgb(f"C{label}")) * 255 // 1 for label in labels}
+    for label, half, columns in ((0, upper, np.s_[:10]), (1, upper, np.s_[-10:]), (2, lower, np.s_[:10])):
+        assert (half[:, columns] == colours[label].astype(np.uint8)).all(axis=-1).any(), label
+
+
+def test_framed_tiles_hold_the_images_and_the_colour_of_their_class():
+    picture = image_grids.tiles(IMAGES[:2, None], np.array([[1], [0]]))
+    side = IMAGES.shape[1] + 6
+    assert picture.shape == (2 * side, side, 3)
+    for row, colour in enumerate(("#1a9850", "#d73027")):
+        tile = picture[row * side : (row + 1) * side]
+        np.testing.assert_array_equal(tile[3:-3, 3:-3], IMAGES[row])
+        np.testing.assert_array_equal(tile[1, 1:-1], np.tile(np.rint(np.array(to_rgb(colour)) * 255), (side - 2, 1)))
+        assert (tile[0] == 255).all()

@@ -1,0 +1,125 @@
+"""Answers: ranks, scores, no match, JSON, copies of files."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latentsearch.config import METRICS, RetrieveConfig
+from latentsearch.errors import InputError
+from latentsearch.search import output
+from latentsearch.search.queries import find_queries
+from latentsearch.search.results import answer
+from tests.photos import make_photos, photo_collection
+
+
+@pytest.fixture
+def collection(tmp_path):
+    """Thirty files of one colour each: image n looks most like n - 1 and n + 1."""
+    return photo_collection(tmp_path, num_images=30)
+
+
+def ask(collection, numbers, **options):
+    files = tuple(str(collection.path_of(number)) for number in numbers)
+    queries, _ = find_queries(RetrieveConfig(query=files), collection)
+    return answer(queries, collection, **{"k": 4, "metrics": ("euclidean",)} | options)
+
+
+def number_of(collection, image_id):
+    return int(collection.path_of(image_id).stem)
+
+
+def test_neighbours_are_the_nearest_and_never_the_query_itself(collection):
+    numbers = [0, 11]
+    ids = [image_id for image_id in collection.gallery.ids.tolist() if number_of(collection, image_id) in numbers]
+    answers = ask(collection, ids)
+    for row, image_id in enumerate(ids):
+        matches = answers.matches["euclidean"][row]
+        found = [number_of(collection, match.id) for match in matches]
+        own = number_of(collection, image_id)
+        assert {abs(number - own) for number in found} == ({1, 2, 3, 4} if own == 0 else {1, 2})
+        assert [match.rank for match in matches] == [1, 2, 3, 4]
+        assert matches == sorted(matches, key=lambda match: match.distance)
+        assert all(0 <= match.copy_score <= 100 and 0 < match.score < 100 for match in matches)
+
+
+def test_what_is_not_close_enough_is_no_match(collection, tmp_path):
+    Image.new("RGB", (9, 9), (0, 255, 0)).save(tmp_path / "green.png")  # far from all
+    near = str(collection.path_of(5))
+    config = RetrieveConfig(query=(str(tmp_path / "green.png"), near), min_score=50)
+    queries, _ = find_queries(config, collection)
+    answers = answer(queries, collection, k=4, metrics=("euclidean",), min_score=50)
+    assert answers.matches["euclidean"][0] == []
+    assert len(answers.matches["euclidean"][1]) == 4
+    record = output.as_record(answers, collection, config)
+    assert [query["match"] for query in record["queries"]] == [False, True]
+    rows = output.for_terminal(answers, collection)
+    assert rows[0]["neighbour"] == "no match"
+    assert "class" not in rows[0]
+    assert len(output.table(answers, collection)) == 4
+
+
+def test_the_record_is_what_scripts_need(collection):
+    config = RetrieveConfig(run="photos", k=4, metric="all")
+    answers = ask(collection, [3, 8], metrics=METRICS)
+    record = json.loads(json.dumps(output.as_record(answers, collection, config)))
+    assert [(query["query"], query["metric"]) for query in record["queries"]] == [
+        (str(collection.path_of(number)), metric) for number in (3, 8) for metric in METRICS
+    ]
+    neighbour = record["queries"][0]["neighbours"][0]
+    assert set(neighbour) == {"rank", "id", "path", "class", "distance", "score", "copy_score"}
+    assert neighbour["path"] == str(collection.path_of(neighbour["id"]))
+
+
+def test_files_are_written_and_neighbours_copied(collection, tmp_path):
+    answers = ask(collection, [3, 8])
+    config = RetrieveConfig(explain=True)
+    paths = output.write(answers, collection, config)
+    assert [path.name for path in paths] == ["neighbours.csv", "neighbours.json", "neighbours.png", "explanation.png"]
+    assert all(path.stat().st_size for path in paths)
+    assert len(output.write(answers, collection, RetrieveConfig(figure=False))) == 2
+    assert output.copy_to(tmp_path / "hits", answers, collection) == 8
+    first = answers.matches["euclidean"][0][0]
+    copy = tmp_path / "hits" / f"query001_euclidean_001_{collection.path_of(first.id).name}"
+    assert copy.read_bytes() == collection.path_of(first.id).read_bytes()
+    assert len(list((tmp_path / "hits").iterdir())) == 8
+
+
+def test_a_neighbour_that_is_gone_leaves_a_grey_picture_and_is_told_when_copied(collection, tmp_path):
+    answers = ask(collection, [3])
+    gone = collection.path_of(answers.matches["euclidean"][0][0].id)
+    gone.unlink()
+    output.write(answers, collection, RetrieveConfig(explain=True))
+    assert (collection.images(np.array([answers.matches["euclidean"][0][0].id])) == 128).all()
+    with pytest.raises(InputError, match="no longer there"):
+        output.copy_to(tmp_path / "hits", answers, collection)
+
+
+def test_names_of_any_bytes_are_written(tmp_path):
+    make_photos(tmp_path / "photos", 30)
+    strange = os.fsdecode(b"\xff\n.png")
+    (tmp_path / "photos" / "a" / "3.png").rename(tmp_path / "photos" / strange)
+    collection = photo_collection(tmp_path, num_images=3)
+    answers = ask(collection, [5], k=29)
+    output.write(answers, collection, RetrieveConfig(explain=True))
+    assert any("\\xff\\n.png" in row["path"] for row in output.table(answers, collection))
+    record = json.loads((collection.run.reports / "retrieval" / "neighbours.json").read_text())
+    assert any(neighbour["path"].endswith(strange) for neighbour in record["queries"][0]["neighbours"])
+    assert output.copy_to(tmp_path / "hits", answers, collection) == 29
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"k": 0}, "--k 0"), ({"k": 30}, "1 to 29"), ({"min_score": 101}, "--min-score 101")]
+)
+def test_what_cannot_be_asked_is_refused(options, message, collection):
+    with pytest.raises(InputError, match=message):
+        ask(collection, [0], **options)
+
+
+@pytest.mark.parametrize(("metric", "expected"), [("all", METRICS), ("manhattan", ("manhattan",))])
+def test_all_means_every_metric(metric, expected):
+    assert output.metrics_of(RetrieveConfig(metric=metric)) == expected
