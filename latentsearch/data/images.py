@@ -113,7 +113,7 @@ def opened(path: str | Path) -> Iterator[BinaryIO]:
             raise ImageFileError(path, "not a file")  # to open a pipe could wait for ever
         if status.st_size > MAX_BYTES:
             raise ImageFileError(path, "too large", f"{status.st_size:,} bytes, expected at most {MAX_BYTES:,}")
-        file = open(path, "rb", buffering=0)
+        file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed below)
     except FileNotFoundError:
         raise ImageFileError(path, "missing") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name

@@ -104,7 +104,7 @@ class Collection(abc.ABC):
         return self._scales[metric]
 
     def read(self, path: Path) -> np.ndarray:
-        """An image file as the encoder takes it; see `imagefiles.read_image`."""
+        """An image file as the encoder takes it; see `images.read_image`."""
         return read_image(path, self.autoencoder.image_shape, fit=self.fit)
 
 

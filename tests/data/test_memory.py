@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import tests.data.bombs
 from latentsearch.data import headers, images, memory
 from latentsearch.data.images import ImageFileError, decode, read_image
 from latentsearch.data.memory import MAX_DECODE_BYTES, MemoryBudget
 from tests.conftest import REPOSITORY
+from tests.data import bombs
 
 SHAPE = (32, 32, 3)
 
@@ -34,8 +34,8 @@ def memory(name):
 
 def read(path):
     try:
-        return imagefiles.read_image(path, (32, 32, 3)).mean().item()
-    except imagefiles.ImageFileError as error:
+        return images.read_image(path, (32, 32, 3)).mean().item()
+    except images.ImageFileError as error:
         return error.reason
 
 before = memory("VmRSS")

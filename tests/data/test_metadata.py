@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-import tests.data.bombs
 from latentsearch.data import headers
 from latentsearch.data.images import ImageFileError, decode
+from tests.data import bombs
 
 SHAPE = (32, 32, 3)
 
