@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections import defaultdict
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,7 @@ class Collection(abc.ABC):
     """
 
     has_test_images = False  # whether `examples` are the test images of a dataset
+    folder: Path | None = None  # of the files, where there are any
 
     def __init__(self, run: Run, autoencoder: Encoder, gallery: Gallery, *, fit: Fit, name: str) -> None:
         self.run, self.autoencoder, self.gallery, self.fit, self.name = run, autoencoder, gallery, fit, name
@@ -90,7 +92,11 @@ class Collection(abc.ABC):
 
     @abc.abstractmethod
     def id_of(self, path: Path) -> int | None:
-        """The image of a file, None if it is not in the collection."""
+        """The image of a file, by whatever path or link it is named; None if it is not in the collection."""
+
+    def same_file(self, image_id: int) -> frozenset[int]:
+        """The images whose file is that of an image, itself among them: a file may be there under several names."""
+        return frozenset((image_id,))
 
     def name_of(self, image_id: int) -> str:
         """What to call an image: its file, or its number."""
@@ -115,6 +121,8 @@ class DatasetCollection(Collection):
 
     def __init__(self, run: Run, autoencoder: Encoder, gallery: Gallery, dataset: ImageSet) -> None:
         self.dataset = dataset
+        if dataset.provenance["kind"] == "folder":
+            self.folder = Path(dataset.provenance["source"])
         super().__init__(run, autoencoder, gallery, fit=dataset.fit, name=f"dataset '{dataset.name}'")
 
     @property
@@ -144,19 +152,29 @@ class DatasetCollection(Collection):
         return Path(self.dataset.provenance["source"], paths[image_id]) if paths else None
 
     def id_of(self, path: Path) -> int | None:
-        return self._id_at.get(path.resolve())
+        if not self.dataset.paths:
+            return None
+        found = self._id_at.get(path.resolve())
+        return self._id_of_inode.get(_inode(path)) if found is None else found
 
     @cached_property
     def _id_at(self) -> dict[Path, int]:
         source = Path(self.dataset.provenance.get("source", ""))
         return {source / path: image_id for image_id, path in enumerate(self.dataset.paths)}
 
+    @cached_property
+    def _id_of_inode(self) -> dict[tuple[int, int] | None, int]:
+        """Images by device and inode, for files that are named through a link."""
+        found = {_inode(path): image_id for path, image_id in self._id_at.items()}
+        found.pop(None, None)  # files that are gone
+        return found
+
 
 class FolderCollection(Collection):
     """A folder of images, coded with the encoder of a trained run."""
 
     def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery) -> None:
-        self.content = content
+        self.content, self.folder = content, content.folder
         self._files = dict(zip(content.gallery.ids.tolist(), content.files, strict=True))
         super().__init__(run, autoencoder, content.gallery, fit=content.fit, name=shown(content.folder))
 
@@ -195,7 +213,24 @@ class FolderCollection(Collection):
         return self.content.folder / self._files[image_id].path
 
     def id_of(self, path: Path) -> int | None:
-        return self._id_at.get(path.resolve())
+        named = self._id_at.get(path.resolve())
+        return next(iter(self._ids_of(path)), None) if named is None else named
+
+    def same_file(self, image_id: int) -> frozenset[int]:
+        return super().same_file(image_id) | frozenset(self._ids_of(self.content.folder / self._files[image_id].path))
+
+    def _ids_of(self, path: Path) -> list[int]:
+        inode = _inode(path)
+        candidates = self._ids_of_inode.get(inode[1], []) if inode else []
+        return [number for number in candidates if _inode(self.content.folder / self._files[number].path) == inode]
+
+    @cached_property
+    def _ids_of_inode(self) -> dict[int, list[int]]:
+        """Images by the inode that their files had when they were last looked at."""
+        found = defaultdict(list)
+        for image_id, file in self._files.items():
+            found[file.inode].append(image_id)
+        return found
 
     @cached_property
     def _id_at(self) -> dict[Path, int]:
@@ -206,3 +241,12 @@ class FolderCollection(Collection):
             return read(self.content.folder / self._files[image_id].path)
         except ImageFileError:  # gone or changed since it was coded
             return np.full(self.autoencoder.image_shape, _GREY, np.uint8)
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    """What a file is known by, whatever it is called: device and number."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino

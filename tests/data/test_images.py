@@ -208,6 +208,33 @@ def test_a_folder_is_searched_without_end_or_repetition(tmp_path):
             list(find_images(broken))
 
 
+def test_names_with_an_images_suffix_inside_are_looked_at_by_their_content(tmp_path):
+    images = ("x.jpg_large", "x.jpg.1", "photo.JPG~", "a.png!d", "b.jpeg-large", "c.jpg.bak", "d.jpg.part", "e.pjpeg")
+    others = ("x.jpg.json", "x.jpg.xmp", "f.jpg.txt", "notes.txt")
+    for name in images:
+        half_red().save(tmp_path / name, "JPEG")
+    for name in others:
+        (tmp_path / name).write_text("about an image")
+    found = list(find_images(tmp_path))
+    assert {file.path for file in found if isinstance(file, FoundFile)} == set(images)
+    assert {(file.path, file.reason) for file in found if isinstance(file, Skipped)} == {
+        (name, "another type of file") for name in others
+    }
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "$RECYCLE.BIN", "System Volume Information", "#recycle", "__MACOSX"])
+def test_folders_of_the_system_are_left_out_and_counted(name, tmp_path):
+    for path in ("a/1.png", f"a/{name}/1.png/thumb.jpg", f"{name}/2.png"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"content")
+    found = list(find_images(tmp_path))
+    assert [file.path for file in found if isinstance(file, FoundFile)] == ["a/1.png"]
+    assert sorted((file.path, file.reason) for file in found if isinstance(file, Skipped)) == sorted(
+        [(name, "a folder of the system"), (f"a/{name}", "a folder of the system")]
+    )
+    assert len(list(find_images(tmp_path / name))) == 1  # where it is asked for
+
+
 def test_any_name_can_be_printed():
     assert shown(os.fsdecode(b"a\xffb\nc\x1b[31m.png")) == r"a\xffb\nc\x1b[31m.png"
     assert shown("photo \u00e9\u732b.png") == "photo \u00e9\u732b.png"

@@ -26,7 +26,7 @@ SHAPE = (32, 32, 3)
 PROGRAM = """
 import json, sys
 from concurrent.futures import ThreadPoolExecutor
-from latentsearch.data import images as imagefiles
+from latentsearch.data import images
 
 def memory(name):
     with open("/proc/self/status") as file:
