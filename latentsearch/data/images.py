@@ -19,6 +19,7 @@ from latentsearch.data import headers, memory
 from latentsearch.data.memory import DECODING, MAX_DECODE_BYTES
 from latentsearch.data.resizing import upright
 from latentsearch.errors import InputError
+from latentsearch.text import printable
 
 Reason = Literal[
     "missing", "unreadable", "too little memory", "empty", "another type of file", "not an image", "damaged",
@@ -57,7 +58,7 @@ class ImageFileError(InputError):
 
     def __init__(self, path: str | Path, reason: Reason, detail: str = "") -> None:
         self.path, self.reason, self.detail = str(path), reason, detail
-        super().__init__(f"{shown(path)}: {_SENTENCES[reason]}{f' ({detail})' if detail else ''}.")
+        super().__init__(f"{printable(path)}: {_SENTENCES[reason]}{f' ({detail})' if detail else ''}.")
 
 
 _SENTENCES: dict[Reason, str] = {
@@ -72,12 +73,6 @@ _SENTENCES: dict[Reason, str] = {
     "not a file": "neither a file nor a folder",
     "a folder of the system": "a folder of the system, not of yours",
 }
-
-
-def shown(path: str | Path) -> str:
-    """A path that can be printed on one line, whatever its name holds: controls and broken characters as escapes."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def read_image(path: str | Path, image_shape: tuple[int, int, int], *, fit: Fit = "crop") -> np.ndarray:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from latentsearch.data.headers import begins_as_image
-from latentsearch.data.images import SUFFIXES, TRANSIENT, Reason, shown
+from latentsearch.data.images import SUFFIXES, TRANSIENT, Reason
 from latentsearch.errors import InputError
+from latentsearch.text import printable
 
 # Folders that systems and network storage keep beside the user's own: thumbnails, recycle bins, snapshots.
 _SYSTEM_FOLDERS = frozenset(
@@ -80,7 +81,7 @@ def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
         status = folder.stat()
         os.scandir(folder).close()
     except OSError as error:
-        raise InputError(f"{shown(folder)}: expected a folder of images ({error.strerror}).") from None
+        raise InputError(f"{printable(folder)}: expected a folder of images ({error.strerror}).") from None
     entered = {(status.st_dev, status.st_ino)}
     waiting = [""]
     while waiting:

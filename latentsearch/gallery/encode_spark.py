@@ -18,13 +18,14 @@ from tqdm import tqdm
 
 from latentsearch import files, spark
 from latentsearch.config import Fit
-from latentsearch.data.images import TRANSIENT, shown
+from latentsearch.data.images import TRANSIENT
 from latentsearch.data.scan import FoundFile, Skipped
 from latentsearch.errors import InputError
 from latentsearch.gallery import encode_files
 from latentsearch.gallery.encode_files import Coded
 from latentsearch.gallery.gallery import Encoder
 from latentsearch.runs import Run
+from latentsearch.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,7 +153,7 @@ class _Work:
 
     def _code(self, files: list[FoundFile], path: Path, known: frozenset[bytes]) -> None:
         if not self.folder.is_dir():  # else every image would be a missing one
-            raise InputError(f"{platform.node()} does not see {shown(self.folder)}: it must be on shared storage.")
+            raise InputError(f"{platform.node()} does not see {printable(self.folder)}: it must be on shared storage.")
         encoder = self.open_encoder()
         if encoder.fingerprint != self.fingerprint:
             raise InputError(f"{platform.node()} has another encoder than the one that codes are asked of.")
@@ -171,7 +172,7 @@ def _write(path: Path, results: list[tuple[FoundFile, Coded]]) -> None:
     for file, result in results:
         row = file._asdict() | {"path": os.fsencode(file.path)}
         if isinstance(result, Skipped):
-            row |= {"reason": result.reason, "detail": shown(result.detail)}
+            row |= {"reason": result.reason, "detail": printable(result.detail)}
         else:
             row |= {"digest": result[0], "code": result[1]}
         rows.append(row)

@@ -12,12 +12,13 @@ import numpy as np
 
 from latentsearch.config import Fit, Metric
 from latentsearch.data import ImageSet
-from latentsearch.data.images import ImageFileError, decode_larger, opened, read_image, shown
+from latentsearch.data.images import ImageFileError, decode_larger, opened, read_image
 from latentsearch.errors import InputError
 from latentsearch.gallery.folder import FolderGallery, gallery_path
 from latentsearch.gallery.gallery import Encoder, Gallery
 from latentsearch.runs import Run
 from latentsearch.search.percentiles import Scale
+from latentsearch.text import printable
 
 _GREY = 128  # stands for an image that is no longer there
 
@@ -76,10 +77,10 @@ class Collection(abc.ABC):
         """
         unknown = [name for name in names if name not in self.class_names]
         if unknown and not self.class_names:
-            raise InputError(f"--only {shown(unknown[0])}: {self.name} has no classes. Leave out --only.")
+            raise InputError(f"--only {printable(unknown[0])}: {self.name} has no classes. Leave out --only.")
         if unknown:
-            classes = ", ".join(shown(name) for name in self.class_names)
-            raise InputError(f"--only {shown(unknown[0])}: no such class; expected one or more of {classes}.")
+            classes = ", ".join(printable(name) for name in self.class_names)
+            raise InputError(f"--only {printable(unknown[0])}: no such class; expected one or more of {classes}.")
         return tuple(self.class_names.index(name) for name in names)
 
     @abc.abstractmethod
@@ -176,7 +177,7 @@ class FolderCollection(Collection):
     def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery) -> None:
         self.content, self.folder = content, content.folder
         self._files = dict(zip(content.gallery.ids.tolist(), content.files, strict=True))
-        super().__init__(run, autoencoder, content.gallery, fit=content.fit, name=shown(content.folder))
+        super().__init__(run, autoencoder, content.gallery, fit=content.fit, name=printable(content.folder))
 
     @property
     def examples(self) -> np.ndarray:

@@ -14,10 +14,10 @@ from PIL import Image
 
 from latentsearch import files
 from latentsearch.config import METRICS, Metric, RetrieveConfig
-from latentsearch.data.images import shown
 from latentsearch.errors import InputError
 from latentsearch.search.corpus import Collection
 from latentsearch.search.results import Answers, class_of
+from latentsearch.text import printable
 
 _COPIES = "neighbours-"
 _COLUMNS = ("query", "query_class", "metric", "rank", "id", "class", "path", "distance", "score", "copy_score")
@@ -53,13 +53,13 @@ def table(answers: Answers, collection: Collection) -> list[dict[str, Any]]:
     """One row a query, metric and rank, for neighbours.csv."""
     return [
         {
-            "query": shown(answers.queries.names[number]),
+            "query": printable(answers.queries.names[number]),
             "query_class": class_of(answers.queries.ids[number], collection),
             "metric": metric,
             "rank": match.rank,
             "id": match.id,
             "class": collection.class_of(match.id),
-            "path": shown(_path(collection, match.id) or ""),
+            "path": printable(_path(collection, match.id) or ""),
             **{name: f"{getattr(match, name):.6g}" for name in ("distance", "score", "copy_score")},
         }
         for number, metric, matches in answers
@@ -71,13 +71,13 @@ def for_terminal(answers: Answers, collection: Collection) -> list[dict[str, str
     """One row a query, metric and rank; what is the same as in the row above is left empty."""
     rows = []
     for number, metric, matches in answers:
-        head = {"query": shown(answers.queries.names[number])}
+        head = {"query": printable(answers.queries.names[number])}
         head["class"] = class_of(answers.queries.ids[number], collection)
         if len(answers.matches) > 1:
             head["metric"] = metric
         for match in matches:
             row = {**(head if match.rank == 1 else dict.fromkeys(head, "")), "rank": str(match.rank)}
-            row["neighbour"] = shown(collection.name_of(match.id))
+            row["neighbour"] = printable(collection.name_of(match.id))
             row["is a"] = collection.class_of(match.id)
             row["distance"] = f"{match.distance:.4g}"
             row["score"] = f"{match.score:.4g}"
@@ -126,7 +126,7 @@ def check_copy_to(folder: Path, collection: Collection) -> None:
     searched = collection.folder
     if searched is not None and searched.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise InputError(
-            f"--copy-to {shown(folder)} lies in {shown(searched)}, which is searched: the copies would become images "
+            f"--copy-to {printable(folder)} lies in {printable(searched)}, which is searched: the copies would become images "
             "of it. Give a folder outside."
         )
 
@@ -156,7 +156,7 @@ def copy_to(folder: Path, answers: Answers, collection: Collection) -> tuple[Pat
                 head = f"query{number + 1:03}_{metric}_{match.rank:03}_"
                 copy = files.claim(copies / _shortened(head, path.name if path else f"{match.id}.png", copies))
                 if path and not path.is_file():
-                    raise InputError(f"{shown(path)} is no longer there. Leave out --no-sync, or bring it back.")
+                    raise InputError(f"{printable(path)} is no longer there. Leave out --no-sync, or bring it back.")
                 if path:
                     shutil.copyfile(path, copy)
                 else:

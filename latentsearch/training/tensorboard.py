@@ -15,8 +15,8 @@ from tensorboard.plugins.hparams import api as hparams
 
 from latentsearch import files
 from latentsearch.data import ImageSet, to_float
-from latentsearch.data.images import shown
 from latentsearch.models.encoder import Autoencoder
+from latentsearch.text import printable
 
 _NUM_PICTURES = 10
 _NUM_HISTOGRAM_IMAGES = 1000
@@ -56,7 +56,7 @@ def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> 
     folder = logs / "codes"
     np.savetxt(files.claim(folder / "codes.tsv"), autoencoder.encode(dataset.images, ids), delimiter="\t", fmt="%.6g")
     # Names may hold anything, tabs and line breaks included, which `shown` writes as escapes.
-    columns = {"id": ids, "file": [shown(dataset.paths[i]) for i in ids] if dataset.paths else [""] * len(ids)}
+    columns = {"id": ids, "file": [printable(dataset.paths[i]) for i in ids] if dataset.paths else [""] * len(ids)}
     if dataset.is_labelled:
         columns = {"class": dataset.class_of(ids)} | columns
     lines = ["\t".join(map(str, row)) for row in zip(*columns.values(), strict=True)]

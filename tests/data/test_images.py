@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from latentsearch.data import images, resizing
-from latentsearch.data.images import ImageFileError, read_image, shown
+from latentsearch.data.images import ImageFileError, read_image
 from latentsearch.data.scan import FoundFile, Skipped, find_images
 from latentsearch.errors import InputError
+from latentsearch.text import printable
 
 SHAPE = (32, 32, 3)
 
@@ -236,5 +237,5 @@ def test_folders_of_the_system_are_left_out_and_counted(name, tmp_path):
 
 
 def test_any_name_can_be_printed():
-    assert shown(os.fsdecode(b"a\xffb\nc\x1b[31m.png")) == r"a\xffb\nc\x1b[31m.png"
-    assert shown("photo \u00e9\u732b.png") == "photo \u00e9\u732b.png"
+    assert printable(os.fsdecode(b"a\xffb\nc\x1b[31m.png")) == r"a\xffb\nc\x1b[31m.png"
+    assert printable("photo \u00e9\u732b.png") == "photo \u00e9\u732b.png"
