@@ -32,9 +32,11 @@ def main(config: RetrieveConfig) -> int:
     terminal = sys.stderr if config.json else sys.stdout
     metrics = output.metrics_of(config)
     with closing(open_store(config.store, metrics)) as store:
-        how = {"sync": config.sync, "master": config.spark, "look": config.look}
+        how = {"sync": config.sync, "verify": config.verify, "master": config.spark, "look": config.look}
         collection, lines = open_collection(config.root, config.run, config.gallery, **how)
         print(*lines, *fill(store, collection, sync=config.sync), sep="\n", file=terminal)
+        if config.copy_to:
+            output.check_copy_to(config.copy_to, collection)
         queries, problems = find_queries(config, collection)
         asked = {"k": config.k, "metrics": metrics, "min_score": config.min_score, "only": config.only}
         answers = answer(queries, collection, **asked, store=store) if queries.names else None
@@ -46,8 +48,8 @@ def main(config: RetrieveConfig) -> int:
             print(output.SCORES_IN_WORDS)
         print("Written:", *output.write(answers, collection, config), sep="\n  ", file=terminal)
         if config.copy_to:
-            count = output.copy_to(config.copy_to, answers, collection)
-            print(f"Copied: {count} images to {config.copy_to}", file=terminal)
+            folder, count = output.copy_to(config.copy_to, answers, collection)
+            print(f"Copied: {count} images to {folder}", file=terminal)
     for problem in problems:
         print(problem, file=sys.stderr)
     return 2 if problems else 0

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tyro
 
+from latentsearch.config import expand_home
 from latentsearch.errors import InputError
 
 Config = TypeVar("Config")
@@ -59,7 +62,11 @@ def run_script(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     script = name or Path(sys.argv[0]).name
     config = tyro.cli(config_type, prog=script, description=description, config=(tyro.conf.FlagCreatePairsOff,))
+    for stream in (sys.stdout, sys.stderr):  # names that the encoding of the terminal lacks are escaped
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
+        config = _with_homes(config)
         seed = getattr(config, "seed", 0)
         if not 0 <= seed < 2**32:
             raise InputError(f"--seed {seed}: expected 0 to {2**32 - 1}.")
@@ -74,3 +81,16 @@ def run_script(
         print(f"{script}: stopped.", file=sys.stderr)
         status = 130
     sys.exit(status)
+
+
+_PATHS_IN_WORDS = ("source", "store")  # flags that name a path or something else
+
+
+def _with_homes(config: Config) -> Config:
+    """The flags with ~ for the home folder expanded: shells do so only where it begins a word, not in --gallery=~/a."""
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+        value = getattr(config, field.name)
+        if isinstance(value, Path) or (field.name in _PATHS_IN_WORDS and isinstance(value, str)):
+            changes[field.name] = type(value)(expand_home(str(value)))
+    return dataclasses.replace(config, **changes)  # type: ignore[type-var]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -221,6 +222,10 @@ class RetrieveConfig:
     """Answer from the codes of before, not looking for what was added, changed, moved and removed in that folder
     since; of a --store only see that it holds as many codes."""
 
+    verify: bool = False
+    """Read every file of that folder and compare contents, rather than sizes, times and inodes, to find what changed:
+    after a backup was put back with its times, or from a file system whose times are not to be trusted."""
+
     spark: str | None = None
     """Code what is new in that folder on Apache Spark, at this address, such as spark://host:7077, or
     local-cluster[2,1,1024] for two processes of this machine. It needs requirements-spark.txt and Java. All machines
@@ -228,7 +233,7 @@ class RetrieveConfig:
 
     query: tuple[str, ...] = ()
     """Image files to ask about: JPEG, PNG, WebP, GIF, BMP or TIFF; - reads their paths from standard input, a line
-    each."""
+    each, or ended by zeros, as find -print0 writes them."""
 
     query_index: tuple[int, ...] = ()
     """Test images to ask about, counted from 0."""
@@ -262,7 +267,7 @@ class RetrieveConfig:
     """Write the answers as JSON to standard output, and nothing else there."""
 
     copy_to: Path | None = None
-    """Folder to copy the neighbours to."""
+    """Folder to copy the neighbours to, each time into a new folder in it. It may not be in what is searched."""
 
     figure: bool = True
     """Do not draw the neighbours."""
@@ -297,3 +302,8 @@ class PageConfig:
 
     root: Path = ROOT
     """Folder that holds data/, models/, logs/ and reports/."""
+
+
+def expand_home(path: str) -> str:
+    """Replace a leading ~ of a path by the home folder, as a shell does where it sees one, unless the path is there."""
+    return path if os.path.lexists(path) else os.path.expanduser(path)  # noqa: PTH111 (that of pathlib fails for ~nobody)

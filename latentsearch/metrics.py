@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -116,7 +117,7 @@ def bootstrap_means(values: np.ndarray, *, resamples: int = 1000, seed: int = 0)
 def squared_error(images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
     """Mean squared error of each image, float64 `(num_images,)`; both `(num_images, ...)`, in [0, 1]."""
     difference = images.astype(np.float64) - reconstructions
-    errors: np.ndarray = np.square(difference).reshape(len(images), -1).mean(axis=1)
+    errors: np.ndarray = np.square(difference).reshape(len(images), math.prod(images.shape[1:])).mean(axis=1)
     return errors
 
 

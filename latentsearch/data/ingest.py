@@ -15,7 +15,8 @@ from tqdm import tqdm
 from latentsearch import files
 from latentsearch.bounds import check_size
 from latentsearch.config import Fit
-from latentsearch.data.images import ImageFileError, Reason, Skipped, read_image
+from latentsearch.data.images import TRANSIENT, ImageFileError, Reason, read_image
+from latentsearch.data.scan import Skipped
 
 IMAGES_FILE = "images.npy"
 JOURNAL_FILE = "journal.jsonl"
@@ -104,6 +105,8 @@ class _Journal:
             if not line.endswith(b"\n"):  # cut short by a kill
                 break
             chunk = json.loads(line)
+            if any(reason in TRANSIENT for _, reason, _ in chunk["skipped"]):  # to be tried again
+                break
             self.num_files, self.num_images = chunk["files"], chunk["images"]
             self.skipped |= {number: (reason, detail) for number, reason, detail in chunk["skipped"]}
             length += len(line)

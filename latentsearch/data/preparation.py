@@ -15,9 +15,9 @@ import numpy as np
 from latentsearch import environment, files, ownership, runs
 from latentsearch.config import PrepareConfig
 from latentsearch.data import cifar10, digits, folder
-from latentsearch.data.images import Skipped
 from latentsearch.data.imageset import PATHS_FILE, SPLITS, ImageSet, pieces, to_float
 from latentsearch.data.ingest import IMAGES_FILE, JOURNAL_FILE
+from latentsearch.data.scan import Skipped
 from latentsearch.data.source import FOLDER_FLAGS, KINDS, SourceImages
 from latentsearch.data.splits import content_fingerprint, content_keys, fingerprint, split_images
 from latentsearch.data.storage import load, open_record

@@ -11,7 +11,7 @@ import numpy as np
 
 from latentsearch import runs
 from latentsearch.config import PrepareConfig
-from latentsearch.data.images import Skipped
+from latentsearch.data.scan import Skipped
 
 SCRIPT = "DataPreperation.py"
 KINDS = ("cifar10", "digits")

@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from latentsearch import files, spark
 from latentsearch.config import Fit
-from latentsearch.data.images import FoundFile, Skipped
+from latentsearch.data.images import TRANSIENT
+from latentsearch.data.scan import FoundFile, Skipped
 from latentsearch.errors import InputError
 from latentsearch.gallery import encode_files
 from latentsearch.gallery.encode_files import Coded
@@ -169,13 +170,14 @@ def _write(path: Path, results: list[tuple[FoundFile, Coded]]) -> None:
 
     rows: list[dict[str, Any]] = []
     for file, result in results:
-        row = {"path": os.fsencode(file.path), "size": file.size, "mtime_ns": file.mtime_ns}
+        row = file._asdict() | {"path": os.fsencode(file.path)}
         if isinstance(result, Skipped):
             row |= {"reason": result.reason, "detail": printable(result.detail)}
         else:
             row |= {"digest": result[0], "code": result[1]}
         rows.append(row)
-    columns = {"path": "binary", "size": "int64", "mtime_ns": "int64", "digest": "binary"}
+    columns = {"path": "binary", "size": "int64", "mtime_ns": "int64", "ctime_ns": "int64", "inode": "uint64"}
+    columns |= {"digest": "binary"}
     schema = [(name, getattr(pyarrow, kind)()) for name, kind in columns.items()]
     schema += [("code", pyarrow.list_(pyarrow.float32())), ("reason", pyarrow.string()), ("detail", pyarrow.string())]
     with files.replacing(path) as temporary:
@@ -197,7 +199,9 @@ def _read(parts: Path, code_of: dict[bytes, np.ndarray]) -> dict[FoundFile, Code
             files.remove(path, within=parts)
             continue
         for row in rows:
-            file = FoundFile(os.fsdecode(row["path"]), row["size"], row["mtime_ns"])
+            file = FoundFile(os.fsdecode(row["path"]), *(row.get(name, 0) for name in FoundFile._fields[1:]))
+            if row["reason"] in TRANSIENT:  # to be tried again
+                continue
             if row["reason"]:
                 found[file] = Skipped(file.path, row["reason"], row["detail"])
             elif row["code"]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from latentsearch.config import FITS, Fit
-from latentsearch.data.images import FoundFile, Skipped
+from latentsearch.data.scan import FoundFile, Skipped
 from latentsearch.errors import InputError
 from latentsearch.gallery import gallery
 from latentsearch.gallery.gallery import Gallery

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from latentsearch.config import METRICS, Metric
+from latentsearch.data.memory import MemoryBudget
 from latentsearch.errors import InputError
 from latentsearch.page.api import Asked, Replies, UnknownImageError
 from latentsearch.page.code_map import CodeMap
@@ -26,6 +28,7 @@ from latentsearch.page.middleware import HOST, Guard
 from latentsearch.search.corpus import Collection
 
 MAX_UPLOAD = 100_000_000  # bytes
+_UPLOADS = MemoryBudget(2 * MAX_UPLOAD)  # files that are held at a time, beside what it takes to decode them
 _STATIC = Path(__file__).parent / "static"
 
 Number = TypeVar("Number", int, float)
@@ -112,8 +115,9 @@ def make_app(replies: Replies, code_map: CodeMap) -> Starlette:
         """A question about an image of the collection (GET) or about the file that is sent (POST)."""
         if request.method == "POST":
             # A body, not a form: form parsers keep large files on disk.
-            content, name = await _body(request), request.query_params.get("name") or "the file"
-            return JSONResponse(await run_in_threadpool(lambda: reply(replies.ask_about_file(content, name))))
+            name = request.query_params.get("name") or "the file"
+            async with _read(request) as content:
+                return JSONResponse(await run_in_threadpool(lambda: reply(replies.ask_about_file(content, name))))
         image_id = _image_id(request)
         return JSONResponse(await run_in_threadpool(lambda: reply(replies.ask_about(image_id))))
 
@@ -137,13 +141,21 @@ def make_app(replies: Replies, code_map: CodeMap) -> Starlette:
     )
 
 
-async def _body(request: Request) -> bytes:
-    content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > MAX_UPLOAD:
-            raise HTTPException(413, f"The file is larger than {MAX_UPLOAD // 1_000_000} MB.")
-    return bytes(content)
+@contextlib.asynccontextmanager
+async def _read(request: Request) -> AsyncIterator[bytes]:
+    """The file that is sent, held within the bounds of one upload and of all together."""
+    content, held = io.BytesIO(), 0
+    try:
+        async for part in request.stream():
+            if held + len(part) > MAX_UPLOAD:
+                raise HTTPException(413, f"The file is larger than {MAX_UPLOAD // 1_000_000} MB.")
+            if not _UPLOADS.take(len(part)):
+                raise HTTPException(503, "Too much is being sent at once. Send it again in a moment.")
+            held += len(part)
+            content.write(part)
+        yield content.getvalue()  # no copy is made of it
+    finally:
+        _UPLOADS.free(held)
 
 
 def _image_id(request: Request, name: str = "id") -> int:

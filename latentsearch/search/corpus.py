@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import copy
+from collections import defaultdict
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from latentsearch.config import Fit, Metric
 from latentsearch.data import ImageSet
-from latentsearch.data.images import ImageFileError, decode_larger, read_bytes, read_image
+from latentsearch.data.images import ImageFileError, decode_larger, opened, read_image
 from latentsearch.errors import InputError
 from latentsearch.gallery import two_codes
 from latentsearch.gallery.folder import FolderGallery, gallery_path
@@ -42,6 +43,7 @@ class Collection(abc.ABC):
     """
 
     has_test_images = False  # whether `examples` are the test images of a dataset
+    folder: Path | None = None  # of the files, where there are any
 
     def __init__(
         self, run: Run, autoencoder: Encoder, gallery: Gallery, *, fit: Fit, name: str, look: float | None = None
@@ -129,7 +131,11 @@ class Collection(abc.ABC):
 
     @abc.abstractmethod
     def id_of(self, path: Path) -> int | None:
-        """The image of a file, None if it is not in the collection."""
+        """The image of a file, by whatever path or link it is named; None if it is not in the collection."""
+
+    def same_file(self, image_id: int) -> frozenset[int]:
+        """The images whose file is that of an image, itself among them: a file may be there under several names."""
+        return frozenset((image_id,))
 
     def name_of(self, image_id: int) -> str:
         """What to call an image: its file, or its number."""
@@ -143,7 +149,7 @@ class Collection(abc.ABC):
         return self._scales[metric]
 
     def read(self, path: Path) -> np.ndarray:
-        """An image file as the encoder takes it; see `imagefiles.read_image`."""
+        """An image file as the encoder takes it; see `images.read_image`."""
         return read_image(path, self.autoencoder.image_shape, fit=self.fit)
 
 
@@ -156,6 +162,8 @@ class DatasetCollection(Collection):
         self, run: Run, autoencoder: Encoder, gallery: Gallery, dataset: ImageSet, *, look: float | None = None
     ) -> None:
         self.dataset = dataset
+        if dataset.provenance["kind"] == "folder":
+            self.folder = Path(dataset.provenance["source"])
         super().__init__(run, autoencoder, gallery, fit=dataset.fit, name=f"dataset '{dataset.name}'", look=look)
 
     @property
@@ -185,19 +193,29 @@ class DatasetCollection(Collection):
         return Path(self.dataset.provenance["source"], paths[image_id]) if paths else None
 
     def id_of(self, path: Path) -> int | None:
-        return self._id_at.get(path.resolve())
+        if not self.dataset.paths:
+            return None
+        found = self._id_at.get(path.resolve())
+        return self._id_of_inode.get(_inode(path)) if found is None else found
 
     @cached_property
     def _id_at(self) -> dict[Path, int]:
         source = Path(self.dataset.provenance.get("source", ""))
         return {source / path: image_id for image_id, path in enumerate(self.dataset.paths)}
 
+    @cached_property
+    def _id_of_inode(self) -> dict[tuple[int, int] | None, int]:
+        """Images by device and inode, for files that are named through a link."""
+        found = {_inode(path): image_id for path, image_id in self._id_at.items()}
+        found.pop(None, None)  # files that are gone
+        return found
+
 
 class FolderCollection(Collection):
     """A folder of images, coded with the encoder of a trained run."""
 
     def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery, *, look: float | None = None) -> None:
-        self.content = content
+        self.content, self.folder = content, content.folder
         self._files = dict(zip(content.gallery.ids.tolist(), content.files, strict=True))
         super().__init__(run, autoencoder, content.gallery, fit=content.fit, name=printable(content.folder), look=look)
 
@@ -210,7 +228,12 @@ class FolderCollection(Collection):
 
     def picture(self, image_id: int, side: int) -> np.ndarray:
         shape = self.autoencoder.image_shape
-        return self._image(image_id, lambda path: decode_larger(read_bytes(path), shape, side, fit=self.fit))
+
+        def read(path: Path) -> np.ndarray:
+            with opened(path) as content:
+                return decode_larger(content, shape, side, fit=self.fit)
+
+        return self._image(image_id, read)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -232,7 +255,24 @@ class FolderCollection(Collection):
         return path
 
     def id_of(self, path: Path) -> int | None:
-        return self._id_at.get(path.resolve())
+        named = self._id_at.get(path.resolve())
+        return next(iter(self._ids_of(path)), None) if named is None else named
+
+    def same_file(self, image_id: int) -> frozenset[int]:
+        return super().same_file(image_id) | frozenset(self._ids_of(self.content.folder / self._files[image_id].path))
+
+    def _ids_of(self, path: Path) -> list[int]:
+        inode = _inode(path)
+        candidates = self._ids_of_inode.get(inode[1], []) if inode else []
+        return [number for number in candidates if _inode(self.content.folder / self._files[number].path) == inode]
+
+    @cached_property
+    def _ids_of_inode(self) -> dict[int, list[int]]:
+        """Images by the inode that their files had when they were last looked at."""
+        found = defaultdict(list)
+        for image_id, file in self._files.items():
+            found[file.inode].append(image_id)
+        return found
 
     @cached_property
     def _id_at(self) -> dict[Path, int]:
@@ -243,3 +283,12 @@ class FolderCollection(Collection):
             return read(self.content.folder / self._files[image_id].path)
         except ImageFileError:  # gone or changed since it was coded
             return np.full(self.autoencoder.image_shape, _GREY, np.uint8)
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    """What a file is known by, whatever it is called: device and number."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino

@@ -30,6 +30,7 @@ def open_collection(
     folder: Path | None,
     *,
     sync: bool = True,
+    verify: bool = False,
     master: str | None = None,
     look: float | None = None,
 ) -> tuple[Collection, list[str]]:
@@ -40,6 +41,7 @@ def open_collection(
         name: Of the trained run.
         folder: Of images; None for the dataset of the run, which must be prepared then.
         sync: Bring the gallery of the folder up to date first.
+        verify: Compare the contents of all its files for that.
         master: Address of a Spark cluster that codes what is new in the folder. Default: this process does.
         look: Share of the look code in a distance, 0 to 1, where the run has two codes.
 
@@ -52,6 +54,8 @@ def open_collection(
     """
     if master and (folder is None or not sync):
         raise InputError(f"--spark {master} codes images of a folder: name it by --gallery, and leave out --no-sync.")
+    if verify and (folder is None or not sync):
+        raise InputError("--verify compares the files of a folder: name it by --gallery, and leave out --no-sync.")
     if folder is None:
         trained = open_trained(root, name)
         collection = DatasetCollection(trained.run, trained.autoencoder, trained.gallery, trained.dataset, look=look)
@@ -61,7 +65,8 @@ def open_collection(
     if sync:
         parts, opening = path.with_suffix(".parts"), functools.partial(Autoencoder, run.best_model.absolute(), cores=1)
         coder = SparkCoder(master, run, parts, open_encoder=opening) if master else coded
-        content, changes = folder_sync.sync(path, folder, autoencoder, fit=fit, progress=True, code=coder)
+        how = {"fit": fit, "verify": verify, "progress": True}
+        content, changes = folder_sync.sync(path, folder, autoencoder, **how, code=coder)
         files.remove(parts, within=root)  # what they hold is in the gallery now
         lines = [f"gallery: {len(content.files):,} images of {printable(content.folder)}: {changes} ({path})"]
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latentsearch.config import RetrieveConfig
+from latentsearch.config import RetrieveConfig, expand_home
 from latentsearch.errors import InputError
 from latentsearch.search.corpus import Collection
 from latentsearch.text import printable
@@ -81,6 +82,9 @@ def _paths(named: tuple[str, ...]) -> Iterator[str]:
     """The paths that --query names; those on standard input in the place of -."""
     for path in named:
         if path == "-":
-            yield from (line.rstrip("\n") for line in sys.stdin if line.strip())
+            # Bytes: a name may be in any encoding. Ended by zeros, as `find -print0` writes them, or by lines.
+            given = sys.stdin.buffer.read()
+            names = given.split(b"\0") if b"\0" in given else given.splitlines()
+            yield from (expand_home(os.fsdecode(name)) for name in names if name.strip())
         else:
-            yield path
+            yield expand_home(path)

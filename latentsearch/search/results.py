@@ -65,7 +65,7 @@ def answer(
     codes: np.ndarray | None = None,
     store: Store | None = None,
 ) -> Answers:
-    """The `k` nearest images of each query; an image of the collection never answers itself.
+    """The `k` nearest images of each query; an image of the collection never answers itself, nor does a link to it.
 
     Args:
         queries: At least one.
@@ -92,14 +92,17 @@ def answer(
     if store is None:
         store = EmbeddedStore()
         store.sync(collection.store_name, collection.compared, collection.labels)
+    own = [collection.same_file(number) if number != NOT_IN_COLLECTION else () for number in queries.ids.tolist()]
+    depth = min(k + max(map(len, own)), int(num_images) - 1)
     answers, compared = {}, collection.weigh(codes)
     for metric in metrics:
-        found = store.search(compared, k, metric=metric, exclude=queries.ids, only=labels)
+        found = store.search(compared, depth, metric=metric, exclude=queries.ids, only=labels)
         scale = collection.scale(metric)
         columns = (found.ids, found.distances, scale.score(found.distances), scale.copy_score(found.distances))
+        rows = zip(own, *(column.tolist() for column in columns), strict=True)
+        others = [[values for values in zip(*row, strict=True) if values[0] not in itself][:k] for itself, *row in rows]
         answers[metric] = [
-            [Match(rank, *values) for rank, values in enumerate(zip(*row, strict=True), 1) if values[2] >= min_score]
-            for row in zip(*(column.tolist() for column in columns), strict=True)
+            [Match(rank, *values) for rank, values in enumerate(row, 1) if values[2] >= min_score] for row in others
         ]
     return Answers(queries, codes, answers)
 

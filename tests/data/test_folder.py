@@ -84,6 +84,24 @@ def test_the_splits_of_the_folder_are_kept_and_those_it_lacks_held_out_of_train(
     assert data.class_counts(dataset)["b"] == {"train": 12, "validation": 4, "test": 4}
 
 
+@pytest.mark.parametrize(
+    "names",
+    [("train", "valid", "test"), ("Train", "VAL", "Test"), ("TRAIN", "dev", "eval"), ("training", "val", "testing")],
+)
+def test_splits_are_known_by_the_names_that_people_give_them(names, photos):
+    fill(photos, [path for name in names for kind in ("cat", "dog") for path in many(6, f"{name}/{kind}/")])
+    dataset = prepare(photos)
+    assert dataset.class_names == ("cat", "dog")
+    expected = dict(zip(names, ("train", "validation", "test"), strict=True))
+    assert {(path.partition("/")[0], split) for path, split in split_of(dataset).items()} == set(expected.items())
+    assert "WARNING" not in dataset.provenance["origin"]
+
+
+def test_a_split_among_the_classes_is_told(photos):
+    fill(photos, [path for name in ("Train", "test", "more") for path in many(20, f"{name}/")])
+    assert "WARNING: a split is taken for a class, as Train, more, test are not" in prepare(photos).provenance["origin"]
+
+
 def test_the_split_follows_content_and_seed_not_names(photos):
     fill(photos, many(60))
     before = prepare(photos)

@@ -83,11 +83,49 @@ def test_files_are_written_and_neighbours_copied(collection, tmp_path):
     assert [path.name for path in paths] == ["neighbours.csv", "neighbours.json", "neighbours.png", "explanation.png"]
     assert all(path.stat().st_size for path in paths)
     assert len(output.write(answers, collection, RetrieveConfig(figure=False))) == 2
-    assert output.copy_to(tmp_path / "hits", answers, collection) == 8
+    assert output.copy_to(tmp_path / "hits", answers, collection) == (tmp_path / "hits/neighbours-001", 8)
     first = answers.matches["euclidean"][0][0]
-    copy = tmp_path / "hits" / f"query001_euclidean_001_{collection.path_of(first.id).name}"
+    copy = tmp_path / "hits/neighbours-001" / f"query001_euclidean_001_{collection.path_of(first.id).name}"
     assert copy.read_bytes() == collection.path_of(first.id).read_bytes()
-    assert len(list((tmp_path / "hits").iterdir())) == 8
+    assert copies(tmp_path / "hits") == {"neighbours-001": 8}
+    assert output.copy_to(tmp_path / "hits", ask(collection, [3]), collection)[1] == 4
+    assert copies(tmp_path / "hits") == {"neighbours-001": 8, "neighbours-002": 4}  # a folder of its own each time
+
+
+def copies(folder):
+    """Folders that are seen in it, with the number of files that are seen in each."""
+    return {
+        path.name: sum(not file.name.startswith(".") for file in path.iterdir())
+        for path in folder.iterdir()
+        if not path.name.startswith(".written")
+    }
+
+
+@pytest.mark.parametrize("length", [200, 229, 255])
+@pytest.mark.parametrize("letter", ["n", "\u00e9", "\u732b"])
+def test_long_names_are_shortened_and_all_are_copied(letter, length, tmp_path):
+    make_photos(tmp_path / "photos", 4)
+    size = len(letter.encode())
+    name = letter * ((length - 4) // size) + "n" * ((length - 4) % size) + ".png"
+    (tmp_path / "photos" / "a" / "1.png").rename(tmp_path / "photos" / name)
+    collection = photo_collection(tmp_path, num_images=0)
+    query = collection.id_of(tmp_path / "photos" / "a" / "3.png")
+    folder, count = output.copy_to(tmp_path / "hits", ask(collection, [query], k=3), collection)
+    assert count == 3
+    found = [path for path in folder.iterdir() if letter * 50 in path.name]
+    assert len(found) == 1
+    assert found[0].suffix == ".png"
+    assert found[0].read_bytes() == (tmp_path / "photos" / name).read_bytes()
+
+
+@pytest.mark.parametrize("below", ["", "hits", "a/hits", "link/hits"])
+def test_copies_do_not_go_where_they_would_be_searched(below, collection, tmp_path):
+    (tmp_path / "photos" / "link").symlink_to(tmp_path / "photos" / "a")
+    folder = tmp_path / "photos" / below
+    for name in (folder, tmp_path / "photos" / "a" / ".." / below):
+        with pytest.raises(InputError, match="which is searched: the copies would become images"):
+            output.copy_to(name, ask(collection, [3]), collection)
+    assert sum(path.is_file() for path in (tmp_path / "photos").rglob("*")) == 30
 
 
 def test_a_neighbour_that_is_gone_leaves_a_grey_picture_and_is_told_when_copied(collection, tmp_path):
@@ -98,6 +136,7 @@ def test_a_neighbour_that_is_gone_leaves_a_grey_picture_and_is_told_when_copied(
     assert (collection.images(np.array([answers.matches["euclidean"][0][0].id])) == 128).all()
     with pytest.raises(InputError, match="no longer there"):
         output.copy_to(tmp_path / "hits", answers, collection)
+    assert copies(tmp_path / "hits") == {}  # all or none
 
 
 def test_names_of_any_bytes_are_written(tmp_path):
@@ -110,7 +149,7 @@ def test_names_of_any_bytes_are_written(tmp_path):
     assert any("\\xff\\n.png" in row["path"] for row in output.table(answers, collection))
     record = json.loads((collection.run.reports / "retrieval" / "neighbours.json").read_text())
     assert any(neighbour["path"].endswith(strange) for neighbour in record["queries"][0]["neighbours"])
-    assert output.copy_to(tmp_path / "hits", answers, collection) == 29
+    assert output.copy_to(tmp_path / "hits", answers, collection)[1] == 29
 
 
 @pytest.mark.parametrize(
