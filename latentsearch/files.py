@@ -104,10 +104,23 @@ def read_json(path: Path, mend: str, keys: tuple[str, ...] = ()) -> dict[str, An
         InputError: if it is missing, not a JSON object, or without one of `keys`.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} is missing.\nMake it first: {mend}") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error}).\nMake it again: {mend}") from None
+    return parse_json(text, path, mend, keys)
+
+
+def parse_json(text: bytes, path: Path, mend: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Parse the bytes of a JSON object that latentsearch wrote to `path`; see `read_json`.
+
+    Raises:
+        InputError: if they are no JSON object, or one without one of `keys`.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error}).\nMake it again: {mend}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}, expected a JSON object.\nMake it again: {mend}")
