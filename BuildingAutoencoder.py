@@ -1,6 +1,8 @@
 """Which network? Builds an untrained autoencoder for a prepared dataset.
 
-    python BuildingAutoencoder.py --architecture compact --latent-dim 10
+    python BuildingAutoencoder.py                                   two codes of ten numbers: kind and look
+    python BuildingAutoencoder.py --run more --start-from cifar10   the same, beginning with what a run has learnt
+    python BuildingAutoencoder.py --architecture compact            a plain autoencoder
     python BuildingAutoencoder.py --run tuned --from-trial best      what TuneAutoencoder.py --run tuned found
 
 Reads data/<dataset>/ (and models/<run>/tuning/), writes models/<run>/: initial.keras, build.json and architecture.png.

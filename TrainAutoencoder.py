@@ -1,7 +1,8 @@
 """Learn. Trains a built autoencoder, keeping the best weights on validation.
 
-    python TrainAutoencoder.py --epochs 100                         mean squared error, with Adam
-    python TrainAutoencoder.py --epochs 64 --similarity-weight 1    and similarity of two views of an image
+    python TrainAutoencoder.py                 as long as the recipe of the architecture says
+    python TrainAutoencoder.py --epochs 48     longer: the learning rate comes down at the end of any length
+    python TrainAutoencoder.py --resume        go on where it was stopped
     tensorboard --logdir logs
 
 Reads data/<dataset>/ and models/<run>/initial.keras; writes models/<run>/: best.keras, history.csv and

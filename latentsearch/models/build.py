@@ -12,7 +12,8 @@ import keras
 from latentsearch import data, environment, files, runs
 from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
-from latentsearch.models import architectures
+from latentsearch.models import architectures, transfer
+from latentsearch.models.export import load_model
 from latentsearch.plots import charts
 from latentsearch.recipes import Recipe
 from latentsearch.runs import Run
@@ -66,10 +67,17 @@ def _build_run(run: Run, config: BuildConfig, recipe: Recipe | None) -> BuiltRun
     dataset = data.load(config.root, config.dataset)
     keras.utils.set_random_seed(config.seed)
     autoencoder = architectures.build(config.architecture, dataset.image_shape, config.latent_dim, config.network)
+    start = {}
+    if config.start_from:
+        source = Run(config.root, config.start_from)
+        path = source.require(source.best_model, "TrainAutoencoder.py")
+        transfer.take_weights(autoencoder, load_model(path), source.name)
+        start = {"start": {"run": source.name, "model": files.file_fingerprint(path)}}
     layers = architectures.layer_rows(autoencoder)
     title = f"{config.architecture}: {autoencoder.count_params():,} weights"
     record = {
         "config": {**asdict(config), "root": None},
+        **start,
         "num_weights": autoencoder.count_params(),
         "dataset": {"name": dataset.name, "content": dataset.content, **dataset.provenance},
         "environment": environment.environment(),
