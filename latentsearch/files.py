@@ -7,6 +7,7 @@ Nothing else in the folder is overwritten or deleted, and nothing is deleted thr
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ from typing import Any
 import filelock
 
 from latentsearch.errors import InputError
+from latentsearch.failures import check_damage, is_disk_full, no_room
 
 RECORD = ".written-by-latentsearch"
 
@@ -30,23 +32,51 @@ _swept: set[Path] = set()  # folders in which this process looked for leftovers
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, needed: int | None = None, optional: bool = False) -> Iterator[Path]:
     """Write a file whole or not at all: yields a temporary path, which becomes `path` when the block ends well.
 
     A crash at any moment leaves either what was at `path` before or all of the new file.
 
     Args:
         path: Where the file is to be. Its folder is made if need be.
+        needed: Bytes that it takes, if that is known, for the message when the disk is full.
+        optional: Leave `path` as it is where the block wrote nothing.
 
     Raises:
-        InputError: if there is something at `path` that latentsearch did not write.
+        InputError: if there is something at `path` that latentsearch did not write, or the disk is full.
     """
     temporary = temporary_for(path)
     try:
-        yield temporary
-        publish(temporary, path)
+        with writing(path, needed=needed, written_to=temporary):
+            yield temporary
+            if temporary.exists() or not optional:
+                publish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path, *, needed: int | None = None, written_to: Path | None = None) -> Iterator[None]:
+    """While the block writes `path`, say of a full disk what cannot be written, the room needed and the room left.
+
+    Args:
+        path: The file, for the message.
+        needed: Bytes that it takes, if that is known.
+        written_to: Where the block writes it to. Default: `path`.
+
+    Raises:
+        InputError: if the disk is full.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # each library raises its own
+        if not is_disk_full(error):
+            raise
+        partial = written_to or path
+        written = partial.stat().st_size if partial.is_file() else 0
+        raise no_room(path, needed=needed, written=written) from None
 
 
 def temporary_for(path: Path) -> Path:
@@ -83,8 +113,9 @@ def flush(path: Path) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write `content` to `path`, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(as_json(content), encoding="utf-8")
+    text = as_json(content).encode()
+    with replacing(path, needed=len(text)) as temporary:
+        temporary.write_bytes(text)
 
 
 def as_json(content: Mapping[str, Any]) -> str:
@@ -108,6 +139,7 @@ def read_json(path: Path, mend: str, keys: tuple[str, ...] = ()) -> dict[str, An
     except FileNotFoundError:
         raise InputError(f"{path} is missing.\nMake it first: {mend}") from None
     except OSError as error:
+        check_damage(error)
         raise InputError(f"{path} cannot be read ({error}).\nMake it again: {mend}") from None
     return parse_json(text, path, mend, keys)
 
@@ -186,9 +218,10 @@ def make_folder(path: Path) -> Path:
     make_folder(path.parent)
     if _Record(path.parent).exists:
         _Record(path.parent).add(path.name)
-    path.mkdir(exist_ok=True)
-    if path.name not in _TOP_FOLDERS:
-        _Record(path).token()
+    with writing(path):
+        path.mkdir(exist_ok=True)
+        if path.name not in _TOP_FOLDERS:
+            _Record(path).token()
     return path
 
 
@@ -250,7 +283,8 @@ def locked(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
     """
     lock = filelock.FileLock(claim(path))
     try:
-        lock.acquire(timeout=0)
+        with writing(path):
+            lock.acquire(timeout=0)
     except filelock.Timeout:
         holder = f"{what} is in use by {_holder(path)}"
         if not wait:
@@ -258,7 +292,8 @@ def locked(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
         print(f"{holder}: waiting until that has ended.", flush=True)
         lock.acquire()
     try:
-        path.write_text(f"process {os.getpid()} on {platform.node()}")
+        with writing(path):
+            path.write_text(f"process {os.getpid()} on {platform.node()}")
         yield
     finally:
         lock.release()
@@ -403,6 +438,10 @@ class _Record:
     def _append(self, sign: str, name: str) -> None:
         line = f"\n{json.dumps([sign, name])}\n".encode()
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        with writing(self._path, needed=len(line)):
+            self._write(line, flags)
+
+    def _write(self, line: bytes, flags: int) -> None:
         try:
             descriptor = os.open(self._path, flags, 0o666)
         except OSError as error:
@@ -412,6 +451,7 @@ class _Record:
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise InputError(f"{self._path} is no record of latentsearch's.\nMove it to another place.")
-            os.write(descriptor, line)
+            if os.write(descriptor, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
         finally:
             os.close(descriptor)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from latentsearch import files
 from latentsearch.config import ROOT
-from latentsearch.data.images import shown
 from latentsearch.errors import InputError
+from latentsearch.text import shown
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

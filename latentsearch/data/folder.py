@@ -12,11 +12,12 @@ import numpy as np
 from tqdm import tqdm
 
 from latentsearch.config import LabelSource, PrepareConfig
-from latentsearch.data.images import Skipped, find_images, shown
+from latentsearch.data.images import Skipped, find_images
 from latentsearch.data.imageset import SPLITS
 from latentsearch.data.ingest import IMAGES_FILE, decode_files
 from latentsearch.data.source import SourceImages
 from latentsearch.errors import InputError
+from latentsearch.text import shown
 
 _SPLIT_OF_FOLDER = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 _SIDE_MULTIPLE = 8  # the networks halve an image three times

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 
 from latentsearch.config import Fit
 from latentsearch.errors import InputError
+from latentsearch.text import shown
 
 Reason = Literal[
     "missing", "unreadable", "empty", "another type of file", "not an image", "damaged", "too large", "not a file"
@@ -87,12 +88,6 @@ class Skipped:
     path: str
     reason: Reason
     detail: str = ""
-
-
-def shown(path: str | Path) -> str:
-    """A path that can be printed on one line, whatever its name holds: controls and broken characters as escapes."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:

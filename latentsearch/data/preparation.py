@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import secrets
@@ -14,7 +13,7 @@ import numpy as np
 from latentsearch import environment, files, runs
 from latentsearch.config import PrepareConfig
 from latentsearch.data import cifar10, digits, folder
-from latentsearch.data.images import Skipped, shown
+from latentsearch.data.images import Skipped
 from latentsearch.data.imageset import PATHS_FILE, SPLITS, ImageSet, pieces, to_float
 from latentsearch.data.ingest import IMAGES_FILE, JOURNAL_FILE
 from latentsearch.data.provenance import FOLDER_FLAGS, KINDS
@@ -22,6 +21,7 @@ from latentsearch.data.source import SourceImages
 from latentsearch.data.splits import content_fingerprint, content_keys, fingerprint, split_images
 from latentsearch.data.storage import load, open_record
 from latentsearch.errors import InputError
+from latentsearch.text import shown, write_csv
 
 SKIPPED_FILE = "skipped.csv"
 
@@ -151,11 +151,15 @@ def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dic
     for key, array in arrays.items():
         path = unfinished / f"{key}.npy"
         if not (isinstance(array, np.memmap) and path.name == IMAGES_FILE):  # those are in their place
-            np.save(files.claim(path), array, allow_pickle=False)
-            files.flush(path)
+            with files.writing(files.claim(path), needed=array.nbytes):
+                np.save(path, array, allow_pickle=False)
+                files.flush(path)
     if source.paths:
-        files.claim(unfinished / PATHS_FILE).write_text(json.dumps({"paths": list(source.paths)}), encoding="utf-8")
-        files.flush(unfinished / PATHS_FILE)
+        listing = json.dumps({"paths": list(source.paths)}).encode()
+        path = files.claim(unfinished / PATHS_FILE)
+        with files.writing(path, needed=len(listing)):
+            path.write_bytes(listing)
+            files.flush(path)
     return {
         "folder": unfinished.name,
         "fingerprint": fingerprint(arrays, source.class_names),
@@ -171,7 +175,5 @@ def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dic
 
 
 def _write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
-    with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("path", "reason", "detail"))
-        rows.writerows((shown(one.path), one.reason, shown(one.detail)) for one in skipped)
+    with files.replacing(path) as temporary:
+        write_csv(temporary, ("path", "reason", "detail"), [(one.path, one.reason, one.detail) for one in skipped])

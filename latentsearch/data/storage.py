@@ -14,6 +14,7 @@ from latentsearch.config import PrepareConfig
 from latentsearch.data.imageset import PATHS_FILE, SPLITS, ImageSet
 from latentsearch.data.provenance import KINDS, SCRIPT, prepare_command
 from latentsearch.errors import InputError
+from latentsearch.failures import check_damage
 
 _KEYS = ("folder", "fingerprint", "content", "class_names", "kind", "seed", "validation_fraction")
 _OPTIONAL = ("origin", "source", "image_size", "fit", "labels", "test_fraction", "num_images", "skipped")
@@ -40,6 +41,7 @@ def load(root: Path, name: str, *, mend: str | None = None) -> ImageSet:
         try:
             return open_record(root, name, record)
         except (OSError, ValueError, TypeError, OverflowError, tokenize.TokenError) as error:
+            check_damage(error)
             # A preparation replaces the record and then deletes the arrays that it named before.
             before, record = record, files.read_json(path, mend, _KEYS)
             if record == before:

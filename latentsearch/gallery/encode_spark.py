@@ -18,12 +18,14 @@ from tqdm import tqdm
 
 from latentsearch import files, spark
 from latentsearch.config import Fit
-from latentsearch.data.images import FoundFile, Skipped, shown
+from latentsearch.data.images import FoundFile, Skipped
 from latentsearch.errors import InputError
+from latentsearch.failures import check_damage
 from latentsearch.gallery import encode_files
 from latentsearch.gallery.encode_files import Coded
 from latentsearch.gallery.gallery import Encoder
 from latentsearch.runs import Run
+from latentsearch.text import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,7 +194,8 @@ def _read(parts: Path, code_of: dict[bytes, np.ndarray]) -> dict[FoundFile, Code
     for path in sorted(parts.glob("[!.]*.parquet")):
         try:
             rows = parquet.read_table(path).to_pylist()
-        except (OSError, pyarrow.ArrowException):
+        except (OSError, pyarrow.ArrowException) as error:
+            check_damage(error)
             files.remove(path, within=parts)
             continue
         for row in rows:

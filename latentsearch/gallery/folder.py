@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from latentsearch.config import FITS, Fit
-from latentsearch.data.images import FoundFile, Skipped, shown
+from latentsearch.data.images import FoundFile, Skipped
 from latentsearch.errors import InputError
 from latentsearch.gallery import gallery
 from latentsearch.gallery.gallery import Encoder, Gallery
+from latentsearch.text import shown
 
 
 class Entry(NamedTuple):

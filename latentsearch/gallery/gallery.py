@@ -14,9 +14,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from latentsearch.bounds import load_npz
 from latentsearch.config import Metric
 from latentsearch.data import ImageSet, to_float
 from latentsearch.data.corruptions import DISTORTIONS
+from latentsearch.failures import check_damage
 from latentsearch.files import replacing
 from latentsearch.gallery.index import Index, Neighbours
 from latentsearch.metrics import squared_error
@@ -114,12 +116,12 @@ class Gallery:
 def load(path: Path) -> tuple[Gallery, dict[str, np.ndarray]] | None:
     """The gallery kept at `path` and the other arrays kept with it, or None if there is none that can be used."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays = load_npz(path)
         own = {name: arrays.pop(name) for name in _ARRAYS}
         gallery = Gallery(**own, **json.loads(str(arrays.pop("record"))))
         return (gallery, arrays) if _is_sound(gallery) else None
-    except _DAMAGE:
+    except _DAMAGE as error:
+        check_damage(error)
         return None
 
 

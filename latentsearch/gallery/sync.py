@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from latentsearch.config import Fit
-from latentsearch.data.images import FoundFile, ImageFileError, Skipped, find_images, read_image, shown
+from latentsearch.data.images import FoundFile, ImageFileError, Skipped, find_images, read_image
 from latentsearch.errors import InputError
 from latentsearch.files import locked
 from latentsearch.gallery import folder as folder_gallery
@@ -18,6 +18,7 @@ from latentsearch.gallery import gallery
 from latentsearch.gallery.encode_files import Coder, coded
 from latentsearch.gallery.folder import Entry, FolderGallery
 from latentsearch.gallery.gallery import Encoder, Gallery
+from latentsearch.text import shown
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ import numpy as np
 
 from latentsearch.config import Fit, Metric
 from latentsearch.data import ImageSet
-from latentsearch.data.images import ImageFileError, decode_larger, read_bytes, read_image, shown
+from latentsearch.data.images import ImageFileError, decode_larger, read_bytes, read_image
 from latentsearch.errors import InputError
 from latentsearch.gallery.folder import FolderGallery, gallery_path
 from latentsearch.gallery.gallery import Encoder, Gallery
 from latentsearch.runs import Run
 from latentsearch.search.percentiles import Scale
+from latentsearch.text import shown
 
 _GREY = 128  # stands for an image that is no longer there
 

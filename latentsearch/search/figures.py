@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from latentsearch.data.images import shown
 from latentsearch.plots import image_grids
 from latentsearch.search import explanation
 from latentsearch.search.corpus import Collection
 from latentsearch.search.results import Answers, class_of
+from latentsearch.text import shown
 
 
 def neighbours(answers: Answers, collection: Collection) -> Figure:

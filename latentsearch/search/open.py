@@ -9,7 +9,6 @@ from pathlib import Path
 from latentsearch import data, files, runs
 from latentsearch.config import FITS, BuildConfig, Fit, Metric, PrepareConfig, TrainConfig
 from latentsearch.data import ImageSet
-from latentsearch.data.images import shown
 from latentsearch.errors import InputError
 from latentsearch.gallery import folder as folder_gallery
 from latentsearch.gallery import gallery, novelty
@@ -24,6 +23,7 @@ from latentsearch.models.encoder import Autoencoder
 from latentsearch.recipes import Network
 from latentsearch.runs import Run
 from latentsearch.search.corpus import Collection, DatasetCollection, FolderCollection
+from latentsearch.text import shown
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from PIL import Image
 
 from latentsearch import files
 from latentsearch.config import METRICS, Metric, RetrieveConfig
-from latentsearch.data.images import shown
 from latentsearch.errors import InputError
 from latentsearch.search.corpus import Collection
 from latentsearch.search.results import Answers, class_of
+from latentsearch.text import shown, write_csv
 
 _COLUMNS = ("query", "query_class", "metric", "rank", "id", "class", "path", "distance", "score", "copy_score")
 
@@ -50,14 +49,14 @@ def table(answers: Answers, collection: Collection) -> list[dict[str, Any]]:
     """One row a query, metric and rank, for neighbours.csv."""
     return [
         {
-            "query": shown(answers.queries.names[number]),
+            "query": answers.queries.names[number],
             "query_class": class_of(answers.queries.ids[number], collection),
             "metric": metric,
             "rank": match.rank,
             "id": match.id,
             "class": collection.class_of(match.id),
-            "path": shown(_path(collection, match.id) or ""),
-            **{name: f"{getattr(match, name):.6g}" for name in ("distance", "score", "copy_score")},
+            "path": _path(collection, match.id) or "",
+            **{name: getattr(match, name) for name in ("distance", "score", "copy_score")},
         }
         for number, metric, matches in answers
         for match in matches
@@ -98,10 +97,8 @@ def write(answers: Answers, collection: Collection, config: RetrieveConfig) -> l
     """Writes neighbours.csv and .json, and the figures asked for, to reports/<run>/retrieval/; returns their paths."""
     folder = collection.run.reports / "retrieval"
     paths = [folder / "neighbours.csv", folder / "neighbours.json"]
-    with files.replacing(paths[0]) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table(answers, collection))
+    with files.replacing(paths[0]) as temporary:
+        write_csv(temporary, _COLUMNS, [list(row.values()) for row in table(answers, collection)])
     files.write_json(paths[1], as_record(answers, collection, config))
     wanted = ["neighbours"] * config.figure + ["explanation"] * config.explain
     if wanted:
@@ -126,7 +123,8 @@ def copy_to(folder: Path, answers: Answers, collection: Collection) -> int:
         for match in matches:
             path = collection.path_of(match.id)
             name = f"query{number + 1:03}_{metric}_{match.rank:03}_" + (path.name if path else f"{match.id}.png")
-            with files.replacing(folder / name) as temporary:
+            needed = path.stat().st_size if path and path.is_file() else None
+            with files.replacing(folder / name, needed=needed) as temporary:
                 if path and not path.is_file():
                     raise InputError(f"{shown(path)} is no longer there. Leave out --no-sync, or bring it back.")
                 if path:

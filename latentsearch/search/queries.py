@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from latentsearch.config import RetrieveConfig
-from latentsearch.data.images import shown
 from latentsearch.errors import InputError
 from latentsearch.search.corpus import Collection
+from latentsearch.text import shown
 
 NOT_IN_COLLECTION = -1
 _NUM_RANDOM = 20

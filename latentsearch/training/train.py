@@ -16,6 +16,7 @@ import tensorflow as tf
 from latentsearch import data, environment, files
 from latentsearch.config import TrainConfig
 from latentsearch.errors import InputError
+from latentsearch.failures import check_damage
 from latentsearch.gallery import novelty
 from latentsearch.models import distribution
 from latentsearch.models.encoder import Autoencoder
@@ -134,7 +135,10 @@ def _train(
         Bookkeeping(run, replaced, events),
     ]
     try:
-        _learn(learner, autoencoder, dataset.images, fit_ids, chosen, state=state, backup=backup, callbacks=callbacks)
+        with files.writing(tensorboard.events_path(run.logs)):  # all else that is written says so itself
+            _learn(
+                learner, autoencoder, dataset.images, fit_ids, chosen, state=state, backup=backup, callbacks=callbacks
+            )
     except KeyboardInterrupt:
         finished = False
         state = backup.latest()
@@ -227,6 +231,7 @@ def read_history(run: Run) -> pd.DataFrame:
             raise ValueError(f"no numbers in column {words[0]!r:.50}" if words else "no epoch")
         return history
     except (ValueError, KeyError, OSError) as error:
+        check_damage(error)
         raise InputError(f"{path} cannot be read ({error}). Restore your copy of it, or train again.") from None
 
 

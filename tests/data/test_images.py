@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from latentsearch.data import images
-from latentsearch.data.images import FoundFile, ImageFileError, Skipped, find_images, read_image, shown
+from latentsearch.data.images import FoundFile, ImageFileError, Skipped, find_images, read_image
 from latentsearch.errors import InputError
+from latentsearch.text import shown
 
 SHAPE = (32, 32, 3)
 
