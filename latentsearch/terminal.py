@@ -131,7 +131,8 @@ def _lost_output() -> OSError | None:
     lost = None
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.write("\n")  # without a buffer nothing is left to be flushed
+            if stream is sys.stdout:
+                stream.write("\n")  # without a buffer nothing is left to be flushed
             stream.flush()
         except OSError as error:
             lost = error

@@ -39,7 +39,6 @@ for line in sys.stdin:
 _STAGE = """
 import ctypes, json, os, pathlib, runpy, sys
 from latentsearch.data import digits
-from latentsearch.tuning import tune as tuning
 from tests.conftest import a_part_of_the_digits
 
 class InThisProcess:  # in the place of a worker process, which would not be armed
@@ -49,7 +48,8 @@ class InThisProcess:  # in the place of a worker process, which would not be arm
     def call(self, function, *arguments, seconds=None): return function(*arguments)
 
 digits.read = a_part_of_the_digits
-tuning.Worker = InThisProcess
+if "latentsearch.tuning.tune" in sys.modules:
+    sys.modules["latentsearch.tuning.tune"].Worker = InThisProcess
 sys.argv = ARGUMENTS
 faults = ctypes.CDLL(None)
 faults.faults_refused.restype = ctypes.c_char_p

@@ -5,6 +5,7 @@ A few places of each stage in `make test`; `make torture` takes every place of a
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
@@ -23,13 +24,16 @@ from latentsearch.gallery import gallery
 from tests.data.folders import fill, many
 from tests.faults import Stages, compiled
 
-IMPORTS = """
-import latentsearch.cli, latentsearch.data, sklearn.datasets, tyro, PIL.Image
+LIGHT = """
+import latentsearch.cli, latentsearch.data, sklearn.datasets, tyro, PIL.Image, tests.conftest
+import latentsearch.search.open, latentsearch.search.output, latentsearch.search.figures
+"""
+HEAVY = """
 import latentsearch.models.build, latentsearch.models.export, latentsearch.training.train
 import latentsearch.evaluation.checks, latentsearch.evaluation.evaluate, latentsearch.evaluation.report
-import latentsearch.search.open, latentsearch.search.output, latentsearch.search.figures
-import latentsearch.tuning.tune, latentsearch.tuning.report, latentsearch.tuning.trial_training, tests.conftest
+import latentsearch.tuning.tune, latentsearch.tuning.report, latentsearch.tuning.trial_training
 """
+WITHOUT_KERAS = ("prepare", "prepare a folder", "retrieve", "retrieve in a folder")
 RUN = ("--run", "digits")
 TRAINING = ("--epochs", "1", "--batch-size", "64")
 STAGES = {
@@ -54,21 +58,34 @@ SHARE = float(os.environ.get("TORTURE_SHARE", "1"))  # of the places, where time
 
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory):
+    """Starts what runs stages, by whether they need Keras."""
     folder = tmp_path_factory.mktemp("faults")
     library = compiled(folder)
     if library is None:
         pytest.skip("no C compiler, or no Linux")
-    started = Stages(folder, library, IMPORTS)
+
+    servers = []
+
+    @functools.cache
+    def started(heavy):
+        servers.append(Stages(folder, library, LIGHT + HEAVY * heavy))
+        return servers[-1]
+
     yield started
-    started.close()
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture(scope="module")
 def finished(small_root, stages, tmp_path_factory):
-    """A root in which every stage but the search ran, with notes of the user's, to be copied."""
+    """A root in which the scripts ran, with notes of the user's, to be copied."""
+    from latentsearch.config import TrainConfig
+    from latentsearch.training.train import train
+
     root = shutil.copytree(small_root, tmp_path_factory.mktemp("finished") / "root")
+    train(TrainConfig(run="digits", epochs=1, batch_size=64, root=root))
     fill(root / "photos", many(30, "a/"))
-    for name in ("build", "train", "retrieve in a folder", "prepare a folder"):
+    for name in ("retrieve in a folder", "prepare a folder"):
         end = run(stages, name, root)
         assert end.status == 0, end.output
     for folder in ("data/digits", "models/digits", "logs/digits", "reports/digits"):
@@ -83,7 +100,7 @@ def run(stages, name, root, *fault):
         (root / "models" / "digits" / "gallery.npz").unlink(missing_ok=True)
     if name == "retrieve in a folder":
         fill(root / "photos", many(3, "new/"))
-    return stages.run(arguments, root, *fault)
+    return stages(name not in WITHOUT_KERAS).run(arguments, root, *fault)
 
 
 def assert_whole(root):

@@ -26,6 +26,7 @@ from latentsearch.text import shown, write_csv
 SKIPPED_FILE = "skipped.csv"
 
 _UNFINISHED = "unfinished"
+_HEADER = 128  # bytes, of an .npy file
 
 
 def prepare(config: PrepareConfig) -> ImageSet:
@@ -151,7 +152,7 @@ def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dic
     for key, array in arrays.items():
         path = unfinished / f"{key}.npy"
         if not (isinstance(array, np.memmap) and path.name == IMAGES_FILE):  # those are in their place
-            with files.writing(files.claim(path), needed=array.nbytes):
+            with files.writing(files.claim(path), needed=_HEADER + array.nbytes):
                 np.save(path, array, allow_pickle=False)
                 files.flush(path)
     if source.paths:

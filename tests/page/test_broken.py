@@ -41,6 +41,8 @@ def port(page):
         server.install_signal_handlers = lambda: None
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
+        while not server.started:
+            time.sleep(0.01)
         try:
             yield listener.getsockname()[1]
         finally:

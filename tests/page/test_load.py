@@ -89,6 +89,8 @@ def test_every_question_of_many_connections_is_answered(page):
         server = uvicorn.Server(uvicorn.Config(page[2], log_level="warning", access_log=False, lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
+        while not server.started:
+            time.sleep(0.01)
         try:
             assert ask_many(listener.getsockname()[1], 480) == {}
         finally:
