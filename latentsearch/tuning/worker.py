@@ -119,9 +119,8 @@ def _serve(prepare: Callable[[], None], log: Path, connection: Connection) -> No
     """What the process does: calls what it is sent, until nobody sends any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes: the other decides
     threading.Thread(target=environment.end_with_parent, daemon=True).start()
-    with open(log, "ab") as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
+    for stream in (1, 2):
+        os.dup2(_opened(log), stream)
     connection.send(_outcome(prepare, ()))
     while True:
         try:
@@ -129,6 +128,13 @@ def _serve(prepare: Callable[[], None], log: Path, connection: Connection) -> No
         except EOFError:
             return
         connection.send(_outcome(function, arguments))
+
+
+def _opened(log: Path) -> int:
+    try:
+        return os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    except OSError:  # a full disk: the search will say so, of what it cannot do without
+        return os.open(os.devnull, os.O_WRONLY)
 
 
 def _outcome(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:

@@ -57,6 +57,20 @@ def questions(rng, ids):
         )
 
 
+def answered(connection, method, address, body):
+    """The status of the reply, or the error. One that was idle for seconds may be closed: then it is made anew."""
+    for _ in range(2):
+        try:
+            connection.request(method, address, body)
+            reply = connection.getresponse()
+            reply.read()
+            return reply.status
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            status = repr(error)
+    return status
+
+
 def ask_many(port, number):
     """Asks `number` questions by 20 connections at a time; returns how often which status came that was not right."""
     wrong, lock = Counter(), threading.Lock()
@@ -68,12 +82,10 @@ def ask_many(port, number):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         asked = itertools.islice(questions(random.Random(seed), ids), number // CONNECTIONS)
         for method, address, body, expected in asked:
-            connection.request(method, address, body)
-            reply = connection.getresponse()
-            reply.read()
-            if reply.status != expected:
+            status = answered(connection, method, address, body)
+            if status != expected:
                 with lock:
-                    wrong[method, address.partition("?")[0], reply.status] += 1
+                    wrong[method, address.partition("?")[0], status] += 1
 
     threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(CONNECTIONS)]
     for thread in threads:
