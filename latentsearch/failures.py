@@ -10,6 +10,12 @@ from pathlib import Path
 
 from latentsearch.errors import InputError
 
+try:
+    import resource  # now: when memory is short, nothing can be imported any more
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+_NEAR = 0.7  # a large piece is refused before the limit is reached
 _NO_ROOM = re.compile(
     r"No space left on device|[Dd]isk quota exceeded"
     r"|\d+ requested and \d+ written"  # NumPy, which does not say why
@@ -38,6 +44,20 @@ def is_out_of_memory(error: BaseException) -> bool:
         or _NO_MEMORY.search(_text(one))
         for one in _chain(error)
     )
+
+
+def has_used_its_memory() -> bool:
+    """Whether this process came near to a limit of its memory: what libraries raise then may be anything."""
+    if resource is None:
+        return False
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return False
+    try:
+        peak = re.search(r"VmPeak:\s+(\d+)", Path("/proc/self/status").read_text())
+        return peak is not None and int(peak[1]) * 1024 > _NEAR * limit
+    except (OSError, MemoryError):
+        return True
 
 
 def check_damage(error: BaseException) -> None:

@@ -115,15 +115,19 @@ def _in_words(error: Exception) -> str | None:
     """What an error of the machine comes to, or None of one that is a mistake in this program."""
     if failures.is_disk_full(error):
         return str(failures.no_room(Path(getattr(error, "filename", None) or "A file of this stage")))
-    if failures.is_out_of_memory(error):
-        what = (str(error) or type(error).__name__).splitlines()[0][:200]
-        return (
-            f"there was too little memory ({what}).\nNo file is damaged by that. End other programs, or allow this one "
-            "more (ulimit -v, the limit of its container), then call this again."
-        )
-    if isinstance(error, OSError):  # a folder that may not be read or written
+    of_machine = isinstance(error, OSError)
+    if failures.is_out_of_memory(error) or (not of_machine and failures.has_used_its_memory()):
+        return _short((str(error) or type(error).__name__).splitlines()[0][:200])
+    if of_machine:  # a folder that may not be read or written
         return f"{error.filename or 'the operating system'}: {error.strerror or error}"
     return None
+
+
+def _short(what: str) -> str:
+    return (
+        f"there was too little memory ({what}).\nNo file is damaged by that. End other programs, or allow this one "
+        "more (ulimit -v, the limit of its container), then call this again."
+    )
 
 
 def _lost_output() -> OSError | None:
@@ -154,9 +158,12 @@ def _stopped_at_once(script: str) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         while frame is not None:
             if frame.f_code.co_filename.startswith("<frozen importlib"):
+                # OpenBLAS sends this signal when it lacks memory.
+                short = failures.has_used_its_memory()
+                words = _short("a library gave up") if short else "stopped."
                 with contextlib.suppress(OSError):
-                    os.write(kept, f"{script}: stopped.\n".encode(errors="backslashreplace"))
-                os._exit(_STOPPED)
+                    os.write(kept, f"{script}: {words}\n".encode(errors="backslashreplace"))
+                os._exit(2 if short else _STOPPED)
             frame = frame.f_back
         raise KeyboardInterrupt
 

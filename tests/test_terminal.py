@@ -115,6 +115,16 @@ def test_what_the_machine_lacks_is_told_in_words(main):
     assert b"damaged" not in ended.stderr.replace(b"No file is damaged by that", b"")
 
 
+def test_whatever_a_library_raises_at_a_limit_of_memory_is_told_as_that():
+    main = """import mmap, resource
+    used = mmap.mmap(-1, 2**28)
+    resource.setrlimit(resource.RLIMIT_AS, (2**28, 2**28))
+    raise SystemError("error return without exception set")"""
+    ended = end_of(main)
+    assert (ended.returncode, b"Traceback" in ended.stderr) == (2, False)
+    assert b"too little memory (error return without exception set)" in ended.stderr
+
+
 def test_a_mistake_of_ours_is_not_hidden():
     ended = end_of("raise KeyError(1)")
     assert ended.returncode == 1
