@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tyro
 
+from latentsearch import terminal
 from latentsearch.config import expand_home
 from latentsearch.errors import InputError
+from latentsearch.terminal import quiet_libraries
+from latentsearch.text import printable
+
+__all__ = ["print_table", "quiet_libraries", "run_script"]
+
+sys.excepthook = terminal.stop_in_words  # Ctrl-C while the script imports what it needs
 
 Config = TypeVar("Config")
 
@@ -29,20 +34,7 @@ def print_table(rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def _cell(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-@contextlib.contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Hides what libraries write to standard error while they are imported, or convert a network: greetings."""
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    return f"{value:.4g}" if isinstance(value, float) else printable(str(value))
 
 
 def run_script(
@@ -56,31 +48,22 @@ def run_script(
         description: For --help.
         name: What the script calls itself. Default: its file.
 
-    Exit status: what `main` returns (0 for None), 2 for input that cannot be used, 130 for Ctrl-C.
+    Exit status: see `terminal.exit_status`.
     """
     # TensorFlow's C++ side tells of CPU kernels and absent GPUs; what goes wrong reaches Python as an exception.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     script = name or Path(sys.argv[0]).name
+    sys.exit(terminal.exit_status(script, lambda: _answer(script, main, config_type, description)))
+
+
+def _answer(script: str, main: Callable[[Config], int | None], config_type: type[Config], description: str) -> int:
+
     config = tyro.cli(config_type, prog=script, description=description, config=(tyro.conf.FlagCreatePairsOff,))
-    for stream in (sys.stdout, sys.stderr):  # names that the encoding of the terminal lacks are escaped
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        config = _with_homes(config)
-        seed = getattr(config, "seed", 0)
-        if not 0 <= seed < 2**32:
-            raise InputError(f"--seed {seed}: expected 0 to {2**32 - 1}.")
-        status = main(config) or 0
-    except InputError as error:
-        print(f"{script}: {error}", file=sys.stderr)
-        status = 2
-    except OSError as error:  # a full disk, a folder that may not be read or written
-        print(f"{script}: {error.filename or 'the operating system'}: {error.strerror or error}", file=sys.stderr)
-        status = 2
-    except KeyboardInterrupt:
-        print(f"{script}: stopped.", file=sys.stderr)
-        status = 130
-    sys.exit(status)
+    config = _with_homes(config)
+    seed = getattr(config, "seed", 0)
+    if not 0 <= seed < 2**32:
+        raise InputError(f"--seed {seed}: expected 0 to {2**32 - 1}.")
+    return main(config) or 0
 
 
 _PATHS_IN_WORDS = ("source", "store")  # flags that name a path or something else

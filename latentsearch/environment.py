@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import multiprocessing
 import os
 import platform
 import subprocess
@@ -47,6 +48,17 @@ def _commit() -> str | None:
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def end_with_parent() -> None:
+    """End this process, one that `multiprocessing` started, when the other is gone, even by kill -9; waits until then.
+
+    What it makes would have no reader.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def has_bfloat16() -> bool:

@@ -20,29 +20,59 @@ import filelock
 
 from latentsearch.bounds import check_size
 from latentsearch.errors import InputError
+from latentsearch.failures import check_damage, is_disk_full, no_room
 from latentsearch.ownership import RECORD, TOP_FOLDERS, Record
+from latentsearch.text import printable
 
 _swept: set[Path] = set()  # folders in which this process looked for leftovers
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, needed: int | None = None, optional: bool = False) -> Iterator[Path]:
     """Write a file whole or not at all: yields a temporary path, which becomes `path` when the block ends well.
 
     A crash at any moment leaves either what was at `path` before or all of the new file.
 
     Args:
         path: Where the file is to be. Its folder is made if need be.
+        needed: Bytes that it takes, if that is known, for the message when the disk is full.
+        optional: Leave `path` as it is where the block wrote nothing.
 
     Raises:
-        InputError: if there is something at `path` that latentsearch did not write.
+        InputError: if there is something at `path` that latentsearch did not write, or the disk is full.
     """
     temporary = temporary_for(path)
     try:
-        yield temporary
-        publish(temporary, path)
+        with writing(path, needed=needed, written_to=temporary):
+            yield temporary
+            if temporary.exists() or not optional:
+                publish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path, *, needed: int | None = None, written_to: Path | None = None) -> Iterator[None]:
+    """While the block writes `path`, say of a full disk what cannot be written, the room needed and the room left.
+
+    Args:
+        path: The file, for the message.
+        needed: Bytes that it takes, if that is known.
+        written_to: Where the block writes it to. Default: `path`.
+
+    Raises:
+        InputError: if the disk is full.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # each library raises its own
+        if not is_disk_full(error):
+            raise
+        partial = written_to or path
+        written = partial.stat().st_size if partial.is_file() else 0
+        raise no_room(path, needed=needed, written=written) from None
 
 
 def temporary_for(path: Path) -> Path:
@@ -79,8 +109,9 @@ def flush(path: Path) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write `content` to `path`, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(as_json(content), encoding="utf-8")
+    text = as_json(content).encode()
+    with replacing(path, needed=len(text)) as temporary:
+        temporary.write_bytes(text)
 
 
 def as_json(content: Mapping[str, Any]) -> str:
@@ -101,10 +132,24 @@ def read_json(path: Path, mend: str, keys: tuple[str, ...] = ()) -> dict[str, An
     """
     try:
         check_size(path)
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} is missing.\nMake it first: {mend}") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        check_damage(error)
+        raise InputError(f"{path} cannot be read ({error}).\nMake it again: {mend}") from None
+    return parse_json(text, path, mend, keys)
+
+
+def parse_json(text: bytes, path: Path, mend: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Parse the bytes of a JSON object that latentsearch wrote to `path`; see `read_json`.
+
+    Raises:
+        InputError: if they are no JSON object, or one without one of `keys`.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error}).\nMake it again: {mend}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}, expected a JSON object.\nMake it again: {mend}")
@@ -170,9 +215,10 @@ def make_folder(path: Path) -> Path:
     make_folder(path.parent)
     if Record(path.parent).exists:
         Record(path.parent).add(path.name)
-    path.mkdir(exist_ok=True)
-    if path.name not in TOP_FOLDERS:
-        Record(path).token()
+    with writing(path):
+        path.mkdir(exist_ok=True)
+        if path.name not in TOP_FOLDERS:
+            Record(path).token()
     return path
 
 
@@ -216,7 +262,8 @@ def locked(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
     """
     lock = filelock.FileLock(claim(path))
     try:
-        lock.acquire(timeout=0)
+        with writing(path):
+            lock.acquire(timeout=0)
     except filelock.Timeout:
         holder = f"{what} is in use by {_holder(path)}"
         if not wait:
@@ -224,7 +271,8 @@ def locked(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
         print(f"{holder}: waiting until that has ended.", flush=True)
         lock.acquire()
     try:
-        path.write_text(f"process {os.getpid()} on {platform.node()}")
+        with writing(path):
+            path.write_text(f"process {os.getpid()} on {platform.node()}")
         yield
     finally:
         lock.release()
@@ -232,7 +280,7 @@ def locked(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
 
 def _holder(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8") or "another process"
+        return printable(path.read_text(encoding="utf-8")) or "another process"
     except (OSError, ValueError):
         return "another process"
 

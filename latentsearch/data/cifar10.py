@@ -18,6 +18,7 @@ from latentsearch.bounds import TooLarge, check_size
 from latentsearch.data.imageset import SPLITS
 from latentsearch.data.source import SourceImages
 from latentsearch.errors import InputError
+from latentsearch.failures import check_damage, is_disk_full
 
 ARCHIVE = "cifar-10-python.tar.gz"
 ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
@@ -70,6 +71,9 @@ def download() -> SourceImages:
     try:
         (train_images, train_labels), (test_images, test_labels) = keras.datasets.cifar10.load_data()
     except Exception as error:  # keras passes on whatever urllib, tarfile and the operating system raise
+        check_damage(error)
+        if is_disk_full(error):
+            raise
         raise InputError(
             f"CIFAR-10 could not be downloaded ({str(error).splitlines()[0] if str(error) else error!r}).\n"
             f"Get {ARCHIVE} from {_HOME} on a machine that has internet, put it anywhere here, and run\n"
@@ -110,6 +114,7 @@ def read(path: Path) -> SourceImages:
             with tarfile.open(path, "r:gz") as archive:
                 batches = [_read_batch(lambda name: _open_in_archive(archive, name), name) for name in OFFICIAL_MD5]
         except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+            check_damage(error)
             raise InputError(f"{path} cannot be unpacked ({error}).\nDownload it again from {_HOME}.") from None
         origin = f"archive {path.name}, hash verified"
     return _source(batches, origin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import secrets
@@ -22,11 +21,12 @@ from latentsearch.data.source import FOLDER_FLAGS, KINDS, SourceImages
 from latentsearch.data.splits import content_fingerprint, content_keys, fingerprint, split_images
 from latentsearch.data.storage import load, open_record
 from latentsearch.errors import InputError
-from latentsearch.text import printable
+from latentsearch.text import printable, write_csv
 
 SKIPPED_FILE = "skipped.csv"
 
 _UNFINISHED = "unfinished"
+_HEADER = 128  # bytes, of an .npy file
 
 
 def prepare(config: PrepareConfig) -> ImageSet:
@@ -153,11 +153,15 @@ def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dic
     for key, array in arrays.items():
         path = unfinished / f"{key}.npy"
         if not (isinstance(array, np.memmap) and path.name == IMAGES_FILE):  # those are in their place
-            np.save(files.claim(path), array, allow_pickle=False)
-            files.flush(path)
+            with files.writing(files.claim(path), needed=_HEADER + array.nbytes):
+                np.save(path, array, allow_pickle=False)
+                files.flush(path)
     if source.paths:
-        files.claim(unfinished / PATHS_FILE).write_text(json.dumps({"paths": list(source.paths)}), encoding="utf-8")
-        files.flush(unfinished / PATHS_FILE)
+        listing = json.dumps({"paths": list(source.paths)}).encode()
+        path = files.claim(unfinished / PATHS_FILE)
+        with files.writing(path, needed=len(listing)):
+            path.write_bytes(listing)
+            files.flush(path)
     return {
         "folder": unfinished.name,
         "fingerprint": fingerprint(arrays, source.class_names),
@@ -173,7 +177,5 @@ def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dic
 
 
 def _write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
-    with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("path", "reason", "detail"))
-        rows.writerows((printable(one.path), one.reason, printable(one.detail)) for one in skipped)
+    with files.replacing(path) as temporary:
+        write_csv(temporary, ("path", "reason", "detail"), [(one.path, one.reason, one.detail) for one in skipped])

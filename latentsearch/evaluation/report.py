@@ -18,7 +18,7 @@ from latentsearch.evaluation.evaluation import Evidence
 from latentsearch.evaluation.figures import draw
 from latentsearch.gallery.trained_run import TrainedRun
 from latentsearch.metrics import correlations, effective_rank, psnr
-from latentsearch.text import printable
+from latentsearch.text import write_csv
 
 NO_LABELS = (
     "These images have no labels, so it cannot be told which neighbours are right: the retrieval scorecard, the checks "
@@ -258,10 +258,10 @@ def _per_image(evidence: Evidence) -> pd.DataFrame:
     if not evidence.is_labelled:
         table = table.drop(columns="class")
     if evidence.dataset.paths:
-        table.insert(1, "file", [printable(evidence.dataset.paths[image_id]) for image_id in evidence.test_ids])
+        table.insert(1, "file", [evidence.dataset.paths[image_id] for image_id in evidence.test_ids])
     return table.join(pd.DataFrame(evidence.points, index=evidence.projected, columns=["map_x", "map_y"]))
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
     with files.replacing(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+        write_csv(temporary, list(table.columns), table.itertuples(index=False, name=None))

@@ -21,6 +21,7 @@ from latentsearch.config import Fit
 from latentsearch.data.images import TRANSIENT
 from latentsearch.data.scan import FoundFile, Skipped
 from latentsearch.errors import InputError
+from latentsearch.failures import check_damage
 from latentsearch.gallery import encode_files
 from latentsearch.gallery.encode_files import Coded
 from latentsearch.models.encoder import Encoder
@@ -195,7 +196,8 @@ def _read(parts: Path, code_of: dict[bytes, np.ndarray]) -> dict[FoundFile, Code
     for path in sorted(parts.glob("[!.]*.parquet")):
         try:
             rows = parquet.read_table(path).to_pylist()
-        except (OSError, pyarrow.ArrowException):
+        except (OSError, pyarrow.ArrowException) as error:
+            check_damage(error)
             files.remove(path, within=parts)
             continue
         for row in rows:

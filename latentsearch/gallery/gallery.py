@@ -18,6 +18,7 @@ from latentsearch.bounds import load_npz
 from latentsearch.config import Metric
 from latentsearch.data import ImageSet, to_float
 from latentsearch.data.corruptions import DISTORTIONS
+from latentsearch.failures import check_damage
 from latentsearch.files import replacing
 from latentsearch.gallery import two_codes
 from latentsearch.gallery.index import Index, Neighbours
@@ -108,7 +109,8 @@ def load(path: Path) -> tuple[Gallery, dict[str, np.ndarray]] | None:
         own = {name: arrays.pop(name) for name in _ARRAYS}
         gallery = Gallery(**own, **json.loads(str(arrays.pop("record"))))
         return (gallery, arrays) if _is_sound(gallery) else None
-    except DAMAGE:
+    except DAMAGE as error:
+        check_damage(error)
         return None
 
 

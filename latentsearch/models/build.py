@@ -82,11 +82,16 @@ def _build_run(run: Run, config: BuildConfig, recipe: Recipe | None) -> BuiltRun
         network, diagram, description = (
             stack.enter_context(files.replacing(path)) for path in (run.initial_model, run.diagram, run.build_record)
         )
-        autoencoder.save(network)
-        charts.network(layers, title).savefig(diagram, dpi=150)
+        with files.writing(run.initial_model, written_to=network):
+            autoencoder.save(network)
+            files.flush(network)
+        with files.writing(run.diagram, written_to=diagram):
+            charts.network(layers, title).savefig(diagram, dpi=150)
+            files.flush(diagram)
+        # A kill between the moves of these files leaves files of two networks: this tells.
+        record["initial_model"] = files.file_fingerprint(network)
         description.write_text(files.as_json(record), encoding="utf-8")
-        for path in (network, diagram, description):
-            files.flush(path)
+        files.flush(description)
         # What another network learnt under this name must never be taken for this one's. The new run is whole on disk.
         files.remove(*run.learnt, *run.own(run.logs), *run.own(run.reports), within=run.root)
     return BuiltRun(config, layers, autoencoder.count_params(), [run.initial_model, run.build_record, run.diagram])

@@ -9,10 +9,10 @@ import numpy as np
 from tqdm import tqdm
 
 from latentsearch import files
-from latentsearch.cli import quiet_libraries
 from latentsearch.data import to_float
 from latentsearch.errors import InputError
 from latentsearch.models.litert import PARTS, SEALED, LiteRTNetwork, seal
+from latentsearch.terminal import quiet_libraries
 
 # Small enough that what the layers pass on stays in the cache of the processor.
 _BATCH = 100

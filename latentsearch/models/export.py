@@ -11,11 +11,12 @@ import numpy as np
 
 from latentsearch import files, runs  # noqa: F401 - compiled models name the metric of objectives
 from latentsearch.bounds import check_network
-from latentsearch.cli import quiet_libraries
 from latentsearch.errors import InputError
+from latentsearch.failures import check_damage
 from latentsearch.models import litert, losses  # noqa: F401 - compiled models name the metric of objectives
 from latentsearch.models.architectures import kind_dim
 from latentsearch.models.litert import PARTS, LiteRTNetwork
+from latentsearch.terminal import quiet_libraries
 
 _MEND = "Make it again with BuildingAutoencoder.py and TrainAutoencoder.py, or restore your copy of it."
 
@@ -33,6 +34,7 @@ def load_model(path: Path, *, compiled: bool = False) -> keras.Model:
         # Keras refuses what would run code on loading (safe_mode, on by default); a test holds it to that.
         return keras.saving.load_model(path, compile=compiled)
     except Exception as error:  # zip, JSON, HDF5 and Keras each raise their own
+        check_damage(error)
         raise InputError(f"{path} cannot be opened as a model ({type(error).__name__}: {error}).\n{_MEND}") from None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from latentsearch import environment
-from latentsearch.cli import quiet_libraries
+from latentsearch.terminal import quiet_libraries
 
 PARTS = ("encoder", "decoder")  # of an autoencoder, each a file
 SEALED = ("model", *PARTS, "fingerprint")

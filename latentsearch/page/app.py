@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -29,6 +29,7 @@ from latentsearch.search.corpus import Collection
 
 MAX_UPLOAD = 100_000_000  # bytes
 _UPLOADS = MemoryBudget(2 * MAX_UPLOAD)  # files that are held at a time, beside what it takes to decode them
+_NO_MEMORY = "There is too little memory for that now. Close other programs, or send a smaller file."
 _STATIC = Path(__file__).parent / "static"
 
 Number = TypeVar("Number", int, float)
@@ -134,6 +135,9 @@ def make_app(replies: Replies, code_map: CodeMap) -> Starlette:
         middleware=[Middleware(Guard)],
         exception_handlers={
             UnknownImageError: lambda request, error: JSONResponse({"error": str(error)}, 404),
+            ClientDisconnect: lambda request, error: Response(status_code=400),  # nobody reads it
+            MemoryError: lambda request, error: JSONResponse({"error": _NO_MEMORY}, 503),
+            OSError: lambda request, error: JSONResponse({"error": f"{error.strerror or error}"}, 500),
             InputError: lambda request, error: JSONResponse({"error": str(error)}, 400),
             HTTPException: lambda request, error: JSONResponse({"error": error.detail}, error.status_code),
         },

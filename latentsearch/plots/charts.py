@@ -16,6 +16,8 @@ matplotlib.use("Agg")
 
 import seaborn as sns
 
+matplotlib.rcParams["text.parse_math"] = False  # names of classes and files may hold $
+
 _GREY = "#666666"
 _PALETTE = "tab10"
 

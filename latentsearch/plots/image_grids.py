@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+matplotlib.rcParams["text.parse_math"] = False  # names of classes and files may hold $
 
 _FRAMES = {1: "#1a9850", 0: "#d73027", -1: "black"}
 _THUMB = 0.85  # inches a thumbnail

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 import shutil
@@ -17,7 +16,7 @@ from latentsearch.config import METRICS, Metric, RetrieveConfig
 from latentsearch.errors import InputError
 from latentsearch.search.corpus import Collection
 from latentsearch.search.results import Answers, class_of
-from latentsearch.text import printable
+from latentsearch.text import printable, write_csv
 
 _COPIES = "neighbours-"
 _COLUMNS = ("query", "query_class", "metric", "rank", "id", "class", "path", "distance", "score", "copy_score")
@@ -53,14 +52,14 @@ def table(answers: Answers, collection: Collection) -> list[dict[str, Any]]:
     """One row a query, metric and rank, for neighbours.csv."""
     return [
         {
-            "query": printable(answers.queries.names[number]),
+            "query": answers.queries.names[number],
             "query_class": class_of(answers.queries.ids[number], collection),
             "metric": metric,
             "rank": match.rank,
             "id": match.id,
             "class": collection.class_of(match.id),
-            "path": printable(_path(collection, match.id) or ""),
-            **{name: f"{getattr(match, name):.6g}" for name in ("distance", "score", "copy_score")},
+            "path": _path(collection, match.id) or "",
+            **{name: getattr(match, name) for name in ("distance", "score", "copy_score")},
         }
         for number, metric, matches in answers
         for match in matches
@@ -101,10 +100,8 @@ def write(answers: Answers, collection: Collection, config: RetrieveConfig) -> l
     """Writes neighbours.csv and .json, and the figures asked for, to reports/<run>/retrieval/; returns their paths."""
     folder = collection.run.reports / "retrieval"
     paths = [folder / "neighbours.csv", folder / "neighbours.json"]
-    with files.replacing(paths[0]) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table(answers, collection))
+    with files.replacing(paths[0]) as temporary:
+        write_csv(temporary, _COLUMNS, [list(row.values()) for row in table(answers, collection)])
     files.write_json(paths[1], as_record(answers, collection, config))
     wanted = ["neighbours"] * config.figure + ["explanation"] * config.explain
     if wanted:

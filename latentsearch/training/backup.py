@@ -14,6 +14,7 @@ import numpy as np
 from latentsearch import files
 from latentsearch.bounds import check_size
 from latentsearch.errors import InputError
+from latentsearch.failures import check_damage
 from latentsearch.training.history import EpochRow
 
 _NEIGHBOURS = "neighbours.npy"
@@ -68,6 +69,7 @@ class Backup:
                 near = epoch / _NEIGHBOURS
                 neighbours = np.load(near, allow_pickle=False) if near.exists() else None
             except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+                check_damage(error)
                 raise InputError(f"{epoch} cannot be read ({error}): train again with --overwrite.") from None
             if training == self.training:
                 return BackupState(epoch / "trainee.keras", rows, neighbours)

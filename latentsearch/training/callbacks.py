@@ -85,8 +85,7 @@ class BestModel(keras.callbacks.ModelCheckpoint):
     """
 
     def __init__(self, autoencoder: keras.Model, path: Path, best: float | None, *, keep: Keep = "best") -> None:
-        self._temporary = files.temporary_for(path)
-        literal = str(self._temporary).replace("{", "{{").replace("}", "}}")  # Keras formats the path
+        literal = str(files.temporary_for(path)).replace("{", "{{").replace("}", "}}")  # Keras formats the path
         super().__init__(
             literal, monitor="val_loss", mode="min", save_best_only=keep == "best", initial_value_threshold=best
         )
@@ -97,11 +96,10 @@ class BestModel(keras.callbacks.ModelCheckpoint):
         super().set_model(self._autoencoder)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._temporary = files.temporary_for(self._path)
-        super().on_epoch_end(epoch, logs)
-        if self._temporary.exists():
-            deflate(self._temporary)
-            files.publish(self._temporary, self._path)
+        with files.replacing(self._path, optional=True) as temporary:  # the path that Keras was given
+            super().on_epoch_end(epoch, logs)
+            if temporary.exists():
+                deflate(temporary)
 
 
 def deflate(path: Path) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from latentsearch.bounds import check_size
 from latentsearch.errors import InputError
+from latentsearch.failures import check_damage
 from latentsearch.recipes import Keep
 from latentsearch.runs import Run
 
@@ -54,4 +55,5 @@ def read_history(run: Run) -> pd.DataFrame:
             raise ValueError(f"no numbers in column {words[0]!r:.50}" if words else "no epoch")
         return history
     except (ValueError, KeyError, OSError) as error:
+        check_damage(error)
         raise InputError(f"{path} cannot be read ({error}). Restore your copy of it, or train again.") from None

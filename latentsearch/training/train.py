@@ -6,6 +6,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -65,7 +66,7 @@ def _train(
     dataset = data.load_for(run)
     # Kept for use: it is given the weights of its copy in training at the end of each epoch, and is not compiled, so
     # that no optimizer state is stored with it.
-    autoencoder = load_model(run.require(run.initial_model, "BuildingAutoencoder.py"))
+    autoencoder = load_model(_initial_model(run, build_record))
     chosen = settings.choose(config, run, dataset, settings.recipe_of(run, build_record))
     record = _record_of(run)
     going_on = record is not None and config.resume
@@ -105,7 +106,10 @@ def _train(
         Bookkeeping(run, replaced, events),
     ]
     try:
-        _learn(learner, autoencoder, dataset.images, fit_ids, chosen, state=state, backup=backup, callbacks=callbacks)
+        with files.writing(tensorboard.events_path(run.logs)):  # all else that is written says so itself
+            _learn(
+                learner, autoencoder, dataset.images, fit_ids, chosen, state=state, backup=backup, callbacks=callbacks
+            )
     except KeyboardInterrupt:
         finished = False
         state = backup.latest()
@@ -124,6 +128,22 @@ def _train(
     if finished:
         files.remove(run.backup, within=run.root)
     return result
+
+
+def _initial_model(run: Run, build_record: dict[str, Any]) -> Path:
+    """The untrained network of a run.
+
+    Raises:
+        InputError: if it is not the one that the record of the run is of: the build was killed while it replaced them.
+    """
+    path = run.require(run.initial_model, "BuildingAutoencoder.py")
+    expected = build_record.get("initial_model")  # an older latentsearch recorded none
+    if expected is not None and files.file_fingerprint(path) != expected:
+        raise InputError(
+            f"{path} is not the network that {run.build_record} describes.\n"
+            f"Build it again: {run.command('BuildingAutoencoder.py', '--overwrite')}"
+        )
+    return path
 
 
 def _learn(

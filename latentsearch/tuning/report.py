@@ -13,6 +13,7 @@ from latentsearch import environment, files
 from latentsearch.metrics import pareto_front, rank_correlation
 from latentsearch.plots import tuning as tuning_plots
 from latentsearch.runs import TUNING, Run
+from latentsearch.text import write_csv
 from latentsearch.tuning.objective import WEIGHTS, Criterion
 from latentsearch.tuning.trials import PARAMETERS, Search, Trial, winner
 
@@ -94,7 +95,7 @@ def write(run: Run, search: Search, table: pd.DataFrame) -> list[Path]:
         figures["tracking"] = tuning_plots.tracking(columns, tried["val_precision"].to_numpy(), correlations)
     paths = [folder / "trials.csv", folder / "tuning.json"]
     with files.replacing(paths[0]) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+        write_csv(temporary, list(table.columns), table.itertuples(index=False, name=None))
     tried = table[~table["marked"]]
     record = {
         "objective": search.objective,
