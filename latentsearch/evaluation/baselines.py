@@ -91,7 +91,9 @@ def compute(
         for ids in (gallery_ids, query_ids)
     )
     # Where the images have fewer dimensions than asked for, the rest is rounding: it must not be blown up.
-    deviations = np.sqrt(pca.explained_variance_.clip(min=1e-6 * pca.explained_variance_[0])).astype(np.float32)
+    deviations = np.sqrt(pca.explained_variance_.clip(min=max(1e-6 * pca.explained_variance_[0], 1e-12))).astype(
+        np.float32
+    )
     height, width, _ = shape = compared_shape(dataset.image_shape)
     name = "raw pixels" if shape == dataset.image_shape else f"raw pixels at {width} x {height}"
     num_components = pca.n_components_

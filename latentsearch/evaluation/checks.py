@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -11,19 +12,41 @@ from latentsearch.evaluation.check_result import CheckResult
 from latentsearch.evaluation.evaluation import Evidence
 from latentsearch.metrics import correlations, effective_rank
 
+_FEW = 10  # images; below, shares and correlations are those of a handful
+_NEED_IMAGES = ("correlated dimensions", "effective rank", "generalisation")
+_NEED_CODES = (
+    "correlated dimensions", "effective rank", "retrieval against chance", "retrieval against PCA",
+    "retrieval against pixels", "weakest class", "copies with noise", "copies with projection",
+)  # fmt: skip
+
 
 def run_checks(evidence: Evidence) -> list[CheckResult]:
-    """All checks that can be made, in the order of `CHECKS`; without labels, those that need none."""
-    return [check(evidence) for check in CHECKS if evidence.is_labelled or check not in NEED_LABELS]
+    """All checks that can be made, in the order of `CHECKS`; without labels, those that need none.
+
+    What asks more of the codes than that they differ is n/a where they do not, and so is what needs more images.
+    """
+    results = [check(evidence) for check in CHECKS if evidence.is_labelled or check not in NEED_LABELS]
+    of_name = {result.name: result for result in results}
+    reasons: dict[str, str] = {}
+    if len(evidence.codes) < _FEW:
+        few = f"{len(evidence.codes)} test images are too few to tell; it needs {_FEW}. Prepare more images."
+        reasons |= dict.fromkeys(_NEED_IMAGES, few)
+    if of_name["distinct codes"].status == "FAIL":
+        collapsed = "The codes have collapsed (see distinct codes): there is nothing to measure until they differ."
+        reasons |= dict.fromkeys(_NEED_CODES, collapsed)
+    return [
+        dataclasses.replace(result, not_applicable=reasons[result.name]) if result.name in reasons else result
+        for result in results
+    ]
 
 
 def reconstruction(evidence: Evidence) -> CheckResult:
     return CheckResult(
         name="reconstruction",
         question="Does it reconstruct better than a PCA with as many numbers?",
-        value=float(evidence.errors.mean() / evidence.linear.mse),
+        value=float(evidence.errors.mean() / max(evidence.linear.mse, 1e-12)),
         pass_at=0.98,
-        warn_at=0.9 * evidence.linear.mean_mse / evidence.linear.mse if evidence.is_for_similarity else 1.0,
+        warn_at=0.9 * evidence.linear.mean_mse / max(evidence.linear.mse, 1e-12) if evidence.is_for_similarity else 1.0,
         higher_is_better=False,
         why="Test MSE over that of the PCA. A network that is for reconstruction should beat a linear map. Codes that "
         "are for similarity leave out what images of one kind do not share, such as colour and place: after such a "
@@ -39,7 +62,7 @@ def generalisation(evidence: Evidence) -> CheckResult:
     return CheckResult(
         name="generalisation",
         question="Does it reconstruct new images as well as those it learnt from?",
-        value=float(evidence.errors.mean() / evidence.train_mse),
+        value=float(evidence.errors.mean() / max(evidence.train_mse, 1e-12)),
         pass_at=1.1,
         warn_at=1.25,
         higher_is_better=False,

@@ -102,7 +102,7 @@ class Duplicates:
         )
 
 
-def needed_likeness(chance: float, richness: np.ndarray) -> np.ndarray:
+def needed_likeness(chance: float | np.ndarray, richness: np.ndarray) -> np.ndarray:
     """Likeness from which on two images are duplicates, same shape as `richness`; above 1, none is.
 
     (half of the way from `chance` to 1) * (1 + 0.1 / richness). In CIFAR-10 chance is 0.36, so two common photographs
@@ -131,9 +131,7 @@ def chance_likeness(grey: np.ndarray) -> float:
     rng = np.random.default_rng(0)
     first = rng.integers(0, count, _CHANCE_PAIRS)
     second = (first + rng.integers(1, count, _CHANCE_PAIRS)) % count
-    turned = np.concatenate([grey[first], grey[second, ::-1]])
-    rows = np.arange(_CHANCE_PAIRS)
-    likeness = image_matching.likeness(turned, np.column_stack([rows, rows + _CHANCE_PAIRS])).max(axis=1)
+    likeness = _upside_down(grey, np.column_stack([first, second]))
     middle, high = np.percentile(likeness, [50, 90])
     return float(np.clip(high + _TAIL * (high - middle), _LEAST_CHANCE, 1))
 
@@ -216,9 +214,21 @@ def _near(
     looked_at = same | (np.concatenate(fits) >= _COARSE_LIKENESS)
     pairs, same = pairs[looked_at], same[looked_at]
     likeness = image_matching.likeness(grey[originals], pairs)
-    needed = needed_likeness(chance_likeness(grey[originals]), richness[pairs].min(axis=1))
-    found = same | (likeness.max(axis=1) >= needed)
+    best, emptier = likeness.max(axis=1), richness[pairs].min(axis=1)
+    chance = chance_likeness(grey[originals])
+    found = best >= needed_likeness(chance, emptier)
+    # Walls of bricks fit upside down as well: then the fit of this pair says as little.
+    own_chance = _upside_down(grey, originals[pairs[found]]).clip(min=chance)
+    found[found] = best[found] >= needed_likeness(own_chance, emptier[found])
+    found |= same
     return originals[pairs[found]], likeness[found]
+
+
+def _upside_down(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Likeness of pairs of which the second image stands on its head, `(num_pairs,)`."""
+    turned = np.concatenate([grey[pairs[:, 0]], grey[pairs[:, 1], ::-1]])
+    rows = np.arange(len(pairs))
+    return image_matching.likeness(turned, np.column_stack([rows, rows + len(pairs)])).max(axis=1)
 
 
 def _look_the_same(grey: np.ndarray, images: np.ndarray, pairs: np.ndarray) -> np.ndarray:

@@ -18,14 +18,13 @@ from latentsearch.evaluation.check_result import CheckResult
 from latentsearch.evaluation.evaluation import Evidence
 from latentsearch.evaluation.figures import draw
 from latentsearch.metrics import correlations, effective_rank, psnr
+from latentsearch.plots.saving import save
 from latentsearch.search.open import TrainedRun
 
 NO_LABELS = (
     "These images have no labels, so it cannot be told which neighbours are right: the retrieval scorecard, the checks "
     "and the figures by class are left out. What altered copies find needs no labels, and the metric was chosen by it."
 )
-
-_DPI = 110
 
 
 def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -> Path:
@@ -39,7 +38,7 @@ def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -
     for picture in draw(evidence, trained.gallery):
         path = folder / f"{picture.name}.png"
         with files.replacing(path) as temporary:
-            picture.figure.savefig(temporary, dpi=_DPI)
+            save(picture.figure, temporary)
         encoded.append((picture, base64.b64encode(path.read_bytes()).decode()))
     numbers = as_numbers(evidence, results)
     files.write_json(folder / "metrics.json", numbers)

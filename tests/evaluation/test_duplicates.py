@@ -153,7 +153,18 @@ def test_a_shot_of_few_that_is_its_own_reflection_hides_no_copies():
     base[0, 16:] = base[0, 15::-1]  # a lake
     found = find(np.concatenate([base, *(np.stack([alter(image) for image in base]) for alter in ALTERATIONS)]))
     assert (found.pairs[:, 0] % 5 == found.pairs[:, 1] % 5).all()
-    assert set(found.pairs.ravel().tolist()) == set(range(30))
+    in_pairs = np.unique(found.pairs)
+    assert np.isin(np.flatnonzero(np.arange(30) % 5), in_pairs).all()
+    assert (in_pairs % 5 == 0).sum() >= 2  # and some of its own, which must be more alike
+
+
+def test_walls_of_one_pattern_are_no_duplicates_for_their_pattern_alone():
+    y, x = np.mgrid[:32, :32]
+    offsets = np.random.default_rng(0).uniform(0, 16, (20, 2))
+    waves = np.stack([np.sin((x + dx) * 0.8) * np.sin((y + dy) * 0.8) for dx, dy in offsets])
+    noise = np.random.default_rng(1).normal(0, 8, (20, 32, 32))
+    walls = np.repeat((128 + 60 * waves + noise).clip(0, 255).astype(np.uint8)[..., None], 3, axis=-1)
+    assert not len(find(np.concatenate([scenes(200), walls])).pairs)
 
 
 @pytest.mark.parametrize("detail", [0, 1])
