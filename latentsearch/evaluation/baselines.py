@@ -91,9 +91,8 @@ def compute(
         for ids in (gallery_ids, query_ids)
     )
     # Where the images have fewer dimensions than asked for, the rest is rounding: it must not be blown up.
-    deviations = np.sqrt(pca.explained_variance_.clip(min=max(1e-6 * pca.explained_variance_[0], 1e-12))).astype(
-        np.float32
-    )
+    least = max(1e-6 * pca.explained_variance_[0], 1e-12)  # 0 where all images are equal
+    deviations = np.sqrt(pca.explained_variance_.clip(min=least)).astype(np.float32)
     height, width, _ = shape = compared_shape(dataset.image_shape)
     name = "raw pixels" if shape == dataset.image_shape else f"raw pixels at {width} x {height}"
     num_components = pca.n_components_

@@ -75,6 +75,7 @@ def neighbour_rows(
     neighbours: np.ndarray,
     titles: Sequence[Sequence[str]],
     same_class: np.ndarray,
+    *,
     note: str = "",
 ) -> Figure:
     """Each query at the left, its neighbours to the right, closest first.
@@ -92,7 +93,7 @@ def neighbour_rows(
     across, down = wide * (k + 1) + gap, tall * num_queries
     below = 0.45 if num_queries else 0.9
     figure = Figure(figsize=(max(_THUMB * across, 4), _THUMB * (down + below)))
-    # One panel for all: with one for each image, laying them out takes a time that grows with the square of their number.
+    # One panel for all: to lay out one for each image takes a time that grows with the square of their number.
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, max(across, 4 / _THUMB)), ylim=(down + below, 0))
     axes.axis("off")

@@ -47,7 +47,7 @@ def neighbours(answers: Answers, collection: Collection) -> Figure:
     left_out += [f"the nearest {k} of {longest:,}"] * (longest > k)
     note = f"Drawn: {', '.join(left_out)}; neighbours.csv has all" if left_out else ""
     same_class = np.array(same).reshape(len(found), k)
-    return image_grids.neighbour_rows(np.array(queries), titles, np.array(found), captions, same_class, note)
+    return image_grids.neighbour_rows(np.array(queries), titles, np.array(found), captions, same_class, note=note)
 
 
 def explanations(answers: Answers, collection: Collection) -> Figure:

@@ -50,6 +50,10 @@ FIGURES = {
     "distributions of an empty class": lambda: code_charts.code_distributions(
         CODES[:, :1], CLASSES, ("cat", "dog", "emu")
     ),
+    "pair plot of constant codes": lambda: code_charts.pair_plot(np.full((9, 3), 0.7, np.float32), CLASSES[:9], NAMES),
+    "pair plot of one number": lambda: code_charts.pair_plot(CODES[:, :1], CLASSES, NAMES),
+    "correlations of 64": lambda: code_charts.correlation_map(np.eye(64)),
+    "map of one image": lambda: code_charts.class_map(CODES[:1, :2], CLASSES[:1], NAMES),
     "class map without classes": lambda: code_charts.class_map(CODES[:, :2], [""] * 60, ()),
     "retrieval without labels": lambda: charts.curves(HISTORY.assign(val_copy_recall=[0.1, 0.4, 0.5]), "retrieval"),
     "blocks without labels": lambda: image_grids.neighbour_blocks(
@@ -98,7 +102,7 @@ def test_neighbours_stand_in_order_with_frames_by_class():
 
 
 def test_the_note_of_a_figure_of_neighbours_stands_below():
-    figure = image_grids.neighbour_rows(IMAGES[:1], ["q"], IMAGES[None, 1:2], [["a"]], np.array([[1]]), "of 1,000")
+    figure = image_grids.neighbour_rows(IMAGES[:1], ["q"], IMAGES[None, 1:2], [["a"]], np.array([[1]]), note="of 1,000")
     assert figure.axes[0].texts[-1].get_text() == f"{image_grids.FRAMES_IN_WORDS}. of 1,000"
 
 
