@@ -23,6 +23,7 @@ class CheckResult:
         good: What good looks like, in words.
         poor: What poor looks like.
         broken: What broken looks like, and what to do.
+        remedy: What to do about WARN and FAIL.
         not_applicable: Why the number says nothing here, such as a prerequisite that failed; empty where it does.
     """
 
@@ -37,6 +38,7 @@ class CheckResult:
     poor: str
     broken: str
     not_applicable: str = ""
+    remedy: str = ""
 
     @property
     def status(self) -> Status:
@@ -53,6 +55,11 @@ class CheckResult:
         """The thresholds in words."""
         sign = ">=" if self.higher_is_better else "<="
         return f"PASS {sign} {self.pass_at:g}, WARN {sign} {self.warn_at:g}"
+
+    @property
+    def shown_value(self) -> str:
+        """The number for a table; nothing where it says nothing."""
+        return "" if self.not_applicable else f"{self.value:.4g}"
 
     @property
     def meaning(self) -> str:

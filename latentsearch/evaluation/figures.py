@@ -72,6 +72,7 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
             "Poor: same colours, other things. Broken: no likeness at all, or the same neighbours for every query.",
             _neighbours(evidence, gallery),
         ),
+        *([_baseline_picture(evidence)] if labelled else ()),
         Picture(
             "comparison",
             "The same queries, asked with other vectors",
@@ -98,6 +99,19 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
             for name, measure in charts.curves_of(evidence.history).items()
         ),
     ]
+
+
+def _baseline_picture(evidence: Evidence) -> Picture:
+    scores = (evidence.own_score, *map(evidence.rival_score, evidence.baseline_names))
+    values = {f"{score.method} ({score.metric})": score.overall["P@10"].value for score in scores}
+    return Picture(
+        "baselines",
+        "Against the baselines",
+        "Share of the ten nearest gallery images that are of the query's class (P@10), each kind of vector under its "
+        "best metric. Good: the first bar is the longest. Poor: a colour histogram or a PCA, which take no training, "
+        "are near.",
+        charts.bars(values, "P@10", ("chance", float(evidence.chance.mean()))),
+    )
 
 
 def _score_pictures(evidence: Evidence) -> list[Picture]:

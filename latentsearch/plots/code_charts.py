@@ -34,9 +34,10 @@ def pair_plot(codes: np.ndarray, class_of_image: Sequence[str], class_names: Seq
     """
     dims = codes.shape[1]
     side = float(np.clip(12 / dims, 1.1, 3))
-    figure = Figure(figsize=(side * dims + (1.6 if class_names else 0.3), side * dims + 0.3))
+    beside = 0.5 + 0.075 * max(map(len, class_names)) if class_names else 0.1  # inches, for the legend
+    figure = Figure(figsize=(side * dims + 0.3 + beside, side * dims + 0.3))
     grid = figure.subplots(dims, dims, squeeze=False)
-    right = 1 - (1.5 if class_names else 0.1) / figure.get_figwidth()
+    right = 1 - beside / figure.get_figwidth()
     figure.subplots_adjust(left=0.04, right=right, bottom=0.04, top=0.99, wspace=0.05, hspace=0.05)
     limits = [_limits(values) for values in codes.T]
     of_class = np.asarray(class_of_image)
@@ -114,7 +115,7 @@ def code_distributions(codes: np.ndarray, class_of_image: Sequence[str], class_n
         axes.set_title(f"code {dimension}", fontsize=9)
         axes.tick_params(labelsize=7, left=False)
         is_first = dimension % num_columns == 0
-        axes.set_yticks(heights, ["all", *names] if is_first else [""] * len(heights))
+        axes.set_yticks(heights + 0.3, ["all", *names] if is_first else [""] * len(heights))
         axes.set(xlim=limits, ylim=(-0.1, len(names) + 1))
     sns.despine(figure, left=True)
     return figure

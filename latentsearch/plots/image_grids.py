@@ -161,7 +161,7 @@ def neighbour_blocks(
         known = (same_class[name] >= 0).all()
         is_known = is_known or bool(known)
         title = f"{name}\n{same_class[name].mean():.0%} of the class" if known else name
-        blocks.append((title.replace(" PCA", "\nPCA"), tiles(images, same_class[name])))
+        blocks.append((title, tiles(images, same_class[name])))
     num_columns = [block.shape[1] / (width + 2 * _BORDER + 2) for _, block in blocks]
     size = (0.42 * sum(num_columns) + 2.2, 0.42 * len(queries) + 1.1)
     figure = Figure(figsize=size, layout="constrained")

@@ -12,11 +12,10 @@ from pathlib import Path
 import matplotlib
 from matplotlib import font_manager
 from matplotlib.axis import Axis
-from matplotlib.category import StrCategoryFormatter
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
-from matplotlib.ticker import FixedFormatter
+from matplotlib.ticker import LogFormatter, ScalarFormatter
 
 DPI = 110
 
@@ -68,11 +67,11 @@ def _draw(figure: Figure, path: Path, dpi: int) -> Set[str]:
 
 
 def _text_is_no_formula(figure: Figure) -> None:
-    """Names with dollars and backslashes are no formulas; the powers of ten that Matplotlib writes at an axis are."""
+    """Take names with dollars for what they are; the powers of ten that Matplotlib writes at an axis are formulas."""
     for text in figure.findobj(Text):
         text.set_parse_math(False)
     for axis in figure.findobj(Axis):
-        if not isinstance(axis.get_major_formatter(), (FixedFormatter, StrCategoryFormatter)):
+        if isinstance(axis.get_major_formatter(), (LogFormatter, ScalarFormatter)):
             axis.get_offset_text().set_parse_math(True)
             for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
                 tick.label1.set_parse_math(True)

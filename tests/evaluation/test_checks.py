@@ -94,6 +94,12 @@ def test_of_few_images_what_needs_more_is_left_out_in_words(good, count):
     assert results["reconstruction"].status == "PASS"
 
 
+def test_every_check_says_what_to_do_and_errors_are_what_is_compared_with_a_linear_code(good):
+    assert all(result.remedy for result in checks.run_checks(good))
+    near_perfect = [a_score("mine", 0.97, {"3": 0.9}), a_score("raw pixels", 0.9), a_score("10-d PCA", 0.945)]
+    assert status(dataclasses.replace(good, scores=near_perfect), "retrieval against PCA") == "PASS"
+
+
 def status(evidence, name):
     return {result.name: result.status for result in checks.run_checks(evidence)}[name]
 
