@@ -166,6 +166,11 @@ def class_table(table: pd.DataFrame, label: str) -> Figure:
     """A number for each class (row) and measure (column), as numbers on colours."""
     figure = Figure(figsize=(1.1 * len(table.columns) + 2.5, 0.35 * len(table) + 1.2), layout="constrained")
     axes = figure.subplots()
-    sns.heatmap(table, ax=axes, annot=True, fmt=".2f", cmap="viridis", vmin=0, vmax=1, cbar_kws={"label": label})
+    # Given the names, seaborn measures them at once, and takes those with dollars for formulas.
+    sns.heatmap(
+        table, ax=axes, annot=True, fmt=".2f", cmap="viridis", vmin=0, vmax=1, cbar_kws={"label": label},
+        yticklabels=False,
+    )  # fmt: skip
+    axes.set_yticks(np.arange(len(table)) + 0.5, list(table.index))
     axes.set(ylabel="")
     return figure

@@ -94,7 +94,7 @@ def test_by_default_there_are_as_many_neighbours_as_can_answer(tmp_path):
         collection = photo_collection(tmp_path / str(count), num_images=count)
         outside = tmp_path / f"outside{count}"
         make_photos(outside, 1)
-        queries, _ = find_queries(RetrieveConfig(query=(str(next(outside.iterdir())),)), collection)
+        queries, _ = find_queries(RetrieveConfig(query=(str(outside / "b/c/0.png"),)), collection)
         answers = answer(queries, collection, metrics=("euclidean",))
         assert len(answers.matches["euclidean"][0]) == min(count, 10)
         assert output.as_record(answers, collection, RetrieveConfig())["k"] == min(count, 10)
