@@ -28,12 +28,18 @@ def main(config: CheckConfig) -> int:
         print(f"\n{report.NO_LABELS}")
     print_table(
         [
-            {"check": result.name, "status": result.status, "value": f"{result.value:.4g}", "expected": result.expected}
+            {"check": result.name, "status": result.status, "value": result.shown_value, "expected": result.expected}
             for result in results
         ]
     )
     print_table(report.duplicate_rows(measured))
     print_table([{"headline": name, "": value} for name, value in report.headline(measured).items()])
+    for result in results:
+        if result.status == "n/a":
+            print(f"n/a {result.name}: {result.meaning}")
+        elif result.status != "PASS":
+            print(f"{result.status} {result.name}: {result.remedy}")
+    print(report.verdict(measured, results))
     print(f"Report: {page}")
     return int(config.strict and any(result.status == "FAIL" for result in results))
 

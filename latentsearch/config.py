@@ -238,8 +238,8 @@ class RetrieveConfig:
     query_index: tuple[int, ...] = ()
     """Test images to ask about, counted from 0."""
 
-    k: int = 10
-    """Neighbours of each query."""
+    k: int | None = None
+    """Neighbours of each query. Default: 10, or all images where fewer can answer."""
 
     metric: Literal["cosine", "euclidean", "manhattan", "all"] = "cosine"
     """How codes are compared; all: the three side by side."""
@@ -271,6 +271,9 @@ class RetrieveConfig:
 
     figure: bool = True
     """Do not draw the neighbours."""
+
+    json_figure: bool = False
+    """Draw the neighbours beside --json too, which leaves them out: a script reads no pictures."""
 
     seed: int = 0
     """Chooses the 20 images that are asked about when no query is named."""

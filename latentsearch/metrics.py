@@ -132,7 +132,7 @@ def strongest_channel_accuracy(images: np.ndarray, reconstructions: np.ndarray) 
 
 
 def effective_rank(codes: np.ndarray) -> float:
-    """How many dimensions the codes use, from 1 to latent_dim.
+    """How many dimensions the codes use, from 1 to latent_dim; 0 of fewer than two different codes.
 
     exp of the Shannon entropy of the normalised eigenvalues of the covariance (Roy and Vetterli 2007, of
     singular values there; of variances here): all dimensions alike and independent give latent_dim.
@@ -140,6 +140,8 @@ def effective_rank(codes: np.ndarray) -> float:
     Args:
         codes: `(num_images, latent_dim)`.
     """
+    if len(codes) < 2 or (codes == codes[0]).all():
+        return 0.0
     variances = np.linalg.eigvalsh(np.cov(codes, rowvar=False).reshape(codes.shape[1], -1)).clip(min=0)
     if not variances.sum():
         return 0.0

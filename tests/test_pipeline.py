@@ -63,7 +63,13 @@ def test_the_metrics_are_those_of_a_working_network(pipeline):
     root, _ = pipeline
     numbers = json.loads((Run(root, "digits").reports / "metrics.json").read_text())
     score = {(row["method"], row["metric"]): row["overall"] for row in numbers["scorecard"]}
-    assert {method for method, _ in score} == {"digits", "raw pixels", "10-d PCA", "whitened 10-d PCA"}
+    assert {method for method, _ in score} == {
+        "digits",
+        "raw pixels",
+        "colour histogram",
+        "10-d PCA",
+        "whitened 10-d PCA",
+    }
     assert {metric for method, metric in score if method == "digits"} == {"cosine", "euclidean", "manhattan"}
     assert score["digits", "euclidean"]["P@10"]["value"] > 0.6  # chance is 0.1
     assert numbers["chance"] == pytest.approx(0.1, abs=0.005)
@@ -83,7 +89,11 @@ def test_the_metrics_are_those_of_a_working_network(pipeline):
 def test_the_report_is_one_file_that_needs_no_network(pipeline):
     root, _ = pipeline
     page = (Run(root, "digits").reports / "report.html").read_text()
-    sources = re.findall(r'(?:src|href)="([^"]{0,40})', page)
+    sources = re.findall(r'(?:src|href)="([^"#]{1,40})', page)
+    assert set(re.findall(r'href="#([^"]+)', page)) <= set(re.findall(r' id="([^"]+)', page))
+    assert (
+        page.index('class="verdict"') < page.index('id="baselines"') < page.index("Contents") < page.index(">Checks<")
+    )
     assert len(sources) == len(list(Run(root, "digits").reports.glob("*.png")))
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert not re.search(r"https?://|url\(|<script|<link|@import", page)

@@ -170,7 +170,12 @@ def _place_in_class(labels: np.ndarray) -> np.ndarray:
 
 
 def _best_metric(dataset: ImageSet, gallery: Gallery, seed: int) -> Metric:
-    """The metric with the highest P@10 of validation images among training images: test is not looked at."""
+    """The metric with the highest P@10 of validation images among training images: test is not looked at.
+
+    Cosine where no image is held out.
+    """
+    if not len(dataset.ids("validation")):
+        return "cosine"
     searched, asked = (
         Labelled(gallery.codes[ids], dataset.labels[ids]) for ids in (dataset.ids("train"), dataset.ids("validation"))
     )

@@ -15,7 +15,7 @@ _MIN_IMAGES = 6
 def project(codes: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """UMAP of codes in two dimensions, float32 `(num_images, 2)`; codes of one or two dimensions stay as they are.
 
-    So do the first two dimensions of fewer than six images: UMAP needs some neighbours.
+    So do the first two dimensions of fewer than six different codes: UMAP needs some neighbours.
 
     Distances on the plane tell who is near whom, not how far the groups are from each other.
 
@@ -23,7 +23,7 @@ def project(codes: np.ndarray, *, seed: int = 0) -> np.ndarray:
         codes: `(num_images, latent_dim)`.
         seed: Makes it repeatable.
     """
-    if codes.shape[1] <= 2 or len(codes) < _MIN_IMAGES:
+    if codes.shape[1] <= 2 or len(np.unique(codes, axis=0)) < _MIN_IMAGES:
         return np.pad(codes[:, :2], ((0, 0), (0, max(2 - codes.shape[1], 0)))).astype(np.float32)
     umap = _import_umap()
     with warnings.catch_warnings():

@@ -28,7 +28,7 @@ def as_record(answers: Answers, collection: Collection, config: RetrieveConfig) 
         "run": collection.run.name,
         "encoder": collection.gallery.encoder,
         "gallery": collection.name,
-        "k": config.k,
+        "k": config.k or max((len(matches) for _, _, matches in answers), default=0),
         "only": list(config.only),
         "min_score": config.min_score,
         "seed": config.seed,
@@ -103,14 +103,16 @@ def write(answers: Answers, collection: Collection, config: RetrieveConfig) -> l
     with files.replacing(paths[0]) as temporary:
         write_csv(temporary, _COLUMNS, [list(row.values()) for row in table(answers, collection)])
     files.write_json(paths[1], as_record(answers, collection, config))
-    wanted = ["neighbours"] * config.figure + ["explanation"] * config.explain
+    is_drawn = config.figure and (config.json_figure or not config.json)
+    wanted = ["neighbours"] * is_drawn + ["explanation"] * config.explain
     if wanted:
-        from latentsearch.search import figures  # slow to import: an answer in words does without
+        from latentsearch.plots.saving import save  # slow to import: an answer in words does without
+        from latentsearch.search import figures
 
         for name in wanted:
             paths.append(folder / f"{name}.png")
             with files.replacing(paths[-1]) as temporary:
-                figures.PICTURES[name](answers, collection).savefig(temporary, dpi=110)
+                save(figures.PICTURES[name](answers, collection), temporary)
     return paths
 
 

@@ -14,6 +14,8 @@ from latentsearch.gallery.store import EmbeddedStore, Store
 from latentsearch.search.corpus import Collection
 from latentsearch.search.queries import NOT_IN_COLLECTION, Queries
 
+_DEFAULT_K = 10
+
 
 class Match(NamedTuple):
     """A neighbour of a query.
@@ -58,7 +60,7 @@ def answer(
     queries: Queries,
     collection: Collection,
     *,
-    k: int,
+    k: int | None = None,
     metrics: tuple[Metric, ...],
     min_score: float = 0,
     only: tuple[str, ...] = (),
@@ -70,7 +72,7 @@ def answer(
     Args:
         queries: At least one.
         collection: What is searched.
-        k: How many neighbours.
+        k: How many neighbours. Default: 10, or all where fewer can answer.
         metrics: How codes are compared.
         min_score: Neighbours with a smaller score are left out.
         only: Names of the classes that may answer; none: all images.
@@ -79,13 +81,21 @@ def answer(
         store: Holds the codes of the collection. Default: one in this process.
 
     Raises:
-        InputError: if there are not more than `k` images that may answer, `min_score` is no percentage, there is no
+        InputError: if fewer than `k` images can answer, or none, `min_score` is no percentage, there is no
             class of a name, or the store does not answer.
     """
     labels = collection.labels_of(only)
     num_images = np.isin(collection.labels, labels).sum() if only else len(collection.gallery.ids)
-    if not 1 <= k < num_images:
-        raise InputError(f"--k {k}: expected 1 to {num_images - 1}, the images that can answer.")
+    is_inside = bool((queries.ids != NOT_IN_COLLECTION).any())  # then one image less can answer
+    most = int(num_images) - is_inside
+    if most < 1:
+        raise InputError(
+            f"{collection.name}: no image but the query itself can answer. Add images, or ask for another."
+        )
+    if k is None:
+        k = min(_DEFAULT_K, most)
+    if not 1 <= k <= most:
+        raise InputError(f"--k {k}: expected 1 to {most}, the images that can answer.")
     if not 0 <= min_score <= 100:
         raise InputError(f"--min-score {min_score}: expected 0 to 100, a percentage.")
     codes = collection.autoencoder.encode(queries.images) if codes is None else codes
@@ -93,10 +103,11 @@ def answer(
         store = EmbeddedStore()
         store.sync(collection.store_name, collection.compared, collection.labels)
     own = [collection.same_file(number) if number != NOT_IN_COLLECTION else () for number in queries.ids.tolist()]
-    depth = min(k + max(map(len, own)), int(num_images) - 1)
+    depth = min(k + max(map(len, own)), most)
     answers, compared = {}, collection.weigh(codes)
     for metric in metrics:
-        found = store.search(compared, depth, metric=metric, exclude=queries.ids, only=labels)
+        excluded = queries.ids if is_inside else None
+        found = store.search(compared, depth, metric=metric, exclude=excluded, only=labels)
         scale = collection.scale(metric)
         columns = (found.ids, found.distances, scale.score(found.distances), scale.copy_score(found.distances))
         rows = zip(own, *(column.tolist() for column in columns), strict=True)

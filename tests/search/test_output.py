@@ -12,7 +12,7 @@ from PIL import Image
 from fuzzing.colours import make_photos
 from latentsearch.config import METRICS, RetrieveConfig
 from latentsearch.errors import InputError
-from latentsearch.search import output
+from latentsearch.search import figures, output
 from latentsearch.search.queries import find_queries
 from latentsearch.search.results import answer
 from tests.photos import photo_collection
@@ -126,6 +126,37 @@ def test_copies_do_not_go_where_they_would_be_searched(below, collection, tmp_pa
         with pytest.raises(InputError, match="which is searched: the copies would become images"):
             output.copy_to(name, ask(collection, [3]), collection)
     assert sum(path.is_file() for path in (tmp_path / "photos").rglob("*")) == 30
+
+
+def test_by_default_there_are_as_many_neighbours_as_can_answer(tmp_path):
+    for count in (1, 2, 3, 9, 10, 11, 12):
+        collection = photo_collection(tmp_path / str(count), num_images=count)
+        outside = tmp_path / f"outside{count}"
+        make_photos(outside, 1)
+        queries, _ = find_queries(RetrieveConfig(query=(str(outside / "b/c/0.png"),)), collection)
+        answers = answer(queries, collection, metrics=("euclidean",))
+        assert len(answers.matches["euclidean"][0]) == min(count, 10)
+        assert output.as_record(answers, collection, RetrieveConfig())["k"] == min(count, 10)
+        if count == 1:
+            with pytest.raises(InputError, match="no image but the query"):
+                ask(collection, [0], k=None)
+        else:
+            assert len(ask(collection, [0], k=None).matches["euclidean"][0]) == min(count - 1, 10)
+
+
+def test_the_figure_of_many_is_capped_and_json_draws_none(tmp_path):
+    collection = photo_collection(tmp_path, num_images=70)
+    answers = ask(collection, list(range(60)), k=30)
+    figure = figures.neighbours(answers, collection)
+    assert len(figure.axes) == 1
+    assert len(figure.axes[0].images) == 50 * 21
+    note = figure.axes[0].texts[-1].get_text()
+    assert note == "Drawn: the first 50 of 60 rows, the nearest 20 of 30; neighbours.csv has all"
+    few = ask(collection, [0])
+    drawn = [
+        len(output.write(few, collection, RetrieveConfig(json=True, json_figure=wanted))) for wanted in (False, True)
+    ]
+    assert drawn == [2, 3]
 
 
 def test_a_neighbour_that_is_gone_leaves_a_grey_picture_and_is_told_when_copied(collection, tmp_path):
