@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from latentsearch.recipes import Architecture, Network, Optimizer, Precision
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(os.environ.get("LATENTSEARCH_ROOT") or ".")
+
+OWN_RUN = "mine"
+SHIPPED_RUNS = ("cifar10-deep", "cifar10-compact")  # the first that is there is the default until OWN_RUN is trained
 
 Metric = Literal["cosine", "euclidean", "manhattan"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "manhattan")
@@ -52,7 +56,7 @@ class PrepareConfig:
     """Decides which images are held out."""
 
     root: Path = ROOT
-    """Folder that holds data/, models/, logs/ and reports/."""
+    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class BuildConfig:
     dataset: str = "cifar10"
     """Prepared dataset that the network is for: it fixes the image size."""
 
-    run: str = "cifar10"
+    run: str = OWN_RUN
     """Name of the run: models/<run>/, logs/<run>/, reports/<run>/."""
 
     seed: int = 0
@@ -90,14 +94,19 @@ class BuildConfig:
     """Replace a run of this name that holds a training."""
 
     root: Path = ROOT
-    """Folder that holds data/, models/, logs/ and reports/."""
+    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
+
+    @classmethod
+    def for_dataset(cls, root: Path, dataset: str) -> BuildConfig:
+        """The flags for a dataset: a run of its name, the default run for the default dataset."""
+        return cls(dataset=dataset, run=cls.run if dataset == cls.dataset else dataset, root=root)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Flags of TrainAutoencoder.py."""
 
-    run: str = "cifar10"
+    run: str = OWN_RUN
     """Name of the run, built by BuildingAutoencoder.py."""
 
     epochs: int = 100
@@ -162,15 +171,16 @@ class TrainConfig:
     """Epochs between two reconstruction grids in TensorBoard."""
 
     root: Path = ROOT
-    """Folder that holds data/, models/, logs/ and reports/."""
+    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
 
 
 @dataclass(frozen=True)
 class CheckConfig:
     """Flags of SanityChecks.py."""
 
-    run: str = "cifar10"
-    """Name of the run, trained by TrainAutoencoder.py."""
+    run: str | None = None
+    """Name of the run to check. Default: your run "mine" if it is trained, else a
+    shipped one."""
 
     compare: tuple[str, ...] = ()
     """Other trained runs of the same dataset to set beside it: in the scorecard, the headline, the curve
@@ -183,22 +193,23 @@ class CheckConfig:
     """Seed of the bootstrap, the distortions, the samples and the projection."""
 
     root: Path = ROOT
-    """Folder that holds data/, models/, logs/ and reports/."""
+    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
 
 
 @dataclass(frozen=True)
 class RetrieveConfig:
     """Flags of RetrieveSimilar.py."""
 
-    run: str = "cifar10"
-    """Name of the run whose encoder makes the codes."""
+    run: str | None = None
+    """Name of the run whose encoder makes the codes. Default: your run "mine" if it is trained, else a
+    shipped one."""
 
     gallery: Path | None = None
     """A folder of images to search, nested or not. Default: the dataset of the run."""
 
     sync: bool = True
-    """Answer from the codes of before, not looking for what was added, changed, moved and removed in that folder
-    since; of a --store only see that it holds as many codes."""
+    """Look first for what was added, changed, moved and removed in that folder, and compare all codes of a --store.
+    --no-sync answers from the codes of before, and only checks how many a store holds."""
 
     spark: str | None = None
     """Code what is new in that folder on Apache Spark, at this address, such as spark://host:7077, or
@@ -240,31 +251,32 @@ class RetrieveConfig:
     """Folder to copy the neighbours to."""
 
     figure: bool = True
-    """Do not draw the neighbours."""
+    """Draw the neighbours to neighbours.png. --no-figure is faster."""
 
     seed: int = 0
     """Chooses the 20 images that are asked about when no query is named."""
 
     root: Path = ROOT
-    """Folder that holds data/, models/, logs/ and reports/."""
+    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
 
 
 @dataclass(frozen=True)
 class PageConfig:
     """Flags of python -m latentsearch.page."""
 
-    run: str = "cifar10"
-    """Name of the run whose encoder makes the codes."""
+    run: str | None = None
+    """Name of the run whose encoder makes the codes. Default: your run "mine" if it is trained, else a
+    shipped one."""
 
     gallery: Path | None = None
     """A folder of images to search, nested or not. Default: the dataset of the run."""
 
     sync: bool = True
-    """Answer from the codes of before, not looking for what was added, changed, moved and removed in that folder
-    since."""
+    """Look first for what was added, changed, moved and removed in that folder. --no-sync shows the codes of
+    before."""
 
     port: int = 8765
     """Port of this machine (127.0.0.1) at which the page is; 0: any that is free."""
 
     root: Path = ROOT
-    """Folder that holds data/, models/, logs/ and reports/."""
+    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""

@@ -39,7 +39,7 @@ class TuneConfig:
     """Pixels that training images are moved by at most in a trial without similarity."""
 
     flip: bool = True
-    """Mirror no training images: for those whose left and right mean something, such as digits."""
+    """Mirror training images at random. --no-flip is for images whose left and right mean something, such as digits."""
 
     max_seconds: float = 900
     """A trial is ended after the epoch in which it takes longer; at twice that, its process is killed."""
@@ -72,4 +72,4 @@ class TuneConfig:
     """Begin anew although there are trials, and delete those."""
 
     root: Path = ROOT
-    """Folder that holds data/, models/, logs/ and reports/."""
+    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""

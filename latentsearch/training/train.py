@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from latentsearch.training import settings, tensorboard
 from latentsearch.training.callbacks import MEASURES, Backup, BestModel, Bookkeeping, EpochRows, Validation
 from latentsearch.training.dataloader import training_batches, training_ids
 from latentsearch.training.model import compiled, normalise_together
+from latentsearch.training.progress import EpochLine
 from latentsearch.training.validation import Validator
 
 _SCRIPT = "TrainAutoencoder.py"
@@ -38,10 +38,12 @@ class TrainingResult:
         history: One row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy, further measures (see
             `callbacks.Validation`), learning_rate, seconds (of the training steps, without validation).
         finished: False when it was interrupted.
+        is_new: False when it was finished before: nothing was changed.
     """
 
     history: pd.DataFrame
     finished: bool
+    is_new: bool = True
 
     @property
     def best(self) -> pd.Series:
@@ -65,6 +67,7 @@ def train(
         KeyboardInterrupt: if it was stopped before an epoch was finished.
     """
     run = Run(config.root, config.run)
+    run.require(run.build_record, "BuildingAutoencoder.py")
     build_record = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("config.architecture",))
     with files.locked(run.lock, f"run '{run.name}'"):
         return _train(run, config, build_record, watch=watch, projector=projector)
@@ -84,11 +87,11 @@ def _train(
     autoencoder = load_model(run.require(run.initial_model, "BuildingAutoencoder.py"))
     chosen = settings.choose(config, run, dataset, settings.recipe_of(run, build_record))
     record = _record_of(run)
-    going_on = record is not None and config.resume
-    if going_on:
+    going_on = _goes_on(run, config, record)
+    if record and going_on:
         chosen = settings.resumed(config, run, dataset, chosen, record["settings"])
         if record.get("finished"):
-            return TrainingResult(read_history(run), finished=True)
+            return TrainingResult(read_history(run), finished=True, is_new=False)
     elif not config.overwrite:
         _refuse_to_replace(run, record)
     keras.utils.set_random_seed(chosen.seed)
@@ -122,9 +125,10 @@ def _train(
             epochs=chosen.epochs,
             steps_per_epoch=steps,
             shuffle=False,  # the stream does that
-            verbose=1 if sys.stdout.isatty() else 2,
+            verbose=0,
             callbacks=[
                 Validation(autoencoder, Validator(dataset, chosen)),
+                EpochLine(chosen.epochs),
                 epoch_rows,
                 BestModel(autoencoder, run.best_model, min((row["val_loss"] for row in rows), default=None)),
                 *tensorboard.callbacks(run.logs, autoencoder, dataset, every=config.pictures_every),
@@ -179,6 +183,13 @@ def _record_of(run: Run) -> dict[str, Any] | None:
     if not run.training_record.exists():
         return None
     return files.read_json(run.training_record, run.command("BuildingAutoencoder.py"), ("settings",))
+
+
+def _goes_on(run: Run, config: TrainConfig, record: dict[str, Any] | None) -> bool:
+    """Whether there is a training to go on with: as --resume says, or one that is finished, with nothing left to do."""
+    if record is None:
+        return False
+    return config.resume or (bool(record.get("finished")) and run.best_model.exists() and not config.overwrite)
 
 
 def _refuse_to_replace(run: Run, record: dict[str, Any] | None) -> None:
