@@ -9,7 +9,13 @@ from typing import Literal
 
 from latentsearch.recipes import Architecture, Network, Optimizer, Precision
 
-ROOT = Path(os.environ.get("LATENTSEARCH_ROOT") or ".")
+
+def default_root() -> Path:
+    """Return the folder of data/, models/, logs/ and reports/: $LATENTSEARCH_ROOT, or the current folder."""
+    return Path(os.environ.get("LATENTSEARCH_ROOT") or ".").expanduser()
+
+
+ROOT = default_root()
 
 OWN_RUN = "mine"
 SHIPPED_RUNS = ("cifar10-deep", "cifar10-compact")  # the first that is there is the default until OWN_RUN is trained
