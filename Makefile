@@ -1,4 +1,4 @@
-# make demo     five scripts on handwritten digits: offline, about two minutes
+# make demo     five scripts on handwritten digits: no download but the packages; the run is called demo
 # make cifar10  five scripts on CIFAR-10 at full length; goes on where it was stopped (SOURCE=PATH for a copy you have)
 # make similar  the run that finds the same kind of thing: architecture deep, on CIFAR-10, beside the shipped compact
 # make page     a local web page to click through the images of a run (SHOW=run) or of a folder (GALLERY=PATH)
@@ -18,12 +18,7 @@ BENCHMARKS ?= training_speed training_profile coding first_answer search folders
 .PHONY: demo cifar10 similar page benchmark test test-page test-engines lint clean
 
 demo: $(VENV)/installed
-	$(RUN) DataPreperation.py --source digits
-	$(RUN) BuildingAutoencoder.py --run digits --dataset digits --overwrite
-	$(RUN) TrainAutoencoder.py --run digits --epochs 60 --shift 0 --flip False --overwrite
-	$(RUN) SanityChecks.py --run digits
-	$(RUN) RetrieveSimilar.py --run digits --query-index 0 1 2
-	@echo && cat reports/digits/summary.txt
+	$(RUN) -m examples.demo
 
 cifar10: $(VENV)/installed
 	$(RUN) DataPreperation.py --source $(SOURCE) --dataset cifar10
@@ -68,7 +63,7 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-clean:
+clean:  # the virtual environment only, never what was prepared, trained or reported
 	rm -rf $(VENV)
 
 $(VENV)/installed: requirements.txt

@@ -1,4 +1,4 @@
-"""README and docs: short enough, links that lead somewhere, commands that parse, numbers from results, code that runs."""
+"""README and docs: short, links that lead somewhere, commands that parse, numbers from results, code that runs."""
 
 from __future__ import annotations
 
