@@ -31,6 +31,8 @@ def main(config: PrepareConfig) -> None:
         print_table([{"skipped because": reason, "files": count} for reason, count in skipped.items()])
         print(f"Each of them: {folder / data.SKIPPED_FILE}")
     print(f"Written to {folder}; fingerprint {dataset.fingerprint[:12]}.")
+    for line in data.advice(dataset):
+        print(line)
     print(f"Next: {runs.command_line('BuildingAutoencoder.py', BuildConfig.for_dataset(config.root, dataset.name))}")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import select
 import sys
 import textwrap
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 import tyro
 
@@ -143,11 +144,20 @@ def _spelt_out(words: Sequence[str], config_type: type[Config]) -> list[str]:
 
 def _silence_closed_output() -> bool:
     """Whether standard output or error is a pipe that nobody reads; what is left in it is thrown away then."""
-    closed = False
-    for stream in (sys.stdout, sys.stderr):
+    closed = [stream for stream in (sys.stdout, sys.stderr) if _is_closed(stream)]
+    for stream in closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return bool(closed)
+
+
+def _is_closed(stream: TextIO) -> bool:
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return bool(poll.poll(0))
+    except (AttributeError, OSError, ValueError):  # no poll on this system, or no file
         try:
             stream.flush()
         except BrokenPipeError:
-            closed = True
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return closed
+            return True
+        return False

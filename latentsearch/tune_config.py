@@ -26,7 +26,7 @@ class TuneConfig:
     """Length of each trial."""
 
     subset: int | None = 10_000
-    """Training images of each trial, at most, drawn by the seed; None: all."""
+    """Training images of each trial, at most, drawn by the seed."""
 
     objective: Goal = "retrieval"
     """What is sought, without labels: codes that find altered copies of an image (retrieval), a small reconstruction

@@ -38,7 +38,7 @@ def imported(*patterns):
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names) - {"latentsearch", "__future__"}
+    return found - set(sys.stdlib_module_names) - {"latentsearch", "DataPreperation", "__future__"}
 
 
 def test_the_ranges_of_the_package_hold_the_releases_that_were_tested():

@@ -74,8 +74,10 @@ def test_the_version(monkeypatch, capsys):
     assert capsys.readouterr().out == f"latentsearch {latentsearch.__version__}\n"
 
 
-@pytest.mark.parametrize("lines", [1, 100_000])
-def test_a_closed_pipe_ends_quietly(lines):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("lines", [1, 1000])
+def test_a_closed_pipe_ends_quietly(lines, unbuffered, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     program = (
         "from latentsearch.cli import run_script\nfrom latentsearch.config import TrainConfig\n"
         f"run_script(lambda config: [print('x' * 80) for _ in range({lines})] and None, TrainConfig, 'Text.')"

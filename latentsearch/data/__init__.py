@@ -1,7 +1,7 @@
 """Prepared images on disk: `prepare` writes data/<dataset>/ from a source, `load` opens it."""
 
 from latentsearch.data.imageset import SPLITS, ImageSet, to_float
-from latentsearch.data.preparation import SKIPPED_FILE, class_counts, prepare, verify
+from latentsearch.data.preparation import SKIPPED_FILE, advice, class_counts, prepare, verify
 from latentsearch.data.provenance import KINDS, prepare_command
 from latentsearch.data.storage import load, load_for
 
@@ -10,6 +10,7 @@ __all__ = [
     "SKIPPED_FILE",
     "SPLITS",
     "ImageSet",
+    "advice",
     "class_counts",
     "load",
     "load_for",
