@@ -148,7 +148,7 @@ class Run:
     def command(self, script: str, *flags: str) -> str:
         """The command line that applies `script` to this run, for messages."""
         run = () if self.name == OWN_RUN else ("--run", self.name)
-        root = () if self.root == ROOT else ("--root", str(self.root))
+        root = () if self.root.absolute() == ROOT.absolute() else ("--root", str(self.root))
         return shlex.join(["python", script, *run, *root, *flags])
 
 

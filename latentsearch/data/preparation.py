@@ -115,8 +115,8 @@ def advice(dataset: ImageSet) -> list[str]:
         return []
     folder = shlex.quote(dataset.provenance["source"])
     return [
-        f"{count:,} images to learn from are few: below about {FEW_IMAGES:,} we advise a shipped encoder, which needs no "
-        "training:",
+        f"{count:,} images to learn from are few: below about {FEW_IMAGES:,} we advise a shipped encoder, "
+        "which needs no training:",
         f"  python RetrieveSimilar.py --gallery {folder}",
     ]
 
