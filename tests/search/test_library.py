@@ -87,3 +87,25 @@ def test_importing_the_library_loads_nothing_slow():
         "assert not loaded; latentsearch.open_run; assert not {'keras', 'tensorflow', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)
+
+
+@pytest.mark.slow
+def test_installed_it_works_from_anywhere_and_never_looks_beside_itself(tmp_path):
+    pytest.importorskip("setuptools")
+    source = tmp_path / "source"
+    shutil.copytree(REPOSITORY / "latentsearch", source / "latentsearch", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(REPOSITORY / name, source)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--target", str(tmp_path / "site"), str(source)], check=True, capture_output=True)
+    for data_file in ("evaluation/report.html.jinja", "page/static/index.html"):
+        assert (tmp_path / "site" / "latentsearch" / data_file).is_file()
+    program = (
+        "import latentsearch\nprint(latentsearch.__version__)\n"
+        "try:\n    latentsearch.open_run()\nexcept latentsearch.InputError as error:\n    print(error)"
+    )
+    environment = {"PYTHONPATH": str(tmp_path / "site"), "LATENTSEARCH_ROOT": str(tmp_path / "root")}
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.startswith(f"{latentsearch.__version__}\n")
+    assert str(tmp_path / "root" / "models") in result.stdout
