@@ -1,7 +1,9 @@
 """Which network? Builds an untrained autoencoder for a prepared dataset.
 
-    python BuildingAutoencoder.py              the default network, for CIFAR-10
+    python BuildingAutoencoder.py                 two codes: kind and look
     python BuildingAutoencoder.py --run photos --dataset photos
+    python BuildingAutoencoder.py --run more --start-from cifar10-deep
+    python BuildingAutoencoder.py --run plain --architecture compact
     python BuildingAutoencoder.py --run tuned --from-trial best
 
 Reads data/<dataset>/ (and models/<run>/tuning/); writes models/<run>/: initial.keras, build.json and architecture.png.

@@ -1,6 +1,6 @@
 # make demo     five scripts on handwritten digits: no download but the packages; the run is called demo
-# make cifar10  five scripts on CIFAR-10 at full length; goes on where it was stopped (SOURCE=PATH for a copy you have)
-# make similar  the run that finds the same kind of thing: architecture deep, on CIFAR-10, beside the shipped compact
+# make cifar10  five scripts on CIFAR-10, as run "mine"; goes on where it was stopped (SOURCE=PATH for a copy you have,
+#               EPOCHS=N for another length, START=RUN to begin with what a run has learnt)
 # make page     a local web page to click through the images of a run (SHOW=run) or of a folder (GALLERY=PATH)
 # make benchmark  all measurements on CIFAR-10, about an hour; writes benchmarks/README.md (BENCHMARKS=NAMES for some)
 # make test     lint and tests
@@ -11,33 +11,27 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(VENV)/bin/pip --disable-pip-version-check install --quiet
 SOURCE ?= cifar10
-SHOW ?= cifar10-deep
+SHOW ?=
+EPOCHS ?= 24
+START ?=
 GALLERY ?=
 BENCHMARKS ?= training_speed training_profile coding first_answer search folders growth scaling set_up
 
-.PHONY: demo cifar10 similar page benchmark test test-page test-engines lint clean
+.PHONY: demo cifar10 page benchmark test test-page test-engines lint clean
 
 demo: $(VENV)/installed
 	$(RUN) -m examples.demo
 
 cifar10: $(VENV)/installed
 	$(RUN) DataPreperation.py --source $(SOURCE) --dataset cifar10
-	test -e models/cifar10/build.json || $(RUN) BuildingAutoencoder.py --run cifar10
-	$(RUN) TrainAutoencoder.py --run cifar10 --epochs 100 --resume
-	$(RUN) SanityChecks.py --run cifar10
-	$(RUN) RetrieveSimilar.py --run cifar10
-	@echo && cat reports/cifar10/summary.txt
-
-similar: $(VENV)/installed
-	$(RUN) DataPreperation.py --source $(SOURCE) --dataset cifar10
-	test -e models/similar/build.json || $(RUN) BuildingAutoencoder.py --run similar --architecture deep
-	$(RUN) TrainAutoencoder.py --run similar --epochs 64 --resume
-	$(RUN) SanityChecks.py --run similar --compare cifar10-compact
-	$(RUN) RetrieveSimilar.py --run similar
-	@echo && cat reports/similar/summary.txt
+	test -e models/mine/build.json || $(RUN) BuildingAutoencoder.py --run mine $(if $(START),--start-from $(START))
+	$(RUN) TrainAutoencoder.py --run mine --epochs $(EPOCHS) --resume
+	$(RUN) SanityChecks.py --run mine
+	$(RUN) RetrieveSimilar.py --run mine
+	@echo && cat reports/mine/summary.txt
 
 page: $(VENV)/installed-page
-	$(RUN) -m latentsearch.page --run $(SHOW) $(if $(GALLERY),--gallery "$(GALLERY)")
+	$(RUN) -m latentsearch.page $(if $(SHOW),--run $(SHOW)) $(if $(GALLERY),--gallery "$(GALLERY)")
 
 benchmark: $(VENV)/installed-benchmark
 	test -e data/cifar10/dataset.json || $(RUN) DataPreperation.py --source $(SOURCE) --dataset cifar10

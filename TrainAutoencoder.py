@@ -1,6 +1,6 @@
 """Learn. Trains a built autoencoder, keeping the best weights on validation.
 
-    python TrainAutoencoder.py
+    python TrainAutoencoder.py                    as long as its recipe says
     python TrainAutoencoder.py --run photos --epochs 40
     python TrainAutoencoder.py --resume           go on where it was stopped
     tensorboard --logdir logs

@@ -77,7 +77,7 @@ def _stages(size: int) -> list[dict[str, Any]]:
         common = ("--root", temporary, "--run", "growth")
         scripts: dict[str, Sequence[str]] = {
             "preparation": ("DataPreperation.py", "--root", temporary, "--source", str(photos), "--dataset", "growth"),
-            "building": ("BuildingAutoencoder.py", *common, "--dataset", "growth"),
+            "building": ("BuildingAutoencoder.py", *common, "--dataset", "growth", "--architecture", "compact"),
             "training, an epoch": ("TrainAutoencoder.py", *common, "--epochs", "1"),
             "sanity checks": ("SanityChecks.py", *common),
             "search of the dataset": ("RetrieveSimilar.py", *common, "--query", str(query), "--no-figure"),

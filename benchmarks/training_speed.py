@@ -78,7 +78,7 @@ def main(config: BenchmarkConfig) -> None:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
             (root / "data").symlink_to((ROOT / "data").absolute())
-            build_run(BuildConfig(run="short", seed=seed, root=root))
+            build_run(BuildConfig(architecture="compact", run="short", seed=seed, root=root))
             history = train(TrainConfig(run="short", epochs=config.short_epochs, seed=seed, root=root)).history
         reached = history.index[history["val_loss"] <= TARGET]
         total = history["seconds"].cumsum()

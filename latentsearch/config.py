@@ -18,7 +18,11 @@ def default_root() -> Path:
 ROOT = default_root()
 
 OWN_RUN = "mine"
-SHIPPED_RUNS = ("cifar10-deep", "cifar10-compact")  # the first that is there is the default until OWN_RUN is trained
+SHIPPED_RUNS = (
+    "cifar10",
+    "cifar10-deep",
+    "cifar10-compact",
+)  # the first that is there is the default until OWN_RUN is trained
 
 Metric = Literal["cosine", "euclidean", "manhattan"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "manhattan")
@@ -26,7 +30,8 @@ METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "manhattan")
 Fit = Literal["crop", "pad", "stretch"]
 FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
 LabelSource = Literal["auto", "folders", "none"]
-Goal = Literal["retrieval", "reconstruction", "balanced"]
+Goal = Literal["retrieval", "kinds", "reconstruction", "balanced"]
+Searched = Literal["custom", "kind-look"]
 
 
 @dataclass(frozen=True)
@@ -69,16 +74,20 @@ class PrepareConfig:
 class BuildConfig:
     """Flags of BuildingAutoencoder.py."""
 
-    architecture: Architecture = "compact"
-    """compact: small and fast, the default: codes that know appearance. deep: a convolutional network that is trained
-    for similarity: codes that know kinds of things. reference: the network of the project's source document. custom:
-    as --network says."""
+    architecture: Architecture = "kind-look"
+    """kind-look: two codes, one that tells the kind of thing and one that tells the look. compact: small and fast, a
+    plain autoencoder, whose code knows the look alone. deep: a convolutional network that is trained for similarity,
+    whose code knows the kind. reference: the network of the project's source document. custom: as --network says."""
 
     network: Network = field(default_factory=Network)
     """Of the architecture custom."""
 
     latent_dim: int = 10
-    """Numbers in a code."""
+    """Numbers in a code; kind-look has two such codes."""
+
+    start_from: str | None = None
+    """Name of a trained run whose weights are the initial ones, of the same architecture and image size; of kind-look
+    also one of deep, for the tower of the kind. Default: random weights."""
 
     from_trial: str | None = None
     """Build what a trial of TuneAutoencoder.py tried, to be trained as it was: best, or its number, such as 3. Network,
@@ -115,8 +124,9 @@ class TrainConfig:
     run: str = OWN_RUN
     """Name of the run, built by BuildingAutoencoder.py."""
 
-    epochs: int = 100
-    """Passes over the training images."""
+    epochs: int | None = None
+    """Passes over the training images. Default: the recipe of the architecture (kind-look: 24, of fewer images more, as
+    many as make 1,000 steps, at most 300; others: 100)."""
 
     subset: int | None = None
     """Train on so many training images at most, drawn by the seed: for quick tries. Default: all."""
@@ -129,7 +139,8 @@ class TrainConfig:
 
     similarity_weight: float | None = None
     """How much it counts, beside the reconstruction error, that two views of one image get nearby codes and other
-    images distant ones; 0: reconstruction alone. Default: the recipe of the architecture (deep: 1, others: 0)."""
+    images distant ones; 0: reconstruction alone. Default: the recipe of the architecture (kind-look, deep: 1, others:
+    0)."""
 
     temperature: float | None = None
     """Of that similarity: the smaller, the more the nearest wrong images count. Default: the recipe."""
@@ -138,19 +149,33 @@ class TrainConfig:
     """Ask for similarity also of a projection of the features below the code. Default: the recipe (yes)."""
 
     view_side: int | None = None
-    """Side of the views of an image in pixels. Default: the recipe (deep: 24, others: that of the images)."""
+    """Side of the views of an image in pixels. Default: the recipe (kind-look and deep: 24, others: that of the
+    images)."""
+
+    views: int | None = None
+    """Views of each image in a batch, at least 2. Default: the recipe (kind-look: 4, others: always 2)."""
+
+    neighbours: int | None = None
+    """In the last epochs of kind-look, so many nearest training images of an image, by what the network has learnt by
+    then, count as views of it; 0: never. Default: the recipe (20, of few images at most a fiftieth of all)."""
+
+    neighbours_from: float | None = None
+    """Share of the epochs before that, 0 to 1. Default: the recipe (0.6)."""
 
     noise: float | None = None
-    """Standard deviation, at most, of Gaussian noise on half of the views, of values in [0, 1]: with it, a noisy copy
-    finds its original, but codes know a little less of kinds of things. Default: the recipe (0)."""
+    """Standard deviation, at most, of Gaussian noise on some of the views, of values in [0, 1]: with it, a noisy copy
+    finds its original. Default: the recipe (kind-look: 0.15, others: 0)."""
+
+    noise_share: float | None = None
+    """Share of the views that are noisy, 0 to 1. Default: the recipe (kind-look: 0.15, others: 0.5)."""
 
     optimizer: Optimizer | None = None
-    """adam, or muon, which needs fewer epochs for convolutions. Default: the recipe (deep: muon, others: adam).
+    """adam, or muon, which needs fewer epochs for convolutions. Default: the recipe (kind-look, deep: muon, else adam).
     Another one than the recipe's needs a --learning-rate."""
 
     precision: Precision | None = None
     """What the network is computed in while it is trained; bfloat16 is nearly twice as fast where the processor
-    has it. Weights are float32 in any case. Default: the recipe (deep: bfloat16 if the processor has it)."""
+    has it. Weights are float32 in any case. Default: the recipe (kind-look, deep: bfloat16 where it is)."""
 
     shift: int | None = None
     """Pixels that training images are moved by at most, if the similarity weight is 0: views are cropped instead.

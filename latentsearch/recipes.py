@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Architecture = Literal["compact", "deep", "reference", "custom"]
+Architecture = Literal["kind-look", "compact", "deep", "reference", "custom"]
 Activation = Literal["relu", "elu", "gelu"]
 Optimizer = Literal["adam", "muon"]
 Precision = Literal["float32", "bfloat16"]
+Keep = Literal["best", "last"]
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,23 @@ class Recipe:
         learning_rate: The optimizer's learning rate, or its peak when the schedule is "cosine".
         schedule: "constant", or "cosine": half an epoch of linear warm-up, then cosine decay to 0.
         optimizer: "adam", or "muon": see `optimizers.Muon`.
+        epochs: Passes over the training images.
+        steps: Of few images, more passes: as many as make so many steps, at most 300.
         shift: Move every training image by up to as many pixels each way (when similarity_weight is 0).
         flip: Mirror every training image left to right with probability 1/2.
         similarity_weight: Weight of the similarity of two views beside the reconstruction error; 0 leaves it out.
         temperature: Of the similarity of codes: the smaller, the more the nearest wrong images count.
         projection: Whether similarity is also asked of a projection of the features below the code.
         view_side: Side of the views in pixels; None for that of the images.
-        noise: Standard deviation, at most, of the Gaussian noise on half of the views (of values in [0, 1]).
+        views: Of each image in a batch.
+        look: Learn two codes: that of the kind from the views, that of the look from the image itself, moved by
+            `shift`. Of the architecture kind-look.
+        neighbours: From an epoch on, half of the views are of images that were among so many nearest training images
+            (by features, at most a fiftieth of all), and count as views of the same; 0: never.
+        neighbours_from: Share of the epochs before that one, 0 to 1.
+        keep: The weights that a training leaves: "best", of the epoch with the smallest val_loss, or "last".
+        noise: Standard deviation, at most, of the Gaussian noise on some of the views (of values in [0, 1]).
+        noise_share: Share of the views that are noisy.
         precision: What layers are computed in; weights are float32 in any case. bfloat16 gives way to float32 on a
             processor without it.
     """
@@ -37,15 +48,42 @@ class Recipe:
     shift: int
     flip: bool
     optimizer: Optimizer = "adam"
+    epochs: int = 100
+    steps: int = 0
     similarity_weight: float = 0.0
     temperature: float = 0.5
     projection: bool = True
     view_side: int | None = None
+    views: int = 2
+    look: bool = False
+    neighbours: int = 0
+    neighbours_from: float = 0.6
+    keep: Keep = "best"
     noise: float = 0.0
+    noise_share: float = 0.5
     precision: Precision = "float32"
 
 
 RECIPES: dict[Architecture, Recipe] = {
+    "kind-look": Recipe(
+        batch_size=256,
+        learning_rate=2e-2,
+        schedule="cosine",
+        shift=3,
+        flip=True,
+        optimizer="muon",
+        epochs=24,
+        steps=1000,
+        similarity_weight=1.0,
+        view_side=24,
+        views=4,
+        look=True,
+        neighbours=20,
+        keep="last",
+        noise=0.15,
+        noise_share=0.15,
+        precision="bfloat16",
+    ),
     "compact": Recipe(batch_size=128, learning_rate=4e-3, schedule="cosine", shift=3, flip=True),
     "deep": Recipe(
         batch_size=512,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from latentsearch.config import ROOT, Goal
+from latentsearch.config import ROOT, Goal, Searched
 from latentsearch.recipes import Architecture
 
 
@@ -19,6 +19,10 @@ class TuneConfig:
     dataset: str = "cifar10"
     """Prepared dataset that settings are searched for."""
 
+    architecture: Searched = "custom"
+    """What is searched: custom, network and training of a small autoencoder; kind-look, the training of the network
+    with two codes."""
+
     trials: int = 30
     """Trials in all, those before a --resume included."""
 
@@ -29,8 +33,9 @@ class TuneConfig:
     """Training images of each trial, at most, drawn by the seed."""
 
     objective: Goal = "retrieval"
-    """What is sought, without labels: codes that find altered copies of an image (retrieval), a small reconstruction
-    error (reconstruction), or both (balanced)."""
+    """What is sought, without labels: codes that find altered copies of an image (retrieval), that and codes with the
+    neighbours of the features below them (kinds; kind-look alone), a small reconstruction error (reconstruction), or it
+    and altered copies (balanced)."""
 
     latent_dims: tuple[int, ...] = (10,)
     """Numbers in a code: more than one, to search among them."""

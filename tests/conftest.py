@@ -63,7 +63,7 @@ def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digits, "read", a_part_of_the_digits)
         data.prepare(PrepareConfig(source="digits", root=root))
-    build_run(BuildConfig(run="digits", dataset="digits", root=root))
+    build_run(BuildConfig(architecture="compact", run="digits", dataset="digits", root=root))
     return root
 
 

@@ -31,8 +31,11 @@ def test_the_default_run_is_the_users_own_if_it_is_trained_else_a_shipped_one(tm
     assert runs.choose(tmp_path, "other") == "other"
 
 
-def test_the_shipped_runs_are_shipped():
-    assert set(SHIPPED_RUNS) <= set(runs.trained_runs(REPOSITORY))
+def test_every_run_that_is_shipped_can_be_the_default():
+    shipped = re.findall(r"^!/models/(.+)/$", (REPOSITORY / ".gitignore").read_text(encoding="utf-8"), re.M)
+    assert shipped
+    assert set(shipped) <= set(SHIPPED_RUNS)
+    assert set(shipped) <= set(runs.trained_runs(REPOSITORY))
 
 
 def test_an_unknown_run_names_those_that_there_are(tmp_path):
@@ -53,7 +56,7 @@ def test_an_unknown_run_names_those_that_there_are(tmp_path):
     ],
 )
 def test_on_a_fresh_clone_a_refusal_ends_with_the_command_that_mends_it(name, flags, next_step, tmp_path, in_process):
-    for run in SHIPPED_RUNS:
+    for run in ("cifar10-deep", "cifar10-compact"):
         shutil.copytree(REPOSITORY / "models" / run, tmp_path / "models" / run)
     result = in_process(name, *flags, "--root", tmp_path)
     assert result.returncode == 2

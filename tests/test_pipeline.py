@@ -30,7 +30,7 @@ def pipeline(tmp_path_factory):
     output = {}
     for name, *flags in (
         ("DataPreperation.py", "--source", "digits"),
-        ("BuildingAutoencoder.py", "--run", "digits", "--dataset", "digits"),
+        ("BuildingAutoencoder.py", "--run", "digits", "--dataset", "digits", "--architecture", "compact"),
         ("TrainAutoencoder.py", "--run", "digits", "--epochs", "30", "--shift", "0", "--no-flip"),
         ("SanityChecks.py", "--run", "digits", "--strict"),
     ):
@@ -186,8 +186,8 @@ def test_bad_input_exits_with_2_and_words(name, flags, message, pipeline, in_pro
 
 def test_a_run_trained_for_similarity_is_set_beside_the_plain_one(pipeline, in_process):
     root, _ = pipeline
-    flags = ["--run", "similar", "--root", root]
-    assert in_process("BuildingAutoencoder.py", "--dataset", "digits", *flags).returncode == 0
+    flags, network = ["--run", "similar", "--root", root], ["--architecture", "compact"]
+    assert in_process("BuildingAutoencoder.py", "--dataset", "digits", *network, *flags).returncode == 0
     training = ["--similarity-weight", "0.1", "--epochs", "8", "--shift", "0", "--no-flip"]
     trained = in_process("TrainAutoencoder.py", *training, *flags)
     assert trained.returncode == 0, trained.stderr
@@ -208,8 +208,8 @@ def test_a_run_trained_for_similarity_is_set_beside_the_plain_one(pipeline, in_p
 
 def test_a_failed_check_exits_with_1_if_strict_and_with_0_if_not(small_root, in_process, tmp_path, monkeypatch):
     shutil.copytree(small_root / "data", tmp_path / "data")
-    flags = ["--run", "tiny", "--root", tmp_path]
-    assert in_process("BuildingAutoencoder.py", "--dataset", "digits", "--latent-dim", "2", *flags).returncode == 0
+    flags, network = ["--run", "tiny", "--root", tmp_path], ["--architecture", "compact", "--latent-dim", "2"]
+    assert in_process("BuildingAutoencoder.py", "--dataset", "digits", *network, *flags).returncode == 0
     assert in_process("TrainAutoencoder.py", "--epochs", "1", *flags).returncode == 0
     for module, name in ((evaluate, "gather"), (report, "write")):  # measured and drawn once, judged twice
         monkeypatch.setattr(module, name, once(getattr(module, name)))

@@ -41,9 +41,15 @@ def augment(images: np.ndarray, *, shift: int, flip: bool, rng: np.random.Genera
 
 
 def views(
-    images: np.ndarray, *, shape: tuple[int, int], flip: bool, rng: np.random.Generator, noise: float = 0.0
+    images: np.ndarray,
+    *,
+    shape: tuple[int, int],
+    flip: bool,
+    rng: np.random.Generator,
+    noise: float = 0.0,
+    noise_share: float = 0.5,
 ) -> np.ndarray:
-    """Another look at each image: a part of it, resized, in other colours, now and then in grey, half of them noisy.
+    """Another look at each image: a part of it, resized, in other colours, now and then in grey or noisy.
 
     Cropping, mirroring and resizing are one linear map of rows and one of columns, and all changes of colour one
     linear map of the channels: three matrix products an image.
@@ -53,7 +59,8 @@ def views(
         shape: Height and width of the views.
         flip: Whether to mirror, left to right, half of them.
         rng: Where the random numbers come from.
-        noise: Standard deviation, at most, of Gaussian noise on every value of half of the views.
+        noise: Standard deviation, at most, of Gaussian noise on every value of some of the views.
+        noise_share: Share of the views that are noisy.
 
     Returns:
         float32 in [0, 1], `(num_images, *shape, 3)`.
@@ -73,7 +80,7 @@ def views(
     pixels = pixels.reshape(num_images, shape[0], 3, shape[1]).swapaxes(2, 3).reshape(num_images, -1, 3)
     pixels = _recoloured(pixels, rng)
     if noise:
-        deviations = (rng.uniform(0, noise, num_images) * (rng.random(num_images) < 0.5)).astype(np.float32)
+        deviations = (rng.uniform(0, noise, num_images) * (rng.random(num_images) < noise_share)).astype(np.float32)
         pixels += rng.standard_normal(pixels.shape, dtype=np.float32) * deviations[:, None, None]
         np.clip(pixels, 0, 1, out=pixels)
     return pixels.reshape(num_images, *shape, 3)

@@ -13,6 +13,13 @@ from latentsearch.recipes import Architecture, Network
 
 ImageShape = tuple[int, int, int]
 
+# Layers of the encoder of "kind-look": two models side by side, and the last layer of each, which turns its code.
+TOWERS = ("kind", "look")
+TURNED = "turned"
+# Objects look larger in views, which show parts, than in images, so the kind tower sees images enlarged (Touvron et
+# al., "Fixing the train-test resolution discrepancy", 2019). Chosen without labels: see docs/codes.md.
+_ENLARGED = 1.25
+
 
 class LayerRow(NamedTuple):
     """One line of a network's summary: shape without the batch axis, e.g. `(16, 16, 32)`."""
@@ -37,6 +44,8 @@ def build(
     Returns:
         A functional model whose layers "encoder" (image to code `(batch, latent_dim)`) and "decoder" (code
         to image) are models themselves; the encoder's layer "features" gives the vectors below the code.
+        Of the architecture kind-look the code is `(batch, 2 * latent_dim)`: first that of the kind, then that of the
+        look. Its encoder holds two models, "kind" (of enlarged images; with the layer "features") and "look".
 
     Raises:
         InputError: if the sizes do not fit the architecture.
@@ -52,20 +61,45 @@ def build(
             "another --architecture, or prepare a folder with another --image-size."
         )
     image = keras.Input(image_shape, name="image")
-    code = keras.Input((latent_dim,), name="code")
     encoder = keras.Model(image, make_encoder(image, latent_dim), name="encoder")
+    code = keras.Input(encoder.output_shape[1:], name="code")
     decoder = keras.Model(code, make_decoder(code, image_shape), name="decoder")
     outer_image = keras.Input(image_shape, name="image")
     return keras.Model(outer_image, decoder(encoder(outer_image)), name=f"{architecture}_autoencoder")
 
 
 def layer_rows(autoencoder: keras.Model) -> list[LayerRow]:
-    """The layers of encoder and decoder in order, for a table or a diagram."""
+    """The layers of encoder and decoder in order, for a table or a diagram; those of a tower under its name."""
     return [
-        LayerRow(part, type(layer).__name__, tuple(layer.output.shape[1:]), layer.count_params())
-        for part in ("encoder", "decoder")
-        for layer in autoencoder.get_layer(part).layers
+        LayerRow(part.name, type(layer).__name__, tuple(layer.output.shape[1:]), layer.count_params())
+        for whole in ("encoder", "decoder")
+        for part in _parts(autoencoder.get_layer(whole))
+        for layer in part.layers
+        if not isinstance(layer, keras.Model)
     ]
+
+
+def kind_dim(encoder: keras.Model) -> int | None:
+    """How many of the numbers of a code, the first ones, tell the kind of thing; None if there is a single code."""
+    return encoder.get_layer("kind").output_shape[1] if _has_towers(encoder) else None
+
+
+def with_features(encoder: keras.Model) -> keras.Model:
+    """An encoder of two codes with the same weights, from images to the code and the features of the kind tower."""
+    kind, look = (encoder.get_layer(name) for name in TOWERS)
+    inner = keras.Model(kind.input, [kind.output, kind.get_layer("features").output])
+    image = keras.Input(encoder.input_shape[1:])
+    code, features = inner(encoder.get_layer("enlarged")(image))
+    return keras.Model(image, [layers.Concatenate()([code, look(image)]), features])
+
+
+def _has_towers(encoder: keras.Model) -> bool:
+    return {*TOWERS} <= {layer.name for layer in encoder.layers}
+
+
+def _parts(model: keras.Model) -> list[keras.Model]:
+    """The models within a model, then itself."""
+    return [*(layer for layer in model.layers if isinstance(layer, keras.Model)), model]
 
 
 def _compact_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:
@@ -111,6 +145,29 @@ def _deep_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTenso
         x = _convolution(x, filters, pooled=pooled)
     x = layers.GlobalAveragePooling2D(name="features")(x)
     return layers.Dense(latent_dim)(_dense(x, 512))
+
+
+def _two_encoders(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:
+    """The encoder of deep for the kind, that of compact for the look; both scaled so that they can be compared.
+
+    Kind codes have length 1, look codes mean 0 and variance 1. The last layer of each, a matrix, is not trained: when
+    a training ends, `rotation` turns the codes with it, and scales them.
+    """
+    height, width, channels = image.shape[1:]
+    sides = [round(_ENLARGED * side) for side in (height, width)]
+    enlarged = keras.Input((*sides, channels))
+    kind = layers.UnitNormalization(name="unit")(_deep_encoder(enlarged, latent_dim))
+    kind = keras.Model(enlarged, _turned(kind, latent_dim), name="kind")
+    small = keras.Input(image.shape[1:])
+    look = layers.BatchNormalization(momentum=0.95, center=False, scale=False)(_compact_encoder(small, latent_dim))
+    look = keras.Model(small, _turned(look, latent_dim), name="look")
+    return layers.Concatenate(name="code")([kind(layers.Resizing(*sides, name="enlarged")(image)), look(image)])
+
+
+def _turned(code: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:
+    layer = layers.Dense(latent_dim, use_bias=False, kernel_initializer="identity", name=TURNED)
+    layer.trainable = False
+    return layer(code)
 
 
 def _convolution(
@@ -184,6 +241,7 @@ def _custom(network: Network) -> _Maker:
 ARCHITECTURES: dict[Architecture, _Maker] = {
     "compact": _Maker(_compact_encoder, _dense_decoder, multiple=8),
     "deep": _Maker(_deep_encoder, _dense_decoder, multiple=8),
+    "kind-look": _Maker(_two_encoders, _dense_decoder, multiple=8),
     "reference": _Maker(_reference_encoder, _reference_decoder, multiple=32),
     "custom": _custom(Network()),
 }

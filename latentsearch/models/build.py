@@ -13,7 +13,8 @@ import keras
 from latentsearch import data, environment, files, runs
 from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
-from latentsearch.models import architectures
+from latentsearch.models import architectures, transfer
+from latentsearch.models.export import load_model
 from latentsearch.plots import charts
 from latentsearch.recipes import Recipe
 from latentsearch.runs import Run
@@ -74,10 +75,17 @@ def _build_run(run: Run, config: BuildConfig, recipe: Recipe | None) -> BuiltRun
         )
     keras.utils.set_random_seed(config.seed)
     autoencoder = architectures.build(config.architecture, dataset.image_shape, config.latent_dim, config.network)
+    start = {}
+    if config.start_from:
+        source = Run(config.root, config.start_from)
+        path = source.require(source.best_model, "TrainAutoencoder.py")
+        transfer.take_weights(autoencoder, load_model(path), source.name)
+        start = {"start": {"run": source.name, "model": files.file_fingerprint(path)}}
     layers = architectures.layer_rows(autoencoder)
     title = f"{config.architecture}: {autoencoder.count_params():,} weights"
     record = {
         "config": _as_recorded(config),
+        **start,
         "num_weights": autoencoder.count_params(),
         "dataset": {"name": dataset.name, "content": dataset.content, **dataset.provenance},
         "environment": environment.environment(),
@@ -112,5 +120,8 @@ def _built_before(run: Run, config: BuildConfig, recipe: Recipe | None, content:
     if not isinstance(before, dict) or not run.initial_model.is_file():
         return None
     same = all(before.get(name) == value for name, value in wanted.items() if name != "overwrite")
+    if config.start_from:
+        model = files.file_fingerprint(Run(config.root, config.start_from).best_model)
+        same = same and record.get("start") == {"run": config.start_from, "model": model}
     same = same and record["dataset"]["content"] == content and record.get("recipe") == (recipe and asdict(recipe))
     return BuiltRun(config, [], int(record["num_weights"]), [], is_new=False) if same else None

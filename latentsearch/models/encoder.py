@@ -31,6 +31,8 @@ class Autoencoder:
 
     Attributes:
         latent_dim: Numbers in a code.
+        kind_dim: How many of them, the first ones, are the kind code, where the others are the look code. Both are
+            scaled to a mean square distance of 1 between two images. None: a single code.
         image_shape: `(height, width, 3)`.
         fingerprint: SHA-256 of the encoder's layers and weights: two encoders that share it give the same codes.
 
@@ -46,6 +48,7 @@ class Autoencoder:
         self._encoder, self._decoder = (LiteRTNetwork(content[part], cores=cores) for part in PARTS)
         self.image_shape: tuple[int, int, int] = self._encoder.input_shape
         [self.latent_dim] = self._encoder.output_shape
+        self.kind_dim: int | None = record.get("kind_dim")
 
     def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
         """Codes of images.

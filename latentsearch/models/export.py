@@ -14,6 +14,7 @@ from latentsearch import files, runs  # noqa: F401 - compiled models name the me
 from latentsearch.cli import quiet_libraries
 from latentsearch.errors import InputError
 from latentsearch.models import losses  # noqa: F401 - compiled models name the metric of objectives
+from latentsearch.models.architectures import kind_dim
 from latentsearch.models.litert import PARTS, LiteRTNetwork
 
 _MEND = "Make it again with BuildingAutoencoder.py and TrainAutoencoder.py, or restore your copy of it."
@@ -45,8 +46,8 @@ def export(path: Path, record_path: Path) -> None:
     Args:
         path: File written by BuildingAutoencoder.py or TrainAutoencoder.py.
         record_path: JSON file; encoder.tflite and decoder.tflite are written into its folder. It holds the SHA-256 of
-            `path` (model) and of both files (encoder, decoder), and fingerprint, that of the encoder's layers and
-            weights.
+            `path` (model) and of both files (encoder, decoder), fingerprint, that of the encoder's layers and
+            weights, and kind_dim; see `architectures.kind_dim`.
 
     Raises:
         InputError: if the file is damaged or holds something else, or LiteRT cannot do what a layer does.
@@ -63,7 +64,8 @@ def export(path: Path, record_path: Path) -> None:
                 network.export(temporary, format="litert", verbose=False)
             _check(path, temporary, network)
             digests[part] = files.file_fingerprint(temporary)
-    files.write_json(record_path, {"model": model_digest, **digests, "fingerprint": _fingerprint(encoder)})
+    record = {"model": model_digest, **digests, "fingerprint": _fingerprint(encoder), "kind_dim": kind_dim(encoder)}
+    files.write_json(record_path, record)
 
 
 def _check(path: Path, exported: Path, network: keras.Model) -> None:

@@ -17,11 +17,13 @@ import pandas as pd
 
 from latentsearch import files
 from latentsearch.errors import InputError
+from latentsearch.recipes import Keep
 from latentsearch.runs import Run
 from latentsearch.training.model import MEASURE_NAMES, copy_weights
 
 EpochRow = dict[str, float]
 MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
+_NEIGHBOURS = "neighbours.npy"
 
 
 class Validation(keras.callbacks.Callback):
@@ -85,12 +87,15 @@ class BestModel(keras.callbacks.ModelCheckpoint):
         autoencoder: What is saved: it has the weights of the model in training from `Validation`, and is not compiled.
         path: The .keras file.
         best: Smallest val_loss so far, of a resumed training.
+        keep: "best", or "last" to write each epoch, whatever its val_loss.
     """
 
-    def __init__(self, autoencoder: keras.Model, path: Path, best: float | None) -> None:
+    def __init__(self, autoencoder: keras.Model, path: Path, best: float | None, *, keep: Keep = "best") -> None:
         self._temporary = files.temporary_for(path)
         literal = str(self._temporary).replace("{", "{{").replace("}", "}}")  # Keras formats the path
-        super().__init__(literal, monitor="val_loss", mode="min", save_best_only=True, initial_value_threshold=best)
+        super().__init__(
+            literal, monitor="val_loss", mode="min", save_best_only=keep == "best", initial_value_threshold=best
+        )
         self._autoencoder = autoencoder
         self._path = path
 
@@ -101,11 +106,11 @@ class BestModel(keras.callbacks.ModelCheckpoint):
         self._temporary = files.temporary_for(self._path)
         super().on_epoch_end(epoch, logs)
         if self._temporary.exists():
-            _deflate(self._temporary)
+            deflate(self._temporary)
             files.publish(self._temporary, self._path)
 
 
-def _deflate(path: Path) -> None:
+def deflate(path: Path) -> None:
     """Rewrites a .keras file, a zip archive that Keras leaves uncompressed: rounded weights take half the room."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -116,10 +121,17 @@ def _deflate(path: Path) -> None:
 
 @dataclass(frozen=True)
 class BackupState:
-    """Where an interrupted training stood: its compiled model file, and the rows of its finished epochs."""
+    """Where an interrupted training stood.
+
+    Args:
+        model: Its compiled model file.
+        rows: Rows of its finished epochs.
+        neighbours: Of the training images, as `neighbourhoods.nearest` found them last.
+    """
 
     model: Path
     rows: list[EpochRow]
+    neighbours: np.ndarray | None = None
 
 
 class Backup:
@@ -128,11 +140,15 @@ class Backup:
     Args:
         folder: Holds epoch-00001, epoch-00002, ...: the last one only, but for the moment of the change.
         training: Name of the training. What another one left in the folder, which this one replaces, is not read.
+
+    Attributes:
+        neighbours: Kept with each epoch from when they are set on; see `BackupState`.
     """
 
     def __init__(self, folder: Path, training: str | None = None) -> None:
         self.folder = folder
         self.training = training
+        self.neighbours: np.ndarray | None = None
 
     def latest(self) -> BackupState | None:
         """The state after the last finished epoch, or None before the first.
@@ -148,10 +164,12 @@ class Backup:
                 numbers = [[row["val_loss"], *row.values()] for row in rows]
                 if not numbers or not all(type(value) in (int, float) for row in numbers for value in row):
                     raise ValueError("expected rows of numbers")
+                near = epoch / _NEIGHBOURS
+                neighbours = np.load(near, allow_pickle=False) if near.exists() else None
             except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
                 raise InputError(f"{epoch} cannot be read ({error}): train again with --overwrite.") from None
             if training == self.training:
-                return BackupState(epoch / "trainee.keras", rows)
+                return BackupState(epoch / "trainee.keras", rows, neighbours)
         return None
 
     def write(self, model: keras.Model, rows: list[EpochRow]) -> None:
@@ -161,6 +179,9 @@ class Backup:
         files.remove(temporary, within=self.folder)
         with files.replacing(temporary / "trainee.keras") as path:
             model.save(path)
+        if self.neighbours is not None:
+            with files.replacing(temporary / _NEIGHBOURS) as path:
+                np.save(path, self.neighbours)
         files.write_json(temporary / "rows.json", {"training": self.training, "rows": rows})
         final = self.folder / f"epoch-{len(rows):05d}"
         files.remove(final, within=self.folder)  # of another training: an epoch is written once

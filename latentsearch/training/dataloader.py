@@ -23,7 +23,12 @@ def training_ids(ids: np.ndarray, settings: Settings) -> np.ndarray:
 
 
 def training_batches(
-    images: np.ndarray, ids: np.ndarray, settings: Settings, *, first_epoch: int = 0
+    images: np.ndarray,
+    ids: np.ndarray,
+    settings: Settings,
+    *,
+    first_epoch: int = 0,
+    neighbours: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Endless batches in a new order each epoch, from `first_epoch` on.
 
@@ -35,12 +40,16 @@ def training_batches(
         ids: Rows to use, at least as many as a batch has.
         settings: Of the training.
         first_epoch: 0 for a new training.
+        neighbours: For each of `ids`, positions in `ids` of images whose views count as its own, int `(len(ids), k)`.
+            Half of the views are of such images then. Of two codes only.
 
     Returns:
         (image, image), float32, moved and mirrored, if the similarity weight is 0. Otherwise (views, targets): two
         views of each image, `(2 * batch_size, height, width, 3)`, all first views before all second ones, and targets
         by the name of the output: the images as they are, and for "code" and "projection" which image of the batch
-        a view is of, `(2 * batch_size, 1)`.
+        a view is of, `(2 * batch_size, 1)`. Where two codes are learnt, (inputs, targets): "views"
+        `(batch_size, views, height, width, 3)` and "images" as they are to be drawn, moved and mirrored; which image
+        a view is of, `(batch_size, views)`.
     """
     batch_size, seed = settings.batch_size, settings.seed
     side = settings.view_side
@@ -51,20 +60,45 @@ def training_batches(
     def order(epoch: int) -> np.ndarray:
         return np.random.default_rng([seed, epoch]).permutation(ids)
 
-    def batch(number: np.int64) -> tuple[np.ndarray, np.random.Generator]:
+    def batch(number: np.int64) -> tuple[np.ndarray, np.random.Generator]:  # rows of images, ascending
         epoch, step = divmod(int(number), steps)
         # In the order of the file: fewer jumps on disk.
         rows = np.sort(order(epoch)[step * batch_size : (step + 1) * batch_size])
-        return images[rows], np.random.default_rng([seed, epoch, step])
+        return rows, np.random.default_rng([seed, epoch, step])
 
     def altered(number: np.int64) -> np.ndarray:
-        originals, rng = batch(number)
-        return to_float(augment(originals, shift=settings.shift, flip=settings.flip, rng=rng))
+        rows, rng = batch(number)
+        return to_float(augment(images[rows], shift=settings.shift, flip=settings.flip, rng=rng))
 
     def two_views(number: np.int64) -> tuple[np.ndarray, np.ndarray]:
-        originals, rng = batch(number)
-        looks = [views(originals, shape=shape, flip=settings.flip, rng=rng, noise=settings.noise) for _ in range(2)]
+        rows, rng = batch(number)
+        originals = images[rows]
+        looks = [look(originals, rng) for _ in range(2)]
         return np.concatenate(looks), np.tile(to_float(originals), (2, 1, 1, 1))
+
+    def many_views(number: np.int64) -> tuple[np.ndarray, np.ndarray]:
+        rows, rng = batch(number)
+        originals = images[rows]
+        moved = augment(originals, shift=settings.shift, flip=settings.flip, rng=rng)
+        shown = [originals] * settings.views
+        if neighbours is not None:
+            near = neighbours[np.searchsorted(ids, rows)]  # (batch_size, k)
+            for view in range(settings.views - settings.views // 2, settings.views):
+                shown[view] = images[ids[near[np.arange(batch_size), rng.integers(near.shape[1], size=batch_size)]]]
+        return np.stack([look(originals, rng) for originals in shown], axis=1), to_float(moved)
+
+    def look(originals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return views(
+            originals, shape=shape, flip=settings.flip, rng=rng, noise=settings.noise, noise_share=settings.noise_share
+        )
+
+    def with_targets(number: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        looks, moved = tf.numpy_function(many_views, [number], (tf.float32, tf.float32))
+        looks = tf.ensure_shape(looks, (batch_size, settings.views, *shape, 3))
+        moved = tf.ensure_shape(moved, (batch_size, *images.shape[1:]))
+        of = np.tile(np.arange(batch_size, dtype=np.float32)[:, None], (1, settings.views))
+        targets = {"reconstruction": moved, "code": of} | ({"projection": of} if settings.projection else {})
+        return {"views": looks, "images": moved}, targets
 
     which = np.tile(np.arange(batch_size, dtype=np.float32), 2)[:, None]
 
@@ -79,4 +113,4 @@ def training_batches(
         targets = {"reconstruction": originals, "code": which}
         return looks, targets | ({"projection": which} if settings.projection else {})
 
-    return tf.data.Dataset.counter(first_epoch * steps).map(pair).prefetch(4)
+    return tf.data.Dataset.counter(first_epoch * steps).map(with_targets if settings.look else pair).prefetch(4)

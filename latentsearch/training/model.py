@@ -10,6 +10,7 @@ from keras import layers, ops
 
 from latentsearch.errors import InputError
 from latentsearch.models import losses as objectives
+from latentsearch.models.architectures import TOWERS
 from latentsearch.training.optimizers import Muon
 from latentsearch.training.settings import Settings
 
@@ -49,10 +50,14 @@ def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Mode
         height, width, channels = initial.input_shape[1:]
         side = settings.view_side
         shape = (side, side, channels) if side else (height, width, channels)
-        views = keras.Input(shape, name="views")
-        code, features = _copy(encoder, shape, settings, also="features")(views)
+        if settings.look:
+            views, seen, code, features = _two_codes(encoder, shape, settings)
+        else:
+            views = keras.Input(shape, name="views")
+            code, features = _copy(encoder, shape, settings, also="features")(views)
+            seen = code
         outputs = {
-            "reconstruction": _copy(decoder, decoder.input_shape[1:], settings)(code),
+            "reconstruction": _copy(decoder, decoder.input_shape[1:], settings)(seen),
             "code": code,
         }
         losses: dict[str, Any] = {
@@ -74,14 +79,54 @@ def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Mode
     return model
 
 
+def _two_codes(
+    encoder: keras.Model, shape: tuple[int, int, int], settings: Settings
+) -> tuple[dict[str, keras.KerasTensor], keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
+    """The two towers of an encoder in training, each with images of its own.
+
+    The reconstruction error does not reach the kind tower: it would make kinds of colours.
+
+    Args:
+        encoder: With models "kind" and "look".
+        shape: Of a view.
+        settings: Of the training.
+
+    Returns:
+        Inputs by name; what the decoder gets, `(batch, 2 * latent_dim)`: the mean kind code of the views of an image
+        and its look code; the kind codes of the views, one below the other; their features.
+    """
+    kind, look = (encoder.get_layer(name) for name in TOWERS)
+    views = keras.Input((settings.views, *shape), name="views")
+    images = keras.Input(encoder.input_shape[1:], name="images")
+    free = (None, None, shape[-1])  # for views, and for whole images where neighbours are looked for
+    code, features = _copy(kind, free, settings, also="features")(ops.reshape(views, (-1, *shape)))
+    own = settings.views - settings.views // 2  # the others may be of neighbours
+    together = ops.mean(ops.reshape(code, (-1, settings.views, code.shape[-1]))[:, :own], axis=1)
+    together = ops.stop_gradient(ops.normalize(together, axis=-1))
+    seen = ops.concatenate([together, _copy(look, look.input_shape[1:], settings)(images)], axis=-1)
+    return {"views": views, "images": images}, seen, code, features
+
+
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Gives the layers of the target's encoder and decoder the weights of those of the source.
 
     Kernels that the source computes with in bfloat16 are given as it sees them, rounded to 8 bits of mantissa.
     """
-    for part in ("encoder", "decoder"):
-        for layer in filter(lambda layer: layer.weights, source.get_layer(part).layers):
-            target.get_layer(part).get_layer(layer.name).set_weights(_as_computed(layer))
+    targets = _parts(target)
+    for name, part in _parts(source).items():
+        for layer in part.layers:
+            if layer.weights and not isinstance(layer, keras.Model):
+                targets[name].get_layer(layer.name).set_weights(_as_computed(layer))
+
+
+def _parts(model: keras.Model) -> dict[str, keras.Model]:
+    """The models within a model by name that an autoencoder has: its encoder or the towers of that, its decoder."""
+    found = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            inner = _parts(layer)
+            found |= inner or ({layer.name: layer} if layer.name != "projection" else {})
+    return found
 
 
 def normalise_together(model: keras.Model, together: bool) -> None:
@@ -114,9 +159,10 @@ def _copy(part: keras.Model, shape: tuple[int | None, ...], settings: Settings, 
         also: Name of a layer whose output is given as a second output.
     """
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[settings.precision]
+    exact = part.layers[-3:] if part.name in TOWERS else part.layers[-1:]  # from the code on
 
     def clone(layer: layers.Layer) -> layers.Layer:
-        config = layer.get_config() | {"dtype": policy if layer is not part.layers[-1] else "float32"}
+        config = layer.get_config() | {"dtype": "float32" if layer in exact else policy}
         is_plain = type(layer) is layers.BatchNormalization
         return (BatchNormalization if is_plain else type(layer)).from_config(config)
 

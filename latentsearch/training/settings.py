@@ -18,6 +18,7 @@ from latentsearch.recipes import RECIPES, Recipe
 from latentsearch.runs import Run
 
 _SCRIPT = "TrainAutoencoder.py"
+_MOST_EPOCHS = 300  # of few images, where a recipe asks for a number of steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,6 @@ class Settings(Recipe):
     """All that decides how a training goes: a recipe, and these.
 
     Args:
-        epochs: Passes over the training images.
         seed: Of order and augmentation.
         subset: Training images that are used, at most; None: all.
         devices: That share each batch. Their number changes the numbers by rounding only.
@@ -33,7 +33,6 @@ class Settings(Recipe):
         dataset: Fingerprint of the images.
     """
 
-    epochs: int
     seed: int
     subset: int | None = None
     devices: int = 1
@@ -59,9 +58,12 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
     own = {field.name: chosen(field.name) for field in dataclasses.fields(recipe)}
     if config.precision is None and not environment.has_bfloat16():
         own["precision"] = "float32"  # elsewhere bfloat16 is slower, not faster
+    own["batch_size"] = min(own["batch_size"], _num_used(dataset, config.subset))
+    if config.epochs is None and own["batch_size"] > 0:
+        steps = max(_num_used(dataset, config.subset) // own["batch_size"], 1)
+        own["epochs"] = max(recipe.epochs, min(-(-recipe.steps // steps), _MOST_EPOCHS))
     settings = Settings(
-        **own | {"batch_size": min(own["batch_size"], _num_used(dataset, config.subset))},
-        epochs=config.epochs,
+        **own,
         seed=config.seed,
         subset=config.subset,
         devices=distribution.resolve(config.devices),
@@ -115,8 +117,15 @@ def _refuse_impossible(settings: Settings, dataset: ImageSet) -> None:
             raise InputError(f"--{name.replace('_', '-')} {getattr(settings, name)}: expected more than 0.")
     if not 0 <= settings.similarity_weight < np.inf:
         raise InputError(f"--similarity-weight {settings.similarity_weight}: expected 0 or more.")
-    if not 0 <= settings.noise <= 1:
-        raise InputError(f"--noise {settings.noise}: expected 0 to 1, of values in [0, 1].")
+    if settings.views < 2 or (settings.views > 2 and not settings.look):
+        raise InputError(f"--views {settings.views}: expected 2 or more, and 2 of other architectures than kind-look.")
+    if settings.look and not settings.similarity_weight:
+        raise InputError("--similarity-weight 0: kind-look learns kinds by similarity. Build another --architecture.")
+    if settings.neighbours < 0 or (settings.neighbours and not settings.look):
+        raise InputError(f"--neighbours {settings.neighbours}: expected 0 or more, and 0 but for kind-look.")
+    for name in ("neighbours_from", "noise", "noise_share"):
+        if not 0 <= getattr(settings, name) <= 1:
+            raise InputError(f"--{name.replace('_', '-')} {getattr(settings, name)}: expected 0 to 1.")
     if settings.view_side is not None and settings.view_side < 8:
         raise InputError(f"--view-side {settings.view_side}: expected at least 8 pixels.")
     if not 0 <= settings.shift < min(dataset.image_shape[:2]):

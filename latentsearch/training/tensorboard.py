@@ -108,13 +108,14 @@ class _CodesAndPictures(keras.callbacks.Callback):
 
     def __init__(self, logs: Path, autoencoder: keras.Model, dataset: ImageSet, every: int) -> None:
         super().__init__()
-        self._writer = tf.summary.create_file_writer(str(logs))
+        self._logs = logs
         self._autoencoder = autoencoder
         self._encoder = autoencoder.get_layer("encoder")
         self._every = max(every, 1)
         self._images = to_float(dataset.images[dataset.ids("validation")[:_NUM_HISTOGRAM_IMAGES]])
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._writer = tf.summary.create_file_writer(str(self._logs))  # anew in each part of a training
         signature = tf.TensorSpec((None, *self._images.shape[1:]), tf.float32, name="image")
         forward = tf.function(self._autoencoder).get_concrete_function(signature)
         with self._writer.as_default(step=0):

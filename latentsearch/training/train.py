@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import pandas as pd
 import tensorflow as tf
 
@@ -19,9 +20,19 @@ from latentsearch.models import distribution
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.models.export import load_model
 from latentsearch.plots import charts
+from latentsearch.recipes import Keep
 from latentsearch.runs import Run
-from latentsearch.training import settings, tensorboard
-from latentsearch.training.callbacks import MEASURES, Backup, BestModel, Bookkeeping, EpochRows, Validation
+from latentsearch.training import neighbourhoods, rotation, settings, tensorboard
+from latentsearch.training.callbacks import (
+    MEASURES,
+    Backup,
+    BackupState,
+    BestModel,
+    Bookkeeping,
+    EpochRow,
+    EpochRows,
+    Validation,
+)
 from latentsearch.training.dataloader import training_batches, training_ids
 from latentsearch.training.model import compiled, normalise_together
 from latentsearch.training.progress import EpochLine
@@ -38,17 +49,19 @@ class TrainingResult:
         history: One row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy, further measures (see
             `callbacks.Validation`), learning_rate, seconds (of the training steps, without validation).
         finished: False when it was interrupted.
+        keep: Which epoch's weights were kept: "best", the first with the smallest val_loss, or "last".
         is_new: False when it was finished before: nothing was changed.
     """
 
     history: pd.DataFrame
     finished: bool
+    keep: Keep = "best"
     is_new: bool = True
 
     @property
     def best(self) -> pd.Series:
-        """The row of the epoch whose weights were kept: the first with the smallest val_loss."""
-        return self.history.loc[self.history["val_loss"].idxmin()]
+        """The row of the epoch whose weights were kept."""
+        return self.history.iloc[-1] if self.keep == "last" else self.history.loc[self.history["val_loss"].idxmin()]
 
 
 def train(
@@ -91,7 +104,7 @@ def _train(
     if record and going_on:
         chosen = settings.resumed(config, run, dataset, chosen, record["settings"])
         if record.get("finished"):
-            return TrainingResult(read_history(run), finished=True, is_new=False)
+            return TrainingResult(read_history(run), finished=True, keep=chosen.keep, is_new=False)
     elif not config.overwrite:
         _refuse_to_replace(run, record)
     keras.utils.set_random_seed(chosen.seed)
@@ -102,11 +115,7 @@ def _train(
     backup = Backup(run.backup, record.get("training") if record else None)
     state = backup.latest() if going_on else None
     rows = state.rows if state else []
-    if rows and "val_mse" not in rows[0]:
-        raise InputError(
-            f"run '{run.name}' was begun by an older latentsearch, which measured less: it cannot go on.\n"
-            f"To begin anew: {run.command(_SCRIPT, '--overwrite')}"
-        )
+    _refuse_older(run, rows)
     with distribution.scope(chosen.devices, chosen.batch_size):
         learner = load_model(state.model, compiled=True) if state else compiled(autoencoder, chosen, steps)
     normalise_together(learner, chosen.devices > 1)
@@ -118,37 +127,28 @@ def _train(
     files.write_json(run.training_record, {"settings": asdict(chosen), "finished": False, "training": backup.training})
     epoch_rows = EpochRows(run.history, rows)
     finished = True
+    callbacks = [
+        Validation(autoencoder, Validator(dataset, chosen)),
+        EpochLine(chosen.epochs),
+        epoch_rows,
+        BestModel(autoencoder, run.best_model, min((row["val_loss"] for row in rows), default=None), keep=chosen.keep),
+        *tensorboard.callbacks(run.logs, autoencoder, dataset, every=config.pictures_every),
+        *watch,
+        backup.callback(epoch_rows),  # an epoch is finished when its backup is
+        Bookkeeping(run, replaced, events),
+    ]
     try:
-        learner.fit(
-            training_batches(dataset.images, fit_ids, chosen, first_epoch=len(rows)),
-            initial_epoch=len(rows),
-            epochs=chosen.epochs,
-            steps_per_epoch=steps,
-            shuffle=False,  # the stream does that
-            verbose=0,
-            callbacks=[
-                Validation(autoencoder, Validator(dataset, chosen)),
-                EpochLine(chosen.epochs),
-                epoch_rows,
-                BestModel(autoencoder, run.best_model, min((row["val_loss"] for row in rows), default=None)),
-                *tensorboard.callbacks(run.logs, autoencoder, dataset, every=config.pictures_every),
-                *watch,
-                backup.callback(epoch_rows),  # an epoch is finished when its backup is
-                Bookkeeping(run, replaced, events),
-            ],
-        )
+        _learn(learner, autoencoder, dataset.images, fit_ids, chosen, state=state, backup=backup, callbacks=callbacks)
     except KeyboardInterrupt:
         finished = False
         state = backup.latest()
         if state is None:
             raise
         epoch_rows.rows = state.rows
-    result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished)
-    best = Autoencoder(run.best_model)
-    if projector:
-        tensorboard.write_projector(run.logs, dataset, best)
-    novelty.save(run, novelty.measure(dataset, best))
-    _write_curves(run, result.history)
+    result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished, chosen.keep)
+    if chosen.look:
+        rotation.turn_run(run, dataset, fit_ids)
+    _write_products(run, dataset, result, projector=projector)
     record = {"settings": asdict(chosen), "finished": finished, "training": backup.training}
     record["epochs_done"] = len(result.history)
     # An older latentsearch, which may have begun it, did not measure all that this one does.
@@ -157,6 +157,61 @@ def _train(
     if finished:
         files.remove(run.backup, within=run.root)
     return result
+
+
+def _learn(
+    learner: keras.Model,
+    autoencoder: keras.Model,
+    images: np.ndarray,
+    ids: np.ndarray,
+    chosen: settings.Settings,
+    *,
+    state: BackupState | None,
+    backup: Backup,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    """Trains in parts, between which neighbours of the training images are found anew where the settings ask for it."""
+    done = len(state.rows) if state else 0
+    for begin, end in neighbourhoods.periods(chosen, len(ids)):
+        if end <= done:
+            continue
+        if begin < done:
+            backup.neighbours = state.neighbours if state else None
+        else:
+            backup.neighbours = neighbourhoods.find(learner, autoencoder, images, ids, settings=chosen, epoch=begin)
+        now, part = max(begin, done), _Part(end)
+        learner.fit(
+            training_batches(images, ids, chosen, first_epoch=now, neighbours=backup.neighbours),
+            initial_epoch=now,
+            epochs=chosen.epochs,
+            steps_per_epoch=len(ids) // chosen.batch_size,
+            shuffle=False,  # the stream does that
+            verbose=0,
+            callbacks=[*callbacks, part],
+        )
+        if part.stopped:
+            return
+
+
+class _Part(keras.callbacks.Callback):
+    """Ends a part of a training.
+
+    Args:
+        end: The epoch that it ends before.
+
+    Attributes:
+        stopped: Whether another callback has ended the training.
+    """
+
+    def __init__(self, end: int) -> None:
+        super().__init__()
+        self._end = end
+        self.stopped = False
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.stopped = self.model.stop_training
+        if epoch + 1 == self._end:
+            self.model.stop_training = True
 
 
 def read_history(run: Run) -> pd.DataFrame:
@@ -192,6 +247,14 @@ def _goes_on(run: Run, config: TrainConfig, record: dict[str, Any] | None) -> bo
     return config.resume or (bool(record.get("finished")) and run.best_model.exists() and not config.overwrite)
 
 
+def _refuse_older(run: Run, rows: list[EpochRow]) -> None:
+    if rows and "val_mse" not in rows[0]:
+        raise InputError(
+            f"run '{run.name}' was begun by an older latentsearch, which measured less: it cannot go on.\n"
+            f"To begin anew: {run.command(_SCRIPT, '--overwrite')}"
+        )
+
+
 def _refuse_to_replace(run: Run, record: dict[str, Any] | None) -> None:
     if record is not None or run.best_model.exists():
         raise InputError(
@@ -202,7 +265,11 @@ def _refuse_to_replace(run: Run, record: dict[str, Any] | None) -> None:
         )
 
 
-def _write_curves(run: Run, history: pd.DataFrame) -> None:
+def _write_products(run: Run, dataset: data.ImageSet, result: TrainingResult, *, projector: bool) -> None:
+    best, history = Autoencoder(run.best_model), result.history
+    if projector:
+        tensorboard.write_projector(run.logs, dataset, best)
+    novelty.save(run, novelty.measure(dataset, best))
     for name, measure in charts.curves_of(history).items():
         with files.replacing(run.reports / f"training_{name}.png") as temporary:
             charts.curves(history, measure).savefig(temporary, dpi=110)

@@ -15,6 +15,7 @@ from latentsearch.metrics import (
     squared_error,
     strongest_channel_accuracy,
 )
+from latentsearch.models.architectures import kind_dim, with_features
 from latentsearch.models.losses import Similarity
 from latentsearch.training.settings import Settings
 
@@ -36,6 +37,7 @@ class Validator:
         self._settings = settings
         self._labels = dataset.labels[dataset.ids("validation")[:_MAX_IMAGES]] if dataset.is_labelled else None
         self._images = dataset.images[dataset.ids("validation")[:_MAX_IMAGES]]
+        self._measured: tuple[keras.Model, keras.Model | None] | None = None
         rng = np.random.default_rng([settings.seed, 0])
         self._views = [
             views(self._images[:_MAX_COPIED], shape=dataset.image_shape[:2], flip=settings.flip, rng=rng)
@@ -43,22 +45,29 @@ class Validator:
         ]
 
     def __call__(self, autoencoder: keras.Model) -> dict[str, float]:
-        """Measures by name.
+        """Measures by name; those of codes are of the kind code where there are two.
 
         - val_mse, val_accuracy: of reconstructions.
         - val_similarity: the similarity loss of the codes of two views, 500 images at a time (only with a weight).
         - val_loss: val_mse + similarity_weight * val_similarity; the best epoch is that of the smallest.
         - val_copy_recall: share of views (2,000 at most) with their original among the 10 nearest validation images.
         - val_effective_rank: dimensions that the codes use, from 1 to latent_dim; see `metrics.effective_rank`.
+        - val_agreement: share of the 10 nearest validation images by features that are so by code: how much of what the
+          network knows of kinds the code has (only of two codes).
         - val_precision: share of the 10 nearest validation images that are of the same class: the one measure that
           looks at labels, shown and never used (only if there are labels).
         """
         encoder, decoder = (autoencoder.get_layer(name) for name in ("encoder", "decoder"))
-        codes, errors, hits = [], 0.0, 0.0
+        knowing = self._with_features(encoder)
+        codes, features, errors, hits = [], [], 0.0, 0.0
         for start in range(0, len(self._images), _BATCH):
             images = to_float(self._images[start : start + _BATCH])
-            codes.append(encoder.predict_on_batch(images))
-            reconstructions = decoder.predict_on_batch(codes[-1])
+            code = encoder.predict_on_batch(images) if knowing is None else knowing.predict_on_batch(images)
+            if knowing is not None:
+                code, known = code
+                features.append(known)
+            codes.append(code[:, : kind_dim(encoder)])
+            reconstructions = decoder.predict_on_batch(code)
             errors += squared_error(images, reconstructions).sum()
             hits += strongest_channel_accuracy(images, reconstructions) * len(images)
         measures = {"val_mse": errors / len(self._images), "val_accuracy": hits / len(self._images)}
@@ -68,9 +77,16 @@ class Validator:
             second = self._encode(encoder, self._views[1])
             measures["val_similarity"] = _similarity(first, second, self._settings.temperature)
             measures["val_loss"] += self._settings.similarity_weight * measures["val_similarity"]
-        return {
-            name: float(value) for name, value in (measures | self._retrieval(np.concatenate(codes), first)).items()
-        }
+        measures |= self._retrieval(np.concatenate(codes), first)
+        if features and "val_copy_recall" in measures:
+            measures["val_agreement"] = _agreement(np.concatenate(codes), np.concatenate(features))
+        return {name: float(value) for name, value in measures.items()}
+
+    def _with_features(self, encoder: keras.Model) -> keras.Model | None:
+        """Kept, as what is measured is the same network after each epoch, and a new model would be traced anew."""
+        if self._measured is None or self._measured[0] is not encoder:
+            self._measured = encoder, with_features(encoder) if kind_dim(encoder) else None
+        return self._measured[1]
 
     def _retrieval(self, codes: np.ndarray, copies: np.ndarray) -> dict[str, float]:
         if not (np.isfinite(codes).all() and np.isfinite(copies).all()):  # the loss tells
@@ -92,9 +108,20 @@ class Validator:
 
     @staticmethod
     def _encode(encoder: keras.Model, images: np.ndarray) -> np.ndarray:
-        return np.concatenate(
-            [encoder.predict_on_batch(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
-        )
+        batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
+        return np.concatenate([encoder.predict_on_batch(batch)[:, : kind_dim(encoder)] for batch in batches])
+
+
+def _agreement(codes: np.ndarray, features: np.ndarray) -> float:
+    """Share of the nearest neighbours by centred features that are among those by code; 0 if one is not finite."""
+    if not (np.isfinite(codes).all() and np.isfinite(features).all()):
+        return 0.0
+    depth, ids = min(_DEPTH, len(codes) - 1), np.arange(len(codes))
+    by_code, by_features = (
+        Index(vectors, metric="cosine").rank(vectors, depth, exclude=ids)
+        for vectors in (codes, features - features.mean(axis=0))
+    )
+    return float((by_code[:, :, None] == by_features[:, None, :]).any(axis=2).mean())
 
 
 def _similarity(first: np.ndarray, second: np.ndarray, temperature: float) -> float:

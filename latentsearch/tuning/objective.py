@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from latentsearch.config import Goal
+from latentsearch.recipes import Keep
 
 # How the ingredients are weighed; see `Criterion.ingredients`. The health of the code counts a quarter of copy-recall:
 # it tells apart codes that find copies equally well, and hardly ever outweighs finding them.
 WEIGHTS: dict[Goal, dict[str, float]] = {
     "retrieval": {"copy_recall": 0.8, "health": 0.2},
+    # Neighbours as positives pull images of a kind together, so that copies are told apart less well.
+    "kinds": {"copy_recall": 0.4, "agreement": 0.4, "health": 0.2},
     "reconstruction": {"explained": 1.0},
     "balanced": {"copy_recall": 0.4, "health": 0.1, "explained": 0.5},
 }
@@ -24,16 +27,19 @@ class Criterion:
         goal: A key of `WEIGHTS`.
         mean_mse: Mean squared error of the mean training image, taken for every validation image.
         latent_dim: Numbers in a code.
+        keep: Which epoch's weights the trainings keep.
     """
 
     goal: Goal
     mean_mse: float
     latent_dim: int
+    keep: Keep = "best"
 
     def ingredients(self, row: Mapping[str, float]) -> dict[str, float]:
         """What the score is made of, each at most 1.
 
         - copy_recall: share of altered copies that find their original.
+        - agreement: share of the neighbours by features that are neighbours by code; 0 where it was not measured.
         - health: share of the dimensions of the code that are used.
         - explained: share of the variance of the images that reconstructions explain; below 0 where the mean image
           would be a better reconstruction.
@@ -43,6 +49,7 @@ class Criterion:
         """
         return {
             "copy_recall": row["val_copy_recall"],
+            "agreement": row.get("val_agreement", 0.0),
             "health": row["val_effective_rank"] / self.latent_dim,
             "explained": 1 - row["val_mse"] / self.mean_mse,
         }
@@ -53,10 +60,10 @@ class Criterion:
         return float(sum(weight * found[name] for name, weight in WEIGHTS[self.goal].items()))
 
     def so_far(self, rows: Sequence[Mapping[str, float]]) -> float:
-        """The score of the epoch whose weights are kept after these epochs, that of the smallest val_loss."""
-        return self.score(kept(rows))
+        """The score of the epoch whose weights are kept after these epochs."""
+        return self.score(kept(rows, self.keep))
 
 
-def kept(rows: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
-    """The row of the epoch whose weights a training keeps: the first with the smallest val_loss."""
-    return min(rows, key=lambda row: row["val_loss"])
+def kept(rows: Sequence[Mapping[str, float]], keep: Keep = "best") -> Mapping[str, float]:
+    """The row of the epoch whose weights a training keeps: the first with the smallest val_loss, or the last."""
+    return rows[-1] if keep == "last" else min(rows, key=lambda row: row["val_loss"])

@@ -17,9 +17,9 @@ from latentsearch.tuning.objective import WEIGHTS, Criterion
 from latentsearch.tuning.trials import PARAMETERS, Search, Trial, winner
 
 _DPI = 110
-_MEASURES = ("val_loss", "val_mse", "val_copy_recall", "val_effective_rank", "val_precision")
+_MEASURES = ("val_loss", "val_mse", "val_copy_recall", "val_effective_rank", "val_agreement", "val_precision")
 # What could choose among trials without labels; 1 where more is better, -1 where less is.
-_CANDIDATES = {"val_loss": -1, "val_mse": -1, "val_copy_recall": 1, "val_effective_rank": 1}
+_CANDIDATES = {"val_loss": -1, "val_mse": -1, "val_copy_recall": 1, "val_effective_rank": 1, "val_agreement": 1}
 
 
 def as_table(search: Search, tried: Sequence[Trial], marked: Sequence[Trial] = ()) -> pd.DataFrame:
@@ -62,6 +62,8 @@ def tracking(table: pd.DataFrame) -> dict[str, float]:
     if len(tried) < 2:
         return {}
     signs = {_score_name(goal): 1 for goal in WEIGHTS} | _CANDIDATES
+    if tried["val_agreement"].isna().any():  # it takes two codes
+        signs = {name: sign for name, sign in signs.items() if name not in ("val_agreement", _score_name("kinds"))}
     return {
         name: rank_correlation(sign * tried[name].to_numpy(), tried["val_precision"].to_numpy())
         for name, sign in signs.items()

@@ -10,6 +10,8 @@ import numpy as np
 from hyperopt import JOB_STATE_DONE, STATUS_FAIL, STATUS_OK, Trials, hp, space_eval, tpe
 from hyperopt.base import Domain
 
+from latentsearch.config import Searched
+
 # Suggestions at random before the first that learn from trials: a third of a search of 30; hyperopt's own 20 are meant
 # for searches of hundreds.
 NUM_RANDOM = 10
@@ -49,6 +51,12 @@ class Space:
         learning_rate: Range by the name of the optimizer: each has rates of its own.
         similarity_weight: Range; in half of the suggestions at random it is 0 instead.
         temperature: Range, where the similarity weight is not 0.
+        architecture: "custom", or "kind-look", whose network is given: what is tried then is batch_size, the learning
+            rate of muon, temperature, projection, and the following.
+        views: Of each image.
+        view_side: In pixels.
+        neighbours: Numbers of them; in half of the suggestions at random there are none instead.
+        neighbours_from: Range, as likely at each share.
     """
 
     latent_dim: tuple[int, ...]
@@ -63,9 +71,16 @@ class Space:
     )
     similarity_weight: tuple[float, float] = (1e-3, 1.0)
     temperature: tuple[float, float] = (0.1, 1.0)
+    architecture: Searched = "custom"
+    views: tuple[int, ...] = (2, 4, 8)
+    view_side: tuple[int, ...] = (16, 24)
+    neighbours: tuple[int, ...] = (5, 10, 20, 50)
+    neighbours_from: tuple[float, float] = (0.2, 0.8)
 
     def expression(self) -> dict[str, Any]:
         """The space in the language of hyperopt; conditions are dictionaries within it."""
+        if self.architecture == "kind-look":
+            return self._of_two_codes()
         plain = ("latent_dim", "filters", "depth", "dense_units", "activation", "normalisation", "batch_size")
         optimizers = [
             {"optimizer": name, "learning_rate": _log_uniform(f"learning_rate of {name}", limits)}
@@ -79,6 +94,19 @@ class Space:
         return {name: hp.choice(name, list(getattr(self, name))) for name in plain} | {
             "optimizer": hp.choice("optimizer", optimizers),
             "similarity": hp.choice("similarity", [{"similarity_weight": 0.0}, similarity]),
+        }
+
+    def _of_two_codes(self) -> dict[str, Any]:
+        plain = ("latent_dim", "batch_size", "views", "view_side")
+        near = {
+            "neighbours": hp.choice("neighbours", list(self.neighbours)),
+            "neighbours_from": hp.uniform("neighbours_from", *self.neighbours_from),
+        }
+        return {name: hp.choice(name, list(getattr(self, name))) for name in plain} | {
+            "learning_rate": _log_uniform("learning_rate of muon", self.learning_rate["muon"]),
+            "temperature": _log_uniform("temperature", self.temperature),
+            "projection": hp.choice("projection", [True, False]),
+            "near": hp.choice("near", [{"neighbours": 0}, near]),
         }
 
 

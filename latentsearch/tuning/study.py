@@ -60,8 +60,10 @@ class Course:
         seed = self.config.seed
         name, suggestion = sampler.upcoming(self.run, self.space, self.tried, seed=seed, running=running)
         parameters = suggestion.parameters
-        network, recipe = trials.network_and_recipe(parameters, shift=self.config.shift, flip=self.config.flip)
-        build = BuildConfig(architecture="custom", network=network, latent_dim=parameters["latent_dim"])
+        architecture = self.config.architecture
+        how = {"shift": self.config.shift, "flip": self.config.flip, "architecture": architecture}
+        network, recipe = trials.network_and_recipe(parameters, **how)
+        build = BuildConfig(architecture=architecture, network=network, latent_dim=parameters["latent_dim"])
         medians = trials.medians(self.tried)
         return name, suggestion, self.job(name, build=build, recipe=recipe, parameters=parameters, medians=medians)
 
@@ -81,7 +83,7 @@ class Course:
             build=dataclasses.replace(build, dataset=config.dataset, overwrite=True, **common),
             recipe=recipe,
             train=TrainConfig(epochs=config.epochs, subset=config.subset, pictures_every=config.epochs, **common),
-            criterion=self.search.criterion(build.latent_dim),
+            criterion=self.search.criterion(build.latent_dim, recipe.keep),
             medians=medians,
             max_seconds=config.max_seconds,
             max_weights=config.max_weights,
@@ -118,7 +120,7 @@ def attempt(worker: Calls, name: str, job: Job, draws: Draws) -> Trial:
         seconds = round(time.monotonic() - begin, 3)
         return Trial(
             name=name, status=status, reason=reason, parameters=dict(job.parameters), draws=draws, seconds=seconds,
-            **measured,
+            keep=job.criterion.keep, **measured,
         )  # fmt: skip
 
     try:

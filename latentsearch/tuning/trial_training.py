@@ -61,7 +61,7 @@ def train_trial(job: Job) -> Outcome:
     result = train(job.train, watch=[watch], projector=False)
     measured = {name: float(result.best[name]) for name in result.best.index if name.startswith("val_")}
     if job.parameters:
-        names = ("val_mse", "val_copy_recall", "val_effective_rank", "val_precision")
+        names = ("val_mse", "val_copy_recall", "val_effective_rank", "val_agreement", "val_precision")
         measures = {"score": watch.scores[-1]} | {name: measured[name] for name in names if name in measured}
         logs = Run(job.build.root, job.build.run).logs
         tensorboard.write_trial(logs, job.parameters, measures, PARAMETERS)

@@ -11,9 +11,9 @@ from statistics import median
 from typing import Any, Literal
 
 from latentsearch import environment, files
-from latentsearch.config import BuildConfig, Goal, TrainConfig
+from latentsearch.config import BuildConfig, Goal, Searched, TrainConfig
 from latentsearch.errors import InputError
-from latentsearch.recipes import Network, Recipe
+from latentsearch.recipes import RECIPES, Keep, Network, Recipe
 from latentsearch.runs import Run
 from latentsearch.tuning.objective import Criterion, kept
 
@@ -21,6 +21,7 @@ SCRIPT = "TuneAutoencoder.py"
 # What may be in `Trial.parameters`: fields of Network and Recipe, and the numbers in a code.
 PARAMETERS = ("latent_dim", "filters", "depth", "dense_units", "activation", "normalisation", "batch_size", "optimizer")
 PARAMETERS += ("learning_rate", "similarity_weight", "temperature", "projection")
+PARAMETERS += ("views", "view_side", "neighbours", "neighbours_from")
 _MIN_TRIALS, _MIN_EPOCHS = 5, 2  # before trials are measured against the median of others
 
 
@@ -56,9 +57,14 @@ class Search:
     space: Mapping[str, Any]
     mean_mse: float = field(compare=False)
 
-    def criterion(self, latent_dim: int) -> Criterion:
-        """What scores a trial whose codes have `latent_dim` numbers."""
-        return Criterion(self.objective, self.mean_mse, latent_dim)
+    @property
+    def architecture(self) -> Searched:
+        """What is searched; an older latentsearch knew custom alone."""
+        return self.space.get("architecture", "custom")
+
+    def criterion(self, latent_dim: int, keep: Keep = "best") -> Criterion:
+        """What scores a trial whose codes have `latent_dim` numbers, and which keeps the weights of this epoch."""
+        return Criterion(self.objective, self.mean_mse, latent_dim, keep)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +81,7 @@ class Trial:
         num_weights: Of the network; None where there was none.
         scores: After each epoch, of the weights kept by then.
         history: Measures of each epoch.
+        keep: Which epoch's weights it kept.
     """
 
     name: str
@@ -86,6 +93,7 @@ class Trial:
     num_weights: int | None = None
     scores: list[float] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
+    keep: Keep = "best"
 
     @property
     def score(self) -> float | None:
@@ -100,7 +108,7 @@ class Trial:
     @property
     def best(self) -> Mapping[str, float]:
         """Measures of the epoch whose weights were kept; of a failed trial, none."""
-        return kept(self.history) if self.history else {}
+        return kept(self.history, self.keep) if self.history else {}
 
 
 @dataclass(frozen=True)
@@ -173,11 +181,14 @@ def medians(tried: Sequence[Trial]) -> list[float]:
     return [median(scores) for scores in reached if len(scores) >= _MIN_TRIALS]
 
 
-def network_and_recipe(parameters: Mapping[str, Any], *, shift: int, flip: bool) -> tuple[Network, Recipe]:
+def network_and_recipe(
+    parameters: Mapping[str, Any], *, shift: int, flip: bool, architecture: Searched = "custom"
+) -> tuple[Network, Recipe]:
     """What a trial builds and how it trains it.
 
     Args:
         parameters: See `space.Suggestion`.
+        architecture: That is searched.
         shift: Of the search.
         flip: Of the search.
     """
@@ -185,6 +196,8 @@ def network_and_recipe(parameters: Mapping[str, Any], *, shift: int, flip: bool)
         {field.name: parameters[field.name] for field in dataclasses.fields(kind) if field.name in parameters}
         for kind in (Network, Recipe)
     )
+    if architecture == "kind-look":
+        return Network(), dataclasses.replace(RECIPES[architecture], **recipe, shift=shift, flip=flip)
     return Network(**network), Recipe(**recipe, schedule="cosine", shift=shift, flip=flip)
 
 
@@ -220,7 +233,10 @@ def load_one(run: Run, name: str) -> Trial:
     """
     path = run.trial(name).trial_record
     trial = _read(
-        Trial, path, run, tuple(field.name for field in dataclasses.fields(Trial) if field.name != "num_weights")
+        Trial,
+        path,
+        run,
+        tuple(field.name for field in dataclasses.fields(Trial) if field.name not in ("num_weights", "keep")),
     )
     kinds = {"parameters": dict, "draws": dict, "scores": list, "history": list}
     for field_name, kind in kinds.items():
@@ -273,8 +289,9 @@ def build_from(config: BuildConfig) -> tuple[BuildConfig, Recipe]:
     if trial is None or trial.status == "failed":
         reason = trial.reason if trial else "no trial of it has a score"
         raise InputError(f"{flag}: nothing came of it ({reason}). Name another, or search on: {run.command(SCRIPT)}")
-    network, recipe = network_and_recipe(trial.parameters, shift=search.shift, flip=search.flip)
-    given = {"architecture": "custom", "network": network, "latent_dim": trial.parameters["latent_dim"]}
+    how = {"shift": search.shift, "flip": search.flip, "architecture": search.architecture}
+    network, recipe = network_and_recipe(trial.parameters, **how)
+    given = {"architecture": search.architecture, "network": network, "latent_dim": trial.parameters["latent_dim"]}
     given["dataset"] = search.dataset
     default = BuildConfig()
     for name, value in given.items():

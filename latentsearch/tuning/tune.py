@@ -67,7 +67,7 @@ def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
     config = dataclasses.replace(config, root=config.root.absolute())  # as other machines are to see it
     run, dataset = Run(config.root, config.run), data.load(config.root, config.dataset)
     _check(config, dataset)
-    space = Space(latent_dim=config.latent_dims)
+    space = Space(latent_dim=config.latent_dims, architecture=config.architecture)
     search = Search(
         objective=config.objective,
         dataset=config.dataset,
@@ -154,6 +154,8 @@ def _check(config: TuneConfig, dataset: ImageSet) -> None:
     if not config.latent_dims or min(config.latent_dims) < 1 or len(set(config.latent_dims)) < len(config.latent_dims):
         given = " ".join(map(str, config.latent_dims))
         raise InputError(f"--latent-dims {given}: expected different numbers, each at least 1.")
+    if config.objective == "kinds" and config.architecture != "kind-look":
+        raise InputError("--objective kinds: it needs two codes. Add --architecture kind-look.")
     if not 0 < config.max_seconds < np.inf:
         raise InputError(f"--max-seconds {config.max_seconds:g}: expected more than 0.")
     side = min(dataset.image_shape[:2])

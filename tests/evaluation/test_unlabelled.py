@@ -49,7 +49,9 @@ def test_without_labels_all_is_there_but_what_needs_them(tmp_path, capsys):
         Image.fromarray(image).save(folder / f"{number}\t.png")
     (folder / "notes.txt").write_text("notes")
     DataPreperation.main(PrepareConfig(source=str(folder), image_size=64, root=tmp_path))
-    BuildingAutoencoder.main(BuildConfig(run="mine", dataset="photos", latent_dim=2, root=tmp_path))
+    BuildingAutoencoder.main(
+        BuildConfig(architecture="compact", run="mine", dataset="photos", latent_dim=2, root=tmp_path)
+    )
     assert TrainAutoencoder.main(TrainConfig(run="mine", epochs=2, root=tmp_path)) == 0
     assert SanityChecks.main(CheckConfig(run="mine", root=tmp_path)) == 0
     assert RetrieveSimilar.main(RetrieveConfig(run="mine", query_index=(0,), k=3, metric="all", root=tmp_path)) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -230,11 +231,12 @@ def test_building_over_a_trained_run_needs_overwrite(built_digits, tmp_path):
     from latentsearch.models.build import build_run
 
     train(tmp_path, epochs=1)
+    config = BuildConfig(architecture="compact", run="digits", dataset="digits", root=tmp_path)
     with pytest.raises(InputError, match="holds a training"):
-        build_run(BuildConfig(run="digits", dataset="digits", latent_dim=4, root=tmp_path))
+        build_run(replace(config, latent_dim=4))
     run = Run(tmp_path, "digits")
     assert run.best_model.exists()
-    build_run(BuildConfig(run="digits", dataset="digits", root=tmp_path, overwrite=True))
+    build_run(replace(config, overwrite=True))
     assert not run.best_model.exists()
     assert run.initial_model.exists()
 

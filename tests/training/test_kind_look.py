@@ -1,0 +1,265 @@
+"""Two codes: what each learns from, neighbours as views, turned codes, and beginning with another run's weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from latentsearch import data
+from latentsearch.config import BuildConfig, TrainConfig
+from latentsearch.errors import InputError
+from latentsearch.models import architectures
+from latentsearch.models import transfer as transferring
+from latentsearch.models.build import build_run
+from latentsearch.models.encoder import Autoencoder
+from latentsearch.models.export import load_model
+from latentsearch.recipes import RECIPES, Network
+from latentsearch.runs import Run
+from latentsearch.training import dataloader, neighbourhoods, rotation, tensorboard
+from latentsearch.training.model import compiled
+from latentsearch.training.settings import Settings, choose
+from latentsearch.training.validation import Validator
+from latentsearch.tuning.objective import Criterion
+from latentsearch.tuning.space import Space, suggest
+from latentsearch.tuning.trials import PARAMETERS, network_and_recipe
+from tests.training.trainings import assert_same_training, train
+
+SIDE = 16
+
+
+def settings(**changes):
+    recipe = dataclasses.replace(RECIPES["kind-look"], view_side=SIDE, batch_size=32, precision="float32", shift=0)
+    return Settings(
+        **dataclasses.asdict(recipe) | {"epochs": 4, "seed": 0, "initial_model": "", "dataset": ""} | changes
+    )
+
+
+@pytest.fixture(scope="module")
+def autoencoder():
+    keras.utils.set_random_seed(0)
+    return architectures.build("kind-look", (32, 32, 3), 10)
+
+
+def test_each_image_has_its_views_and_what_is_to_be_drawn(small_digits):
+    ids = small_digits.ids("train")
+    for inputs, targets in dataloader.training_batches(small_digits.images, ids, settings(noise=0.0)).take(2):
+        assert inputs["views"].shape == (32, 4, SIDE, SIDE, 3)
+        np.testing.assert_array_equal(targets["reconstruction"], inputs["images"])
+        np.testing.assert_array_equal(targets["code"], np.tile(np.arange(32)[:, None], (1, 4)))
+        small = inputs["images"].numpy().reshape(32, SIDE, 2, SIDE, 2, 3).mean(axis=(2, 4))
+        views = inputs["views"].numpy()
+        own = np.abs(views - small[:, None]).mean()
+        other = np.abs(views - np.roll(small, 1, axis=0)[:, None]).mean()
+        assert own < other
+
+
+def test_half_of_the_views_are_of_neighbours():
+    images = np.zeros((70, 32, 32, 3), np.uint8)
+    ids = np.arange(3, 67)  # of which every second image is white, and has black neighbours, or the reverse
+    images[ids[::2]] = 255
+    near = (np.arange(64)[:, None] + [1, 3]) % 64
+    [(inputs, _)] = dataloader.training_batches(images, ids, settings(batch_size=64, noise=0.0), neighbours=near).take(
+        1
+    )
+    white = inputs["images"].numpy().mean(axis=(1, 2, 3)) > 0.5
+    assert white.sum() == 32
+    brightness = inputs["views"].numpy().mean(axis=(2, 3, 4))  # black stays black in any colours
+    np.testing.assert_array_equal(brightness[:, :2] > 0.2, np.tile(white[:, None], (1, 2)))
+    np.testing.assert_array_equal(brightness[:, 2:] > 0.2, np.tile(~white[:, None], (1, 2)))
+
+
+def test_the_copy_in_training_computes_what_the_towers_compute(autoencoder):
+    rng = np.random.default_rng(0)
+    views, images = (rng.random(shape, dtype=np.float32) for shape in ((4, 4, SIDE, SIDE, 3), (4, 32, 32, 3)))
+    learner = compiled(autoencoder, settings(), 4)
+    result = learner.predict_on_batch({"views": views, "images": images})
+    encoder, decoder = (autoencoder.get_layer(name) for name in ("encoder", "decoder"))
+    kind = keras.models.clone_model(encoder.get_layer("kind"), input_tensors=keras.Input((None, None, 3)))
+    kind.set_weights(encoder.get_layer("kind").get_weights())
+    codes = kind.predict_on_batch(views.reshape(-1, SIDE, SIDE, 3))
+    np.testing.assert_allclose(result["code"], codes, atol=1e-5)
+    mean = codes.reshape(4, 4, 10)[:, :2].mean(axis=1)
+    both = [mean / np.linalg.norm(mean, axis=1, keepdims=True), encoder.predict_on_batch(images)[:, 10:]]
+    expected = decoder.predict_on_batch(np.concatenate(both, axis=1))
+    np.testing.assert_allclose(result["reconstruction"], expected, atol=1e-5)
+
+
+def test_the_reconstruction_error_does_not_reach_the_kind(autoencoder):
+    learner = compiled(autoencoder, settings(), 4)
+    rng = np.random.default_rng(0)
+    with tf.GradientTape() as tape:
+        drawn = learner(
+            {"views": rng.random((4, 4, SIDE, SIDE, 3)), "images": rng.random((4, 32, 32, 3))}, training=True
+        )["reconstruction"]
+        error = tf.reduce_mean(drawn**2)
+    towers = [learner.get_layer(name).trainable_weights for name in ("kind", "look")]
+    kind, look = tape.gradient(error, [[weight.value for weight in weights] for weights in towers])
+    assert all(gradient is None or not np.any(gradient) for gradient in kind)
+    assert any(np.any(gradient) for gradient in look)
+
+
+def test_neighbours_are_of_the_features_and_begin_where_they_shall(autoencoder, small_digits):
+    chosen = settings(neighbours=2, neighbours_from=0.5)
+    assert neighbourhoods.periods(chosen, 200) == [(0, 2), (2, 4)]
+    assert neighbourhoods.periods(settings(epochs=12, neighbours_from=0.4), 200) == [(0, 5), (5, 8), (8, 11), (11, 12)]
+    for few in (neighbourhoods.periods(chosen, 49), neighbourhoods.periods(settings(neighbours=0), 200)):
+        assert few == [(0, 4)]
+    ids = small_digits.ids("train")[:120]
+    learner = compiled(autoencoder, chosen, 4)
+    find = {"settings": chosen}
+    assert neighbourhoods.find(learner, autoencoder, small_digits.images, ids, epoch=0, **find) is None
+    found = neighbourhoods.find(learner, autoencoder, small_digits.images, ids, epoch=2, **find)
+    features = neighbourhoods.features_of(learner.get_layer("kind"), autoencoder, small_digits.images, ids)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    near = unit @ unit.T
+    np.fill_diagonal(near, -2)
+    assert found.shape == (120, 2)
+    np.testing.assert_allclose(np.take_along_axis(near, found, axis=1), -np.sort(-near, axis=1)[:, :2], atol=1e-5)
+
+
+@hypothesis_settings(max_examples=20, deadline=None)
+@given(dim=st.integers(2, 8), seed=st.integers(0, 2**16))
+def test_varimax_turns_and_nothing_else(dim, seed):
+    rng = np.random.default_rng(seed)
+    codes = rng.laplace(size=(300, dim)) @ rng.normal(size=(dim, dim))
+    matrix = rotation.varimax(codes)
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(dim), atol=1e-9)
+    turned = codes @ matrix
+
+    def criterion(values):
+        return np.var(values**2, axis=0).sum()
+
+    assert criterion(turned) >= criterion(codes) * (1 - 1e-9)
+    assert (np.mean((turned - turned.mean(axis=0)) ** 3, axis=0) >= 0).all()
+
+
+def test_varimax_finds_axes_that_were_turned_away():
+    rng = np.random.default_rng(0)
+    sources = rng.exponential(size=(5000, 4)) * (rng.random((5000, 4)) < 0.2)
+    away = np.linalg.qr(rng.normal(size=(4, 4)))[0]
+    match = np.abs(np.corrcoef((sources @ away @ rotation.varimax(sources @ away)).T, sources.T)[:4, 4:])
+    np.testing.assert_allclose(match.max(axis=1), 1, atol=0.02)
+
+
+def test_turned_codes_keep_distances_and_pictures(autoencoder, small_digits):
+    copy = keras.models.clone_model(autoencoder)
+    copy.set_weights(autoencoder.get_weights())
+    images = data.to_float(small_digits.images[:200])
+    encoder = copy.get_layer("encoder")
+    before, drawn = encoder.predict_on_batch(images), copy.predict_on_batch(images)
+    assert rotation.turn(copy, lambda: before)
+    after = encoder.predict_on_batch(images)
+    for part in (slice(10), slice(10, 20)):
+        old, new = (np.square(codes[:, None, part] - codes[None, :, part]).sum(axis=2) for codes in (before, after))
+        np.testing.assert_allclose(new / new.mean(), old / old.mean(), atol=1e-2)
+        assert new.mean() == pytest.approx(1, abs=1e-3)  # of two images drawn at random, equal ones included
+    np.testing.assert_allclose(copy.predict_on_batch(images), drawn, atol=1e-4)
+    assert not rotation.turn(copy, lambda: after)
+    begun = keras.models.clone_model(autoencoder)
+    transferring.take_weights(begun, copy, "other")
+    np.testing.assert_allclose(begun.predict_on_batch(images), drawn, atol=1e-4)
+    np.testing.assert_allclose(begun.get_layer("encoder").predict_on_batch(images), before, atol=1e-4)
+
+
+def test_the_kind_tower_begins_with_the_encoder_of_deep(autoencoder):
+    deep = architectures.build("deep", (32, 32, 3), 10)
+    copy = keras.models.clone_model(autoencoder)
+    transferring.take_weights(copy, deep, "deep")
+    image = np.random.default_rng(0).random((2, 40, 40, 3), dtype=np.float32)
+    whole = keras.models.clone_model(deep.get_layer("encoder"), input_tensors=keras.Input((None, None, 3)))
+    whole.set_weights(deep.get_layer("encoder").get_weights())
+    code = whole.predict_on_batch(image)
+    kind = copy.get_layer("encoder").get_layer("kind").predict_on_batch(image)
+    np.testing.assert_allclose(kind, code / np.linalg.norm(code, axis=1, keepdims=True), atol=1e-5)
+    with pytest.raises(InputError, match="--start-from compact: its network"):
+        transferring.take_weights(copy, architectures.build("compact", (32, 32, 3), 10), "compact")
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Presses Ctrl-C in the middle of an epoch."""
+
+    def __init__(self, iterations):
+        super().__init__()
+        self.iterations = iterations
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.model.optimizer.iterations == self.iterations:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_resumed_after_neighbours_were_found_ends_as_if_never_interrupted(small_root, tmp_path, monkeypatch):
+    flags = {"batch_size": 64, "epochs": 4, "view_side": 8, "neighbours_from": 0.25, "subset": 128, "neighbours": 2}
+    roots = [shutil.copytree(small_root, tmp_path / name) for name in "ab"]
+    for root in roots:
+        build_run(BuildConfig(run="digits", dataset="digits", root=root, overwrite=True))
+    train(roots[0], **flags)
+    with monkeypatch.context() as patch:
+        patch.setattr(tensorboard, "callbacks", lambda *arguments, **_: [Interrupt(2 * 3 + 1)])
+        assert not train(roots[1], **flags).finished  # two epochs after the neighbours were found
+    train(roots[1], resume=True, **flags)
+    assert_same_training(*roots)
+    run = Run(roots[0], "digits")
+    trained = Autoencoder(run.best_model)
+    assert (trained.latent_dim, trained.kind_dim) == (20, 10)
+    images = data.load_for(run).images[:20]
+    codes = load_model(run.best_model).get_layer("encoder").predict_on_batch(data.to_float(images))
+    np.testing.assert_allclose(trained.encode(images), codes, atol=1e-4)
+
+
+def test_validation_measures_the_kind_and_how_much_of_the_features_it_has(autoencoder, small_digits):
+    measures = Validator(small_digits, settings())(autoencoder)
+    images = data.to_float(small_digits.images[small_digits.ids("validation")])
+    codes, features = architectures.with_features(autoencoder.get_layer("encoder")).predict_on_batch(images)
+    np.testing.assert_allclose(codes, autoencoder.get_layer("encoder").predict_on_batch(images), atol=1e-5)
+
+    def near(vectors):
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        cosines = unit @ unit.T
+        np.fill_diagonal(cosines, -2)
+        return np.argsort(-cosines, axis=1)[:, :10]
+
+    both = zip(near(codes[:, :10]), near(features - features.mean(axis=0)), strict=True)
+    assert measures["val_agreement"] == pytest.approx(np.mean([len({*a} & {*b}) / 10 for a, b in both]), abs=0.01)
+    assert measures["val_effective_rank"] <= 10
+
+
+def test_a_search_for_the_training_of_two_codes_stays_in_its_space():
+    space = Space(latent_dim=(10,), architecture="kind-look")
+    tried = [suggest(space, [], seed=seed).parameters for seed in range(12)]
+    for parameters in tried:
+        assert set(parameters) <= set(PARAMETERS)
+        assert ("neighbours_from" in parameters) is (parameters["neighbours"] > 0)
+        network, recipe = network_and_recipe(parameters, shift=1, flip=False, architecture="kind-look")
+        assert network == Network()
+        given = {name: value for name, value in parameters.items() if name != "latent_dim"}
+        assert dataclasses.replace(RECIPES["kind-look"], shift=1, flip=False, **given) == recipe
+    assert {parameters["neighbours"] > 0 for parameters in tried} == {True, False}
+
+
+def test_a_trial_that_keeps_the_last_epoch_is_scored_by_it():
+    rows = [{"val_loss": 1.0, "val_copy_recall": 0.9, "val_effective_rank": 5.0, "val_mse": 0.1, "val_agreement": 0.3}]
+    rows.append(rows[0] | {"val_loss": 2.0, "val_agreement": 0.8})
+    scores = [Criterion("kinds", 0.2, 10, keep).so_far(rows) for keep in ("best", "last")]
+    assert scores == pytest.approx([0.4 * 0.9 + 0.4 * agreement + 0.2 * 0.5 for agreement in (0.3, 0.8)])
+
+
+@pytest.mark.parametrize(("subset", "epochs"), [(32, 300), (128, 250), (None, None), (33, 300)])
+def test_few_images_are_passed_over_more_often(subset, epochs, built_digits, tmp_path):
+    config = TrainConfig(run="digits", batch_size=32, subset=subset, root=tmp_path)
+    chosen = choose(config, Run(tmp_path, "digits"), built_digits, RECIPES["kind-look"])
+    num_images = len(built_digits.ids("train")) if subset is None else subset
+    assert chosen.epochs == max(24, min(300, -(-1000 // (num_images // 32))))
+    assert subset is None or chosen.epochs == epochs
+    given = choose(dataclasses.replace(config, epochs=7), Run(tmp_path, "digits"), built_digits, RECIPES["kind-look"])
+    assert given.epochs == 7
+    plain = choose(config, Run(tmp_path, "digits"), built_digits, RECIPES["compact"])
+    assert plain.epochs == 100
