@@ -11,12 +11,12 @@ interrupted preparation goes on when it is called again. Writes data/<dataset>/.
 """
 
 from latentsearch.cli import print_table, run_script
-from latentsearch.config import BuildConfig, PrepareConfig
+from latentsearch.config import PrepareConfig
 
 
 def main(config: PrepareConfig) -> None:
     """Prepares the dataset that `config` names and prints what it proved."""
-    from latentsearch import data, runs
+    from latentsearch import data
 
     dataset = data.prepare(config)
     folder = config.root / "data" / dataset.name
@@ -33,7 +33,7 @@ def main(config: PrepareConfig) -> None:
     print(f"Written to {folder}; fingerprint {dataset.fingerprint[:12]}.")
     for line in data.advice(dataset):
         print(line)
-    print(f"Next: {runs.command_line('BuildingAutoencoder.py', BuildConfig.for_dataset(config.root, dataset.name))}")
+    print(f"Next: {data.build_command(config.root, dataset.name)}")
 
 
 if __name__ == "__main__":

@@ -16,17 +16,11 @@ def default_root() -> Path:
 
 
 ROOT = default_root()
-
 OWN_RUN = "mine"
-SHIPPED_RUNS = (
-    "cifar10",
-    "cifar10-deep",
-    "cifar10-compact",
-)  # the first that is there is the default until OWN_RUN is trained
+SHIPPED_RUNS = ("cifar10", "cifar10-deep", "cifar10-compact")  # the first there is the default, until OWN_RUN is
 
 Metric = Literal["cosine", "euclidean", "manhattan"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "manhattan")
-
 Fit = Literal["crop", "pad", "stretch"]
 FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
 LabelSource = Literal["auto", "folders", "none"]
@@ -110,11 +104,6 @@ class BuildConfig:
 
     root: Path = ROOT
     """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
-
-    @classmethod
-    def for_dataset(cls, root: Path, dataset: str) -> BuildConfig:
-        """The flags for a dataset: a run of its name, the default run for the default dataset."""
-        return cls(dataset=dataset, run=cls.run if dataset == cls.dataset else dataset, root=root)
 
 
 @dataclass(frozen=True)
@@ -232,8 +221,7 @@ class RetrieveConfig:
     """Flags of RetrieveSimilar.py."""
 
     run: str | None = None
-    """Name of the run whose encoder makes the codes. Default: your run "mine" if it is trained, else a
-    shipped one."""
+    """Name of the run that encodes. Default: your run "mine" if it is trained, else a shipped one."""
 
     gallery: Path | None = None
     """A folder of images to search, nested or not. Default: the dataset of the run."""
@@ -296,8 +284,7 @@ class PageConfig:
     """Flags of python -m latentsearch.page."""
 
     run: str | None = None
-    """Name of the run whose encoder makes the codes. Default: your run "mine" if it is trained, else a
-    shipped one."""
+    """Name of the run that encodes. Default: your run "mine" if it is trained, else a shipped one."""
 
     gallery: Path | None = None
     """A folder of images to search, nested or not. Default: the dataset of the run."""

@@ -2,7 +2,7 @@
 
 from latentsearch.data.imageset import SPLITS, ImageSet, to_float
 from latentsearch.data.preparation import SKIPPED_FILE, advice, class_counts, prepare, verify
-from latentsearch.data.provenance import KINDS, prepare_command
+from latentsearch.data.provenance import KINDS, build_command, prepare_command
 from latentsearch.data.storage import load, load_for
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "SPLITS",
     "ImageSet",
     "advice",
+    "build_command",
     "class_counts",
     "load",
     "load_for",
