@@ -31,7 +31,7 @@ def pipeline(tmp_path_factory):
     for name, *flags in (
         ("DataPreperation.py", "--source", "digits"),
         ("BuildingAutoencoder.py", "--run", "digits", "--dataset", "digits", "--architecture", "compact"),
-        ("TrainAutoencoder.py", "--run", "digits", "--epochs", "30", "--shift", "0", "--flip", "False"),
+        ("TrainAutoencoder.py", "--run", "digits", "--epochs", "30", "--shift", "0", "--no-flip"),
         ("SanityChecks.py", "--run", "digits", "--strict"),
     ):
         command = [sys.executable, str(REPOSITORY / name), *flags, "--root", str(root)]
@@ -167,9 +167,9 @@ def test_files_that_cannot_be_read_are_named_and_the_others_answered(pipeline, s
     [
         ("DataPreperation.py", ["--source", "nowhere"], "nothing is there"),
         ("BuildingAutoencoder.py", ["--run", "new", "--dataset", "photos"], "python DataPreperation.py"),
-        ("BuildingAutoencoder.py", ["--run", "digits", "--dataset", "digits"], "--overwrite"),
+        ("BuildingAutoencoder.py", ["--run", "digits", "--dataset", "digits", "--latent-dim", "9"], "--overwrite"),
         ("BuildingAutoencoder.py", ["--architecture", "huge"], "compact"),
-        ("TrainAutoencoder.py", ["--run", "digits"], "--resume"),
+        ("TrainAutoencoder.py", ["--run", "digits", "--epochs", "7"], "another epochs"),
         ("TrainAutoencoder.py", ["--run", "digits", "--resume", "--epochs", "7"], "another epochs"),
         ("TrainAutoencoder.py", ["--seed", "-1"], "--seed -1"),
         ("TrainAutoencoder.py", ["--run", "unknown"], "python BuildingAutoencoder.py --run unknown"),
@@ -198,7 +198,7 @@ def test_a_run_trained_for_similarity_is_set_beside_the_plain_one(pipeline, in_p
     root, _ = pipeline
     flags, network = ["--run", "similar", "--root", root], ["--architecture", "compact"]
     assert in_process("BuildingAutoencoder.py", "--dataset", "digits", *network, *flags).returncode == 0
-    training = ["--similarity-weight", "0.1", "--epochs", "8", "--shift", "0", "--flip", "False"]
+    training = ["--similarity-weight", "0.1", "--epochs", "8", "--shift", "0", "--no-flip"]
     trained = in_process("TrainAutoencoder.py", *training, *flags)
     assert trained.returncode == 0, trained.stderr
     checked = in_process("SanityChecks.py", "--compare", "digits", *flags)

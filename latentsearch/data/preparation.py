@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from latentsearch.errors import InputError
 from latentsearch.text import printable, write_csv
 
 SKIPPED_FILE = "skipped.csv"
+FEW_IMAGES = 2000  # training images below which our advice is a shipped encoder
 
 _UNFINISHED = "unfinished"
 _HEADER = 128  # bytes, of an .npy file
@@ -106,6 +108,19 @@ def class_counts(dataset: ImageSet) -> dict[str, dict[str, int]]:
         }
         for label, class_name in classes
     }
+
+
+def advice(dataset: ImageSet) -> list[str]:
+    """Say what to expect of few images: nothing to say of many."""
+    count = len(dataset.ids("train"))
+    if count >= FEW_IMAGES or dataset.provenance["kind"] != "folder":
+        return []
+    folder = shlex.quote(dataset.provenance["source"])
+    return [
+        f"{count:,} images to learn from are few: below about {FEW_IMAGES:,} we advise a shipped encoder, "
+        "which needs no training:",
+        f"  python RetrieveSimilar.py --gallery {folder}",
+    ]
 
 
 def _source(config: PrepareConfig) -> tuple[str, Callable[[Path], SourceImages]]:

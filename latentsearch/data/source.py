@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from latentsearch import runs
-from latentsearch.config import PrepareConfig
+from latentsearch.config import BuildConfig, PrepareConfig
 from latentsearch.data.scan import Skipped
 
 SCRIPT = "DataPreperation.py"
@@ -64,3 +64,14 @@ def prepare_command(root: Path, name: str, record: Mapping[str, Any]) -> str:
         **{flag: record[flag] for flag in FOLDER_FLAGS if flag in record},
     )
     return runs.command_line(SCRIPT, config)
+
+
+def build_command(root: Path, name: str) -> str:
+    """Return the command that builds a run for a dataset: the default run for the default one, else of its name.
+
+    Args:
+        root: Folder that holds data/.
+        name: Of the dataset.
+    """
+    run = BuildConfig.run if name == BuildConfig.dataset else name
+    return runs.command_line("BuildingAutoencoder.py", BuildConfig(dataset=name, run=run, root=root))

@@ -30,7 +30,7 @@ def neighbours(answers: Answers, collection: Collection) -> Figure:
     for number, metric, all_matches in rows[:_MAX_ROWS]:
         matches = all_matches[:k]
         query_class = class_of(answers.queries.ids[number], collection)
-        parts = (shown(query_class), metric if len(answers.matches) > 1 else "", "" if matches else "no match")
+        parts = (printable(query_class), metric if len(answers.matches) > 1 else "", "" if matches else "no match")
         queries.append(answers.queries.images[number])
         titles.append(f"{_short(answers.queries.names[number])}\n{' '.join(filter(None, parts))}")
         empty = np.empty((0, *collection.autoencoder.image_shape), np.uint8)
@@ -39,7 +39,7 @@ def neighbours(answers: Answers, collection: Collection) -> Figure:
         found.append(np.concatenate([np.reshape(images, (-1, *blank.shape[1:])).astype(np.uint8), blank]))
         classes = [collection.class_of(match.id) for match in matches]
         captions.append([
-            f"{shown(name) or _short(collection.name_of(match.id))}\n{match.distance:.3g}, {match.score:.4g} %"
+            f"{printable(name) or _short(collection.name_of(match.id))}\n{match.distance:.3g}, {match.score:.4g} %"
             for match, name in zip(matches, classes, strict=True)
         ] + [""] * len(blank))  # fmt: skip
         known = [int(name == query_class) if name and query_class else -1 for name in classes]

@@ -25,11 +25,13 @@ class TrainingResult:
             `callbacks.Validation`), learning_rate, seconds (of the training steps, without validation).
         finished: False when it was interrupted.
         keep: Which epoch's weights were kept: "best", the first with the smallest val_loss, or "last".
+        is_new: False when it was finished before: nothing was changed.
     """
 
     history: pd.DataFrame
     finished: bool
     keep: Keep = "best"
+    is_new: bool = True
 
     @property
     def best(self) -> pd.Series:

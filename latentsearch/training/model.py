@@ -178,8 +178,9 @@ def _copy(part: keras.Model, shape: tuple[int | None, ...], settings: Settings, 
         )
     if also and also not in {layer.name for layer in copy.layers}:
         raise InputError(
-            f"The {part.name} of this run has no layer '{also}': it was built by an older latentsearch. Build it again "
-            "with BuildingAutoencoder.py."
+            f"--similarity-weight needs a layer named '{also}' in the {part.name}, from which the projection is made; "
+            f"this run's has {', '.join(layer.name for layer in copy.layers)}.\nBuild it again with "
+            "BuildingAutoencoder.py, name that layer in a network of your own, or train with --similarity-weight 0."
         )
     outputs = [copy.output, copy.get_layer(also).output] if also else copy.output
     return keras.Model(copy.input, outputs, name=part.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +28,7 @@ from latentsearch.training.callbacks import BestModel, Bookkeeping, EpochRows, V
 from latentsearch.training.dataloader import training_batches, training_ids
 from latentsearch.training.history import EpochRow, TrainingResult, read_history
 from latentsearch.training.model import compiled, normalise_together
+from latentsearch.training.progress import EpochLine
 from latentsearch.training.validation import Validator
 
 _SCRIPT = "TrainAutoencoder.py"
@@ -50,6 +50,7 @@ def train(
         KeyboardInterrupt: if it was stopped before an epoch was finished.
     """
     run = Run(config.root, config.run)
+    run.require(run.build_record, "BuildingAutoencoder.py")
     build_record = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("config.architecture",))
     with files.locked(run.lock, f"run '{run.name}'"):
         return _train(run, config, build_record, watch=watch, projector=projector)
@@ -69,11 +70,11 @@ def _train(
     autoencoder = load_model(_initial_model(run, build_record))
     chosen = settings.choose(config, run, dataset, settings.recipe_of(run, build_record))
     record = _record_of(run)
-    going_on = record is not None and config.resume
-    if going_on:
+    going_on = _goes_on(run, config, record)
+    if record and going_on:
         chosen = settings.resumed(config, run, dataset, chosen, record["settings"])
         if record.get("finished"):
-            return TrainingResult(read_history(run), finished=True, keep=chosen.keep)
+            return TrainingResult(read_history(run), finished=True, keep=chosen.keep, is_new=False)
     elif not config.overwrite:
         _refuse_to_replace(run, record)
     keras.utils.set_random_seed(chosen.seed)
@@ -98,6 +99,7 @@ def _train(
     finished = True
     callbacks = [
         Validation(autoencoder, Validator(dataset, chosen)),
+        EpochLine(chosen.epochs),
         epoch_rows,
         BestModel(autoencoder, run.best_model, min((row["val_loss"] for row in rows), default=None), keep=chosen.keep),
         *tensorboard.callbacks(run.logs, autoencoder, dataset, every=config.pictures_every),
@@ -173,7 +175,7 @@ def _learn(
             epochs=chosen.epochs,
             steps_per_epoch=len(ids) // chosen.batch_size,
             shuffle=False,  # the stream does that
-            verbose=1 if sys.stdout.isatty() else 2,
+            verbose=0,
             callbacks=[*callbacks, part],
         )
         if part.stopped:
@@ -205,6 +207,13 @@ def _record_of(run: Run) -> dict[str, Any] | None:
     if not run.training_record.exists():
         return None
     return files.read_json(run.training_record, run.command("BuildingAutoencoder.py"), ("settings",))
+
+
+def _goes_on(run: Run, config: TrainConfig, record: dict[str, Any] | None) -> bool:
+    """Whether there is a training to go on with: as --resume says, or one that is finished, with nothing left to do."""
+    if record is None:
+        return False
+    return config.resume or (bool(record.get("finished")) and run.best_model.exists() and not config.overwrite)
 
 
 def _refuse_older(run: Run, rows: list[EpochRow]) -> None:

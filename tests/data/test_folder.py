@@ -14,7 +14,7 @@ import tyro
 
 from latentsearch import data
 from latentsearch.config import PrepareConfig
-from latentsearch.data import SPLITS
+from latentsearch.data import SPLITS, preparation
 from latentsearch.data.images import read_image
 from latentsearch.data.imageset import pieces
 from latentsearch.errors import InputError
@@ -250,3 +250,10 @@ def test_pieces_are_the_array(tmp_path, monkeypatch):
         assert [len(part) for part in parts[:-1]] == [5] * (len(parts) - 1)
         assert list(starts) == list(range(0, len(array), 5))
         np.testing.assert_array_equal(np.concatenate(parts), expected)
+
+
+def test_of_few_images_a_shipped_encoder_is_advised(photos, monkeypatch):
+    dataset = prepare(fill(photos, many(12)))
+    assert data.advice(dataset)[-1].endswith(f"python RetrieveSimilar.py --gallery {photos}")
+    monkeypatch.setattr(preparation, "FEW_IMAGES", len(dataset.ids("train")))
+    assert not data.advice(dataset)
