@@ -52,8 +52,8 @@ def build(
     """
     if latent_dim < 1:
         raise InputError(f"--latent-dim {latent_dim}: expected at least 1.")
-    custom = architecture == "custom" and network is not None
-    make_encoder, make_decoder, multiple = _custom(network) if custom else ARCHITECTURES[architecture]
+    maker = _custom(network) if architecture == "custom" and network is not None else ARCHITECTURES[architecture]
+    make_encoder, make_decoder, multiple = maker
     height, width, _ = image_shape
     if height % multiple or width % multiple:
         raise InputError(
