@@ -68,10 +68,10 @@ def _train(
     autoencoder = load_model(run.require(run.initial_model, "BuildingAutoencoder.py"))
     chosen = settings.choose(config, run, dataset, settings.recipe_of(run, build_record))
     record = _record_of(run)
-    going_on = record is not None and config.resume
-    if going_on:
-        chosen = settings.resumed(config, run, dataset, chosen, record["settings"])
-        if record.get("finished"):
+    before = record if config.resume else None
+    if before is not None:
+        chosen = settings.resumed(config, run, dataset, chosen, before["settings"])
+        if before.get("finished"):
             return TrainingResult(read_history(run), finished=True, keep=chosen.keep)
     elif not config.overwrite:
         _refuse_to_replace(run, record)
@@ -81,7 +81,7 @@ def _train(
     fit_ids = training_ids(dataset.ids("train"), chosen)
     steps = len(fit_ids) // chosen.batch_size
     backup = Backup(run.backup, record.get("training") if record else None)
-    state = backup.latest() if going_on else None
+    state = backup.latest() if before else None
     rows = state.rows if state else []
     _refuse_older(run, rows)
     with distribution.scope(chosen.devices, chosen.batch_size):
