@@ -54,8 +54,8 @@ def build(
     most = math.prod(image_shape)
     if not 1 <= latent_dim <= most:
         raise InputError(f"--latent-dim {latent_dim}: expected 1 to {most:,}, the numbers of an image.")
-    custom = architecture == "custom" and network is not None
-    make_encoder, make_decoder, multiple = _custom(network) if custom else ARCHITECTURES[architecture]
+    maker = _custom(network) if architecture == "custom" and network is not None else ARCHITECTURES[architecture]
+    make_encoder, make_decoder, multiple = maker
     height, width, _ = image_shape
     if height % multiple or width % multiple:
         raise InputError(

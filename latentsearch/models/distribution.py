@@ -54,7 +54,8 @@ def scope(num_devices: int, batch_size: int) -> contextlib.AbstractContextManage
         )
     import tensorflow as tf
 
-    return tf.distribute.MirroredStrategy(_names()[:num_devices]).scope()
+    scope: contextlib.AbstractContextManager[Any] = tf.distribute.MirroredStrategy(_names()[:num_devices]).scope()
+    return scope
 
 
 def gathered(rows: Any) -> tuple[Any, Any]:

@@ -15,10 +15,11 @@ from latentsearch import config, runs
 from latentsearch.config import METRICS, Fit, Metric
 from latentsearch.data.images import decode, read_image
 from latentsearch.errors import InputError
+from latentsearch.gallery.trained_run import fit_of
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.runs import Run
 from latentsearch.search.corpus import Collection
-from latentsearch.search.open import _fit_of, open_collection
+from latentsearch.search.open import open_collection
 from latentsearch.search.queries import NOT_IN_COLLECTION, Queries
 from latentsearch.search.results import answer
 
@@ -169,7 +170,7 @@ class OpenRun:
 
     @cached_property
     def _fit(self) -> Fit:
-        return _fit_of(self._run)
+        return fit_of(self._run)
 
     def _read(self, images: Images) -> Iterator[tuple[str | Path, np.ndarray]]:
         """Name, or path of the file, and uint8 of `image_shape` of each image."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from latentsearch.bounds import check_size
@@ -36,7 +37,8 @@ class TrainingResult:
     @property
     def best(self) -> pd.Series:
         """The row of the epoch whose weights were kept."""
-        return self.history.iloc[-1] if self.keep == "last" else self.history.loc[self.history["val_loss"].idxmin()]
+        row = -1 if self.keep == "last" else int(np.nanargmin(self.history["val_loss"].to_numpy(np.float64)))
+        return self.history.iloc[row]
 
 
 def read_history(run: Run) -> pd.DataFrame:

@@ -122,7 +122,7 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
 
 def _parts(model: keras.Model) -> dict[str, keras.Model]:
     """The models within a model by name that an autoencoder has: its encoder or the towers of that, its decoder."""
-    found = {}
+    found: dict[str, keras.Model] = {}
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             inner = _parts(layer)
@@ -144,7 +144,7 @@ def normalise_together(model: keras.Model, together: bool) -> None:
 
 
 def _as_computed(layer: layers.Layer) -> list[np.ndarray]:
-    weights = layer.get_weights()
+    weights: list[np.ndarray] = layer.get_weights()
     if layer.compute_dtype != "bfloat16" or isinstance(layer, layers.BatchNormalization):
         return weights
     return [ops.convert_to_numpy(ops.cast(ops.cast(values, "bfloat16"), "float32")) for values in weights]

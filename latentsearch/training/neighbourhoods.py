@@ -75,7 +75,8 @@ def features_of(kind: keras.Model, autoencoder: keras.Model, images: np.ndarray,
         # Called, not asked to predict: trained on several devices, each of them would answer.
         parts.append(keras.ops.convert_to_numpy(kind(batch, training=False)[1]).astype(np.float32))
     features = np.concatenate(parts)
-    return features - features.mean(axis=0)
+    features -= features.mean(axis=0)
+    return features
 
 
 def _starts(settings: Settings, num_images: int) -> range:

@@ -57,8 +57,8 @@ class Muon(keras.optimizers.Muon):
 
     def _should_use_adamw(self, variable: keras.Variable) -> bool:
         if len(variable.shape) == 4:
-            return variable.shape[2] < 16
-        return super()._should_use_adamw(variable)
+            return int(variable.shape[2]) < 16
+        return bool(super()._should_use_adamw(variable))
 
     def _muon_update_step(
         self, gradient: keras.KerasTensor, variable: keras.Variable, lr: keras.KerasTensor, m: keras.Variable

@@ -70,10 +70,10 @@ def _train(
     autoencoder = load_model(_initial_model(run, build_record))
     chosen = settings.choose(config, run, dataset, settings.recipe_of(run, build_record))
     record = _record_of(run)
-    going_on = _goes_on(run, config, record)
-    if record and going_on:
-        chosen = settings.resumed(config, run, dataset, chosen, record["settings"])
-        if record.get("finished"):
+    before = record if _goes_on(run, config, record) else None
+    if before is not None:
+        chosen = settings.resumed(config, run, dataset, chosen, before["settings"])
+        if before.get("finished"):
             return TrainingResult(read_history(run), finished=True, keep=chosen.keep, is_new=False)
     elif not config.overwrite:
         _refuse_to_replace(run, record)
@@ -83,7 +83,7 @@ def _train(
     fit_ids = training_ids(dataset.ids("train"), chosen)
     steps = len(fit_ids) // chosen.batch_size
     backup = Backup(run.backup, record.get("training") if record else None)
-    state = backup.latest() if going_on else None
+    state = backup.latest() if before else None
     rows = state.rows if state else []
     _refuse_older(run, rows)
     with distribution.scope(chosen.devices, chosen.batch_size):
