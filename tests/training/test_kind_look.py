@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 
 import keras
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from latentsearch import data
+from latentsearch import data, files
 from latentsearch.config import BuildConfig, TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.models import architectures
@@ -263,3 +264,24 @@ def test_few_images_are_passed_over_more_often(subset, epochs, built_digits, tmp
     assert given.epochs == 7
     plain = choose(config, Run(tmp_path, "digits"), built_digits, RECIPES["compact"])
     assert plain.epochs == 100
+
+
+def test_a_run_begins_with_the_weights_of_another_and_records_it(built_digits, tmp_path):
+    config = BuildConfig(
+        architecture="compact", run="more", dataset="digits", start_from="digits", seed=1, root=tmp_path
+    )
+    with pytest.raises(InputError, match=r"(?s)no best.keras.*TrainAutoencoder.py --run digits"):
+        build_run(config)
+    other, run = Run(tmp_path, "digits"), Run(tmp_path, "more")
+    shutil.copyfile(other.initial_model, other.best_model)
+    build_run(config)
+    for one, same in zip(
+        *(load_model(path).get_weights() for path in (run.initial_model, other.best_model)), strict=True
+    ):
+        np.testing.assert_array_equal(one, same)
+    assert json.loads(run.build_record.read_text())["start"] == {
+        "run": "digits",
+        "model": files.file_fingerprint(other.best_model),
+    }
+    with pytest.raises(InputError, match="--start-from digits: its network"):
+        build_run(dataclasses.replace(config, run="third", architecture="kind-look"))
