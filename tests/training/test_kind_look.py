@@ -67,9 +67,10 @@ def test_half_of_the_views_are_of_neighbours():
     ids = np.arange(3, 67)  # of which every second image is white, and has black neighbours, or the reverse
     images[ids[::2]] = 255
     near = (np.arange(64)[:, None] + [1, 3]) % 64
-    [(inputs, _)] = dataloader.training_batches(images, ids, settings(batch_size=64, noise=0.0), neighbours=near).take(
-        1
-    )
+    chosen = settings(batch_size=64, noise=0.0)
+    [(inputs, targets)] = dataloader.training_batches(images, ids, chosen, neighbours=near).take(1)
+    np.testing.assert_array_equal(targets["code"], np.tile(np.arange(64)[:, None], (1, 4)))
+    np.testing.assert_array_equal(targets["projection"], targets["code"] + np.array([0, 0, 64, 64]))
     white = inputs["images"].numpy().mean(axis=(1, 2, 3)) > 0.5
     assert white.sum() == 32
     brightness = inputs["views"].numpy().mean(axis=(2, 3, 4))  # black stays black in any colours
