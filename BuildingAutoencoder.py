@@ -1,11 +1,12 @@
 """Which network? Builds an untrained autoencoder for a prepared dataset.
 
-    python BuildingAutoencoder.py                                   two codes of ten numbers: kind and look
-    python BuildingAutoencoder.py --run more --start-from cifar10   the same, beginning with what a run has learnt
-    python BuildingAutoencoder.py --architecture compact            a plain autoencoder
-    python BuildingAutoencoder.py --run tuned --from-trial best      what TuneAutoencoder.py --run tuned found
+    python BuildingAutoencoder.py                 two codes: kind and look
+    python BuildingAutoencoder.py --run photos --dataset photos
+    python BuildingAutoencoder.py --run more --start-from cifar10-deep
+    python BuildingAutoencoder.py --run plain --architecture compact
+    python BuildingAutoencoder.py --run tuned --from-trial best
 
-Reads data/<dataset>/ (and models/<run>/tuning/), writes models/<run>/: initial.keras, build.json and architecture.png.
+Reads data/<dataset>/ (and models/<run>/tuning/); writes models/<run>/: initial.keras, build.json and architecture.png.
 """
 
 from latentsearch.cli import print_table, quiet_libraries, run_script
@@ -16,16 +17,24 @@ def main(config: BuildConfig) -> None:
     """Builds the run that `config` names and prints its layers."""
     with quiet_libraries():
         from latentsearch.models.build import build_run
+        from latentsearch.runs import Run
+        from latentsearch.tuning import from_trial
 
-    built = build_run(config)
-    print_table(
-        [
-            {"part": row.part, "layer": row.layer, "output": row.shape, "weights": f"{row.weights:,}"}
-            for row in built.layers
-        ]
-    )
+    run, built = Run(config.root, config.run), build_run(*from_trial.resolve(config))
+    if built.is_new:
+        print_table(
+            [
+                {"part": row.part, "layer": row.layer, "output": row.shape, "weights": f"{row.weights:,}"}
+                for row in built.layers
+            ]
+        )
     print(f"{built.config.architecture}: {built.num_weights:,} weights, {built.config.latent_dim} numbers a code.")
-    print("Written:", *built.paths, sep="\n  ")
+    if built.is_new:
+        print("Written:", *built.paths, sep="\n  ")
+    else:
+        print(f"Run '{run.name}' was built so before and holds a training: nothing was changed.")
+        print("To delete that training and build anew, add --overwrite. For another run, add --run NAME.")
+    print(f"Next: {run.command('TrainAutoencoder.py')}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Which images? Prepares a dataset: uint8 arrays on disk, split three ways, checked as the network will see them.
 
-    python DataPreperation.py --source cifar10
+    python DataPreperation.py                    CIFAR-10, downloaded once
     python DataPreperation.py --source PATH/TO/cifar-10-batches-py
-    python DataPreperation.py --source digits
-    python DataPreperation.py --source MY/PHOTOS --dataset photos --image-size 64
+    python DataPreperation.py --source digits    works without a network
+    python DataPreperation.py --source ~/Photos --dataset photos
 
-A folder of your own may be nested and hold anything: files that are no images are counted and listed, not fatal.
-Folders train, validation and test in it are taken for the splits, sub-folders for classes; see --labels.
-What was interrupted goes on when it is called again. Writes data/<dataset>/.
+A folder of your own may be nested and hold anything: files that are not images are counted and listed, and stop
+nothing. Folders train, validation and test in it are taken for the splits, sub-folders for classes; see --labels. An
+interrupted preparation goes on when it is called again. Writes data/<dataset>/.
 """
 
 from latentsearch.cli import print_table, run_script
@@ -31,6 +31,9 @@ def main(config: PrepareConfig) -> None:
         print_table([{"skipped because": reason, "files": count} for reason, count in skipped.items()])
         print(f"Each of them: {folder / data.SKIPPED_FILE}")
     print(f"Written to {folder}; fingerprint {dataset.fingerprint[:12]}.")
+    for line in data.advice(dataset):
+        print(line)
+    print(f"Next: {data.build_command(config.root, dataset.name)}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-# make demo     five scripts on handwritten digits: offline, some minutes
+# make demo     five scripts on handwritten digits: no download but the packages; the run is called demo
 # make cifar10  five scripts on CIFAR-10, as run "mine"; goes on where it was stopped (SOURCE=PATH for a copy you have,
-#               EPOCHS=N for another length, START=cifar10 to begin with what the shipped run has learnt)
+#               EPOCHS=N for another length, START=RUN to begin with what a run has learnt)
 # make page     a local web page to click through the images of a run (SHOW=run) or of a folder (GALLERY=PATH)
 # make benchmark  all measurements on CIFAR-10, about an hour; writes benchmarks/README.md (BENCHMARKS=NAMES for some)
 # make test     lint and tests
+# make torture  every write on a full disk, hundreds of kills, thousands of requests, damaged files: hours
 # make test-page  the page in a browser: installs chromium where it is missing (as root, with apt-get), else skips
 # make test-engines  searches and coding on Spark: installs pyspark, and Java where it is missing (likewise), else skips
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -11,21 +12,16 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(VENV)/bin/pip --disable-pip-version-check install --quiet
 SOURCE ?= cifar10
-SHOW ?= cifar10
+SHOW ?=
 EPOCHS ?= 24
 START ?=
 GALLERY ?=
 BENCHMARKS ?= training_speed training_profile coding first_answer search folders growth scaling set_up
 
-.PHONY: demo cifar10 page benchmark test test-page test-engines lint clean
+.PHONY: demo cifar10 page benchmark test torture test-page test-engines lint clean
 
 demo: $(VENV)/installed
-	$(RUN) DataPreperation.py --source digits
-	$(RUN) BuildingAutoencoder.py --run digits --dataset digits --overwrite
-	$(RUN) TrainAutoencoder.py --run digits --epochs 40 --view-side 16 --shift 0 --flip False --overwrite
-	$(RUN) SanityChecks.py --run digits
-	$(RUN) RetrieveSimilar.py --run digits --query-index 0 1 2
-	@echo && cat reports/digits/summary.txt
+	$(RUN) -m examples.demo
 
 cifar10: $(VENV)/installed
 	$(RUN) DataPreperation.py --source $(SOURCE) --dataset cifar10
@@ -36,7 +32,7 @@ cifar10: $(VENV)/installed
 	@echo && cat reports/mine/summary.txt
 
 page: $(VENV)/installed-page
-	$(RUN) -m latentsearch.page --run $(SHOW) $(if $(GALLERY),--gallery "$(GALLERY)")
+	$(RUN) -m latentsearch.page $(if $(SHOW),--run $(SHOW)) $(if $(GALLERY),--gallery "$(GALLERY)")
 
 benchmark: $(VENV)/installed-benchmark
 	test -e data/cifar10/dataset.json || $(RUN) DataPreperation.py --source $(SOURCE) --dataset cifar10
@@ -44,7 +40,11 @@ benchmark: $(VENV)/installed-benchmark
 	$(RUN) -m benchmarks.summary
 
 test: lint
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not engines"
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not engines and not torture"
+
+torture: $(VENV)/installed-dev
+	$(RUN) -m pytest -m torture
+	$(RUN) -m benchmarks.fuzz
 
 test-page: $(VENV)/installed-browser
 	command -v chromium || { test "$$(id -u)" = 0 && apt-get update -qq \
@@ -61,8 +61,10 @@ test-engines: $(VENV)/installed-engines
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/mypy
 
-clean:
+clean:  # the virtual environment only, never what was prepared, trained or reported
 	rm -rf $(VENV)
 
 $(VENV)/installed: requirements.txt

@@ -1,13 +1,12 @@
 """What looks like this? Finds the images whose codes are nearest to those of the queries.
 
-    python RetrieveSimilar.py                                      20 random test images
-    python RetrieveSimilar.py --query cat.jpg dog.png --k 10       your own files
-    python RetrieveSimilar.py --query-index 0 1 --metric all       test images, three metrics side by side
-    python RetrieveSimilar.py --gallery ~/Photos --query cat.jpg   among your own images
-    python RetrieveSimilar.py --query cat.jpg --only cat dog       only images of these classes answer
-    python RetrieveSimilar.py --store http://127.0.0.1:19530       search in Milvus; --store FILE.db: in Milvus Lite
-    python RetrieveSimilar.py --gallery /shared/photos --spark spark://host:7077   coded on a cluster
-    find . -name "*.jpg" | python RetrieveSimilar.py --gallery ~/Photos --query - --json
+    python RetrieveSimilar.py                       20 random test images
+    python RetrieveSimilar.py --query cat.jpg dog.png --k 10
+    python RetrieveSimilar.py --query-index 0 1 --metric all
+    python RetrieveSimilar.py --gallery ~/Photos --query cat.jpg
+    python RetrieveSimilar.py --query cat.jpg --only cat dog
+    python RetrieveSimilar.py --store codes.db      search in Milvus Lite
+    ls *.jpg | python RetrieveSimilar.py --query - --json
 
 Reads models/<run>/best.keras, and data/<dataset>/ unless there is a --gallery; writes models/<run>/gallery.npz or
 models/<run>/galleries/, and reports/<run>/retrieval/.
@@ -24,6 +23,7 @@ from latentsearch.config import RetrieveConfig
 def main(config: RetrieveConfig) -> int:
     """Answers the queries that `config` names; returns 2 when some could not be answered."""
     with quiet_libraries():
+        from latentsearch import runs
         from latentsearch.search import output
         from latentsearch.search.open import fill, open_collection, open_store
         from latentsearch.search.queries import find_queries
@@ -32,9 +32,12 @@ def main(config: RetrieveConfig) -> int:
     terminal = sys.stderr if config.json else sys.stdout
     metrics = output.metrics_of(config)
     with closing(open_store(config.store, metrics)) as store:
-        how = {"sync": config.sync, "master": config.spark}
-        collection, lines = open_collection(config.root, config.run, config.gallery, **how)
-        print(*lines, *fill(store, collection, sync=config.sync), sep="\n", file=terminal)
+        how = {"sync": config.sync, "verify": config.verify, "master": config.spark, "look": config.look}
+        name = runs.choose(config.root, config.run)
+        collection, lines = open_collection(config.root, name, config.gallery, **how)
+        print(f"run: {name}", *lines, *fill(store, collection, sync=config.sync), sep="\n", file=terminal)
+        if config.copy_to:
+            output.check_copy_to(config.copy_to, collection)
         queries, problems = find_queries(config, collection)
         asked = {"k": config.k, "metrics": metrics, "min_score": config.min_score, "only": config.only}
         answers = answer(queries, collection, **asked, store=store) if queries.names else None
@@ -46,8 +49,8 @@ def main(config: RetrieveConfig) -> int:
             print(output.SCORES_IN_WORDS)
         print("Written:", *output.write(answers, collection, config), sep="\n  ", file=terminal)
         if config.copy_to:
-            count = output.copy_to(config.copy_to, answers, collection)
-            print(f"Copied: {count} images to {config.copy_to}", file=terminal)
+            folder, count = output.copy_to(config.copy_to, answers, collection)
+            print(f"Copied: {count} images to {folder}", file=terminal)
     for problem in problems:
         print(problem, file=sys.stderr)
     return 2 if problems else 0

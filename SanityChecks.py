@@ -1,6 +1,6 @@
 """Did it learn anything? Checks a trained autoencoder on the test split, in numbers and pictures.
 
-    python SanityChecks.py --run cifar10
+    python SanityChecks.py
     python SanityChecks.py --run cifar10-deep --compare cifar10-compact
 
 Reads data/<dataset>/ and models/<run>/best.keras; writes reports/<run>/: report.html, metrics.json, PNG, CSV.
@@ -13,12 +13,14 @@ from latentsearch.config import CheckConfig
 def main(config: CheckConfig) -> int:
     """Checks the run that `config` names; returns 1 when a check fails and `config.strict` is set."""
     with quiet_libraries():
+        from latentsearch import runs
         from latentsearch.evaluation import checks, report
         from latentsearch.evaluation.evaluate import gather
-        from latentsearch.search.open import open_trained
+        from latentsearch.gallery.trained_run import open_trained
 
-    trained, *others = [open_trained(config.root, name) for name in (config.run, *config.compare)]
-    print(trained.gallery_origin)
+    name = runs.choose(config.root, config.run)
+    trained, *others = [open_trained(config.root, name) for name in (name, *config.compare)]
+    print(f"run: {name}", trained.gallery_origin, sep="\n")
     measured = gather(trained, others, seed=config.seed, say=lambda line: print(f"... {line}", flush=True))
     results = checks.run_checks(measured)
     page = report.write(trained, measured, results)
@@ -28,13 +30,19 @@ def main(config: CheckConfig) -> int:
         print(f"\n{report.NO_LABELS}")
     print_table(
         [
-            {"check": result.name, "status": result.status, "value": f"{result.value:.4g}", "expected": result.expected}
+            {"check": result.name, "status": result.status, "value": result.shown_value, "expected": result.expected}
             for result in results
         ]
     )
     print_table(report.duplicate_rows(measured))
     print_table([{"headline": name, "": value} for name, value in report.headline(measured).items()])
-    print(f"Report: {page}")
+    for result in results:
+        if result.status == "n/a":
+            print(f"n/a {result.name}: {result.meaning}")
+        elif result.status != "PASS":
+            print(f"{result.status} {result.name}: {result.remedy}")
+    print(report.verdict(measured, results))
+    print(f"Report: {page}", f"Next: {trained.run.command('RetrieveSimilar.py')}", sep="\n")
     return int(config.strict and any(result.status == "FAIL" for result in results))
 
 

@@ -1,8 +1,8 @@
 """Learn. Trains a built autoencoder, keeping the best weights on validation.
 
-    python TrainAutoencoder.py                 as long as the recipe of the architecture says
-    python TrainAutoencoder.py --epochs 48     longer: the learning rate comes down at the end of any length
-    python TrainAutoencoder.py --resume        go on where it was stopped
+    python TrainAutoencoder.py                    as long as its recipe says
+    python TrainAutoencoder.py --run photos --epochs 40
+    python TrainAutoencoder.py --resume           go on where it was stopped
     tensorboard --logdir logs
 
 Reads data/<dataset>/ and models/<run>/initial.keras; writes models/<run>/: best.keras, history.csv and
@@ -21,10 +21,15 @@ def main(config: TrainConfig) -> int:
 
     run = Run(config.root, config.run)
     result = train(config)
-    print_table([{name: f"{value:g}" for name, value in result.best.items()}])
-    print("Written:", run.best_model, run.history, run.training_record, run.reports, sep="\n  ")
+    print_table([{"best epoch": name, "": f"{value:g}"} for name, value in result.best.items()])
+    if result.is_new:
+        print("Written:", run.best_model, run.history, run.training_record, run.reports, sep="\n  ")
+    else:
+        print(f"Run '{run.name}' was trained so before: nothing was changed. To train it anew, add --overwrite.")
     print(f"TensorBoard: tensorboard --logdir {config.root / 'logs'}")
-    if not result.finished:
+    if result.finished:
+        print(f"Next: {run.command('SanityChecks.py')}")
+    else:
         print(f"Stopped after epoch {len(result.history)}. To go on: {run.command('TrainAutoencoder.py', '--resume')}")
     return 0 if result.finished else 130
 

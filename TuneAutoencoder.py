@@ -1,10 +1,9 @@
 """Which settings are best? Tries networks and trainings, one after the other, and learns from each what to try next.
 
     python TuneAutoencoder.py --trials 30 --epochs 5 --subset 10000
-    python TuneAutoencoder.py --trials 60 --resume                    goes on, after an interruption too
-    python TuneAutoencoder.py --trials 60 --spark spark://host:7077   trials side by side on a cluster
-    python BuildingAutoencoder.py --run tuned --from-trial best       what comes next, then TrainAutoencoder.py
-    tensorboard --logdir logs/tuned/tuning                            the trials, with their settings under HParams
+    python TuneAutoencoder.py --trials 60 --resume      goes on, or tries more
+    python TuneAutoencoder.py --trials 60 --spark spark://host:7077
+    tensorboard --logdir logs/tuned/tuning              settings under HParams
 
 Reads data/<dataset>/, writes models/<run>/tuning/, logs/<run>/tuning/ and reports/<run>/tuning/. Trial 3 is the run
 <run>/tuning/003, for the other scripts too.
@@ -30,7 +29,7 @@ def main(config: TuneConfig) -> int:
         print_table(rows)
     print("Written:", *result.paths, sep="\n  ")
     print(f"TensorBoard: tensorboard --logdir {result.run.logs / 'tuning'}")
-    print(f"Go on with the best: {result.run.command('BuildingAutoencoder.py', '--from-trial', 'best')}")
+    print(f"Next, with the best: {result.run.command('BuildingAutoencoder.py', '--from-trial', 'best')}")
     return 0
 
 

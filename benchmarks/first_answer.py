@@ -55,8 +55,8 @@ def main(config: BenchmarkConfig) -> None:
 
         from benchmarks import timing
         from latentsearch import data
+        from latentsearch.gallery.trained_run import open_trained
         from latentsearch.runs import Run
-        from latentsearch.search.open import open_trained
     trained, dataset = open_trained(ROOT, config.run), data.load(ROOT, "cifar10")
     scripts = sorted(path.name for path in ROOT.glob("*.py"))
     with tempfile.TemporaryDirectory() as folder:

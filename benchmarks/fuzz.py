@@ -3,7 +3,7 @@
     python -m benchmarks.fuzz --cases 20000 --seed 0
     python -m benchmarks.fuzz --only "image files"
 
-Damages whole files (see tests/fuzzing.py) and gives them to every reader of outside data (see tests/fuzz_readers.py),
+Damages whole files (see fuzzing/damage.py) and gives them to every reader of outside data (see fuzzing/readers.py),
 each reader in a process of its own with bounded time and address space. Prints a table and writes
 benchmarks/fuzz.json, where the rows of other readers stay. Exits with status 1 if a case ended badly; it is named.
 """
@@ -26,12 +26,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fuzzing.damage import attempt
+from fuzzing.readers import READERS
 from latentsearch import environment, files
 from latentsearch.cli import print_table, run_script
 from latentsearch.config import ROOT
 from latentsearch.errors import InputError
-from tests.fuzz_readers import READERS
-from tests.fuzzing import attempt
 
 RESULTS = ROOT / "benchmarks" / "fuzz.json"
 # Readers that take much longer than the others, and the share of the cases that they get.

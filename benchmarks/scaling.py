@@ -88,7 +88,7 @@ def _codes(run: str, size: int) -> tuple[Any, Any]:
         import numpy as np
 
         from latentsearch.gallery.index import Index
-        from latentsearch.search.open import open_trained
+        from latentsearch.gallery.trained_run import open_trained
     trained = open_trained(ROOT, run)
     queries = trained.gallery.code_of(trained.dataset.ids("test"))
     codes = trained.gallery.code_of(trained.dataset.gallery_ids())

@@ -108,18 +108,23 @@ def measure(config: BenchmarkConfig, *, architecture: str = "deep", **flags: Any
 
 
 def trade_off(rows: list[dict[str, Any]], epochs: int) -> Figure:
-    """A figure of P@10 against validation MSE: a point a variant, a line along W."""
-    from latentsearch.plots import charts
+    """Draw P@10 against validation MSE: a point a variant, a line along W."""
+    import seaborn as sns
 
-    weights = sorted(
-        (row for row in rows if "W = " in row["variant"] and "noise" not in row["variant"]),
-        key=lambda row: row["val_mse"],
-    )
-    return charts.trade_off(
-        {row["variant"]: (row["val_mse"], row["P@10"]) for row in rows},
-        [row["variant"] for row in weights],
-        f"What meaning costs in reconstruction ({epochs} epochs each)",
-    )
+    points = {row["variant"]: (row["val_mse"], row["P@10"]) for row in rows}
+    line = sorted((name for name in points if "W = " in name and "noise" not in name), key=points.__getitem__)
+    figure = Figure(figsize=(7.5, 5), layout="constrained")
+    axes = figure.subplots()
+    if line:
+        axes.plot(*zip(*(points[name] for name in line)), color="#4575b4", linewidth=1)
+    for name, place in points.items():
+        axes.plot(*place, marker="o", color="#4575b4" if name in line else "#666666")
+        axes.annotate(name, place, (6, -3), textcoords="offset points", fontsize=8)
+    title = f"What meaning costs in reconstruction ({epochs} epochs each)"
+    axes.set(xlabel="validation MSE", ylabel="P@10 of validation images among training images", title=title)
+    axes.margins(0.15)
+    sns.despine(figure)
+    return figure
 
 
 if __name__ == "__main__":

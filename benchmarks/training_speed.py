@@ -77,7 +77,7 @@ def main(config: BenchmarkConfig) -> None:
     for seed in range(config.runs):
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
-            (root / "data").symlink_to(ROOT / "data")
+            (root / "data").symlink_to((ROOT / "data").absolute())
             build_run(BuildConfig(architecture="compact", run="short", seed=seed, root=root))
             history = train(TrainConfig(run="short", epochs=config.short_epochs, seed=seed, root=root)).history
         reached = history.index[history["val_loss"] <= TARGET]

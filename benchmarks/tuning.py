@@ -97,13 +97,14 @@ def finish(config: BenchmarkConfig, run_name: str) -> dict[str, Any]:
     from latentsearch.models.build import build_run
     from latentsearch.models.encoder import Autoencoder
     from latentsearch.training.train import train
+    from latentsearch.tuning import from_trial
 
     run = runs.Run(config.root, run_name)
     best = json.loads((run.reports / runs.TUNING / "tuning.json").read_text())["best"]
     final = runs.Run(config.root, f"{run_name}-{best}-{config.final_epochs}")  # of this winner, of this length
     common = {"run": final.name, "seed": config.seed, "root": config.root}
     if not final.training_record.exists():
-        build_run(BuildConfig(from_trial=best, tuned=run_name, **common))
+        build_run(*from_trial.resolve(BuildConfig(from_trial=best, tuned=run_name, **common)))
     result = train(TrainConfig(epochs=config.final_epochs, resume=True, **common))
     if not result.finished:
         raise KeyboardInterrupt

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from latentsearch.recipes import Architecture, Network, Optimizer, Precision
 
-ROOT = Path(__file__).resolve().parent.parent
+
+def default_root() -> Path:
+    """Return the folder of data/, models/, logs/ and reports/: $LATENTSEARCH_ROOT, or the current folder."""
+    return Path(os.environ.get("LATENTSEARCH_ROOT") or ".").expanduser()
+
+
+ROOT = default_root()
+OWN_RUN = "mine"
+SHIPPED_RUNS = ("cifar10", "cifar10-deep", "cifar10-compact")  # the first there is the default, until OWN_RUN is
 
 Metric = Literal["cosine", "euclidean", "manhattan"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "manhattan")
-
 Fit = Literal["crop", "pad", "stretch"]
 FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
 LabelSource = Literal["auto", "folders", "none"]
@@ -53,7 +61,7 @@ class PrepareConfig:
     """Decides which images are held out."""
 
     root: Path = ROOT
-    """Folder that holds data/, models/, logs/ and reports/."""
+    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ class BuildConfig:
     dataset: str = "cifar10"
     """Prepared dataset that the network is for: it fixes the image size."""
 
-    run: str = "cifar10"
+    run: str = OWN_RUN
     """Name of the run: models/<run>/, logs/<run>/, reports/<run>/."""
 
     seed: int = 0
@@ -95,14 +103,14 @@ class BuildConfig:
     """Replace a run of this name that holds a training."""
 
     root: Path = ROOT
-    """Folder that holds data/, models/, logs/ and reports/."""
+    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Flags of TrainAutoencoder.py."""
 
-    run: str = "cifar10"
+    run: str = OWN_RUN
     """Name of the run, built by BuildingAutoencoder.py."""
 
     epochs: int | None = None
@@ -183,15 +191,16 @@ class TrainConfig:
     """Epochs between two reconstruction grids in TensorBoard."""
 
     root: Path = ROOT
-    """Folder that holds data/, models/, logs/ and reports/."""
+    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
 
 
 @dataclass(frozen=True)
 class CheckConfig:
     """Flags of SanityChecks.py."""
 
-    run: str = "cifar10"
-    """Name of the run, trained by TrainAutoencoder.py."""
+    run: str | None = None
+    """Name of the run to check. Default: your run "mine" if it is trained, else a
+    shipped one."""
 
     compare: tuple[str, ...] = ()
     """Other trained runs of the same dataset to set beside it: in the scorecard, the headline, the curve
@@ -204,22 +213,26 @@ class CheckConfig:
     """Seed of the bootstrap, the distortions, the samples and the projection."""
 
     root: Path = ROOT
-    """Folder that holds data/, models/, logs/ and reports/."""
+    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
 
 
 @dataclass(frozen=True)
 class RetrieveConfig:
     """Flags of RetrieveSimilar.py."""
 
-    run: str = "cifar10"
-    """Name of the run whose encoder makes the codes."""
+    run: str | None = None
+    """Name of the run that encodes. Default: your run "mine" if it is trained, else a shipped one."""
 
     gallery: Path | None = None
     """A folder of images to search, nested or not. Default: the dataset of the run."""
 
     sync: bool = True
-    """Answer from the codes of before, not looking for what was added, changed, moved and removed in that folder
-    since; of a --store only see that it holds as many codes."""
+    """Look first for what was added, changed, moved and removed in that folder, and compare all codes of a --store.
+    --no-sync answers from the codes of before, and only checks how many a store holds."""
+
+    verify: bool = False
+    """Read every file of that folder and compare contents, rather than sizes, times and inodes, to find what changed:
+    after a backup was put back with its times, or from a file system whose times are not to be trusted."""
 
     spark: str | None = None
     """Code what is new in that folder on Apache Spark, at this address, such as spark://host:7077, or
@@ -228,16 +241,20 @@ class RetrieveConfig:
 
     query: tuple[str, ...] = ()
     """Image files to ask about: JPEG, PNG, WebP, GIF, BMP or TIFF; - reads their paths from standard input, a line
-    each."""
+    each, or ended by zeros, as find -print0 writes them."""
 
     query_index: tuple[int, ...] = ()
     """Test images to ask about, counted from 0."""
 
-    k: int = 10
-    """Neighbours of each query."""
+    k: int | None = None
+    """Neighbours of each query. Default: 10, or all images where fewer can answer."""
 
     metric: Literal["cosine", "euclidean", "manhattan", "all"] = "cosine"
     """How codes are compared; all: the three side by side."""
+
+    look: float | None = None
+    """How much the look of an image counts beside the kind of thing it shows, 0 to 1, for runs with both codes: 0 finds
+    the same kind, 1 the same look. Default: 0.2."""
 
     only: tuple[str, ...] = ()
     """Classes of the images that may answer, where images have classes, such as cat dog. Default: all."""
@@ -258,34 +275,46 @@ class RetrieveConfig:
     """Write the answers as JSON to standard output, and nothing else there."""
 
     copy_to: Path | None = None
-    """Folder to copy the neighbours to."""
+    """Folder to copy the neighbours to, each time into a new folder in it. It may not be in what is searched."""
 
     figure: bool = True
-    """Do not draw the neighbours."""
+    """Draw the neighbours to neighbours.png. --no-figure is faster."""
+
+    json_figure: bool = False
+    """Draw the neighbours beside --json too, which leaves them out: a script reads no pictures."""
 
     seed: int = 0
     """Chooses the 20 images that are asked about when no query is named."""
 
     root: Path = ROOT
-    """Folder that holds data/, models/, logs/ and reports/."""
+    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
 
 
 @dataclass(frozen=True)
 class PageConfig:
     """Flags of python -m latentsearch.page."""
 
-    run: str = "cifar10"
-    """Name of the run whose encoder makes the codes."""
+    run: str | None = None
+    """Name of the run that encodes. Default: your run "mine" if it is trained, else a shipped one."""
 
     gallery: Path | None = None
     """A folder of images to search, nested or not. Default: the dataset of the run."""
 
     sync: bool = True
-    """Answer from the codes of before, not looking for what was added, changed, moved and removed in that folder
-    since."""
+    """Look first for what was added, changed, moved and removed in that folder. --no-sync shows the codes of
+    before."""
+
+    look: float | None = None
+    """How much the look of an image counts beside the kind of thing it shows, 0 to 1, for runs with both codes: 0 finds
+    the same kind, 1 the same look. Default: 0.2."""
 
     port: int = 8765
     """Port of this machine (127.0.0.1) at which the page is; 0: any that is free."""
 
     root: Path = ROOT
-    """Folder that holds data/, models/, logs/ and reports/."""
+    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
+
+
+def expand_home(path: str) -> str:
+    """Replace a leading ~ of a path by the home folder, as a shell does where it sees one, unless the path is there."""
+    return path if os.path.lexists(path) else os.path.expanduser(path)  # noqa: PTH111 (that of pathlib fails for ~nobody)

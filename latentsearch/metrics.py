@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,8 @@ def precision_at_k(relevant: np.ndarray, k: int) -> np.ndarray:
         relevant: bool `(num_queries, depth)`, closest first, depth at least `k`.
     """
     _check_depth(relevant, k)
-    return relevant[:, :k].mean(axis=1)
+    precision: np.ndarray = relevant[:, :k].mean(axis=1)
+    return precision
 
 
 def average_precision(relevant: np.ndarray, k: int) -> np.ndarray:
@@ -42,7 +44,8 @@ def average_precision(relevant: np.ndarray, k: int) -> np.ndarray:
     hits = relevant[:, :k]
     precision_at_rank = np.cumsum(hits, axis=1) / np.arange(1, k + 1)
     num_hits = hits.sum(axis=1)
-    return (precision_at_rank * hits).sum(axis=1) / np.maximum(num_hits, 1)
+    average: np.ndarray = (precision_at_rank * hits).sum(axis=1) / np.maximum(num_hits, 1)
+    return average
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -60,7 +63,7 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
         if len(count) == 1:
             return 0.0
         ranks.append((np.cumsum(count) - (count - 1) / 2)[place])
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def knn_correct(neighbour_labels: np.ndarray, query_labels: np.ndarray, k: int) -> np.ndarray:
@@ -77,7 +80,8 @@ def knn_correct(neighbour_labels: np.ndarray, query_labels: np.ndarray, k: int) 
     labels = neighbour_labels[:, :k]
     votes = (labels[:, :, None] == labels[:, None, :]).sum(axis=2)  # (num_queries, k): votes of each one's label
     winners = np.take_along_axis(labels, votes.argmax(axis=1)[:, None], axis=1)[:, 0]
-    return winners == query_labels
+    is_right: np.ndarray = winners == query_labels
+    return is_right
 
 
 def recall_at_k(neighbour_ids: np.ndarray, expected_ids: np.ndarray, k: int) -> np.ndarray:
@@ -88,7 +92,8 @@ def recall_at_k(neighbour_ids: np.ndarray, expected_ids: np.ndarray, k: int) -> 
         expected_ids: int `(num_queries,)`.
     """
     _check_depth(neighbour_ids, k)
-    return (neighbour_ids[:, :k] == np.asarray(expected_ids)[:, None]).any(axis=1)
+    found: np.ndarray = (neighbour_ids[:, :k] == np.asarray(expected_ids)[:, None]).any(axis=1)
+    return found
 
 
 def bootstrap_means(values: np.ndarray, *, resamples: int = 1000, seed: int = 0) -> list[Interval]:
@@ -112,7 +117,8 @@ def bootstrap_means(values: np.ndarray, *, resamples: int = 1000, seed: int = 0)
 def squared_error(images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
     """Mean squared error of each image, float64 `(num_images,)`; both `(num_images, ...)`, in [0, 1]."""
     difference = images.astype(np.float64) - reconstructions
-    return np.square(difference).reshape(len(images), -1).mean(axis=1)
+    errors: np.ndarray = np.square(difference).reshape(len(images), math.prod(images.shape[1:])).mean(axis=1)
+    return errors
 
 
 def psnr(mse: float) -> float:
@@ -126,7 +132,7 @@ def strongest_channel_accuracy(images: np.ndarray, reconstructions: np.ndarray) 
 
 
 def effective_rank(codes: np.ndarray) -> float:
-    """How many dimensions the codes use, from 1 to latent_dim.
+    """How many dimensions the codes use, from 1 to latent_dim; 0 of fewer than two different codes.
 
     exp of the Shannon entropy of the normalised eigenvalues of the covariance (Roy and Vetterli 2007, of
     singular values there; of variances here): all dimensions alike and independent give latent_dim.
@@ -134,6 +140,8 @@ def effective_rank(codes: np.ndarray) -> float:
     Args:
         codes: `(num_images, latent_dim)`.
     """
+    if len(codes) < 2 or (codes == codes[0]).all():
+        return 0.0
     variances = np.linalg.eigvalsh(np.cov(codes, rowvar=False).reshape(codes.shape[1], -1)).clip(min=0)
     if not variances.sum():
         return 0.0
@@ -147,7 +155,7 @@ def correlations(codes: np.ndarray) -> np.ndarray:
     centred = codes - codes.mean(axis=0, dtype=np.float64)
     deviations = np.sqrt(np.square(centred).sum(axis=0))
     scaled = np.divide(centred, deviations, out=np.zeros_like(centred), where=deviations > 0)
-    matrix = scaled.T @ scaled
+    matrix: np.ndarray = scaled.T @ scaled
     np.fill_diagonal(matrix, 1)
     return matrix
 

@@ -118,4 +118,4 @@ class Network:
     """After each convolution, and after the dense layer."""
 
     normalisation: bool = True
-    """Leave out the batch normalisation before each activation."""
+    """Batch normalisation before each activation."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from latentsearch import files
-from latentsearch.config import ROOT
+from latentsearch.config import OWN_RUN, ROOT, SHIPPED_RUNS
 from latentsearch.errors import InputError
 
 TUNING = "tuning"  # folder of the trials of a run, below models/<run>/, logs/<run>/ and reports/<run>/
@@ -124,9 +124,9 @@ class Run:
     @property
     def learnt(self) -> tuple[Path, ...]:
         """All that a training leaves, but for logs and reports; first what makes a run a trained one."""
-        models = (self.best_model, self.exported, self.history, self.profile)
-        models += (self.gallery, self.folder_galleries, self.maps)
-        return (self.training_record, self.backup, *models)
+        networks = (self.best_model, self.exported, self.history, self.profile)
+        galleries = (self.gallery, self.folder_galleries, self.maps)
+        return (self.training_record, self.backup, *networks, *galleries)
 
     def require(self, path: Path, script: str) -> Path:
         """Returns `path`, or says which script of this run makes it.
@@ -134,14 +134,36 @@ class Run:
         Raises:
             InputError: if there is no file at `path`.
         """
-        if not path.is_file():
+        if path.is_file():
+            return path
+        if self.build_record.is_file():
             raise InputError(f"run '{self.name}' has no {path.name} ({path}).\nMake it first: {self.command(script)}")
-        return path
+        commands = dict.fromkeys(self.command(name) for name in ("BuildingAutoencoder.py", script))
+        names = ", ".join(trained_runs(self.root)) or "none"
+        raise InputError(
+            f"there is no run '{self.name}' in {self.root / 'models'}. Trained runs there: {names}.\n"
+            f"Make it first: {', then '.join(commands)}"
+        )
 
     def command(self, script: str, *flags: str) -> str:
         """The command line that applies `script` to this run, for messages."""
-        root = () if self.root == ROOT else ("--root", str(self.root))
-        return shlex.join(["python", script, "--run", self.name, *root, *flags])
+        run = () if self.name == OWN_RUN else ("--run", self.name)
+        root = () if self.root.absolute() == ROOT.absolute() else ("--root", str(self.root))
+        return shlex.join(["python", script, *run, *root, *flags])
+
+
+def trained_runs(root: Path) -> list[str]:
+    """Names of the runs below `root` that are trained, without the trials of a search."""
+    return sorted(path.parent.name for path in (root / "models").glob("*/best.keras"))
+
+
+def choose(root: Path, name: str | None) -> str:
+    """Returns `name`; without one that of the user's own default run if it is trained, else of a shipped run.
+
+    Where none of them is trained it is that of the user's own, so that an error says how to make it.
+    """
+    trained = trained_runs(root)
+    return name or next((run for run in (OWN_RUN, *SHIPPED_RUNS) if run in trained), OWN_RUN)
 
 
 def check_name(name: str, flag: str) -> str:
@@ -173,7 +195,7 @@ def _flags(config: Any, prefix: str = "--") -> list[str]:
             words += _flags(value, f"{flag}.")
         elif isinstance(value, tuple):
             words += [flag, *map(str, value)]
-        elif field.type == "bool":
+        elif isinstance(value, bool):
             words.append(flag if value else f"{prefix}no-{name}")
         else:
             words += [flag, str(value)]

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latentsearch import files
-from latentsearch.config import ROOT
-from latentsearch.data.images import shown
+from latentsearch.environment import CODE
 from latentsearch.errors import InputError
+from latentsearch.text import printable
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -46,7 +46,7 @@ def session(master: str, log: Path) -> Iterator[SparkSession]:
     warnings.filterwarnings("ignore", module="pyspark")  # of pandas 3, and of tags that nobody set
     # Executors would take the python3 that they find on their path.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH"))))
     builder = SparkSession.builder.master(master).appName("latentsearch").config("spark.executorEnv.PYTHONPATH", path)
     builder = builder.config("spark.ui.showConsoleProgress", "false")
     if master.startswith("local"):
@@ -79,11 +79,11 @@ def check_shared(opened: SparkSession, path: Path) -> None:
     except Exception as error:  # whatever Java raises
         raise InputError(
             f"--spark {context.master}: the executors cannot work ({in_short(error)}). They need the environment "
-            f"{sys.prefix} and the code {ROOT} at these paths, or PYSPARK_PYTHON and PYTHONPATH must say where."
+            f"{sys.prefix} and the code {CODE} at these paths, or PYSPARK_PYTHON and PYTHONPATH must say where."
         ) from None
     if not all(seen):
         raise InputError(
-            f"--spark {context.master}: the executors do not see {shown(path)}. It must be on storage that all "
+            f"--spark {context.master}: the executors do not see {printable(path)}. It must be on storage that all "
             "machines share, at the same path."
         )
 

@@ -30,7 +30,7 @@ class TuneConfig:
     """Length of each trial."""
 
     subset: int | None = 10_000
-    """Training images of each trial, at most, drawn by the seed; None: all."""
+    """Training images of each trial, at most, drawn by the seed."""
 
     objective: Goal = "retrieval"
     """What is sought, without labels: codes that find altered copies of an image (retrieval), that and codes with the
@@ -44,7 +44,7 @@ class TuneConfig:
     """Pixels that training images are moved by at most in a trial without similarity."""
 
     flip: bool = True
-    """Mirror no training images: for those whose left and right mean something, such as digits."""
+    """Mirror training images at random. --no-flip is for images whose left and right mean something, such as digits."""
 
     max_seconds: float = 900
     """A trial is ended after the epoch in which it takes longer; at twice that, its process is killed."""
@@ -77,4 +77,4 @@ class TuneConfig:
     """Begin anew although there are trials, and delete those."""
 
     root: Path = ROOT
-    """Folder that holds data/, models/, logs/ and reports/."""
+    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""

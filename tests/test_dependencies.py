@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.conftest import REPOSITORY
 
@@ -36,7 +38,22 @@ def imported(*patterns):
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names) - {"latentsearch", "__future__"}
+    return found - set(sys.stdlib_module_names) - {"latentsearch", "DataPreperation", "__future__"}
+
+
+def test_the_ranges_of_the_package_hold_the_releases_that_were_tested():
+    """And the package needs just what requirements.txt pins; so does each of its extras."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    parts = {"requirements.txt": project["dependencies"]}
+    parts |= {f"requirements-{name}.txt": needs for name, needs in project["optional-dependencies"].items()}
+    for name, ranges in parts.items():
+        lines = (REPOSITORY / name).read_text(encoding="utf-8").splitlines()
+        pins = {Requirement(line).name: Requirement(line) for line in lines if line and line[0] not in "#-"}
+        assert {Requirement(line).name for line in ranges} == set(pins), name
+        for needed in map(Requirement, ranges):
+            [pin] = pins[needed.name].specifier
+            assert needed.specifier.contains(pin.version), needed
+            assert needed.extras == pins[needed.name].extras
 
 
 PRODUCT = ("*.py", "latentsearch/**/*.py")

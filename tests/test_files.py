@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentsearch import files
+from latentsearch import files, ownership
 from latentsearch.errors import InputError
 from tests.conftest import REPOSITORY
 
@@ -119,7 +119,7 @@ def test_a_name_of_ours_that_became_something_else_is_left(kind, tmp_path):
 def test_remove_deletes_what_was_written_and_nothing_else(ours, theirs, data, tmp_path_factory):
     root = tmp_path_factory.mktemp("any")
     outside = an_outside(root / "outside")
-    taken = {files.RECORD, *theirs}
+    taken = {ownership.RECORD, *theirs}
     folders = [root / "models", root / "models" / "run", root / "models" / "run" / "inner"]
     written = []
     for name in ours - taken:
@@ -130,7 +130,7 @@ def test_remove_deletes_what_was_written_and_nothing_else(ours, theirs, data, tm
             written.append(path)
     for folder in folders:
         for name, kind in theirs.items():
-            if not os.path.lexists(folder / name) and name not in ("run", "inner", files.RECORD):
+            if not os.path.lexists(folder / name) and name not in ("run", "inner", ownership.RECORD):
                 stranger(folder / name, kind, outside)
     mine = {
         path: tree(path.parent)[path.name] for folder in folders for path in folder.glob("*") if path.name in theirs
@@ -184,7 +184,7 @@ def test_a_record_that_was_damaged_or_changed_gives_no_power(record, tmp_path):
     outside = an_outside(tmp_path / "outside")
     folder = tmp_path / "models"
     folder.mkdir()
-    (folder / files.RECORD).write_bytes(record)
+    (folder / ownership.RECORD).write_bytes(record)
     (folder / "a").mkdir()
     (folder / "a" / "b").write_text("mine")
     before = tree(outside) | tree(folder / "a")
@@ -200,7 +200,7 @@ def test_a_record_that_was_damaged_or_changed_gives_no_power(record, tmp_path):
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_a_record_that_is_none_is_not_written_to(kind, tmp_path):
     outside = an_outside(tmp_path / "outside")
-    stranger(tmp_path / "models" / files.RECORD, kind, outside)
+    stranger(tmp_path / "models" / ownership.RECORD, kind, outside)
     before = tree(tmp_path)
     with pytest.raises(InputError, match="written-by-latentsearch"):
         files.claim(tmp_path / "models" / "best.keras")
@@ -268,14 +268,14 @@ def test_sources_that_overlap_our_folders_are_refused(source, tmp_path):
     (root / "link").symlink_to(root / "data" / "photos")
     (root / "above").symlink_to(tmp_path)
     with pytest.raises(InputError, match="which latentsearch writes to"):
-        files.refuse_overlap(root / source, root, "--source")
+        ownership.refuse_overlap(root / source, root, "--source")
 
 
 def test_sources_beside_our_folders_are_taken(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "data").symlink_to(tmp_path / "disk")
-    files.refuse_overlap(tmp_path / "photos", tmp_path, "--source")
-    files.refuse_overlap(tmp_path / "data-of-mine", tmp_path, "--source")
+    ownership.refuse_overlap(tmp_path / "photos", tmp_path, "--source")
+    ownership.refuse_overlap(tmp_path / "data-of-mine", tmp_path, "--source")
     (tmp_path / "disk").mkdir()
     with pytest.raises(InputError, match="lies in"):
-        files.refuse_overlap(tmp_path / "disk" / "photos", tmp_path, "--source")
+        ownership.refuse_overlap(tmp_path / "disk" / "photos", tmp_path, "--source")

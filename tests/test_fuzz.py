@@ -10,9 +10,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests import fuzzing
-from tests.fuzz_readers import READERS
-from tests.fuzzing import attempt
+from fuzzing import damage
+from fuzzing.damage import attempt
+from fuzzing.readers import READERS
 
 # Those that are slow get fewer.
 CASES = {
@@ -43,7 +43,7 @@ def test_whole_files_are_read(name, tmp_path):
 def test_one_seed_gives_the_same_damage_and_another_does_not():
     corpus = [bytes(range(256)), b"other"]
     first, again, other = (
-        [fuzzing.mutate(np.random.default_rng([seed, number]), corpus) for number in range(30)] for seed in (0, 0, 1)
+        [damage.mutate(np.random.default_rng([seed, number]), corpus) for number in range(30)] for seed in (0, 0, 1)
     )
     assert first == again
     assert first != other
@@ -62,18 +62,18 @@ def test_checksums_are_right_after_damage():
     changed = 0
     for number in range(50):
         rng = np.random.default_rng(number)
-        png = fuzzing.png(rng, file.getvalue(), [file.getvalue()])
+        png = damage.png(rng, file.getvalue(), [file.getvalue()])
         place = 8
         while place < len(png):  # Pillow's own check of a chunk
             size = int.from_bytes(png[place : place + 4], "big")
             chunk = png[place + 4 : place + 8 + size]
-            assert fuzzing.zlib.crc32(chunk) == int.from_bytes(png[place + 8 + size : place + 12 + size], "big")
+            assert damage.zlib.crc32(chunk) == int.from_bytes(png[place + 8 + size : place + 12 + size], "big")
             place += size + 12
-        with zipfile.ZipFile(io.BytesIO(fuzzing.archive(rng, packed.getvalue(), []))) as archive:
+        with zipfile.ZipFile(io.BytesIO(damage.archive(rng, packed.getvalue(), []))) as archive:
             assert archive.testzip() is None
             changed += [archive.read(name) for name in archive.namelist()] != [
                 b'{"a": [1, 2, {"b": 3}]}',
                 b"content" * 9,
             ]
-        json.loads(fuzzing.values(rng, b'{"a": [1, 2, {"b": 3}]}', []))
+        json.loads(damage.values(rng, b'{"a": [1, 2, {"b": 3}]}', []))
     assert changed > 30

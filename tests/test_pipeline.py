@@ -31,7 +31,7 @@ def pipeline(tmp_path_factory):
     for name, *flags in (
         ("DataPreperation.py", "--source", "digits"),
         ("BuildingAutoencoder.py", "--run", "digits", "--dataset", "digits", "--architecture", "compact"),
-        ("TrainAutoencoder.py", "--run", "digits", "--epochs", "30", "--shift", "0", "--flip", "False"),
+        ("TrainAutoencoder.py", "--run", "digits", "--epochs", "30", "--shift", "0", "--no-flip"),
         ("SanityChecks.py", "--run", "digits", "--strict"),
     ):
         command = [sys.executable, str(REPOSITORY / name), *flags, "--root", str(root)]
@@ -63,7 +63,13 @@ def test_the_metrics_are_those_of_a_working_network(pipeline):
     root, _ = pipeline
     numbers = json.loads((Run(root, "digits").reports / "metrics.json").read_text())
     score = {(row["method"], row["metric"]): row["overall"] for row in numbers["scorecard"]}
-    assert {method for method, _ in score} == {"digits", "raw pixels", "10-d PCA", "whitened 10-d PCA"}
+    assert {method for method, _ in score} == {
+        "digits",
+        "raw pixels",
+        "colour histogram",
+        "10-d PCA",
+        "whitened 10-d PCA",
+    }
     assert {metric for method, metric in score if method == "digits"} == {"cosine", "euclidean", "manhattan"}
     assert score["digits", "euclidean"]["P@10"]["value"] > 0.6  # chance is 0.1
     assert numbers["chance"] == pytest.approx(0.1, abs=0.005)
@@ -83,7 +89,11 @@ def test_the_metrics_are_those_of_a_working_network(pipeline):
 def test_the_report_is_one_file_that_needs_no_network(pipeline):
     root, _ = pipeline
     page = (Run(root, "digits").reports / "report.html").read_text()
-    sources = re.findall(r'(?:src|href)="([^"]{0,40})', page)
+    sources = re.findall(r'(?:src|href)="([^"#]{1,40})', page)
+    assert set(re.findall(r'href="#([^"]+)', page)) <= set(re.findall(r' id="([^"]+)', page))
+    assert (
+        page.index('class="verdict"') < page.index('id="baselines"') < page.index("Contents") < page.index(">Checks<")
+    )
     assert len(sources) == len(list(Run(root, "digits").reports.glob("*.png")))
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert not re.search(r"https?://|url\(|<script|<link|@import", page)
@@ -157,9 +167,9 @@ def test_files_that_cannot_be_read_are_named_and_the_others_answered(pipeline, s
     [
         ("DataPreperation.py", ["--source", "nowhere"], "nothing is there"),
         ("BuildingAutoencoder.py", ["--run", "new", "--dataset", "photos"], "python DataPreperation.py"),
-        ("BuildingAutoencoder.py", ["--run", "digits", "--dataset", "digits"], "--overwrite"),
+        ("BuildingAutoencoder.py", ["--run", "digits", "--dataset", "digits", "--latent-dim", "9"], "--overwrite"),
         ("BuildingAutoencoder.py", ["--architecture", "huge"], "compact"),
-        ("TrainAutoencoder.py", ["--run", "digits"], "--resume"),
+        ("TrainAutoencoder.py", ["--run", "digits", "--epochs", "7"], "another epochs"),
         ("TrainAutoencoder.py", ["--run", "digits", "--resume", "--epochs", "7"], "another epochs"),
         ("TrainAutoencoder.py", ["--seed", "-1"], "--seed -1"),
         ("TrainAutoencoder.py", ["--run", "unknown"], "python BuildingAutoencoder.py --run unknown"),
@@ -188,7 +198,7 @@ def test_a_run_trained_for_similarity_is_set_beside_the_plain_one(pipeline, in_p
     root, _ = pipeline
     flags, network = ["--run", "similar", "--root", root], ["--architecture", "compact"]
     assert in_process("BuildingAutoencoder.py", "--dataset", "digits", *network, *flags).returncode == 0
-    training = ["--similarity-weight", "0.1", "--epochs", "8", "--shift", "0", "--flip", "False"]
+    training = ["--similarity-weight", "0.1", "--epochs", "8", "--shift", "0", "--no-flip"]
     trained = in_process("TrainAutoencoder.py", *training, *flags)
     assert trained.returncode == 0, trained.stderr
     checked = in_process("SanityChecks.py", "--compare", "digits", *flags)

@@ -91,8 +91,10 @@ def test_a_trial_is_a_run_within_the_folders_of_another(tmp_path):
 
 
 def test_a_missing_file_names_the_command_that_makes_it(tmp_path):
-    run = Run(tmp_path, "mine")
-    with pytest.raises(InputError, match=r"(?s)no best.keras.*python TrainAutoencoder.py --run mine --root"):
+    run = Run(tmp_path, "photos")
+    run.models.mkdir(parents=True)
+    run.build_record.touch()
+    with pytest.raises(InputError, match=r"(?s)no best.keras.*python TrainAutoencoder.py --run photos --root"):
         run.require(run.best_model, "TrainAutoencoder.py")
 
 

@@ -7,11 +7,11 @@ import random
 import shutil
 
 import pytest
+from test_files import KINDS, an_outside, stranger, tree
 
-from latentsearch import files
+from latentsearch import files, ownership
 from latentsearch.data import digits
 from tests.data.folders import fill
-from tests.test_files import KINDS, an_outside, stranger, tree
 
 COMMON = ("--run", "digits")
 STAGES = {
@@ -72,7 +72,7 @@ def theirs(before, root, strangers):
 def test_what_others_put_into_our_folders_stays(lost, finished, run, tmp_path):
     root, outside = shutil.copytree(finished, tmp_path / "root"), an_outside(tmp_path / "outside")
     if lost:
-        for record in root.rglob(files.RECORD):
+        for record in root.rglob(ownership.RECORD):
             record.unlink()
     strangers = []
     for folder in places(root):

@@ -1,13 +1,15 @@
-"""The parts that are to start fast do not load Keras, and scripts hold no logic."""
+"""The layout: what loads Keras, sizes of modules, tests of each module, scripts without logic."""
 
 from __future__ import annotations
 
 import ast
 import dataclasses
 import importlib
+import re
 import subprocess
 import sys
 import typing
+from pathlib import Path
 
 import pytest
 
@@ -16,31 +18,70 @@ from tests.conftest import REPOSITORY
 SCRIPTS = sorted(REPOSITORY.glob("*.py"))
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "metrics",
-        "plots.charts",
-        "plots.image_grids",
-        "gallery.index",
-        "config",
-        "cli",
-        "data",
-        "evaluation.scorecard",
-        "search.output",
-        "models.encoder",
-        "search.open",
-        "page.app",
-        "evaluation.duplicates",
-        "tuning.tune",
-        "tuning.report",
-    ],
-)
-def test_modules_that_never_load_keras(module):
+# Keras and TensorFlow are slow to import: what starts fast, or runs beside a training, must not load them.
+MAY_LOAD_KERAS = {
+    *(f"models/{name}" for name in ("architectures", "build", "export", "layers", "losses", "transfer")),
+    *(f"training/{name}" for name in ("backup", "callbacks", "dataloader", "model", "neighbourhoods", "optimizers")),
+    *(f"training/{name}" for name in ("rotation", "tensorboard", "train", "validation")),
+    "tuning/trial_training",
+}
+FREE_OF_KERAS = {
+    "the package": "import latentsearch",
+    "the library": "import latentsearch.data, latentsearch.gallery.index, latentsearch.models.encoder",
+    "a query": "import latentsearch.search.open, latentsearch.search.output, latentsearch.search.queries",
+    "the page": "import latentsearch.page.app",
+    "SanityChecks": "from latentsearch.evaluation import checks, evaluate, report; "
+    "from latentsearch.gallery import trained_run",
+    "the projection": "from latentsearch.plots import projection; projection._import_umap()",
+    "the search for settings": "import latentsearch.tuning.tune, latentsearch.tuning.report",
+    "the history of a training": "import latentsearch.training.history, latentsearch.training.settings",
+}
+
+
+def modules():
+    """Names of the modules of the package, such as "gallery/index"."""
+    paths = (REPOSITORY / "latentsearch").rglob("*.py")
+    names = {path.relative_to(REPOSITORY / "latentsearch").with_suffix("").as_posix() for path in paths}
+    return {name for name in names if not name.endswith(("__init__", "__main__"))}
+
+
+def imported_at_once(path):
+    """Top-level packages that a module imports when it is imported itself."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    plain = [alias.name for node in body if isinstance(node, ast.Import) for alias in node.names]
+    return {name.split(".")[0] for name in plain + [node.module for node in body if isinstance(node, ast.ImportFrom)]}
+
+
+def test_keras_is_imported_at_once_by_these_modules_alone():
+    package = REPOSITORY / "latentsearch"
+    found = {name for name in modules() if imported_at_once(package / f"{name}.py") & {"keras", "tensorflow"}}
+    assert found == MAY_LOAD_KERAS
+
+
+@pytest.mark.parametrize("what", FREE_OF_KERAS)
+def test_what_never_loads_keras(what):
     program = (
-        f"import sys, latentsearch.{module}; loaded = {{'keras', 'tensorflow'}} & set(sys.modules); assert not loaded"
+        f"import sys; {FREE_OF_KERAS[what]}; found = {{'keras', 'tensorflow'}} & set(sys.modules); assert not found"
     )
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)
+
+
+@pytest.mark.parametrize("folder", ["latentsearch", "tests", "benchmarks", "fuzzing"])
+def test_no_module_is_over_300_lines(folder):
+    lengths = {
+        path.relative_to(REPOSITORY).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in (REPOSITORY / folder).rglob("*.py")
+    }
+    assert {path: length for path, length in lengths.items() if length > 300} == {}
+
+
+def test_each_module_has_tests_of_its_name_or_the_readme_says_where():
+    tests = REPOSITORY / "tests"
+    rows = re.findall(r"^\| `([\w/]+)` \| (.+) \|$", (tests / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    elsewhere = {module: re.findall(r"`([^`]+)`", cell) for module, cell in rows}
+    named = {name for name in modules() if (tests / name).with_name(f"test_{Path(name).name}.py").exists()}
+    assert modules() - named == set(elsewhere)
+    assert not [path for paths in elsewhere.values() for path in paths if not (tests / path).exists()]
 
 
 def test_a_query_loads_nothing_that_is_slow_to_import():

@@ -1,8 +1,8 @@
 """Prepared images on disk: `prepare` writes data/<dataset>/ from a source, `load` opens it."""
 
 from latentsearch.data.imageset import SPLITS, ImageSet, to_float
-from latentsearch.data.preparation import SKIPPED_FILE, class_counts, prepare, verify
-from latentsearch.data.provenance import KINDS, prepare_command
+from latentsearch.data.preparation import SKIPPED_FILE, advice, class_counts, prepare, verify
+from latentsearch.data.source import KINDS, prepare_command
 from latentsearch.data.storage import load, load_for
 
 __all__ = [
@@ -10,6 +10,8 @@ __all__ = [
     "SKIPPED_FILE",
     "SPLITS",
     "ImageSet",
+    "advice",
+    "build_command",
     "class_counts",
     "load",
     "load_for",

@@ -37,7 +37,8 @@ def augment(images: np.ndarray, *, shift: int, flip: bool, rng: np.random.Genera
     if flip:
         mirrored = rng.random((num_images, 1)) < 0.5
         columns = np.where(mirrored, columns[:, ::-1], columns)
-    return images[np.arange(num_images)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    moved: np.ndarray = images[np.arange(num_images)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return moved
 
 
 def views(
@@ -70,7 +71,7 @@ def views(
     heights = np.minimum(np.sqrt(area / aspect), 1) * height
     widths = np.minimum(np.sqrt(area * aspect), 1) * width
     tops, lefts = rng.random(num_images) * (height - heights), rng.random(num_images) * (width - widths)
-    mirrored = (rng.random(num_images) < 0.5) & flip
+    mirrored = np.logical_and(rng.random(num_images) < 0.5, flip)
     rows = _resampling(tops, heights, np.zeros_like(mirrored), shape[0], height)
     columns = _resampling(lefts, widths, mirrored, shape[1], width)
     pixels = images.astype(np.float32) / np.float32(255)
@@ -80,10 +81,12 @@ def views(
     pixels = pixels.reshape(num_images, shape[0], 3, shape[1]).swapaxes(2, 3).reshape(num_images, -1, 3)
     pixels = _recoloured(pixels, rng)
     if noise:
-        deviations = (rng.uniform(0, noise, num_images) * (rng.random(num_images) < noise_share)).astype(np.float32)
+        deviations = rng.uniform(0, noise, (num_images,)).astype(np.float32)
+        deviations *= rng.random(num_images) < noise_share
         pixels += rng.standard_normal(pixels.shape, dtype=np.float32) * deviations[:, None, None]
         np.clip(pixels, 0, 1, out=pixels)
-    return pixels.reshape(num_images, *shape, 3)
+    views: np.ndarray = pixels.reshape(num_images, *shape, 3)
+    return views
 
 
 def _resampling(starts: np.ndarray, extents: np.ndarray, mirrored: np.ndarray, side: int, source: int) -> np.ndarray:
@@ -97,7 +100,8 @@ def _resampling(starts: np.ndarray, extents: np.ndarray, mirrored: np.ndarray, s
     reach = np.maximum(extents / side, 1).astype(np.float32)[:, None, None]
     distance = np.abs(centres[:, :, None] - np.arange(source, dtype=np.float32))
     weights = np.maximum(0, 1 - distance / reach)
-    return weights / weights.sum(axis=2, keepdims=True)
+    shares: np.ndarray = weights / weights.sum(axis=2, keepdims=True)
+    return shares
 
 
 def _recoloured(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -120,7 +124,8 @@ def _recoloured(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     # Contrast stretches about the mean luma of the (brightened) image.
     offset = (1 - contrast) * brightness * (pixels.mean(axis=1) @ _YIQ[0])
     result = np.matmul(pixels, channels.swapaxes(1, 2).astype(np.float32))
-    return np.clip(result + offset[:, None, None].astype(np.float32), 0, 1)
+    recoloured: np.ndarray = np.clip(result + offset[:, None, None].astype(np.float32), 0, 1)
+    return recoloured
 
 
 def _reflected(positions: np.ndarray, side: int) -> np.ndarray:

@@ -10,13 +10,15 @@ import tarfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+from latentsearch.bounds import TooLarge, check_size
 from latentsearch.data.imageset import SPLITS
 from latentsearch.data.source import SourceImages
 from latentsearch.errors import InputError
+from latentsearch.failures import check_damage, is_disk_full
 
 ARCHIVE = "cifar-10-python.tar.gz"
 ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
@@ -39,7 +41,15 @@ _MAX_BATCH_BYTES = 2 * IMAGES_PER_BATCH * IMAGE_BYTES  # an official batch has h
 _DTYPES = {
     f"{kind}{size}": f"{name}{8 * size}" for kind, name in (("u", "uint"), ("i", "int")) for size in (1, 2, 4, 8)
 }
-_PICKLE_ERRORS = (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, KeyError, IndexError)
+_PICKLE_ERRORS: tuple[type[Exception], ...] = (
+    pickle.UnpicklingError,
+    EOFError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    IndexError,
+)
 _PICKLE_ERRORS += (struct.error, AssertionError, ImportError, UnicodeError, MemoryError, OverflowError, RecursionError)
 
 
@@ -61,6 +71,9 @@ def download() -> SourceImages:
     try:
         (train_images, train_labels), (test_images, test_labels) = keras.datasets.cifar10.load_data()
     except Exception as error:  # keras passes on whatever urllib, tarfile and the operating system raise
+        check_damage(error)
+        if is_disk_full(error):
+            raise
         raise InputError(
             f"CIFAR-10 could not be downloaded ({str(error).splitlines()[0] if str(error) else error!r}).\n"
             f"Get {ARCHIVE} from {_HOME} on a machine that has internet, put it anywhere here, and run\n"
@@ -101,6 +114,7 @@ def read(path: Path) -> SourceImages:
             with tarfile.open(path, "r:gz") as archive:
                 batches = [_read_batch(lambda name: _open_in_archive(archive, name), name) for name in OFFICIAL_MD5]
         except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+            check_damage(error)
             raise InputError(f"{path} cannot be unpacked ({error}).\nDownload it again from {_HOME}.") from None
         origin = f"archive {path.name}, hash verified"
     return _source(batches, origin)
@@ -133,30 +147,32 @@ def _md5(path: Path) -> str:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def _open_in_folder(folder: Path, name: str) -> io.BufferedIOBase:
+def _open_in_folder(folder: Path, name: str) -> IO[bytes]:
     path = folder / name
     if not path.is_file():
         raise InputError(
             f"{path} is missing: expected {', '.join(OFFICIAL_MD5)} in {folder}.\n"
             f"Get them from {_HOME} ({ARCHIVE}, unpacked)."
         )
-    if path.stat().st_size > _MAX_BATCH_BYTES:
-        raise InputError(f"{path} has {path.stat().st_size:,} bytes; a CIFAR-10 batch has about 31 million.")
+    try:
+        check_size(path, _MAX_BATCH_BYTES)
+    except TooLarge as error:
+        raise InputError(f"{path} is not a batch of CIFAR-10, which has about 31 million bytes: {error}.") from None
     return open(path, "rb")
 
 
-def _open_in_archive(archive: tarfile.TarFile, name: str) -> io.BufferedIOBase:
+def _open_in_archive(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     try:
         member = archive.getmember(f"{FOLDER}/{name}")
     except KeyError:
-        raise InputError(f"{archive.name} has no {FOLDER}/{name}. Download it again from {_HOME}.") from None
+        raise InputError(f"{archive.name!s} has no {FOLDER}/{name}. Download it again from {_HOME}.") from None
     file = archive.extractfile(member) if member.isfile() and member.size <= _MAX_BATCH_BYTES else None
     if file is None:
-        raise InputError(f"{FOLDER}/{name} in {archive.name} is not a file of at most {_MAX_BATCH_BYTES:,} bytes.")
+        raise InputError(f"{FOLDER}/{name} in {archive.name!s} is not a file of at most {_MAX_BATCH_BYTES:,} bytes.")
     return file
 
 
-def _read_batch(opened: Callable[[str], io.BufferedIOBase], name: str) -> tuple[np.ndarray, np.ndarray]:
+def _read_batch(opened: Callable[[str], IO[bytes]], name: str) -> tuple[np.ndarray, np.ndarray]:
     """One batch as images uint8 `(10000, 32, 32, 3)` and labels int64 `(10000,)`."""
     again = f"Get CIFAR-10 again from {_HOME}."
     with opened(name) as file:
@@ -186,9 +202,10 @@ class _DType:
 
     def __init__(self, code: Any, *_flags: Any) -> None:
         text = code.decode("ascii") if isinstance(code, bytes) else code
-        self.name = _DTYPES.get(text) if isinstance(text, str) else None
-        if self.name is None:
+        name = _DTYPES.get(text) if isinstance(text, str) else None
+        if name is None:
             raise pickle.UnpicklingError(f"an array of {text!r:.50} is not allowed in a batch")
+        self.name = name
 
     def __setstate__(self, _state: Any) -> None:
         """The order of the bytes of numbers larger than one, which a batch does not need."""
@@ -197,7 +214,9 @@ class _DType:
 class _Array:
     """Stands for numpy.ndarray in a pickle: keeps what it is told, to be looked at afterwards."""
 
-    dtype, shape, content = "", (), b""
+    dtype: str = ""
+    shape: tuple[int, ...] = ()
+    content: bytes = b""
 
     def __new__(cls, *arguments: Any) -> _Array:
         if arguments:

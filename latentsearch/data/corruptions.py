@@ -22,7 +22,8 @@ def noisy(images: np.ndarray, seed: int) -> np.ndarray:
         uint8, same shape.
     """
     noise = np.random.default_rng(seed).normal(NOISE_MEAN, NOISE_VARIANCE**0.5, images.shape)
-    return np.rint((images / 255 + noise).clip(0, 1) * 255).astype(np.uint8)
+    noisy: np.ndarray = np.rint((images / 255 + noise).clip(0, 1) * 255).astype(np.uint8)
+    return noisy
 
 
 def projected(images: np.ndarray, seed: int) -> np.ndarray:
@@ -64,7 +65,8 @@ def _perspective(corners: np.ndarray, sources: np.ndarray) -> list[float]:
     for (x, y), (to_x, to_y) in zip(corners, sources, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -to_x * x, -to_x * y], [0, 0, 0, x, y, 1, -to_y * x, -to_y * y]]
         values += [to_x, to_y]
-    return np.linalg.solve(np.array(rows), np.array(values)).tolist()
+    coefficients: list[float] = np.linalg.solve(np.array(rows), np.array(values)).tolist()
+    return coefficients
 
 
 DISTORTIONS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"noise": noisy, "projection": projected}

@@ -12,13 +12,19 @@ import numpy as np
 from tqdm import tqdm
 
 from latentsearch.config import LabelSource, PrepareConfig
-from latentsearch.data.images import Skipped, find_images, shown
 from latentsearch.data.imageset import SPLITS
 from latentsearch.data.ingest import IMAGES_FILE, decode_files
+from latentsearch.data.scan import Skipped, find_images
 from latentsearch.data.source import SourceImages
 from latentsearch.errors import InputError
+from latentsearch.text import printable
 
-_SPLIT_OF_FOLDER = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+# Names of splits as people write them, in any case: those that Hugging Face's image folders know.
+_SPLIT_OF_FOLDER = (
+    dict.fromkeys(("train", "training"), "train")
+    | dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
+    | dict.fromkeys(("test", "testing", "eval", "evaluation"), "test")
+)
 _SIDE_MULTIPLE = 8  # the networks halve an image three times
 _MAX_SIDE = 1024
 
@@ -26,9 +32,10 @@ _MAX_SIDE = 1024
 def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
     """Images of the files in a folder and all folders below it.
 
-    Splits: if every image lies in a folder train, validation (or val) or test of the source, and train has some,
-    those are the splits. Labels: if every image lies in a sub-folder (of the source, or of its split) and there are
-    at least two such, the names of these first sub-folders are the classes; else there are no labels.
+    Splits: if every image lies in a folder train, validation (or valid, val, dev) or test (or eval) of the source, in
+    any case, and train has some, those are the splits. Labels: if every image lies in a sub-folder (of the source, or
+    of its split) and there are at least two such, the names of these first sub-folders are the classes; else there are
+    no labels.
     `config.labels` overrides: "folders" refuses what cannot be labelled, "none" takes no labels.
 
     Args:
@@ -49,7 +56,7 @@ def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
     skipped += unusable.values()
     if not num_images:
         found = ", ".join(f"{count} {reason}" for reason, count in count_reasons(skipped).items()) or "no files"
-        raise InputError(f"--source {shown(source)}: no image that can be used; found {found}.")
+        raise InputError(f"--source {printable(source)}: no image that can be used; found {found}.")
     usable = [path for number, path in enumerate(paths) if number not in unusable]
     split, below = _splits(usable)
     class_names, labels, told = _labels(below, config.labels)
@@ -60,7 +67,7 @@ def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
         split=split,
         class_names=class_names,
         kind="folder",
-        origin=f"folder {shown(source)}, {told}" + (f"; given as {', '.join(given)}" if len(given) > 1 else ""),
+        origin=f"folder {printable(source)}, {told}" + (f"; given as {', '.join(given)}" if len(given) > 1 else ""),
         details={
             "source": str(source),
             "image_size": side,
@@ -89,17 +96,17 @@ def _listed(source: Path, form: str) -> tuple[list[str], list[Skipped], str]:
             skipped.append(found)
         else:
             paths.append(found.path)
-            digest.update(os.fsencode(found.path) + b"\0%d %d\0" % (found.size, found.mtime_ns))
+            digest.update(os.fsencode(found.path) + b"\0%d %d %d %d\0" % found[1:])
     return paths, skipped, digest.hexdigest()
 
 
 def _splits(paths: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     """What the first folders say of splits, uint8 `(num_images,)`, and the paths below those."""
     tops = [path.partition("/") for path in paths]
-    names = {top if slash else "" for top, slash, _ in tops}
-    if "train" not in names or not names <= _SPLIT_OF_FOLDER.keys():
+    names = {_SPLIT_OF_FOLDER.get(top.casefold()) if slash else None for top, slash, _ in tops}
+    if "train" not in names or None in names:
         return np.zeros(len(paths), dtype=np.uint8), list(paths)
-    split = np.array([SPLITS.index(_SPLIT_OF_FOLDER[top]) for top, _, _ in tops], dtype=np.uint8)
+    split = np.array([SPLITS.index(_SPLIT_OF_FOLDER[top.casefold()]) for top, _, _ in tops], dtype=np.uint8)
     return split, [below for _, _, below in tops]
 
 
@@ -114,18 +121,21 @@ def _labels(paths: Sequence[str], labels: LabelSource) -> tuple[tuple[str, ...],
         InputError: if "folders" is asked for and there are none to go by.
     """
     loose = next((path for path in paths if "/" not in path), None)
-    class_of_image = [shown(path.partition("/")[0]) for path in paths]
+    class_of_image = [printable(path.partition("/")[0]) for path in paths]
     names = tuple(sorted(set(class_of_image)))
     if labels == "none":
         why_not = "as --labels none says"
     elif loose is not None:
-        why_not = f"{shown(loose)} lies in no folder of a class"
+        why_not = f"{printable(loose)} lies in no folder of a class"
     elif len(names) < 2:
         why_not = f"all lie in one folder, {names[0]}"
     else:
         number_of = {name: number for number, name in enumerate(names)}
         numbers = np.array([number_of[name] for name in class_of_image], dtype=np.int64)
-        return names, numbers, f"labelled by its {len(names)} sub-folders"
+        warning = ""
+        if any(_SPLIT_OF_FOLDER.get(name.casefold()) == "train" for name in names):
+            warning = f"; WARNING: a split is taken for a class, as {', '.join(names)} are not all names of splits"
+        return names, numbers, f"labelled by its {len(names)} sub-folders{warning}"
     if labels == "folders":
         raise InputError(
             f"--labels folders: expected every image in the folder of its class, and at least two of these, but "

@@ -13,7 +13,7 @@ import numpy as np
 
 from latentsearch import files
 from latentsearch.config import Fit
-from latentsearch.data.provenance import prepare_command
+from latentsearch.data.source import prepare_command
 from latentsearch.errors import InputError
 
 SPLITS = ("train", "validation", "test")
@@ -38,6 +38,8 @@ class ImageSet:
         provenance: What it was prepared from and how: kind, seed, validation_fraction, origin; of a folder also
             source, image_size, fit, labels, test_fraction, num_images and how many files were skipped, by reason.
         folder: Where the arrays lie.
+        listing: The bytes of the file that names the file of each image, uint8, memory-mapped; None where there is
+            none. It is open from the beginning: a preparation may replace the folder.
     """
 
     name: str
@@ -49,6 +51,7 @@ class ImageSet:
     content: str
     provenance: dict[str, Any]
     folder: Path
+    listing: np.ndarray | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -69,7 +72,7 @@ class ImageSet:
     def paths(self) -> tuple[str, ...]:
         """Of the file of each image, below the source folder; () if the images are not from files.
 
-        Read when first asked for. Names may hold anything: print them with `imagefiles.shown`.
+        Read when first asked for. Names may hold anything: print them with `text.printable`.
 
         Raises:
             InputError: if the table is missing or damaged.
@@ -77,16 +80,19 @@ class ImageSet:
         if self.provenance["kind"] != "folder":
             return ()
         mend = prepare_command(self.folder.parents[2], self.name, self.provenance)
-        paths = files.read_json(self.folder / PATHS_FILE, mend, ("paths",))["paths"]
+        path = self.folder / PATHS_FILE
+        if self.listing is None:
+            paths = files.read_json(path, mend, ("paths",))["paths"]
+        else:
+            paths = files.parse_json(self.listing.tobytes(), path, mend, ("paths",))["paths"]
         if not isinstance(paths, list) or len(paths) != len(self.images):
-            raise InputError(
-                f"{self.folder / PATHS_FILE} does not name {len(self.images)} files.\nPrepare them again: {mend}"
-            )
+            raise InputError(f"{path} does not name {len(self.images)} files.\nPrepare them again: {mend}")
         return tuple(paths)
 
     def class_of(self, ids: np.ndarray) -> np.ndarray:
         """Names of the classes of images, str, of the shape of `ids`; "" where there are no labels."""
-        return np.array([*self.class_names, ""])[self.labels[ids]]  # the label -1 takes the last
+        names: np.ndarray = np.array([*self.class_names, ""])[self.labels[ids]]  # the label -1 takes the last
+        return names
 
     def same_class(self, queries: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
         """Whether neighbours are of the class of their query: 1, 0, or -1 if there are no labels.
@@ -135,9 +141,12 @@ def pieces(images: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     for start in range(0, len(images), step):
         if isinstance(images, np.memmap) and isinstance(images.base, mmap):  # a slice's offset is that of its whole
             count = min(step, len(images) - start)
-            flat = np.fromfile(
-                images.filename, images.dtype, count=count * row // images.itemsize, offset=images.offset + start * row
-            )
-            yield start, flat.reshape(count, *images.shape[1:])
+            numbers, offset = count * row // images.itemsize, images.offset + start * row
+            try:
+                flat = np.fromfile(images.filename, images.dtype, count=numbers, offset=offset)
+            except FileNotFoundError:  # a preparation has replaced the file, which stays mapped
+                yield start, np.array(images[start : start + step])
+            else:
+                yield start, flat.reshape(count, *images.shape[1:])
         else:
             yield start, images[start : start + step]

@@ -13,8 +13,11 @@ import numpy as np
 from tqdm import tqdm
 
 from latentsearch import files
+from latentsearch.bounds import check_size
 from latentsearch.config import Fit
-from latentsearch.data.images import ImageFileError, Skipped, read_image
+from latentsearch.data.images import TRANSIENT, ImageFileError, Reason, read_image
+from latentsearch.data.scan import Skipped
+from latentsearch.failures import check_damage
 
 IMAGES_FILE = "images.npy"
 JOURNAL_FILE = "journal.jsonl"
@@ -83,17 +86,21 @@ class _Journal:
         self._images, self._lines = folder / IMAGES_FILE, folder / JOURNAL_FILE
         self._shape = image_shape
         self.num_files = self.num_images = 0
-        self.skipped: dict[int, tuple[str, str]] = {}
+        self.skipped: dict[int, tuple[Reason, str]] = {}
         try:
             self._go_on(listing)
-        except (OSError, ValueError, KeyError, TypeError):  # nothing there, or not what it should be
+        except (OSError, ValueError, KeyError, TypeError) as error:  # nothing there, or not what it should be
+            check_damage(error)
             self.num_files, self.num_images, self.skipped = 0, 0, {}
             files.remove(folder, within=folder.parent)
-            files.claim(self._images).write_bytes(self._header())
-            files.claim(self._lines).write_text(json.dumps({"listing": listing}) + "\n")
+            with files.writing(files.claim(self._images)):
+                self._images.write_bytes(self._header())
+            with files.writing(files.claim(self._lines)):
+                self._lines.write_text(json.dumps({"listing": listing}) + "\n")
 
     def _go_on(self, listing: str) -> None:
         """Takes over the chunks that are whole, and cuts off what comes after them."""
+        check_size(self._lines)
         first, *lines = self._lines.read_bytes().splitlines(keepends=True)
         if json.loads(first) != {"listing": listing}:
             raise ValueError("the journal is of other files")
@@ -102,6 +109,8 @@ class _Journal:
             if not line.endswith(b"\n"):  # cut short by a kill
                 break
             chunk = json.loads(line)
+            if any(reason in TRANSIENT for _, reason, _ in chunk["skipped"]):  # to be tried again
+                break
             self.num_files, self.num_images = chunk["files"], chunk["images"]
             self.skipped |= {number: (reason, detail) for number, reason, detail in chunk["skipped"]}
             length += len(line)
@@ -122,19 +131,22 @@ class _Journal:
         self.num_files += len(results)
         self.num_images += len(images)
         self.skipped |= {number: (reason, detail) for number, reason, detail in skipped}
-        with open(self._images, "ab") as file:
-            file.writelines(image.tobytes() for image in images)
-        files.flush(self._images)
+        with files.writing(self._images, needed=self._offset_of(self.num_images)):
+            with open(self._images, "ab") as file:
+                file.writelines(image.tobytes() for image in images)
+            files.flush(self._images)
         chunk = {"files": self.num_files, "images": self.num_images, "skipped": skipped}
-        with open(self._lines, "a", encoding="utf-8") as file:
-            file.write(json.dumps(chunk) + "\n")
-        files.flush(self._lines)
+        with files.writing(self._lines):
+            with open(self._lines, "a", encoding="utf-8") as file:
+                file.write(json.dumps(chunk) + "\n")
+            files.flush(self._lines)
 
     def finish(self) -> None:
         """Makes the images a .npy file of their number."""
-        with open(self._images, "r+b") as file:
-            file.write(self._header())
-        files.flush(self._images)
+        with files.writing(self._images):
+            with open(self._images, "r+b") as file:
+                file.write(self._header())
+            files.flush(self._images)
 
     def _header(self) -> bytes:
         """That of a .npy file; NumPy leaves room in it for the first axis to grow, so its length is always the same."""

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import secrets
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from latentsearch import environment, files, runs
+from latentsearch import environment, files, ownership, runs
 from latentsearch.config import PrepareConfig
 from latentsearch.data import cifar10, digits, folder
-from latentsearch.data.images import Skipped, shown
 from latentsearch.data.imageset import PATHS_FILE, SPLITS, ImageSet, pieces, to_float
 from latentsearch.data.ingest import IMAGES_FILE, JOURNAL_FILE
-from latentsearch.data.provenance import FOLDER_FLAGS, KINDS
-from latentsearch.data.source import SourceImages
+from latentsearch.data.scan import Skipped
+from latentsearch.data.source import FOLDER_FLAGS, KINDS, SourceImages
 from latentsearch.data.splits import content_fingerprint, content_keys, fingerprint, split_images
 from latentsearch.data.storage import load, open_record
 from latentsearch.errors import InputError
+from latentsearch.text import printable, write_csv
 
 SKIPPED_FILE = "skipped.csv"
+FEW_IMAGES = 2000  # training images below which our advice is a shipped encoder
 
 _UNFINISHED = "unfinished"
+_HEADER = 128  # bytes, of an .npy file
 
 
 def prepare(config: PrepareConfig) -> ImageSet:
@@ -61,8 +64,9 @@ def _prepare(name: str, read: Callable[[Path], SourceImages], config: PrepareCon
         verify(open_record(config.root, name, record))
         if source.kind == "folder":
             _write_skipped(parent / SKIPPED_FILE, source.skipped)
-        record["folder"] = f"{record['fingerprint'][:12]}-{secrets.token_hex(4)}"
-        final = files.rename_folder(unfinished, parent / record["folder"])
+        folder = f"{record['fingerprint'][:12]}-{secrets.token_hex(4)}"
+        record["folder"] = folder
+        final = files.rename_folder(unfinished, parent / folder)
         files.write_json(parent / "dataset.json", record)
     except BaseException:
         if source.kind != "folder":
@@ -106,11 +110,24 @@ def class_counts(dataset: ImageSet) -> dict[str, dict[str, int]]:
     }
 
 
+def advice(dataset: ImageSet) -> list[str]:
+    """Say what to expect of few images: nothing to say of many."""
+    count = len(dataset.ids("train"))
+    if count >= FEW_IMAGES or dataset.provenance["kind"] != "folder":
+        return []
+    folder = shlex.quote(dataset.provenance["source"])
+    return [
+        f"{count:,} images to learn from are few: below about {FEW_IMAGES:,} we advise a shipped encoder, "
+        "which needs no training:",
+        f"  python RetrieveSimilar.py --gallery {folder}",
+    ]
+
+
 def _source(config: PrepareConfig) -> tuple[str, Callable[[Path], SourceImages]]:
     """The name of the dataset and the function that reads it, given a folder to write to."""
     path = Path(config.source).expanduser()
     if config.source not in KINDS and path.exists():
-        files.refuse_overlap(path, config.root, "--source")
+        ownership.refuse_overlap(path, config.root, "--source")
     if config.source not in KINDS and path.is_dir() and not cifar10.is_copy(path):
         return _name_of(path, config), lambda unfinished: folder.read(config, unfinished)
     for flag in FOLDER_FLAGS:
@@ -124,7 +141,7 @@ def _source(config: PrepareConfig) -> tuple[str, Callable[[Path], SourceImages]]
         name, read = "cifar10", lambda _: cifar10.read(path)
     else:
         raise InputError(
-            f"--source {shown(path)}: expected cifar10, digits, the path of a folder of images, or that of a "
+            f"--source {printable(path)}: expected cifar10, digits, the path of a folder of images, or that of a "
             f"cifar-10-batches-py folder or of {cifar10.ARCHIVE}; "
             f"{'this is something else' if path.exists() else 'nothing is there'}."
         )
@@ -137,11 +154,11 @@ def _name_of(path: Path, config: PrepareConfig) -> str:
         return config.dataset
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.resolve().name).strip("-._")
     if not name or name in KINDS:
-        raise InputError(f"--source {shown(path)}: give the dataset a name of its own with --dataset NAME.")
+        raise InputError(f"--source {printable(path)}: give the dataset a name of its own with --dataset NAME.")
     return name
 
 
-def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dict[str, object]:
+def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dict[str, Any]:
     """Writes the arrays of a dataset to a folder and returns what dataset.json is to say of them."""
     keys = content_keys(source.images, config.seed)
     fractions = {"test": config.test_fraction, "validation": config.validation_fraction}
@@ -151,11 +168,15 @@ def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dic
     for key, array in arrays.items():
         path = unfinished / f"{key}.npy"
         if not (isinstance(array, np.memmap) and path.name == IMAGES_FILE):  # those are in their place
-            np.save(files.claim(path), array, allow_pickle=False)
-            files.flush(path)
+            with files.writing(files.claim(path), needed=_HEADER + array.nbytes):
+                np.save(path, array, allow_pickle=False)
+                files.flush(path)
     if source.paths:
-        files.claim(unfinished / PATHS_FILE).write_text(json.dumps({"paths": list(source.paths)}), encoding="utf-8")
-        files.flush(unfinished / PATHS_FILE)
+        listing = json.dumps({"paths": list(source.paths)}).encode()
+        path = files.claim(unfinished / PATHS_FILE)
+        with files.writing(path, needed=len(listing)):
+            path.write_bytes(listing)
+            files.flush(path)
     return {
         "folder": unfinished.name,
         "fingerprint": fingerprint(arrays, source.class_names),
@@ -171,7 +192,5 @@ def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dic
 
 
 def _write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
-    with files.replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("path", "reason", "detail"))
-        rows.writerows((shown(one.path), one.reason, shown(one.detail)) for one in skipped)
+    with files.replacing(path) as temporary:
+        write_csv(temporary, ("path", "reason", "detail"), [(one.path, one.reason, one.detail) for one in skipped])

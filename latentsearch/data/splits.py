@@ -81,7 +81,7 @@ def fingerprint(arrays: Mapping[str, np.ndarray], class_names: tuple[str, ...]) 
     for key, array in arrays.items():
         digest.update(f"{key} {array.dtype} {array.shape}".encode())
         for _, piece in pieces(array):
-            digest.update(np.ascontiguousarray(piece))
+            digest.update(np.ascontiguousarray(piece).data)
     return digest.hexdigest()
 
 

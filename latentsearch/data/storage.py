@@ -11,16 +11,17 @@ import numpy as np
 
 from latentsearch import files, runs
 from latentsearch.config import PrepareConfig
-from latentsearch.data.imageset import SPLITS, ImageSet
-from latentsearch.data.provenance import KINDS, SCRIPT, prepare_command
+from latentsearch.data.imageset import PATHS_FILE, SPLITS, ImageSet
+from latentsearch.data.source import KINDS, SCRIPT, prepare_command
 from latentsearch.errors import InputError
+from latentsearch.failures import check_damage
 
 _KEYS = ("folder", "fingerprint", "content", "class_names", "kind", "seed", "validation_fraction")
 _OPTIONAL = ("origin", "source", "image_size", "fit", "labels", "test_fraction", "num_images", "skipped")
 
 
 def load(root: Path, name: str, *, mend: str | None = None) -> ImageSet:
-    """Opens data/<name>/.
+    """Opens data/<name>/: what a preparation beside this has replaced, or what it replaces it by.
 
     Args:
         root: Folder that holds data/.
@@ -36,11 +37,18 @@ def load(root: Path, name: str, *, mend: str | None = None) -> ImageSet:
         config = PrepareConfig(source=source, dataset=None if name == source else name, root=root)
         mend = runs.command_line(SCRIPT, config)
     record = files.read_json(path, mend, _KEYS)
-    try:
-        return open_record(root, name, record)
-    except (OSError, ValueError, TypeError, OverflowError, tokenize.TokenError) as error:
-        mend = prepare_command(root, name, record)
-        raise InputError(f"dataset '{name}' in {path.parent} is damaged ({error}).\nPrepare it again: {mend}") from None
+    while True:
+        try:
+            return open_record(root, name, record)
+        except (OSError, ValueError, TypeError, OverflowError, tokenize.TokenError) as error:
+            check_damage(error)
+            # A preparation replaces the record and then deletes the arrays that it named before.
+            before, record = record, files.read_json(path, mend, _KEYS)
+            if record == before:
+                mend = prepare_command(root, name, record)
+                raise InputError(
+                    f"dataset '{name}' in {path.parent} is damaged ({error}).\nPrepare it again: {mend}"
+                ) from None
 
 
 def load_for(run: runs.Run) -> ImageSet:
@@ -78,6 +86,9 @@ def open_record(root: Path, name: str, record: Mapping[str, Any]) -> ImageSet:
     texts = [record["class_names"], record["fingerprint"], record["content"]]
     if not isinstance(texts[0], list) or not all(isinstance(text, str) for text in [*texts[0], *texts[1:]]):
         raise ValueError("names of classes and fingerprints are not texts")
+    # Before the arrays: where they are open, it is not missing because it was replaced.
+    listing = folder / PATHS_FILE
+    mapped = np.memmap(listing, np.uint8, mode="r") if record["kind"] == "folder" and listing.is_file() else None
     images, labels, split = (
         np.lib.format.open_memmap(folder / f"{key}.npy", mode="r") for key in ("images", "labels", "split")
     )
@@ -94,5 +105,5 @@ def open_record(root: Path, name: str, record: Mapping[str, Any]) -> ImageSet:
     provenance = {key: record.get(key) for key in ("kind", "seed", "validation_fraction", "origin")}
     provenance |= {key: record[key] for key in _OPTIONAL if key in record}
     return ImageSet(
-        name, images, labels, split, class_names, record["fingerprint"], record["content"], provenance, folder
+        name, images, labels, split, class_names, record["fingerprint"], record["content"], provenance, folder, mapped
     )

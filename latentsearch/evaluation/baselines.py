@@ -14,6 +14,7 @@ from latentsearch.metrics import squared_error, strongest_channel_accuracy
 _MAX_SIDE = 32  # of images whose pixels are compared
 _MAX_FITTED_BYTES = 2**29
 _BATCH = 1000
+_LEVELS = 4  # of each channel in a colour histogram
 
 
 class Vectors(NamedTuple):
@@ -68,10 +69,23 @@ def _compared_pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
     )
 
 
+def colour_histograms(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
+    """Share of the pixels of each image in each of 4 x 4 x 4 boxes of colour, float32 `(len(ids), 64)`.
+
+    Swain and Ballard 1991: under manhattan distance, histogram intersection.
+    """
+    histograms = np.empty((len(ids), _LEVELS**3), dtype=np.float32)
+    for row, image_id in enumerate(ids):
+        red, green, blue = (dataset.images[image_id] // (256 // _LEVELS)).reshape(-1, 3).astype(np.int64).T
+        boxes = (red * _LEVELS + green) * _LEVELS + blue
+        histograms[row] = np.bincount(boxes, minlength=_LEVELS**3) / len(boxes)
+    return histograms
+
+
 def compute(
     dataset: ImageSet, gallery_ids: np.ndarray, query_ids: np.ndarray, num_components: int
 ) -> tuple[dict[str, Vectors], LinearReconstruction]:
-    """Raw pixels, a PCA with as many numbers as the code, and the same PCA whitened.
+    """Raw pixels, a colour histogram, a PCA with as many numbers as the code, and the same PCA whitened.
 
     The PCA is fitted on the gallery; of images of more than 32 x 32 pixels on as many of it as 512 MB hold, and their
     pixels are compared at `compared_shape`. In whitened codes every component has variance 1.
@@ -91,13 +105,15 @@ def compute(
         for ids in (gallery_ids, query_ids)
     )
     # Where the images have fewer dimensions than asked for, the rest is rounding: it must not be blown up.
-    deviations = np.sqrt(pca.explained_variance_.clip(min=1e-6 * pca.explained_variance_[0])).astype(np.float32)
+    least = max(1e-6 * pca.explained_variance_[0], 1e-12)  # 0 where all images are equal
+    deviations = np.sqrt(pca.explained_variance_.clip(min=least)).astype(np.float32)
     height, width, _ = shape = compared_shape(dataset.image_shape)
     name = "raw pixels" if shape == dataset.image_shape else f"raw pixels at {width} x {height}"
     num_components = pca.n_components_
     return {
         # Manhattan distances of whole images cannot be had from a matrix product: ten times the others' time.
         name: Vectors(*(_compared_pixels(dataset, ids) for ids in (gallery_ids, query_ids)), ("euclidean", "cosine")),
+        "colour histogram": Vectors(*(colour_histograms(dataset, ids) for ids in (gallery_ids, query_ids)), METRICS),
         f"{num_components}-d PCA": Vectors(gallery_codes, query_codes, METRICS),
         f"whitened {num_components}-d PCA": Vectors(gallery_codes / deviations, query_codes / deviations, METRICS),
     }, _reconstruction(dataset, query_ids, pca, query_codes)
@@ -129,17 +145,6 @@ def _reconstruction(dataset: ImageSet, ids: np.ndarray, pca: PCA, codes: np.ndar
 
 def _batches(rows: np.ndarray) -> list[np.ndarray]:
     return [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
-
-
-def mean_image_error(dataset: ImageSet) -> float:
-    """Mean squared error of the mean training image, taken for every validation image; a few images at a time."""
-    total, ids = np.zeros(dataset.image_shape), dataset.ids("train")
-    for start in range(0, len(ids), _BATCH):
-        total += to_float(dataset.images[ids[start : start + _BATCH]]).sum(axis=0, dtype=np.float64)
-    mean, error, asked = total / len(ids), 0.0, dataset.ids("validation")
-    for start in range(0, len(asked), _BATCH):
-        error += squared_error(to_float(dataset.images[asked[start : start + _BATCH]]), mean).sum()
-    return float(error / len(asked))
 
 
 def chance(gallery_labels: np.ndarray, query_labels: np.ndarray) -> np.ndarray:

@@ -1,11 +1,11 @@
-"""What a check says: PASS, WARN or FAIL, the number behind it, and what that means."""
+"""What a check says: PASS, WARN, FAIL or n/a, the number behind it, and what that means."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-Status = Literal["PASS", "WARN", "FAIL"]
+Status = Literal["PASS", "WARN", "FAIL", "n/a"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class CheckResult:
         good: What good looks like, in words.
         poor: What poor looks like.
         broken: What broken looks like, and what to do.
+        remedy: What to do about WARN and FAIL.
+        not_applicable: Why the number says nothing here, such as a prerequisite that failed; empty where it does.
     """
 
     name: str
@@ -35,10 +37,14 @@ class CheckResult:
     good: str
     poor: str
     broken: str
+    not_applicable: str = ""
+    remedy: str = ""
 
     @property
     def status(self) -> Status:
-        """PASS, WARN or FAIL; FAIL for a value that is not a number."""
+        """PASS, WARN or FAIL, FAIL for a value that is not a number; n/a where there is nothing to say."""
+        if self.not_applicable:
+            return "n/a"
         sign = 1 if self.higher_is_better else -1
         if sign * self.value >= sign * self.pass_at:
             return "PASS"
@@ -51,6 +57,11 @@ class CheckResult:
         return f"PASS {sign} {self.pass_at:g}, WARN {sign} {self.warn_at:g}"
 
     @property
+    def shown_value(self) -> str:
+        """The number for a table; nothing where it says nothing."""
+        return "" if self.not_applicable else f"{self.value:.4g}"
+
+    @property
     def meaning(self) -> str:
         """The description that fits the status."""
-        return {"PASS": self.good, "WARN": self.poor, "FAIL": self.broken}[self.status]
+        return {"PASS": self.good, "WARN": self.poor, "FAIL": self.broken, "n/a": self.not_applicable}[self.status]

@@ -14,11 +14,11 @@ from latentsearch.evaluation.evaluation import Evidence
 from latentsearch.evaluation.scorecard import Labelled, best_of, score
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.gallery.index import Index
+from latentsearch.gallery.trained_run import TrainedRun
 from latentsearch.metrics import Interval, bootstrap_means, recall_at_k, squared_error, strongest_channel_accuracy
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.plots.projection import project
-from latentsearch.search.open import TrainedRun
-from latentsearch.training.train import read_history
+from latentsearch.training.history import read_history
 
 COPY_DEPTHS = (1, 10)
 _NUM_COPIES = 1000
@@ -170,7 +170,12 @@ def _place_in_class(labels: np.ndarray) -> np.ndarray:
 
 
 def _best_metric(dataset: ImageSet, gallery: Gallery, seed: int) -> Metric:
-    """The metric with the highest P@10 of validation images among training images: test is not looked at."""
+    """The metric with the highest P@10 of validation images among training images: test is not looked at.
+
+    Cosine where no image is held out.
+    """
+    if not len(dataset.ids("validation")):
+        return "cosine"
     searched, asked = (
         Labelled(gallery.codes[ids], dataset.labels[ids]) for ids in (dataset.ids("train"), dataset.ids("validation"))
     )

@@ -12,7 +12,8 @@ from latentsearch.data import SPLITS
 from latentsearch.evaluation.evaluation import Evidence
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.metrics import correlations
-from latentsearch.plots import charts, image_grids
+from latentsearch.plots import charts, code_charts, image_grids
+from latentsearch.text import printable
 
 _NUM_PAIR_PLOT_IMAGES = 1000
 _NUM_PAIRS = 20  # of duplicates: so many of the most, and of the least alike
@@ -63,20 +64,21 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
         Picture(
             "neighbours",
             "Nearest gallery images",
-            "The first test image of each class, and its nearest gallery images by code. Green: same class. "
-            "Good: mostly green, and what is red looks alike. Poor: same colours, other things. "
+            "The first test image of each class, and its nearest gallery images by code. Thick frame: same "
+            "class. Good: mostly thick, and what is thin looks alike. Poor: same colours, other things. "
             "Broken: no likeness at all, or the same neighbours for every query."
             if labelled
             else "The first test images, and their nearest gallery images by code. Good: the same kind of thing. "
             "Poor: same colours, other things. Broken: no likeness at all, or the same neighbours for every query.",
             _neighbours(evidence, gallery),
         ),
+        *([_baseline_picture(evidence)] if labelled else ()),
         Picture(
             "comparison",
             "The same queries, asked with other vectors",
             "For each test image at the left, its five nearest gallery images by each kind of vector. "
             + (
-                "Green: same class. Good: the last block is greener"
+                "Thick frame: same class. Good: the last block has more of them"
                 if labelled
                 else "Good: the last block is more alike"
             )
@@ -99,13 +101,26 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
     ]
 
 
+def _baseline_picture(evidence: Evidence) -> Picture:
+    scores = (evidence.own_score, *map(evidence.rival_score, evidence.baseline_names))
+    values = {f"{score.method} ({score.metric})": score.overall["P@10"].value for score in scores}
+    return Picture(
+        "baselines",
+        "Against the baselines",
+        "Share of the ten nearest gallery images that are of the query's class (P@10), each kind of vector under its "
+        "best metric. Good: the first bar is the longest. Poor: a colour histogram or a PCA, which take no training, "
+        "are near.",
+        charts.bars(values, "P@10", ("chance", float(evidence.chance.mean()))),
+    )
+
+
 def _score_pictures(evidence: Evidence) -> list[Picture]:
     own = evidence.own_score
     curve_of = {
         f"{score.method} ({score.metric})": score.precision_curve
         for score in (own, *map(evidence.rival_score, evidence.baseline_names))
     }
-    table = pd.DataFrame({_plain(name): {m: v.value for m, v in ms.items()} for name, ms in own.by_class.items()}).T
+    table = pd.DataFrame({printable(name): {m: v.value for m, v in ms.items()} for name, ms in own.by_class.items()}).T
     if len(table) > _MAX_CLASS_ROWS:
         table = table.nsmallest(_MAX_CLASS_ROWS, "P@10")
     return [
@@ -126,22 +141,17 @@ def _score_pictures(evidence: Evidence) -> list[Picture]:
 
 
 def _error_picture(evidence: Evidence) -> Picture:
-    errors = {_plain(name): error for name, error in evidence.error_by_class.items()}
-    shown = errors
+    errors = {printable(name): error for name, error in evidence.error_by_class.items()}
+    drawn = errors
     if len(errors) > _MAX_CLASS_ROWS:
-        shown = {name: errors[name] for name in sorted(errors, key=errors.__getitem__)[-_MAX_CLASS_ROWS:]}
+        drawn = {name: errors[name] for name in sorted(errors, key=errors.__getitem__)[-_MAX_CLASS_ROWS:]}
     return Picture(
         "error_by_class",
         "Reconstruction error by class",
         "Good: bars of similar length. A class far longer than the others has images that ten numbers describe "
-        "badly (much texture, strong contrast)." + _of_many(len(shown), len(errors), "those of the largest error"),
-        charts.bars(shown, "mean squared error", ("PCA, all classes", evidence.linear.mse)),
+        "badly (much texture, strong contrast)." + _of_many(len(drawn), len(errors), "those of the largest error"),
+        charts.bars(drawn, "mean squared error", ("PCA, all classes", evidence.linear.mse)),
     )
-
-
-def _plain(name: str) -> str:
-    """A name as Matplotlib shows it as it is: two dollars would make it a formula."""
-    return name.replace("$", r"\$")
 
 
 def _of_many(count: int, total: int, which: str) -> str:
@@ -149,8 +159,8 @@ def _of_many(count: int, total: int, which: str) -> str:
 
 
 def _code_pictures(evidence: Evidence) -> list[Picture]:
-    classes = np.array([_plain(name) for name in evidence.class_of_image])
-    names = tuple(map(_plain, evidence.dataset.class_names))
+    classes = np.array([printable(name) for name in evidence.class_of_image])
+    names = tuple(map(printable, evidence.dataset.class_names))
     if len(names) > _MAX_COLOURS:
         names = ()
     sample = np.linspace(0, len(classes) - 1, min(_NUM_PAIR_PLOT_IMAGES, len(classes))).astype(int)
@@ -161,7 +171,7 @@ def _code_pictures(evidence: Evidence) -> list[Picture]:
             "Latent dimensions in pairs",
             f"Good: round clouds{', classes in different places' if names else ''}. Poor: narrow bands (two dimensions "
             "say the same). Broken: lines or single points (dead or copied dimensions).",
-            charts.pair_plot(evidence.codes[sample, :_MAX_PAIRED_DIMENSIONS], classes[sample], names),
+            code_charts.pair_plot(evidence.codes[sample, :_MAX_PAIRED_DIMENSIONS], classes[sample], names),
         ),
         Picture(
             "code_distributions",
@@ -169,26 +179,26 @@ def _code_pictures(evidence: Evidence) -> list[Picture]:
             "Good: broad, and shifted between classes. Poor: the same for every class. Broken: one spike."
             if names
             else "Good: broad. Broken: one spike.",
-            charts.code_distributions(evidence.codes, classes, names),
+            code_charts.code_distributions(evidence.codes, classes, names),
         ),
         Picture(
             "correlations",
             "Correlation of the latent dimensions",
             "Good: pale off the diagonal. Broken: a cell at 1 or -1 off the diagonal: two copies of one dimension.",
-            charts.correlation_map(correlations(evidence.codes)),
+            code_charts.correlation_map(correlations(evidence.codes)),
         ),
         Picture(
             "class_map",
             "Map of the test codes by class (UMAP)",
             "Good: islands or regions of one colour. Poor: gradual mixtures. Broken: all colours everywhere.",
-            charts.class_map(evidence.points, classes[evidence.projected], names),
+            code_charts.class_map(evidence.points, classes[evidence.projected], names),
         )
         if names
         else Picture(
             "code_map",
             "Map of the test codes (UMAP)",
             "Good: islands or regions. Poor: one cloud without structure. Broken: a line or a point.",
-            charts.class_map(evidence.points, classes[evidence.projected], names),
+            code_charts.class_map(evidence.points, classes[evidence.projected], names),
         ),
         Picture(
             "thumbnail_map",
@@ -206,6 +216,7 @@ def _comparison(evidence: Evidence) -> Figure:
         dataset.images[evidence.compared],
         {method: dataset.images[ids] for method, ids in evidence.neighbours.items()},
         {method: dataset.same_class(evidence.compared, ids) for method, ids in evidence.neighbours.items()},
+        [printable(name) for name in dataset.class_of(evidence.compared)],
     )
 
 
@@ -241,11 +252,11 @@ def _duplicate_pictures(evidence: Evidence) -> list[Picture]:
     rows = np.argsort(~across, kind="stable")
     rows = rows[np.sort(np.unique(found.groups[found.pairs[rows, 0]], return_index=True)[1])]
     rows = rows[: max(int(across[rows].sum()), 2 * _NUM_PAIRS)]
-    shown = np.concatenate([rows[:_NUM_PAIRS], rows[_NUM_PAIRS:][-_NUM_PAIRS:]])
+    chosen = np.concatenate([rows[:_NUM_PAIRS], rows[_NUM_PAIRS:][-_NUM_PAIRS:]])
     captions = [
         f"{found.likeness[row]:.2f}{' mirrored' if found.mirrored[row] else ''}\n"
         + ", ".join(f"{SPLITS[dataset.split[image]]} {image}" for image in found.pairs[row])
-        for row in shown
+        for row in chosen
     ]
     return [
         Picture(
@@ -254,7 +265,7 @@ def _duplicate_pictures(evidence: Evidence) -> list[Picture]:
             "Pairs that were taken for the same shot, one of each group, those between test and gallery first, with "
             "their likeness and ids. The last ones tell whether the threshold is right. Good: the same shot to the "
             "last pair. Poor: the last ones are two shots of one scene. Broken: different things.",
-            image_grids.image_pairs(dataset.images[found.pairs[shown]], captions),
+            image_grids.image_pairs(dataset.images[found.pairs[chosen]], captions),
         )
     ]
 
@@ -269,8 +280,8 @@ def _neighbours(evidence: Evidence, gallery: Gallery) -> Figure:
     found = searched.ask(gallery.codes[queries], min(10, len(searched.ids)), metric=evidence.metric)
     return image_grids.neighbour_rows(
         dataset.images[queries],
-        [_plain(name) for name in dataset.class_of(queries)],
+        [printable(name) for name in dataset.class_of(queries)],
         dataset.images[found.ids],
-        [[_plain(name) for name in names] for names in dataset.class_of(found.ids)],
+        [[printable(name) for name in names] for names in dataset.class_of(found.ids)],
         dataset.same_class(queries, found.ids),
     )

@@ -35,6 +35,11 @@ def brightness(images: np.ndarray) -> np.ndarray:
     return grey
 
 
+def small(image: np.ndarray) -> np.ndarray:
+    """An image at `SIDE` x `SIDE` pixels in colour, uint8 `(SIDE, SIDE, 3)`; `(height, width, 3)` before."""
+    return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BOX))
+
+
 def detail(grey: np.ndarray, zoom: float = 1.0) -> np.ndarray:
     """Fine detail at equal strength everywhere, float32 of the same shape; around 0, and 0 where nothing is.
 

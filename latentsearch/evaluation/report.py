@@ -12,20 +12,21 @@ import numpy as np
 import pandas as pd
 
 from latentsearch import environment, files
-from latentsearch.data.images import shown
 from latentsearch.evaluation import scorecard
 from latentsearch.evaluation.check_result import CheckResult
 from latentsearch.evaluation.evaluation import Evidence
 from latentsearch.evaluation.figures import draw
+from latentsearch.gallery.trained_run import TrainedRun
 from latentsearch.metrics import correlations, effective_rank, psnr
-from latentsearch.search.open import TrainedRun
+from latentsearch.plots.saving import save
+from latentsearch.text import write_csv
 
 NO_LABELS = (
     "These images have no labels, so it cannot be told which neighbours are right: the retrieval scorecard, the checks "
     "and the figures by class are left out. What altered copies find needs no labels, and the metric was chosen by it."
 )
 
-_DPI = 110
+_LEADING = ("neighbours", "baselines")  # pictures that stand before the numbers
 
 
 def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -> Path:
@@ -39,7 +40,7 @@ def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -
     for picture in draw(evidence, trained.gallery):
         path = folder / f"{picture.name}.png"
         with files.replacing(path) as temporary:
-            picture.figure.savefig(temporary, dpi=_DPI)
+            save(picture.figure, temporary)
         encoded.append((picture, base64.b64encode(path.read_bytes()).decode()))
     numbers = as_numbers(evidence, results)
     files.write_json(folder / "metrics.json", numbers)
@@ -52,8 +53,10 @@ def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -
         run=evidence.name,
         dataset=evidence.dataset,
         epochs=len(evidence.history),
+        verdict=verdict(evidence, results),
         headline=headline(evidence),
         results=results,
+        to_mend=[result for result in results if result.status in ("FAIL", "WARN")],
         score_rows=score_rows(evidence),
         no_labels=NO_LABELS,
         class_rows=class_rows(evidence),
@@ -63,10 +66,12 @@ def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -
         duplicate_rows=duplicate_rows(evidence),
         leak_rows=leak_rows(evidence),
         pictures=encoded,
+        leading=_LEADING,
         environment=numbers["environment"],
     )
     path = folder / "report.html"
-    lines = [f"{name}: {value}" for name, value in headline(evidence).items()]
+    lines = [verdict(evidence, results)]
+    lines += [f"{name}: {value}" for name, value in headline(evidence).items()]
     lines += [f"check {result.name}: {result.status}" for result in results if result.status != "PASS"]
     lines.append(f"Report: {path.relative_to(trained.run.root)}")
     with files.replacing(folder / "summary.txt") as temporary:
@@ -74,6 +79,33 @@ def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -
     with files.replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
+
+
+def verdict(evidence: Evidence, results: list[CheckResult]) -> str:
+    """The report in one sentence: whether the codes can be searched with, and what stands against it."""
+    failed, warned, silent = (
+        [result.name for result in results if result.status == status] for status in ("FAIL", "WARN", "n/a")
+    )
+    if any("collapsed" in result.not_applicable for result in results):
+        return f"{evidence.name} has collapsed: different images get the same code, and searching with it is pointless."
+    if evidence.is_labelled:
+        found = evidence.own_score.overall["P@10"].value
+        rival = max((evidence.rival_score(name) for name in evidence.baseline_names), key=_precision)
+        opening = (
+            f"{100 * found:.0f} of 100 neighbours are of the query's class; the best other vectors, {rival.method}, "
+            f"reach {100 * _precision(rival):.0f}, chance {100 * float(evidence.chance.mean()):.0f}"
+        )
+    else:
+        recalls = [by_metric[evidence.metric] for by_metric in evidence.copy_recall.values()]
+        worst = min(recall[max(recall)].value for recall in recalls)
+        opening = f"{100 * worst:.0f} of 100 altered copies find their original among ten neighbours"
+    against = [f"{word}: {', '.join(names)}" for word, names in (("FAIL", failed), ("WARN", warned)) if names]
+    rest = "; ".join(against) or f"all {len(results) - len(silent)} checks pass"
+    return f"{opening}; {rest}."
+
+
+def _precision(score: scorecard.Score) -> float:
+    return score.overall["P@10"].value
 
 
 def headline(evidence: Evidence) -> dict[str, str]:
@@ -258,10 +290,10 @@ def _per_image(evidence: Evidence) -> pd.DataFrame:
     if not evidence.is_labelled:
         table = table.drop(columns="class")
     if evidence.dataset.paths:
-        table.insert(1, "file", [shown(evidence.dataset.paths[image_id]) for image_id in evidence.test_ids])
+        table.insert(1, "file", [evidence.dataset.paths[image_id] for image_id in evidence.test_ids])
     return table.join(pd.DataFrame(evidence.points, index=evidence.projected, columns=["map_x", "map_y"]))
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
     with files.replacing(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+        write_csv(temporary, list(table.columns), table.itertuples(index=False, name=None))

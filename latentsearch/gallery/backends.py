@@ -1,16 +1,20 @@
-"""Three exact ways to find the nearest vectors, and which one suits which question.
+"""Exact ways to find the nearest vectors, and which one suits which question.
+
+Every engine answers with candidates, and with proven bounds of their distances. `index.Index` decides by the bounds
+which distances to compute anew and which queries to ask again, so all engines have the same answers.
 
 Time of one query, k = 10, of 60,000 and of 1,000,000 10-d codes of images, as tried by hand on one core; whole searches
 are measured by `benchmarks/search.py`:
 
     scan    1.0 ms and  18 ms   needs nothing but NumPy, so a cold process has its first answer soonest
     tree    0.1 ms and 0.6 ms   built in 0.04 s and 1.2 s; leaves out what a bound shows to be too far
-    matrix  0.13 ms and 2.2 ms  FAISS: compares all, so neither long vectors, a large k nor manhattan slow it down much
+    flat    0.13 ms and 2.2 ms  FAISS: compares all, so neither long vectors, a large k nor manhattan slow it down much
+    product                     for many neighbours of long vectors: their distances need not be computed anew
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -19,88 +23,182 @@ from latentsearch.config import Metric
 _SHORT = 10  # numbers in a vector: in more dimensions the bounds of a tree leave out too little
 _SCANNED = 20  # queries: as many scans cost less than the tree, and far less than loading its library
 _SHARE = 1 / 4000  # of the vectors: to find more of them, a tree must look into too many of its leaves
+_GATHERED = 2**16  # numbers in the neighbours of a query: to read more of them costs more than a product in float64
 _LEAF = 48
-_BLOCK = 2**16
+_BLOCK = 2**14  # vectors whose differences stay in the processor's cache
+_PRODUCTS = 2**23  # held at a time
 _BATCH = 64  # queries from which on starting threads pays
+
+_SINGLE, _DOUBLE = 2.0**-24, 2.0**-53  # rounding errors of float32 and float64, as a share of the number
+_TINY = 2.0**-126  # below it float32 loses digits
+_LARGE = 1e18  # above it squares have no room in float32
+_SAME = 1e-30  # cosine distances below come from rounding: no two directions of float32 vectors are so near
+
+
+class Candidates(NamedTuple):
+    """Vectors that may be the nearest, and how far they can be.
+
+    Args:
+        rows: int64 `(num_queries, count)`, without repetition.
+        low: Distances are at least this, float64 `(num_queries, count)`.
+        high: Distances are at most this, likewise.
+        beyond: Vectors that are not among `rows` come after those that are nearer than this, float64 `(num_queries,)`.
+    """
+
+    rows: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    beyond: np.ndarray
 
 
 class Engine(Protocol):
-    """Finds the rows of the nearest among `vectors`, float32 `(num_vectors, dim)`; for cosine of length 1, or zeros."""
+    """Finds candidates among points, float64 `(num_vectors, dim)`; see `index.Index` for what they are."""
 
-    def __init__(self, vectors: np.ndarray, metric: Metric) -> None: ...
+    def __init__(self, points: np.ndarray, metric: Metric) -> None: ...
 
-    def nearest(self, queries: np.ndarray, k: int) -> np.ndarray:
-        """Rows of the `k` nearest, int64 `(num_queries, k)`: closest first, but for rounding.
+    @staticmethod
+    def enough(k: int) -> int:
+        """How many candidates are likely to settle which are the `k` nearest."""
+
+    def candidates(self, queries: np.ndarray, count: int) -> Candidates:
+        """The `count` vectors that seem nearest.
 
         Args:
-            queries: float32 `(num_queries, dim)`; for cosine of length 1, or zeros.
-            k: At most the number of vectors.
+            queries: Points, float64 `(num_queries, dim)`.
+            count: At most the number of vectors.
         """
 
 
 class Scan:
-    """Computes all distances of one query after the other; see `Engine`."""
+    """Computes all distances of one query after the other; see `Engine`. What it finds is settled."""
 
-    def __init__(self, vectors: np.ndarray, metric: Metric) -> None:
-        self._vectors, self._metric = vectors, metric
+    def __init__(self, points: np.ndarray, metric: Metric) -> None:
+        self._points, self._metric = points, metric
 
-    def nearest(self, queries: np.ndarray, k: int) -> np.ndarray:
-        """See `Engine.nearest`."""
-        rows = np.empty((len(queries), k), dtype=np.int64)
-        far = np.empty(len(self._vectors), dtype=np.float32)
+    @staticmethod
+    def enough(k: int) -> int:
+        """See `Engine.enough`."""
+        return k
+
+    def candidates(self, queries: np.ndarray, count: int) -> Candidates:
+        """See `Engine.candidates`."""
+        rows = np.empty((len(queries), count), dtype=np.int64)
+        found = np.empty((len(queries), count), dtype=np.float32)
+        far = np.empty(len(self._points), dtype=np.float32)
         for number, query in enumerate(queries):
-            for start in range(0, len(far), _BLOCK):  # differences of a block stay in the processor's cache
+            for start in range(0, len(far), _BLOCK):
                 block = slice(start, start + _BLOCK)
-                far[block] = distances(query, self._vectors[block], self._metric)
-            found = np.argpartition(far, k - 1)[:k]
-            rows[number] = found[np.argsort(far[found])]
-        return rows
+                far[block] = distances(query, self._points[block], self._metric)
+            # Ties at the border too: of those the first rows are taken.
+            near = np.flatnonzero(far <= np.partition(far, count - 1)[count - 1])
+            rows[number] = near[np.argsort(far[near], kind="stable")[:count]]
+            found[number] = far[rows[number]]
+        return Candidates(rows, found, found, np.full(len(queries), np.inf))
 
 
 class Tree:
     """A k-d tree (SciPy's), for cosine and euclidean; see `Engine`.
 
-    Vectors lie in memory in the order of its leaves, and queries are asked in the order of a tree of their own: what
+    Points lie in memory in the order of its leaves, and queries are asked in the order of a tree of their own: what
     one query has brought into the cache then serves the next, which halves the time of many queries.
     """
 
-    def __init__(self, vectors: np.ndarray, metric: Metric) -> None:
+    def __init__(self, points: np.ndarray, metric: Metric) -> None:
         from scipy.spatial import cKDTree
 
         self._tree_of = cKDTree
-        # Among unit vectors the nearest by euclidean distance are so by angle. A vector of zeros has cosine 0 with all:
-        # one more dimension puts it as far from every unit vector as a right angle does.
-        at_zero = ~vectors.any(axis=1)
-        self._has_zeros = metric == "cosine" and bool(at_zero.any())
-        points = np.column_stack([vectors, at_zero]) if self._has_zeros else vectors
+        self._metric = metric
         self._order = cKDTree(points, leafsize=_LEAF).indices
         self._tree = cKDTree(points[self._order], leafsize=_LEAF)
 
-    def nearest(self, queries: np.ndarray, k: int) -> np.ndarray:
-        """See `Engine.nearest`."""
-        if self._has_zeros:  # of a query of zeros all are equally far: whatever is found is right
-            queries = np.column_stack([queries, np.zeros_like(queries[:, 0])])
+    @staticmethod
+    def enough(k: int) -> int:
+        """See `Engine.enough`."""
+        return k + 1
+
+    def candidates(self, queries: np.ndarray, count: int) -> Candidates:
+        """See `Engine.candidates`."""
         if len(queries) < _BATCH:
-            return self._order[self._tree.query(queries, k)[1]].reshape(len(queries), k)
-        order = self._tree_of(queries, leafsize=_LEAF).indices
-        rows = np.empty((len(queries), k), dtype=np.int64)
-        rows[order] = self._order[self._tree.query(queries[order], k, workers=-1)[1]].reshape(len(queries), k)
-        return rows
+            lengths, places = self._tree.query(queries, count)
+            lengths, places = lengths.reshape(-1, count), places.reshape(-1, count)
+        else:
+            order = self._tree_of(queries, leafsize=_LEAF).indices
+            lengths = np.empty((len(queries), count))
+            places = np.empty((len(queries), count), dtype=np.int64)
+            found = self._tree.query(queries[order], count, workers=-1)
+            lengths[order], places[order] = (part.reshape(-1, count) for part in found)
+        # Sums of squares, and of what the tree adds up on its way down: each term is rounded, none is taken away.
+        share = (queries.shape[1] + 64) * 4 * _DOUBLE
+        return _candidates(self._order[places], lengths * (1 - share), lengths * (1 + share), self._metric)
 
 
-class Matrix:
-    """Distances of many queries at a time, by matrix products where the metric allows (FAISS); see `Engine`."""
+class Flat:
+    """FAISS's flat index: distances of all, in float32, many queries at a time; see `Engine`."""
 
-    def __init__(self, vectors: np.ndarray, metric: Metric) -> None:
+    def __init__(self, points: np.ndarray, metric: Metric) -> None:
         import faiss
 
-        kinds = {"cosine": faiss.METRIC_INNER_PRODUCT, "euclidean": faiss.METRIC_L2, "manhattan": faiss.METRIC_L1}
-        self._index = faiss.IndexFlat(vectors.shape[1], kinds[metric])
-        self._index.add(vectors)
+        self._metric = metric
+        # Products of long vectors cancel: by their mean all become shorter.
+        self._centre = np.zeros(points.shape[1]) if metric == "manhattan" else points.mean(axis=0)
+        values = (points - self._centre).astype(np.float32)
+        self._longest = np.sqrt(_squares(values).max(initial=0), dtype=np.float64)
+        self._index = faiss.IndexFlat(points.shape[1], faiss.METRIC_L1 if metric == "manhattan" else faiss.METRIC_L2)
+        self._index.add(values)
 
-    def nearest(self, queries: np.ndarray, k: int) -> np.ndarray:
-        """See `Engine.nearest`."""
-        return self._index.search(queries, k)[1]
+    @staticmethod
+    def enough(k: int) -> int:
+        """See `Engine.enough`."""
+        return k + k // 8 + 4
+
+    def candidates(self, queries: np.ndarray, count: int) -> Candidates:
+        """See `Engine.candidates`."""
+        dim = queries.shape[1]
+        values = (queries - self._centre).astype(np.float32)
+        far, rows = (found.astype(dtype) for found, dtype in zip(self._index.search(values, count), (float, np.int64)))
+        if self._metric == "manhattan":
+            share, slack = (dim + 4) * _SINGLE, dim * _TINY
+            return _candidates(rows, far * (1 - share) - slack, far * (1 + share) + slack, self._metric)
+        # |x|^2 + |y|^2 - 2xy: at most dim + 4 roundings of at most (|x| + |y|)^2; and x and y are rounded themselves.
+        reach = 1.01 * (self._longest + np.linalg.norm(queries - self._centre, axis=1, keepdims=True))
+        error = (dim + 4) * (_SINGLE * reach**2 + 4 * _TINY)
+        low = np.sqrt((far - error).clip(min=0)) - _SINGLE * reach
+        high = np.sqrt(far + error) + _SINGLE * reach
+        unknown = (reach[:, 0] > _LARGE) | ~np.isfinite(far).all(axis=1)
+        low[unknown], high[unknown], rows[unknown] = 0, np.inf, np.arange(count)
+        return _candidates(rows, low, high, self._metric)
+
+
+class Product:
+    """Distances of all by matrix products in float64, for cosine and euclidean; see `Engine`."""
+
+    def __init__(self, points: np.ndarray, metric: Metric) -> None:
+        self._points, self._metric = points, metric
+        self._squares = _squares(points)
+
+    @staticmethod
+    def enough(k: int) -> int:
+        """See `Engine.enough`."""
+        return k + 1
+
+    def candidates(self, queries: np.ndarray, count: int) -> Candidates:
+        """See `Engine.candidates`."""
+        rows = np.empty((len(queries), count), dtype=np.int64)
+        far = np.empty((len(queries), count))
+        size = max(1, _PRODUCTS // len(self._points))
+        for start in range(0, len(queries), size):
+            block = slice(start, start + size)
+            squares = queries[block] @ self._points.T
+            squares *= -2
+            squares += self._squares
+            rows[block] = np.argpartition(squares, count - 1, axis=1)[:, :count]
+            far[block] = np.take_along_axis(squares, rows[block], axis=1)
+        own = _squares(queries)[:, None]
+        reach = np.sqrt(self._squares.max(initial=0)) + np.sqrt(own)
+        error = (queries.shape[1] + 8) * _DOUBLE * reach**2
+        far += own
+        low, high = np.sqrt((far - error).clip(min=0)), np.sqrt((far + error).clip(min=0))
+        return _candidates(rows, low, high, self._metric)
 
 
 def choose(num_vectors: int, dim: int, metric: Metric, *, k: int, num_asked: int) -> type[Engine]:
@@ -114,22 +212,30 @@ def choose(num_vectors: int, dim: int, metric: Metric, *, k: int, num_asked: int
         num_asked: Queries so far, with those of this search.
     """
     if dim > _SHORT:
-        return Matrix
+        return Product if metric != "manhattan" and k * dim > _GATHERED else Flat
     if num_asked <= _SCANNED:
         return Scan
-    return Tree if metric != "manhattan" and k <= num_vectors * _SHARE else Matrix
+    return Tree if metric != "manhattan" and k <= num_vectors * _SHARE else Flat
 
 
 def distances(first: np.ndarray, second: np.ndarray, metric: Metric) -> np.ndarray:
-    """Distances of vectors, of unit length (or zero) for cosine: `(..., dim)` each, float32 `(...)`."""
+    """Distances of points, float64 `(..., dim)` each: float32 `(...)`, computed in float64 and rounded once."""
     difference = second - first
     if metric == "manhattan":
-        return np.abs(difference, out=difference).sum(axis=-1)
+        return np.abs(difference, out=difference).sum(axis=-1).astype(np.float32)
     squared = _squares(difference)
     if metric == "euclidean":
-        return np.sqrt(squared)
-    at_zero = (_squares(second) == 0) | (_squares(first) == 0)
-    return np.where(at_zero, np.float32(1), squared / 2)  # of unit vectors: 1 - cosine
+        return np.sqrt(squared).astype(np.float32)
+    cosine = squared / 2  # of unit vectors: 1 - cosine
+    return np.where(cosine < _SAME, 0, cosine).astype(np.float32)
+
+
+def _candidates(rows: np.ndarray, low: np.ndarray, high: np.ndarray, metric: Metric) -> Candidates:
+    """Of bounds of lengths of differences: of what is not among `rows` too, for all that is has the lowest of these."""
+    if metric == "cosine":
+        low, high = low.clip(min=0) ** 2 * (0.5 - _DOUBLE), high**2 * (0.5 + _DOUBLE)
+        low[low < _SAME] = 0
+    return Candidates(rows, low, high, low.max(axis=1))
 
 
 def _squares(vectors: np.ndarray) -> np.ndarray:

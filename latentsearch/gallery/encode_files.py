@@ -12,8 +12,9 @@ import numpy as np
 from tqdm import tqdm
 
 from latentsearch.config import Fit
-from latentsearch.data.images import FoundFile, ImageFileError, Skipped, decode, read_bytes
-from latentsearch.gallery.gallery import Encoder
+from latentsearch.data.images import ImageFileError, decode, opened
+from latentsearch.data.scan import FoundFile, Skipped
+from latentsearch.models.encoder import Encoder
 
 _CHUNK = 1000  # images in memory at a time
 
@@ -59,11 +60,11 @@ def coded(
 
     def read(file: FoundFile) -> tuple[bytes, np.ndarray | None] | Skipped:
         try:
-            content = read_bytes(folder / file.path)
-            digest = hashlib.sha256(content).digest()
-            if digest in code_of:
-                return digest, None
-            return digest, decode(content, autoencoder.image_shape, fit=fit, name=file.path)
+            with opened(folder / file.path) as content:
+                digest = hashlib.file_digest(content, "sha256").digest()
+                if digest in code_of:
+                    return digest, None
+                return digest, decode(content, autoencoder.image_shape, fit=fit, name=file.path)
         except ImageFileError as error:
             return Skipped(file.path, error.reason, error.detail)
 

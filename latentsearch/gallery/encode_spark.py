@@ -18,12 +18,15 @@ from tqdm import tqdm
 
 from latentsearch import files, spark
 from latentsearch.config import Fit
-from latentsearch.data.images import FoundFile, Skipped, shown
+from latentsearch.data.images import TRANSIENT
+from latentsearch.data.scan import FoundFile, Skipped
 from latentsearch.errors import InputError
+from latentsearch.failures import check_damage
 from latentsearch.gallery import encode_files
 from latentsearch.gallery.encode_files import Coded
-from latentsearch.gallery.gallery import Encoder
+from latentsearch.models.encoder import Encoder
 from latentsearch.runs import Run
+from latentsearch.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +154,7 @@ class _Work:
 
     def _code(self, files: list[FoundFile], path: Path, known: frozenset[bytes]) -> None:
         if not self.folder.is_dir():  # else every image would be a missing one
-            raise InputError(f"{platform.node()} does not see {shown(self.folder)}: it must be on shared storage.")
+            raise InputError(f"{platform.node()} does not see {printable(self.folder)}: it must be on shared storage.")
         encoder = self.open_encoder()
         if encoder.fingerprint != self.fingerprint:
             raise InputError(f"{platform.node()} has another encoder than the one that codes are asked of.")
@@ -168,13 +171,14 @@ def _write(path: Path, results: list[tuple[FoundFile, Coded]]) -> None:
 
     rows: list[dict[str, Any]] = []
     for file, result in results:
-        row = {"path": os.fsencode(file.path), "size": file.size, "mtime_ns": file.mtime_ns}
+        row = file._asdict() | {"path": os.fsencode(file.path)}
         if isinstance(result, Skipped):
-            row |= {"reason": result.reason, "detail": shown(result.detail)}
+            row |= {"reason": result.reason, "detail": printable(result.detail)}
         else:
             row |= {"digest": result[0], "code": result[1]}
         rows.append(row)
-    columns = {"path": "binary", "size": "int64", "mtime_ns": "int64", "digest": "binary"}
+    columns = {"path": "binary", "size": "int64", "mtime_ns": "int64", "ctime_ns": "int64", "inode": "uint64"}
+    columns |= {"digest": "binary"}
     schema = [(name, getattr(pyarrow, kind)()) for name, kind in columns.items()]
     schema += [("code", pyarrow.list_(pyarrow.float32())), ("reason", pyarrow.string()), ("detail", pyarrow.string())]
     with files.replacing(path) as temporary:
@@ -192,11 +196,14 @@ def _read(parts: Path, code_of: dict[bytes, np.ndarray]) -> dict[FoundFile, Code
     for path in sorted(parts.glob("[!.]*.parquet")):
         try:
             rows = parquet.read_table(path).to_pylist()
-        except (OSError, pyarrow.ArrowException):
+        except (OSError, pyarrow.ArrowException) as error:
+            check_damage(error)
             files.remove(path, within=parts)
             continue
         for row in rows:
-            file = FoundFile(os.fsdecode(row["path"]), row["size"], row["mtime_ns"])
+            file = FoundFile(os.fsdecode(row["path"]), *(row.get(name, 0) for name in FoundFile._fields[1:]))
+            if row["reason"] in TRANSIENT:  # to be tried again
+                continue
             if row["reason"]:
                 found[file] = Skipped(file.path, row["reason"], row["detail"])
             elif row["code"]:

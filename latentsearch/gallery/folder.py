@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from latentsearch.config import FITS, Fit
-from latentsearch.data.images import FoundFile, Skipped, shown
+from latentsearch.data.scan import FoundFile, Skipped
 from latentsearch.errors import InputError
 from latentsearch.gallery import gallery
-from latentsearch.gallery.gallery import Encoder, Gallery
+from latentsearch.gallery.gallery import Gallery
+from latentsearch.models.encoder import Encoder
+from latentsearch.text import printable
 
 
 class Entry(NamedTuple):
@@ -93,7 +95,7 @@ def open_kept(path: Path, folder: Path, autoencoder: Encoder, *, fit: Fit = "cro
     kept = load(path)
     mend = "Synchronise it with the folder: leave out --no-sync."
     if kept is None:
-        raise InputError(f"{shown(folder)} has no gallery yet ({path}).\n{mend}")
+        raise InputError(f"{printable(folder)} has no gallery yet ({path}).\n{mend}")
     if not kept.is_of(folder, autoencoder, fit):
         raise InputError(f"{path} holds codes of another encoder, or of images that were fitted otherwise.\n{mend}")
     return kept

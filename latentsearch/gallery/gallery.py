@@ -10,44 +10,28 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from latentsearch.bounds import load_npz
 from latentsearch.config import Metric
 from latentsearch.data import ImageSet, to_float
 from latentsearch.data.corruptions import DISTORTIONS
+from latentsearch.failures import check_damage
 from latentsearch.files import replacing
+from latentsearch.gallery import two_codes
 from latentsearch.gallery.index import Index, Neighbours
 from latentsearch.metrics import squared_error
+from latentsearch.models.encoder import Encoder
 
 # What NumPy, zipfile and zlib raise for a damaged file: an array whose header is gone comes as bytes, without a dtype.
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, MemoryError)
-_DAMAGE += (NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, MemoryError)
+DAMAGE += (NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 
 _ARRAYS = ("codes", "ids", "copies", "errors")
 _NUM_SAMPLED = 500
 _SEED = 0
-
-
-class Encoder(Protocol):
-    """What makes codes, such as `encoding.Autoencoder`.
-
-    Attributes:
-        image_shape: `(height, width, 3)`.
-        latent_dim: Numbers in a code.
-        fingerprint: Two encoders that share it give the same codes.
-    """
-
-    image_shape: tuple[int, int, int]
-    latent_dim: int
-    fingerprint: str
-
-    def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
-        """Codes float32 `(num_images, latent_dim)` of images uint8 `(num_images, *image_shape)`."""
-
-    def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Images float32 `(num_codes, *image_shape)` that codes stand for."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +82,13 @@ class Gallery:
         rows = np.isin(self.ids, ids)
         return dataclasses.replace(self, codes=self.codes[rows], ids=self.ids[rows])
 
+    def weighted(self, kind_dim: int | None, look: float) -> Gallery:
+        """Return the gallery with codes that weigh kind and look; see `two_codes.weighted`."""
+        if kind_dim is None:
+            return self
+        codes, copies = (two_codes.weighted(array, kind_dim, look) for array in (self.codes, self.copies))
+        return dataclasses.replace(self, codes=codes, copies=copies, origin={**self.origin, "look": look})
+
     def save(self, path: Path, **more: np.ndarray) -> None:
         """Writes the gallery to one file, whole or not at all.
 
@@ -114,12 +105,12 @@ class Gallery:
 def load(path: Path) -> tuple[Gallery, dict[str, np.ndarray]] | None:
     """The gallery kept at `path` and the other arrays kept with it, or None if there is none that can be used."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays = load_npz(path)
         own = {name: arrays.pop(name) for name in _ARRAYS}
         gallery = Gallery(**own, **json.loads(str(arrays.pop("record"))))
         return (gallery, arrays) if _is_sound(gallery) else None
-    except _DAMAGE:
+    except DAMAGE as error:
+        check_damage(error)
         return None
 
 

@@ -8,9 +8,12 @@ import numpy as np
 
 from latentsearch.config import METRICS, Metric
 from latentsearch.gallery import backends
-from latentsearch.gallery.backends import Engine
+from latentsearch.gallery.backends import Engine, Scan
 
-_BLOCK = 2**21  # numbers whose differences are held at a time
+_BLOCK = 2**21  # numbers that are held at a time
+_CACHED = 2**12  # pairs whose numbers stay in the processor's cache
+_WIDER = 8  # times as many candidates, where those that there were do not settle an answer
+_LARGEST = 2.0**100  # magnitude of a number: of as many as there may be, sums have room in float32
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,16 @@ class Index:
     """Vectors that can be asked for those nearest to a query.
 
     cosine is 1 minus the cosine of the angle, in [0, 2] (a zero vector is at distance 1 from everything);
-    euclidean and manhattan are the L2 and L1 norms of the difference. Answers are exact. What searches (a scan, a k-d
-    tree or FAISS) is chosen by `engines.choose` at each search and prepared when it is first needed.
+    euclidean and manhattan are the L2 and L1 norms of the difference. Distances are computed in float64 and rounded
+    once, to float32; answers are exact, ordered by distance, then id, also where a tie falls on the last place.
+
+    What searches (a scan, a k-d tree, FAISS or matrix products) is chosen by `engines.choose` at each search and
+    prepared when it is first needed. It says how far its candidates can be at least and at most: where that leaves a
+    distance open, it is computed anew; where it leaves open who is among the nearest, more candidates are asked for.
+    So all have the same answers.
 
     Args:
-        vectors: `(num_vectors, dim)`, finite.
+        vectors: `(num_vectors, dim)`, of magnitudes up to 1e30.
         ids: int `(num_vectors,)`, distinct. Default: the rows.
         metric: "cosine", "euclidean" or "manhattan".
 
@@ -50,7 +58,17 @@ class Index:
         self.ids = np.arange(len(vectors)) if ids is None else np.asarray(ids, dtype=np.int64)
         if self.ids.shape != (len(vectors),):
             raise ValueError(f"Expected {len(vectors)} ids, received an array of shape {self.ids.shape}.")
-        self._vectors = _normalised(vectors) if metric == "cosine" else vectors
+        if (self.ids[1:] < self.ids[:-1]).any():  # in the order of ids, ties are in the order of rows
+            order = np.argsort(self.ids)
+            vectors, self.ids = vectors[order], self.ids[order]
+        self._dim = vectors.shape[1]
+        self._points = points(vectors, metric)
+        if metric == "cosine":
+            # A vector of zeros has cosine 0 with all: one more dimension puts it as far from every unit vector as a
+            # right angle does.
+            at_zero = ~vectors.any(axis=1)
+            if at_zero.any():
+                self._points = np.column_stack([self._points, at_zero])
         self._engines: dict[type[Engine], Engine] = {}
         self._num_asked = 0
 
@@ -61,7 +79,7 @@ class Index:
         """The `k` nearest vectors of each query, with their distances.
 
         Args:
-            queries: `(num_queries, dim)`, finite.
+            queries: `(num_queries, dim)`, of magnitudes up to 1e30.
             k: At least 1, at most the number of vectors (less one when `exclude` is given).
             exclude: int `(num_queries,)`: for each query the id that may not answer, such as its own; ids that
                 are not in the index exclude nothing.
@@ -69,42 +87,67 @@ class Index:
         Raises:
             ValueError: if a shape, a value or k is not as stated.
         """
-        queries, rows = self._rows(queries, k, exclude)
-        # Matrix products round small distances: they are computed anew.
-        distances = np.empty(rows.shape, dtype=np.float32)
-        size = max(1, _BLOCK // (k * self._vectors.shape[1]))
-        for start in range(0, len(queries), size):
-            block = slice(start, start + size)
-            distances[block] = backends.distances(queries[block, None], self._vectors[rows[block]], self.metric)
-        order = np.argsort(distances, axis=1, kind="stable")
-        line = np.arange(len(queries))[:, None]
-        return Neighbours(self.ids[rows[line, order]], distances[line, order])
-
-    def rank(self, queries: np.ndarray, k: int, *, exclude: np.ndarray | None = None) -> np.ndarray:
-        """Like `search`, but the ids alone, int64 `(num_queries, k)`: for large k and long vectors."""
-        return self.ids[self._rows(queries, k, exclude)[1]]
-
-    def _rows(self, queries: np.ndarray, k: int, exclude: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """The queries as they are compared, and the rows of their neighbours `(num_queries, k)`."""
-        queries = _checked(queries, dim=self._vectors.shape[1])
+        queries = _checked(queries, dim=self._dim)
         most = len(self) - (exclude is not None)
         if not 1 <= k <= most:
             raise ValueError(f"k = {k}: expected 1 to {most}, the vectors that can answer.")
-        if self.metric == "cosine":
-            queries = _normalised(queries)
         if exclude is None:
-            return queries, self._nearest(queries, k)
+            rows, distances = self._nearest(queries, k)
+            return Neighbours(self.ids[rows], distances)
         if np.shape(exclude) != (len(queries),):
             raise ValueError(f"Expected {len(queries)} ids to exclude, received shape {np.shape(exclude)}.")
-        rows = self._nearest(queries, k + 1)
-        return queries, rows[not_excluded(self.ids[rows], exclude)].reshape(len(queries), k)
+        rows, distances = self._nearest(queries, k + 1)
+        ids = self.ids[rows]
+        kept = not_excluded(ids, exclude)
+        return Neighbours(ids[kept].reshape(-1, k), distances[kept].reshape(-1, k))
 
-    def _nearest(self, queries: np.ndarray, k: int) -> np.ndarray:
+    def rank(self, queries: np.ndarray, k: int, *, exclude: np.ndarray | None = None) -> np.ndarray:
+        """Like `search`, but the ids alone, int64 `(num_queries, k)`."""
+        return self.search(queries, k, exclude=exclude).ids
+
+    def _nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and distances of the nearest, `(num_queries, k)` each."""
         self._num_asked += len(queries)
-        kind = backends.choose(*self._vectors.shape, self.metric, k=k, num_asked=self._num_asked)
+        kind = backends.choose(len(self), self._dim, self.metric, k=k, num_asked=self._num_asked)
+        rows = np.empty((len(queries), k), dtype=np.int64)
+        distances = np.empty((len(queries), k), dtype=np.float32)
+        size = max(1, 2 * _BLOCK // kind.enough(k))
+        for start in range(0, len(queries), size):
+            block = slice(start, start + size)
+            asked = points(queries[block], self.metric)
+            if self._points.shape[1] > self._dim:
+                asked = np.column_stack([asked, np.zeros(len(asked))])
+            rows[block], distances[block] = self._settled(kind, asked, k, min(kind.enough(k), len(self)))
+        if self.metric == "cosine":  # from a query of zeros all are equally far
+            at_zero = ~queries.any(axis=1)
+            rows[at_zero], distances[at_zero] = np.arange(k), 1
+        return rows, distances
+
+    def _settled(self, kind: type[Engine], queries: np.ndarray, k: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `_nearest`, from `count` candidates of an engine, and from more of them where those leave it open."""
         if kind not in self._engines:
-            self._engines[kind] = kind(self._vectors, self.metric)
-        return self._engines[kind].nearest(queries, k)
+            self._engines[kind] = kind(self._points, self.metric)
+        rows, low, high, beyond = self._engines[kind].candidates(queries, count)
+        distances = low.astype(np.float32)
+        unsure = distances != high.astype(np.float32)
+        if unsure.any():
+            lines, columns = np.nonzero(unsure)
+            for start in range(0, len(lines), _CACHED):
+                of = lines[start : start + _CACHED], columns[start : start + _CACHED]
+                distances[of] = backends.distances(queries[of[0]], self._points[rows[of]], self.metric)
+        mixed = (distances[:, 1:] <= distances[:, :-1]).any(axis=1)
+        if mixed.any():
+            # The bits of floats that are not negative are ordered as they are: one key for both sorts much sooner.
+            keys = np.sort(distances[mixed].view(np.int32).astype(np.int64) << 32 | rows[mixed], axis=1)
+            rows[mixed] = keys & 0xFFFF_FFFF
+            distances[mixed] = (keys >> 32).astype(np.int32).view(np.float32)
+        rows, distances = rows[:, :k], distances[:, :k]
+        still_open = distances[:, -1] >= beyond.astype(np.float32)
+        if count < len(self) and still_open.any():
+            count *= _WIDER
+            wider = (kind, count) if count * _WIDER <= len(self) else (Scan, k)
+            rows[still_open], distances[still_open] = self._settled(wider[0], queries[still_open], k, wider[1])
+        return rows, distances
 
 
 def not_excluded(ids: np.ndarray, exclude: np.ndarray) -> np.ndarray:
@@ -124,24 +167,23 @@ def not_excluded(ids: np.ndarray, exclude: np.ndarray) -> np.ndarray:
 
 
 def as_compared(vectors: np.ndarray, *, metric: Metric) -> np.ndarray:
-    """Vectors as they are compared: of length 1 (zeros stay zeros) for cosine, as they are for other metrics.
+    """Vectors as they are compared, float32: of length 1 (zeros stay zeros) for cosine, as they are for other metrics.
 
     Args:
-        vectors: `(num_vectors, dim)`, finite.
+        vectors: `(num_vectors, dim)`, of magnitudes up to 1e30.
         metric: "cosine", "euclidean" or "manhattan".
 
     Raises:
         ValueError: if the shape or a value is not as stated.
     """
-    vectors = _checked(vectors)
-    return _normalised(vectors) if metric == "cosine" else vectors
+    return points(_checked(vectors), metric).astype(np.float32)
 
 
 def distances_between(first: np.ndarray, second: np.ndarray, *, metric: Metric) -> np.ndarray:
     """Distances of pairs of vectors, row by row, as `Index` defines them.
 
     Args:
-        first: `(num_pairs, dim)`, finite.
+        first: `(num_pairs, dim)`, of magnitudes up to 1e30.
         second: Same shape.
         metric: "cosine", "euclidean" or "manhattan".
 
@@ -149,21 +191,54 @@ def distances_between(first: np.ndarray, second: np.ndarray, *, metric: Metric) 
         float32 `(num_pairs,)`.
     """
     first, second = _checked(first), _checked(second)
+    vectors, rows = np.concatenate([first, second]), np.arange(len(first))
+    return distances_of_rows(vectors, rows, rows + len(first), metric=metric)
+
+
+def distances_of_rows(vectors: np.ndarray, first: np.ndarray, second: np.ndarray, *, metric: Metric) -> np.ndarray:
+    """Distances between some vectors and others, as `Index` defines them.
+
+    Args:
+        vectors: `(num_vectors, dim)`, of magnitudes up to 1e30.
+        first: Rows of vectors, int `(num_pairs,)`.
+        second: Likewise.
+        metric: "cosine", "euclidean" or "manhattan".
+
+    Returns:
+        float32 `(num_pairs,)`.
+    """
+    vectors = _checked(vectors)
+    compared = points(vectors, metric)
+    distances = np.empty(len(first), dtype=np.float32)
+    for start in range(0, len(first), _CACHED):
+        pairs = slice(start, start + _CACHED)
+        distances[pairs] = backends.distances(compared[first[pairs]], compared[second[pairs]], metric)
     if metric == "cosine":
-        first, second = _normalised(first), _normalised(second)
-    return backends.distances(first, second, metric)
+        at_zero = ~vectors.any(axis=1)
+        distances[at_zero[first] | at_zero[second]] = 1
+    return distances
 
 
-def _checked(vectors: np.ndarray, dim: int | None = None) -> np.ndarray:
-    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    if vectors.ndim != 2 or (dim is not None and vectors.shape[1] != dim):
-        raise ValueError(f"Expected vectors of shape (num_vectors, {dim or 'dim'}), received {vectors.shape}.")
-    if not np.isfinite(vectors).all():
-        raise ValueError("Expected finite vectors; some values are NaN or infinite.")
+def points(vectors: np.ndarray, metric: Metric) -> np.ndarray:
+    """Vectors in float64; for cosine of length 1, but for those of zeros.
+
+    Args:
+        vectors: float32 `(num_vectors, dim)`, finite.
+        metric: "cosine", "euclidean" or "manhattan".
+    """
+    vectors = vectors.astype(np.float64)
+    if metric == "cosine":
+        lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
+        lengths[lengths == 0] = 1
+        vectors /= lengths[:, None]
     return vectors
 
 
-def _normalised(vectors: np.ndarray) -> np.ndarray:
-    """Rows at length 1; rows of zeros stay zeros."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+def _checked(vectors: np.ndarray, dim: int | None = None) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what has no room in float32 is refused below
+        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    if vectors.ndim != 2 or (dim is not None and vectors.shape[1] != dim):
+        raise ValueError(f"Expected vectors of shape (num_vectors, {dim or 'dim'}), received {vectors.shape}.")
+    if vectors.size and not max(vectors.max(), -vectors.min()) <= _LARGEST:  # nor is what is not a number
+        raise ValueError("Expected finite vectors of magnitudes up to 1e30; some values are larger, NaN or infinite.")
+    return vectors

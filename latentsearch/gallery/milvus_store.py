@@ -25,6 +25,7 @@ _WRITTEN, _READ = 2000, 10_000  # rows at a time, fewer where codes are long: a 
 _NUMBERS = 2_000_000  # of codes in a message
 _QUERIES = 50  # at a time: Milvus Lite takes memory for all differences between queries and codes
 _MOST = 16_384  # rows that Milvus gives at a time
+_SPARE = 8  # rows more than are wanted, to tell who is among the nearest
 
 
 class MilvusStore:
@@ -79,13 +80,38 @@ class MilvusStore:
         exclude: np.ndarray | None = None,
         only: tuple[int, ...] = (),
     ) -> Neighbours:
-        """See `Store.search`; an InputError tells also that k is above 16,383, the most that Milvus gives."""
+        """See `Store.search`; an InputError tells also that k is above 16,383, the most that Milvus gives.
+
+        Answers are those of an index, ordered by distance, then id, unless more codes than Milvus gives at a time are
+        as near as the last, but for its rounding: which of these answer is then left to Milvus.
+        """
+        codes = np.asarray(codes, dtype=np.float32)
         queries = as_compared(codes, metric=metric)
-        self._check(queries, k, exclude, only)
-        limit = k + (exclude is not None)
-        if limit > _MOST:
+        num_allowed = self._check(queries, k, exclude, only)
+        wanted = k + (exclude is not None)
+        if wanted > _MOST:
             raise InputError(f"--k {k}: Milvus gives at most {_MOST - 1:,}. Ask for fewer, or leave out --store.")
         allowed = f"label in {sorted(only)}" if only else ""
+        ids = np.empty((len(queries), wanted), dtype=np.int64)
+        distances = np.empty(ids.shape, dtype=np.float32)
+        still_open, limit = np.arange(len(queries)), min(wanted + wanted // 8 + _SPARE, num_allowed, _MOST)
+        while len(still_open):
+            found = self._found(queries[still_open], limit, metric, allowed)
+            far = self._distances(codes[still_open], found, metric)
+            order = np.lexsort((found, far), axis=1)[:, :wanted]
+            ids[still_open], distances[still_open] = (np.take_along_axis(of, order, axis=1) for of in (found, far))
+            # Milvus rounds: what it left out may be nearer than the last that it gave, but by no more than this.
+            beyond = far.max(axis=1) - self._rounding(queries[still_open], metric, far.max(axis=1))
+            whole = limit in (num_allowed, _MOST)
+            still_open = still_open[(distances[still_open, -1] >= beyond) & (not whole)]
+            limit = min(8 * limit, num_allowed, _MOST)
+        if exclude is None:
+            return Neighbours(ids, distances)
+        kept = not_excluded(ids, exclude)
+        return Neighbours(ids[kept].reshape(-1, k), distances[kept].reshape(-1, k))
+
+    def _found(self, queries: np.ndarray, limit: int, metric: Metric, allowed: str) -> np.ndarray:
+        """Ids of the `limit` codes that Milvus finds nearest, `(num_queries, limit)`."""
         hits = []
         for start in range(0, len(queries), _QUERIES):
             hits += self._milvus.call(
@@ -99,31 +125,40 @@ class MilvusStore:
             )
         if any(len(row) != limit for row in hits):
             raise self._changed_meanwhile()
-        ids = np.array([[hit["id"] for hit in row] for row in hits], dtype=np.int64).reshape(-1, limit)
-        if exclude is not None:
-            ids = ids[not_excluded(ids, exclude)].reshape(len(queries), k)
+        return np.array([[hit["id"] for hit in row] for row in hits], dtype=np.int64).reshape(-1, limit)
+
+    def _distances(self, codes: np.ndarray, ids: np.ndarray, metric: Metric) -> np.ndarray:
+        """Those that an index gives: Milvus rounds by other rules, and gives squares."""
         try:
             found = self._gallery.code_of(ids.ravel())
         except KeyError:
             raise self._changed_meanwhile() from None
-        # Milvus rounds by other rules, and gives squares: distances are those that an index gives.
-        distances = distances_between(np.repeat(codes, k, axis=0), found, metric=metric).reshape(ids.shape)
-        order = np.argsort(distances, axis=1, kind="stable")
-        return Neighbours(np.take_along_axis(ids, order, axis=1), np.take_along_axis(distances, order, axis=1))
+        return distances_between(np.repeat(codes, ids.shape[1], axis=0), found, metric=metric).reshape(ids.shape)
+
+    def _rounding(self, queries: np.ndarray, metric: Metric, far: np.ndarray) -> np.ndarray:
+        """How far distances as Milvus computes them, in float32, may be from order: float64 `(num_queries,)`."""
+        share = 2 * (queries.shape[1] + 8) * 2.0**-24
+        if metric == "cosine":  # products of vectors of length 1
+            return np.full(len(queries), share)
+        reach = np.linalg.norm(queries.astype(float), axis=1) * 2 + far  # of the square: from products, at worst
+        return share * reach**2 / np.maximum(far, 1e-30)
 
     def close(self) -> None:
         """See `Store.close`."""
         self._milvus.close()
 
-    def _check(self, queries: np.ndarray, k: int, exclude: np.ndarray | None, only: tuple[int, ...]) -> None:
+    def _check(self, queries: np.ndarray, k: int, exclude: np.ndarray | None, only: tuple[int, ...]) -> int:
+        """The number of codes that may answer."""
         dim = self._gallery.codes.shape[1]
         if queries.shape[1] != dim:
             raise ValueError(f"Expected vectors of shape (num_vectors, {dim}), received {queries.shape}.")
         if exclude is not None and np.shape(exclude) != (len(queries),):
             raise ValueError(f"Expected {len(queries)} ids to exclude, received shape {np.shape(exclude)}.")
-        most = (np.isin(self._labels, only).sum() if only else len(self._labels)) - (exclude is not None)
+        num_allowed = int(np.isin(self._labels, only).sum()) if only else len(self._labels)
+        most = num_allowed - (exclude is not None)
         if not 1 <= k <= most:
             raise ValueError(f"k = {k}: expected 1 to {most}, the vectors that can answer.")
+        return num_allowed
 
     def _synced(self, name: str, metric: Metric, *, compare: bool) -> tuple[int, int, int, int]:
         gallery = self._gallery

@@ -10,8 +10,9 @@ import numpy as np
 from latentsearch import files
 from latentsearch.data import ImageSet
 from latentsearch.errors import InputError
-from latentsearch.gallery.gallery import Encoder, Gallery, reconstruction_errors
+from latentsearch.gallery.gallery import Gallery, reconstruction_errors
 from latentsearch.gallery.index import Index
+from latentsearch.models.encoder import Encoder
 from latentsearch.runs import Run
 
 UNUSUAL = 0.95  # share of the validation images that are less unusual than an unusual image

@@ -26,13 +26,11 @@ class Changes:
 
 
 class Store(Protocol):
-    """Holds the codes of one gallery and answers which are nearest to a query.
+    """Holds the codes of one gallery and answers which are nearest to a query."""
 
-    Attributes:
-        place: Where the codes are, for the terminal; empty for a store that lives and ends with this process.
-    """
-
-    place: str
+    @property
+    def place(self) -> str:
+        """Where the codes are, for the terminal; empty for a store that lives and ends with this process."""
 
     def sync(self, name: str, gallery: Gallery, labels: np.ndarray, *, compare: bool = True) -> Changes:
         """Brings the store up to date with a gallery, which it answers from then on.
@@ -80,7 +78,7 @@ class Store(Protocol):
 
 
 class EmbeddedStore:
-    """Answers from the gallery itself, by FAISS in this process."""
+    """Answers from the gallery itself, in this process."""
 
     place = ""
 

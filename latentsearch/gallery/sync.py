@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from latentsearch.config import Fit
-from latentsearch.data.images import FoundFile, ImageFileError, Skipped, find_images, read_image, shown
+from latentsearch.data.images import ImageFileError, read_image
+from latentsearch.data.scan import FoundFile, Skipped, find_images
 from latentsearch.errors import InputError
 from latentsearch.files import locked
 from latentsearch.gallery import folder as folder_gallery
 from latentsearch.gallery import gallery
 from latentsearch.gallery.encode_files import Coder, coded
 from latentsearch.gallery.folder import Entry, FolderGallery
-from latentsearch.gallery.gallery import Encoder, Gallery
+from latentsearch.gallery.gallery import Gallery
+from latentsearch.models.encoder import Encoder
+from latentsearch.text import printable
 
 
 @dataclass(frozen=True)
@@ -41,37 +45,41 @@ def sync(
     autoencoder: Encoder,
     *,
     fit: Fit = "crop",
+    verify: bool = False,
     progress: bool = False,
     code: Coder = coded,
 ) -> tuple[FolderGallery, Changes]:
     """The gallery of `folder` as it is now, kept at `path`.
 
-    A file whose size and time of change are those of before is taken to be unchanged; others are read, and those
-    whose content is known from before keep their code. While this goes on, and if it is interrupted, who opens `path`
-    finds the gallery of before. One synchronisation of a gallery runs at a time; a second one waits.
+    A file whose size, times of change and inode are those of before is taken to be unchanged; others are read, and
+    those whose content is known from before keep their code. Only verdicts on content are remembered: what could not be
+    read this time keeps the code that it had, and is tried again the next time. While this goes on, and if it is
+    interrupted, who opens `path` finds the gallery of before. One synchronisation of a gallery runs at a time; a second
+    one waits.
 
     Args:
         path: The file of the gallery.
         folder: The images, nested or not.
         autoencoder: Makes the codes; those of another encoder are made anew.
         fit: What becomes of other proportions.
+        verify: Read every file and compare its content, whatever its size and times.
         progress: Show a progress bar.
         code: Who codes the files that are new.
 
     Raises:
         InputError: if the folder is none, or holds no image that can be read.
     """
-    with locked(path.with_suffix(".lock"), f"the gallery of {shown(folder)}", wait=True):
+    with locked(path.with_suffix(".lock"), f"the gallery of {printable(folder)}", wait=True):
         kept = folder_gallery.load(path)
         before = kept.entries() if kept and kept.is_of(folder, autoencoder, fit) else []
-        known_bad = kept.bad if before else {}
+        known_bad = {file: why for file, why in kept.bad.items() if not why.is_transient} if before else {}
         next_id = kept.gallery.origin["next_id"] if before else 0
 
         found = list(find_images(folder))
         files = [file for file in found if isinstance(file, FoundFile)]
-        at = {entry.file: entry for entry in before}
+        at = {} if verify else {entry.file: entry for entry in before}
         same = [at[file] for file in files if file in at]
-        bad = {file: known_bad[file] for file in files if file in known_bad}
+        bad = {file: known_bad[file] for file in files if file in known_bad and not verify}
         code_of = {entry.digest: entry.code for entry in before}
         new: list[tuple[FoundFile, bytes, np.ndarray]] = []
         to_read = [file for file in files if file not in at and file not in bad]
@@ -80,17 +88,36 @@ def sync(
                 bad[file] = result
             else:
                 new.append((file, *result))
-        entries, counts, next_id = _numbered(before, same, new, {file.path for file in files}, next_id)
         passed_over = [file for file in found if isinstance(file, Skipped)]
+        unread = _unread(before, [*bad.values(), *passed_over])
+        bad |= {file: _with_code_kept(why) for file, why in bad.items() if why.is_transient and file.path in unread}
+        present = {file.path for file in files} | unread.keys()
+        entries, counts, next_id = _numbered(before, same + list(unread.values()), new, present, next_id)
         changes = Changes(**counts, skipped=len(bad) + len(passed_over))
         if not entries:
             raise InputError(_nothing(folder, [*bad.values(), *passed_over]))
         if before and not new and not changes.removed and (bad, passed_over) == (kept.bad, kept.passed_over):
             return kept, changes
         origin = {"folder": os.fsencode(folder.resolve()).hex(), "fit": fit, "next_id": next_id}
-        result = _assembled(folder, entries, autoencoder, origin=origin, bad=bad, passed_over=passed_over)
+        earlier = kept.gallery if before else None
+        result = _assembled(folder, entries, autoencoder, earlier, origin=origin, bad=bad, passed_over=passed_over)
         folder_gallery.save(path, result)
         return result, changes
+
+
+def _unread(before: list[Entry], skipped: list[Skipped]) -> dict[str, Entry]:
+    """Images of before whose files, or a folder above them, could not be read this time, by path."""
+    # A link whose target is gone is no image any more; a file that is gone between two looks will be missed next time.
+    paths = {file.path for file in skipped if file.is_transient}
+    return {
+        entry.file.path: entry
+        for entry in before
+        if entry.file.path in paths or any(str(parent) in paths for parent in PurePosixPath(entry.file.path).parents)
+    }
+
+
+def _with_code_kept(skipped: Skipped) -> Skipped:
+    return dataclasses.replace(skipped, detail=f"{skipped.detail}; the code of before is kept".lstrip("; "))
 
 
 def _numbered(
@@ -127,6 +154,7 @@ def _assembled(
     folder: Path,
     entries: list[Entry],
     autoencoder: Encoder,
+    before: Gallery | None,
     *,
     origin: dict[str, object],
     bad: dict[FoundFile, Skipped],
@@ -141,7 +169,10 @@ def _assembled(
         except ImageFileError:  # gone in the meantime: the next synchronisation will see
             continue
     shape = (len(images), *autoencoder.image_shape)
-    copies, errors = gallery.examined(codes[rows], np.array(images, np.uint8).reshape(shape), autoencoder)
+    if before and not rows:  # none can be read now
+        copies, errors = before.copies, before.errors
+    else:
+        copies, errors = gallery.examined(codes[rows], np.array(images, np.uint8).reshape(shape), autoencoder)
     ids = np.array([entry.id for entry in entries], dtype=np.int64)
     coded = Gallery(codes, ids, copies, errors, autoencoder.fingerprint, origin)
     files, digests = [entry.file for entry in entries], [entry.digest for entry in entries]
@@ -151,4 +182,4 @@ def _assembled(
 def _nothing(folder: Path, skipped: list[Skipped]) -> str:
     reasons = Counter(file.reason for file in skipped)
     what = ", ".join(f"{count:,} x {reason}" for reason, count in reasons.items()) or "it is empty"
-    return f"{shown(folder)} holds no image that can be read ({what}): expected JPEG, PNG, WebP, GIF, BMP or TIFF."
+    return f"{printable(folder)} holds no image that can be read ({what}): expected JPEG, PNG, WebP, GIF, BMP or TIFF."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -50,8 +51,9 @@ def build(
     Raises:
         InputError: if the sizes do not fit the architecture.
     """
-    if latent_dim < 1:
-        raise InputError(f"--latent-dim {latent_dim}: expected at least 1.")
+    most = math.prod(image_shape)
+    if not 1 <= latent_dim <= most:
+        raise InputError(f"--latent-dim {latent_dim}: expected 1 to {most:,}, the numbers of an image.")
     custom = architecture == "custom" and network is not None
     make_encoder, make_decoder, multiple = _custom(network) if custom else ARCHITECTURES[architecture]
     height, width, _ = image_shape

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -17,7 +18,6 @@ from latentsearch.models.export import load_model
 from latentsearch.plots import charts
 from latentsearch.recipes import Recipe
 from latentsearch.runs import Run
-from latentsearch.tuning import trials
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,18 @@ class BuiltRun:
     """What `build_run` wrote.
 
     Args:
-        config: The flags, completed by the trial that they may name.
+        config: The flags.
         layers: The layers, in order.
         num_weights: Of the whole autoencoder.
         paths: The files.
+        is_new: False when the run held a training and was built just so before: nothing was changed.
     """
 
     config: BuildConfig
     layers: list[architectures.LayerRow]
     num_weights: int
     paths: list[Path]
+    is_new: bool = True
 
 
 def build_run(config: BuildConfig, recipe: Recipe | None = None) -> BuiltRun:
@@ -42,11 +44,11 @@ def build_run(config: BuildConfig, recipe: Recipe | None = None) -> BuiltRun:
 
     Args:
         config: The flags.
-        recipe: How it is to be trained. Default: that of the trial that the flags name, or of the architecture.
+        recipe: How it is to be trained. Default: the recipe of the architecture.
 
     Raises:
         InputError: if the dataset is not prepared, its images do not fit the architecture, the run holds a training
-            and `overwrite` is off, or there is no such trial.
+            of another network and `overwrite` is off.
     """
     run = Run(config.root, config.run)
     files.check_free(run.initial_model, run.build_record, run.diagram, *run.learnt)
@@ -55,16 +57,16 @@ def build_run(config: BuildConfig, recipe: Recipe | None = None) -> BuiltRun:
 
 
 def _build_run(run: Run, config: BuildConfig, recipe: Recipe | None) -> BuiltRun:
-    if any(path.exists() for path in (run.training_record, run.best_model)) and not config.overwrite:
-        again = runs.command_line("BuildingAutoencoder.py", dataclasses.replace(config, overwrite=True))
-        raise InputError(
-            f"run '{run.name}' holds a training. To replace it: {again}\nTo keep it, name another with --run."
-        )
-    if config.from_trial:
-        config, recipe = trials.build_from(config)
-    elif config.tuned:
-        raise InputError(f"--tuned {config.tuned}: which of its trials? Add --from-trial best.")
     dataset = data.load(config.root, config.dataset)
+    if any(path.exists() for path in (run.training_record, run.best_model)) and not config.overwrite:
+        before = _built_before(run, config, recipe, dataset.content)
+        if before:
+            return before
+        again = runs.command_line("BuildingAutoencoder.py", dataclasses.replace(_as_typed(config), overwrite=True))
+        raise InputError(
+            f"run '{run.name}' holds a training, which would be lost.\nTo delete it and build anew: {again}\n"
+            "To keep it, give the new run another name: --run NAME, here and in the scripts that follow."
+        )
     keras.utils.set_random_seed(config.seed)
     autoencoder = architectures.build(config.architecture, dataset.image_shape, config.latent_dim, config.network)
     start = {}
@@ -76,7 +78,7 @@ def _build_run(run: Run, config: BuildConfig, recipe: Recipe | None) -> BuiltRun
     layers = architectures.layer_rows(autoencoder)
     title = f"{config.architecture}: {autoencoder.count_params():,} weights"
     record = {
-        "config": {**asdict(config), "root": None},
+        "config": _as_recorded(config),
         **start,
         "num_weights": autoencoder.count_params(),
         "dataset": {"name": dataset.name, "content": dataset.content, **dataset.provenance},
@@ -87,11 +89,45 @@ def _build_run(run: Run, config: BuildConfig, recipe: Recipe | None) -> BuiltRun
         network, diagram, description = (
             stack.enter_context(files.replacing(path)) for path in (run.initial_model, run.diagram, run.build_record)
         )
-        autoencoder.save(network)
-        charts.network(layers, title).savefig(diagram, dpi=150)
+        with files.writing(run.initial_model, written_to=network):
+            autoencoder.save(network)
+            files.flush(network)
+        with files.writing(run.diagram, written_to=diagram):
+            charts.network(layers, title).savefig(diagram, dpi=150)
+            files.flush(diagram)
+        # A kill between the moves of these files leaves files of two networks: this tells.
+        record["initial_model"] = files.file_fingerprint(network)
         description.write_text(files.as_json(record), encoding="utf-8")
-        for path in (network, diagram, description):
-            files.flush(path)
+        files.flush(description)
         # What another network learnt under this name must never be taken for this one's. The new run is whole on disk.
         files.remove(*run.learnt, *run.own(run.logs), *run.own(run.reports), within=run.root)
     return BuiltRun(config, layers, autoencoder.count_params(), [run.initial_model, run.build_record, run.diagram])
+
+
+def _as_typed(config: BuildConfig) -> BuildConfig:
+    """Return the flags without those that follow from the trial that they name."""
+    plain = BuildConfig()
+    given = ("architecture", "network", "latent_dim", "dataset") if config.from_trial else ()
+    return dataclasses.replace(config, **{name: getattr(plain, name) for name in given})
+
+
+def _as_recorded(config: BuildConfig) -> dict[str, Any]:
+    return {**asdict(config), "root": None}
+
+
+def _built_before(run: Run, config: BuildConfig, recipe: Recipe | None, content: str) -> BuiltRun | None:
+    """The run as it is, if it was built with these flags for these images; None if not, or if that cannot be told."""
+    try:
+        keys = ("config", "num_weights", "dataset.content")
+        record = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), keys)
+    except InputError:
+        return None
+    wanted, before = _as_recorded(config), record["config"]
+    if not isinstance(before, dict) or not run.initial_model.is_file():
+        return None
+    same = all(before.get(name) == value for name, value in wanted.items() if name != "overwrite")
+    if config.start_from:
+        model = files.file_fingerprint(Run(config.root, config.start_from).best_model)
+        same = same and record.get("start") == {"run": config.start_from, "model": model}
+    same = same and record["dataset"]["content"] == content and record.get("recipe") == (recipe and asdict(recipe))
+    return BuiltRun(config, [], int(record["num_weights"]), [], is_new=False) if same else None

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
 
 from latentsearch import files
-from latentsearch.cli import quiet_libraries
 from latentsearch.data import to_float
 from latentsearch.errors import InputError
-from latentsearch.models.litert import PARTS, LiteRTNetwork
+from latentsearch.models.litert import PARTS, SEALED, LiteRTNetwork, seal
+from latentsearch.terminal import quiet_libraries
 
 # Small enough that what the layers pass on stays in the cache of the processor.
 _BATCH = 100
+_MEND = "Make it again with TrainAutoencoder.py, or restore your copy of it."
+
+
+class Encoder(Protocol):
+    """An encoder with its decoder, such as `Autoencoder`.
+
+    Attributes:
+        image_shape: `(height, width, 3)`.
+        latent_dim: Numbers in a code.
+        kind_dim: How many of them, the first ones, are the kind code, the others the look code; None: a single code.
+        fingerprint: Two encoders that share it give the same codes.
+    """
+
+    image_shape: tuple[int, int, int]
+    latent_dim: int
+    kind_dim: int | None
+    fingerprint: str
+
+    def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
+        """Codes float32 `(num_images, latent_dim)` of images uint8 `(num_images, *image_shape)`."""
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Images float32 `(num_codes, *image_shape)` that codes stand for."""
 
 
 class Autoencoder:
@@ -43,12 +66,18 @@ class Autoencoder:
 
     def __init__(self, path: Path, *, cores: int | None = None) -> None:
         self._path = path
-        record, content = _exported(path) or _export(path)
-        self.fingerprint: str = record["fingerprint"]
-        self._encoder, self._decoder = (LiteRTNetwork(content[part], cores=cores) for part in PARTS)
+        exported = _exported(path)
+        networks = exported and _opened(exported[1], cores)
+        if not networks:
+            exported = _export(path)
+            networks = _opened(exported[1], cores)
+        if not networks:
+            raise InputError(f"{path} does not hold an encoder of images to codes, and a decoder back.\n{_MEND}")
+        self.fingerprint: str = exported[0]["fingerprint"]
+        self._encoder, self._decoder = networks
         self.image_shape: tuple[int, int, int] = self._encoder.input_shape
         [self.latent_dim] = self._encoder.output_shape
-        self.kind_dim: int | None = record.get("kind_dim")
+        self.kind_dim: int | None = exported[0].get("kind_dim")
 
     def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
         """Codes of images.
@@ -80,10 +109,7 @@ class Autoencoder:
 
     def _finite(self, values: np.ndarray) -> np.ndarray:
         if not np.isfinite(values).all():
-            raise InputError(
-                f"{self._path} gives values that are not numbers: its training went wrong.\nMake it again with "
-                "TrainAutoencoder.py, or restore your copy of it."
-            )
+            raise InputError(f"{self._path} gives values that are not numbers: its training went wrong.\n{_MEND}")
         return values
 
 
@@ -91,14 +117,24 @@ def _exported(path: Path) -> tuple[dict[str, Any], dict[str, bytes]] | None:
     """The record and the LiteRT files that were made from `path`, or None if there are none that are whole."""
     record_path = _record_path(path)
     try:
-        record = files.read_json(record_path, "", ("model", *PARTS, "fingerprint"))
+        record = files.read_json(record_path, "", (*SEALED, "seal"))
         content = {part: record_path.with_name(f"{part}.tflite").read_bytes() for part in PARTS}
     except (InputError, OSError):
         return None
     # LiteRT trusts its files: damaged ones would crash it.
-    whole = type(record["fingerprint"]) is str
-    whole = whole and all(files.fingerprint(content[part]) == record[part] for part in PARTS)
+    whole = record["seal"] == seal(record) and all(files.fingerprint(content[part]) == record[part] for part in PARTS)
     return (record, content) if whole and files.file_fingerprint(path) == record["model"] else None
+
+
+def _opened(content: dict[str, bytes], cores: int | None) -> tuple[LiteRTNetwork, LiteRTNetwork] | None:
+    """Encoder and decoder, or None if they are not such, or do not fit together."""
+    try:
+        encoder, decoder = (LiteRTNetwork(content[part], cores=cores) for part in PARTS)
+    except (ValueError, RuntimeError, TypeError):  # what LiteRT raises for files that it cannot use
+        return None
+    fit = encoder.output_shape == decoder.input_shape and encoder.input_shape == decoder.output_shape
+    fit = fit and len(encoder.input_shape) == 3 and encoder.input_shape[-1] == 3 and len(encoder.output_shape) == 1
+    return (encoder, decoder) if fit else None
 
 
 def _export(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from latentsearch import files, runs  # noqa: F401 - compiled models name the metric of objectives
-from latentsearch.cli import quiet_libraries
+from latentsearch.bounds import check_network
 from latentsearch.errors import InputError
-from latentsearch.models import losses  # noqa: F401 - compiled models name the metric of objectives
+from latentsearch.failures import check_damage
+from latentsearch.models import litert, losses  # noqa: F401 - compiled models name the metric of objectives
 from latentsearch.models.architectures import kind_dim
 from latentsearch.models.litert import PARTS, LiteRTNetwork
+from latentsearch.terminal import quiet_libraries
 
 _MEND = "Make it again with BuildingAutoencoder.py and TrainAutoencoder.py, or restore your copy of it."
 
 _TOLERANCE = 1e-4
-_MAX_UNPACKED = 50  # times the bytes of the file; weights of a network shrink by a half at most
 
 
 def load_model(path: Path, *, compiled: bool = False) -> keras.Model:
@@ -30,13 +30,11 @@ def load_model(path: Path, *, compiled: bool = False) -> keras.Model:
         InputError: if the file is damaged or holds something else.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > _MAX_UNPACKED * path.stat().st_size:
-            raise ValueError(f"{unpacked:,} bytes packed into {path.stat().st_size:,}")
+        check_network(path)
         # Keras refuses what would run code on loading (safe_mode, on by default); a test holds it to that.
         return keras.saving.load_model(path, compile=compiled)
     except Exception as error:  # zip, JSON, HDF5 and Keras each raise their own
+        check_damage(error)
         raise InputError(f"{path} cannot be opened as a model ({type(error).__name__}: {error}).\n{_MEND}") from None
 
 
@@ -47,7 +45,7 @@ def export(path: Path, record_path: Path) -> None:
         path: File written by BuildingAutoencoder.py or TrainAutoencoder.py.
         record_path: JSON file; encoder.tflite and decoder.tflite are written into its folder. It holds the SHA-256 of
             `path` (model) and of both files (encoder, decoder), fingerprint, that of the encoder's layers and
-            weights, and kind_dim; see `architectures.kind_dim`.
+            weights, kind_dim (see `architectures.kind_dim`), and seal, which binds them together (see `litert.seal`).
 
     Raises:
         InputError: if the file is damaged or holds something else, or LiteRT cannot do what a layer does.
@@ -65,7 +63,7 @@ def export(path: Path, record_path: Path) -> None:
             _check(path, temporary, network)
             digests[part] = files.file_fingerprint(temporary)
     record = {"model": model_digest, **digests, "fingerprint": _fingerprint(encoder), "kind_dim": kind_dim(encoder)}
-    files.write_json(record_path, record)
+    files.write_json(record_path, {**record, "seal": litert.seal(record)})
 
 
 def _check(path: Path, exported: Path, network: keras.Model) -> None:

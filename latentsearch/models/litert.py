@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from latentsearch import environment
-from latentsearch.cli import quiet_libraries
+from latentsearch.terminal import quiet_libraries
 
 PARTS = ("encoder", "decoder")  # of an autoencoder, each a file
+SEALED = ("model", *PARTS, "fingerprint")
+
+_SEAL = "latentsearch export 1"
+
+
+def seal(record: Mapping[str, Any]) -> str:
+    """SHA-256 of the fingerprints in the record of an export, as 64 hexadecimal digits.
+
+    It belongs to one model, both networks, the encoder's fingerprint and the parts of its code: a record that was put
+    together from others, or whose digests were made to match changed files, does not have it.
+
+    Args:
+        record: With model, encoder, decoder, fingerprint and kind_dim.
+    """
+    sealed = [_SEAL, *(record.get(key) for key in (*SEALED, "kind_dim"))]
+    return hashlib.sha256(json.dumps(sealed).encode()).hexdigest()
 
 
 class LiteRTNetwork:

@@ -1,7 +1,7 @@
 """What looks like this? A page on this machine to click through a collection: drop an image, or click one.
 
-    python -m latentsearch.page --run cifar10-deep                       the dataset of the run
-    python -m latentsearch.page --run cifar10-deep --gallery ~/Photos    a folder of images
+    python -m latentsearch.page                        the dataset of the run
+    python -m latentsearch.page --gallery ~/Photos     a folder of images
 
 Needs what is in requirements-page.txt. The page is for this machine alone and asks nothing of any other. Reads
 models/<run>/best.keras, and data/<dataset>/ unless there is a --gallery; writes models/<run>/gallery.npz or
@@ -25,12 +25,14 @@ def main(config: PageConfig) -> None:
             f"the page needs {' and '.join(missing)}, not installed here: pip install -r requirements-page.txt"
         )
     with quiet_libraries():
+        from latentsearch import runs
         from latentsearch.page import app, code_map
         from latentsearch.search.open import open_collection
 
     with app.listen(config.port) as socket:  # a port that is taken is told before the long opening
-        collection, lines = open_collection(config.root, config.run, config.gallery, sync=config.sync)
-        print(*lines, sep="\n")
+        name = runs.choose(config.root, config.run)
+        collection, lines = open_collection(config.root, name, config.gallery, sync=config.sync, look=config.look)
+        print(f"run: {name}", *lines, sep="\n")
         path = code_map.map_path(collection.run, config.gallery)
         app.serve(collection, lines, code_map.CodeMap(path, collection.gallery), socket)
 

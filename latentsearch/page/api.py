@@ -19,9 +19,11 @@ from latentsearch.search import explanation
 from latentsearch.search.corpus import Collection
 from latentsearch.search.queries import NOT_IN_COLLECTION, Queries
 from latentsearch.search.results import answer
+from latentsearch.text import printable
 
 MAX_NEIGHBOURS = 200
 NUM_EXAMPLES = 24
+_LOOK_STEPS = 20  # positions of the slider between kind and look
 _SIDE = 192  # pixels of a thumbnail, where there are as many
 
 
@@ -61,6 +63,7 @@ class Replies:
             raise InputError(f"{collection.name} holds one image; expected two or more to search among.")
         self._collection, self._lines, self._map = collection, list(lines), code_map
         self._ids = frozenset(collection.gallery.ids.tolist())
+        self._by_look = {collection.look: collection}
         self.max_k = min(MAX_NEIGHBOURS, len(self._ids) - 1)
 
     def about(self) -> dict[str, Any]:
@@ -73,6 +76,7 @@ class Replies:
             "classes": list(self._collection.class_names),
             "lines": self._lines,
             "metrics": list(METRICS),
+            "look": None if self._collection.autoencoder.kind_dim is None else self._collection.look,
             "max_k": self.max_k,
         }
 
@@ -112,9 +116,16 @@ class Replies:
         code = self._collection.autoencoder.encode(image[None])
         return Asked(Queries([name], image[None], np.array([NOT_IN_COLLECTION])), code, picture)
 
-    def neighbours(self, asked: Asked, *, k: int, metric: Metric, min_score: float) -> dict[str, Any]:
-        """The images nearest to the one that is asked about, and near which point of the map it lies."""
-        answers = answer(asked.query, self._collection, k=k, metrics=(metric,), min_score=min_score, codes=asked.code)
+    def neighbours(
+        self, asked: Asked, *, k: int, metric: Metric, min_score: float, look: float | None = None
+    ) -> dict[str, Any]:
+        """The images nearest to the one that is asked about, and near which point of the map it lies.
+
+        Raises:
+            InputError: if a share of the look code is given and the run has a single code.
+        """
+        collection = self._at(look)
+        answers = answer(asked.query, collection, k=k, metrics=(metric,), min_score=min_score, codes=asked.code)
         return {
             "query": self._query(asked),
             "neighbours": [
@@ -123,7 +134,7 @@ class Replies:
             "place": self._place(asked, metric),
         }  # fmt: skip
 
-    def explanation(self, asked: Asked, neighbour: int, *, metric: Metric) -> dict[str, Any]:
+    def explanation(self, asked: Asked, neighbour: int, *, metric: Metric, look: float | None = None) -> dict[str, Any]:
         """Why an image is near the one that is asked about.
 
         Raises:
@@ -133,7 +144,13 @@ class Replies:
         image, code = self._collection.images(ids)[0], self._collection.gallery.code_of(ids)[0]
         autoencoder = self._collection.autoencoder
         found = explanation.explain(
-            asked.query.images[0], asked.code[0], image, code, metric=metric, autoencoder=autoencoder
+            asked.query.images[0],
+            asked.code[0],
+            image,
+            code,
+            metric=metric,
+            autoencoder=autoencoder,
+            weights=self._at(look).weights,
         )
         decoded = (found.path * 255).round().astype(np.uint8)
         return {
@@ -161,15 +178,15 @@ class Replies:
         path = self._collection.path_of(image_id)
         return {
             "id": image_id,
-            "name": images.shown(path.name if path else self._collection.name_of(image_id)),
-            "path": images.shown(path) if path else None,
+            "name": printable(path.name if path else self._collection.name_of(image_id)),
+            "path": printable(path) if path else None,
             "class": self._collection.class_of(image_id),
         }
 
     def _query(self, asked: Asked) -> dict[str, Any]:
         image_id = int(asked.query.ids[0])
         if image_id == NOT_IN_COLLECTION:
-            image = {"id": None, "name": images.shown(asked.query.names[0]), "path": None, "class": ""}
+            image = {"id": None, "name": printable(asked.query.names[0]), "path": None, "class": ""}
         else:
             image = self._image(image_id)
         return {**image, "picture": _data_url(asked.picture)}
@@ -181,6 +198,15 @@ class Replies:
             return None
         on_map = self._collection.gallery.only(points.ids)
         return int(on_map.ask(asked.code, 1, metric=metric).ids[0, 0])
+
+    def _at(self, look: float | None) -> Collection:
+        """The collection, compared with this share of the look code, to a twentieth: so few are kept ready."""
+        if look is None:
+            return self._collection
+        look = round(look * _LOOK_STEPS) / _LOOK_STEPS
+        if look not in self._by_look:
+            self._by_look[look] = self._collection.with_look(look)
+        return self._by_look[look]
 
     def _known(self, image_id: int) -> int:
         if image_id not in self._ids:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -13,12 +14,13 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from latentsearch.config import METRICS, Metric
+from latentsearch.data.memory import MemoryBudget
 from latentsearch.errors import InputError
 from latentsearch.page.api import Asked, Replies, UnknownImageError
 from latentsearch.page.code_map import CodeMap
@@ -26,6 +28,8 @@ from latentsearch.page.middleware import HOST, Guard
 from latentsearch.search.corpus import Collection
 
 MAX_UPLOAD = 100_000_000  # bytes
+_UPLOADS = MemoryBudget(2 * MAX_UPLOAD)  # files that are held at a time, beside what it takes to decode them
+_NO_MEMORY = "There is too little memory for that now. Close other programs, or send a smaller file."
 _STATIC = Path(__file__).parent / "static"
 
 Number = TypeVar("Number", int, float)
@@ -96,23 +100,25 @@ def make_app(replies: Replies, code_map: CodeMap) -> Starlette:
         return JSONResponse(replies.map())
 
     async def neighbours(request: Request) -> Response:
-        wanted = {
-            "k": _number(request, "k", int, 1, replies.max_k),
-            "metric": _metric(request),
-            "min_score": _number(request, "min_score", float, 0, 100),
-        }
-        return await answer(request, lambda asked: replies.neighbours(asked, **wanted))
+        k, metric = _number(request, "k", int, 1, replies.max_k), _metric(request)
+        lowest = _number(request, "min_score", float, 0, 100)
+        look = _look(request)
+        return await answer(
+            request,
+            lambda asked: replies.neighbours(asked, k=int(k), metric=metric, min_score=float(lowest), look=look),
+        )
 
     async def explanation(request: Request) -> Response:
-        metric, neighbour = _metric(request), _image_id(request, "neighbour")
-        return await answer(request, lambda asked: replies.explanation(asked, neighbour, metric=metric))
+        metric, neighbour, look = _metric(request), _image_id(request, "neighbour"), _look(request)
+        return await answer(request, lambda asked: replies.explanation(asked, neighbour, metric=metric, look=look))
 
     async def answer(request: Request, reply: Callable[[Asked], dict[str, Any]]) -> Response:
         """A question about an image of the collection (GET) or about the file that is sent (POST)."""
         if request.method == "POST":
             # A body, not a form: form parsers keep large files on disk.
-            content, name = await _body(request), request.query_params.get("name") or "the file"
-            return JSONResponse(await run_in_threadpool(lambda: reply(replies.ask_about_file(content, name))))
+            name = request.query_params.get("name") or "the file"
+            async with _read(request) as content:
+                return JSONResponse(await run_in_threadpool(lambda: reply(replies.ask_about_file(content, name))))
         image_id = _image_id(request)
         return JSONResponse(await run_in_threadpool(lambda: reply(replies.ask_about(image_id))))
 
@@ -129,6 +135,9 @@ def make_app(replies: Replies, code_map: CodeMap) -> Starlette:
         middleware=[Middleware(Guard)],
         exception_handlers={
             UnknownImageError: lambda request, error: JSONResponse({"error": str(error)}, 404),
+            ClientDisconnect: lambda request, error: Response(status_code=400),  # nobody reads it
+            MemoryError: lambda request, error: JSONResponse({"error": _NO_MEMORY}, 503),
+            OSError: lambda request, error: JSONResponse({"error": f"{error.strerror or error}"}, 500),
             InputError: lambda request, error: JSONResponse({"error": str(error)}, 400),
             HTTPException: lambda request, error: JSONResponse({"error": error.detail}, error.status_code),
         },
@@ -136,13 +145,21 @@ def make_app(replies: Replies, code_map: CodeMap) -> Starlette:
     )
 
 
-async def _body(request: Request) -> bytes:
-    content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > MAX_UPLOAD:
-            raise HTTPException(413, f"The file is larger than {MAX_UPLOAD // 1_000_000} MB.")
-    return bytes(content)
+@contextlib.asynccontextmanager
+async def _read(request: Request) -> AsyncIterator[bytes]:
+    """The file that is sent, held within the bounds of one upload and of all together."""
+    content, held = io.BytesIO(), 0
+    try:
+        async for part in request.stream():
+            if held + len(part) > MAX_UPLOAD:
+                raise HTTPException(413, f"The file is larger than {MAX_UPLOAD // 1_000_000} MB.")
+            if not _UPLOADS.take(len(part)):
+                raise HTTPException(503, "Too much is being sent at once. Send it again in a moment.")
+            held += len(part)
+            content.write(part)
+        yield content.getvalue()  # no copy is made of it
+    finally:
+        _UPLOADS.free(held)
 
 
 def _image_id(request: Request, name: str = "id") -> int:
@@ -158,6 +175,10 @@ def _number(request: Request, name: str, kind: type[Number], least: Number, most
     if value is None or not least <= value <= most:
         raise InputError(f"{name}: expected a number from {least} to {most}, received {text[:40]!r}.")
     return value
+
+
+def _look(request: Request) -> float | None:
+    return _number(request, "look", float, 0, 1) if request.query_params.get("look") else None
 
 
 def _metric(request: Request) -> Metric:

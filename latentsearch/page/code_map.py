@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import multiprocessing
 import signal
 import sys
-import zipfile
+import threading
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from latentsearch import environment
+from latentsearch.bounds import load_npz
 from latentsearch.files import replacing
 from latentsearch.gallery.folder import gallery_path
-from latentsearch.gallery.gallery import Gallery
+from latentsearch.gallery.gallery import DAMAGE, Gallery
 from latentsearch.plots.projection import project
 from latentsearch.runs import Run
 
@@ -67,9 +71,14 @@ class CodeMap:
         if self.state != "drawing" or self._process:
             return
         # Not a thread: it would hold up the answers. Not a fork: those of a process with threads may hang.
-        arguments = (self._path, self.identity, self._ids, self._codes)
-        self._process = multiprocessing.get_context("spawn").Process(target=_draw_apart, args=arguments, daemon=True)
+        context = multiprocessing.get_context("spawn")
+        receiving, sending = context.Pipe(duplex=False)
+        arguments = (self._path, self.identity, receiving)
+        self._process = context.Process(target=_draw_apart, args=arguments, daemon=True)
         self._process.start()
+        receiving.close()
+        # It reads them when it has started, which takes its time.
+        threading.Thread(target=_send, args=(sending, (self._ids, self._codes)), daemon=True).start()
 
     def stop(self) -> None:
         """Ends the drawing, if it goes on."""
@@ -107,17 +116,27 @@ def draw(path: Path, identity: str, ids: np.ndarray, codes: np.ndarray) -> None:
         np.savez(file, identity=np.array(identity), ids=ids, places=places)
 
 
-def _draw_apart(path: Path, identity: str, ids: np.ndarray, codes: np.ndarray) -> None:
+def _send(connection: Connection, content: tuple[np.ndarray, np.ndarray]) -> None:
+    with contextlib.suppress(OSError), connection:  # the page ended meanwhile
+        connection.send(content)
+
+
+def _draw_apart(path: Path, identity: str, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the page, which ends this
+    threading.Thread(target=environment.end_with_parent, daemon=True).start()
     sys.modules["tensorflow"] = None  # umap would load it, for what is not used here
+    try:
+        ids, codes = connection.recv()
+    except (EOFError, OSError):
+        return
     draw(path, identity, ids, codes)
 
 
 def load(path: Path, identity: str) -> Points | None:
     """The map kept at `path`, or None if there is none, it is damaged, or of other codes."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            kept, points = str(file["identity"]), Points(file["ids"], file["places"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        arrays = load_npz(path)
+        kept, points = str(arrays["identity"]), Points(arrays["ids"], arrays["places"])
+    except DAMAGE:
         return None
     return points if kept == identity and points.places.shape == (len(points.ids), 2) else None

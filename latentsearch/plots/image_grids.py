@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from matplotlib.patches import Rectangle
 
-from latentsearch.search.explanation import Explanation
+from latentsearch.plots.colours import PALETTE
 
-_FRAMES = {1: "#1a9850", 0: "#d73027", -1: "black"}
+matplotlib.rcParams["text.parse_math"] = False  # names of classes and files may hold $
+
+_RIGHT, _WRONG = "#0072B2", "#D55E00"  # of Okabe and Ito, which colour-blind people tell apart
+FRAMES: dict[int, dict[str, Any]] = {
+    1: {"edgecolor": _RIGHT, "linewidth": 3.2, "linestyle": "solid"},
+    0: {"edgecolor": _WRONG, "linewidth": 1.4, "linestyle": (0, (3, 2))},
+    -1: {"edgecolor": "black", "linewidth": 0.8, "linestyle": "solid"},
+}
+"""Of a neighbour of the query's class (1), of another (0), not known (-1): by colour, thickness and dashes."""
+
+FRAMES_IN_WORDS = "Thick blue frame: same class; thin dashed orange: another"
 _THUMB = 0.85  # inches a thumbnail
 _BORDER = 2  # pixels of a frame
 _CELL = 48  # pixels of a panel of `pairs`
@@ -64,6 +77,8 @@ def neighbour_rows(
     neighbours: np.ndarray,
     titles: Sequence[Sequence[str]],
     same_class: np.ndarray,
+    *,
+    note: str = "",
 ) -> Figure:
     """Each query at the left, its neighbours to the right, closest first.
 
@@ -72,72 +87,113 @@ def neighbour_rows(
         query_titles: One a query.
         neighbours: uint8 `(num_queries, k, height, width, 3)`.
         titles: One a neighbour: `num_queries` lists of `k`.
-        same_class: int `(num_queries, k)`: green frames for 1, red for 0, none for -1 (not known).
+        same_class: int `(num_queries, k)`: frames as `FRAMES` has them.
+        note: A line below, such as how many were left out.
     """
     num_queries, k = neighbours.shape[:2]
-    figure = Figure(figsize=((_THUMB + 0.1) * (k + 1.3), (_THUMB + 0.27) * num_queries), layout="constrained")
-    ratios = {"width_ratios": [1, 0.3, *([1] * k)]}  # a gap between question and answer
-    grid = figure.subplots(num_queries, k + 2, squeeze=False, gridspec_kw=ratios)
+    tall, wide, gap = 1.32, 1.12, 0.3  # of a thumbnail's side; a gap between question and answer
+    across, down = wide * (k + 1) + gap, tall * num_queries
+    below = 0.45 if num_queries else 0.9
+    figure = Figure(figsize=(max(_THUMB * across, 4), _THUMB * (down + below)))
+    # One panel for all: to lay out one for each image takes a time that grows with the square of their number.
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, max(across, 4 / _THUMB)), ylim=(down + below, 0))
+    axes.axis("off")
     for row in range(num_queries):
-        grid[row, 1].axis("off")
-        for column in (0, *range(2, k + 2)):
-            axes = grid[row, column]
-            axes.set(xticks=[], yticks=[])
-            axes.imshow(queries[row] if column == 0 else neighbours[row, column - 2])
-            axes.set_title(query_titles[row] if column == 0 else titles[row][column - 2], fontsize=7, pad=2)
-            colour = _FRAMES[int(same_class[row, column - 2])] if column else "black"
-            for spine in axes.spines.values():
-                spine.set(color=colour, linewidth=2)
+        top = tall * row + tall - 1 - 0.02
+        for column in range(k + 1):
+            left = wide * column + (gap if column else 0) + (wide - 1) / 2
+            image = neighbours[row, column - 1] if column else queries[row]
+            kind = int(same_class[row, column - 1]) if column else -1
+            title = titles[row][column - 1] if column else query_titles[row]
+            if column and not title and (image == 255).all():
+                continue  # no neighbour
+            axes.imshow(image, extent=(left, left + 1, top + 1, top), aspect="auto")
+            axes.add_patch(Rectangle((left, top), 1, 1, fill=False, **FRAMES[kind]))
+            axes.text(left + 0.5, top - 0.04, title, fontsize=6, ha="center", va="bottom", linespacing=1.0)
+    axes.set(xlim=(0, max(across, 4 / _THUMB)), ylim=(down + below, 0))
+    is_known = bool((same_class >= 0).any())
+    words = ". ".join(filter(None, [FRAMES_IN_WORDS if is_known else "", note]))
+    axes.text(0.06, down + below - 0.1, words, fontsize=7, va="bottom")
     return figure
 
 
-def explanations(pairs: Sequence[Explanation]) -> Figure:
-    """Pairs of images under each other: the pair, what the decoder sees between them, and the shares of the code."""
-    if not pairs:
+def explanations(
+    queries: Sequence[np.ndarray],
+    paths: Sequence[np.ndarray],
+    neighbours: Sequence[np.ndarray],
+    shares: Sequence[np.ndarray],
+    metrics: Sequence[str],
+) -> Figure:
+    """Draw pairs of images under each other: what the decoder draws between them, and the shares of the distance.
+
+    Args:
+        queries: Images of the queries, uint8 `(height, width, 3)`, one a pair.
+        paths: Decoded images from the code of the query to that of the neighbour, float in [0, 1]
+            `(num_steps, height, width, 3)`, one a pair.
+        neighbours: Images of the neighbours, as `queries`.
+        shares: Shares of the numbers of the code in the distance, `(latent_dim,)`, one a pair.
+        metrics: Metrics of the distances, one a pair.
+    """
+    if not queries:
         figure = Figure(figsize=(4, 1))
         figure.text(0.5, 0.5, "no match, nothing to explain", ha="center")
         return figure
-    num_steps = len(pairs[0].path)
-    figure = Figure(figsize=(_THUMB * (num_steps + 7), (_THUMB + 0.45) * len(pairs)), layout="constrained")
+    num_steps = len(paths[0])
+    figure = Figure(figsize=(_THUMB * (num_steps + 7), (_THUMB + 0.45) * len(queries)), layout="constrained")
     grid = figure.subplots(
-        len(pairs), num_steps + 3, squeeze=False, gridspec_kw={"width_ratios": [1] * (num_steps + 2) + [4]}
+        len(queries), num_steps + 3, squeeze=False, gridspec_kw={"width_ratios": [1] * (num_steps + 2) + [4]}
     )
-    for row, pair in zip(grid, pairs, strict=True):
-        titles = ["query", "decoded", *[""] * (num_steps - 2), "decoded", "neighbour"]
-        for axes, image, title in zip(row[:-1], [pair.query, *pair.path, pair.neighbour], titles, strict=True):
+    titles = ["query", "decoded", *[""] * (num_steps - 2), "decoded", "neighbour"]
+    for row, query, path, neighbour, parts, metric in zip(
+        grid, queries, paths, neighbours, shares, metrics, strict=True
+    ):
+        for axes, image, title in zip(row[:-1], [query, *path, neighbour], titles, strict=True):
             axes.imshow(image)
             axes.axis("off")
             axes.set_title(title, fontsize=8)
-        row[-1].bar(range(len(pair.shares)), 100 * pair.shares, color="#4575b4")
-        row[-1].set_xticks(range(len(pair.shares)))
+        row[-1].bar(range(len(parts)), 100 * parts, color="#4575b4")
+        row[-1].set_xticks(range(len(parts)))
         row[-1].tick_params(labelsize=7)
-        row[-1].set_title(f"% of the {pair.metric} distance, by number of the code", fontsize=8)
+        row[-1].set_title(f"% of the {metric} distance, by number of the code", fontsize=8)
     return figure
 
 
 def neighbour_blocks(
-    queries: np.ndarray, neighbours: Mapping[str, np.ndarray], same_class: Mapping[str, np.ndarray]
+    queries: np.ndarray,
+    neighbours: Mapping[str, np.ndarray],
+    same_class: Mapping[str, np.ndarray],
+    query_titles: Sequence[str] = (),
 ) -> Figure:
-    """Each query at the left, then for each method its neighbours, closest first, framed green or red.
+    """Each query at the left, then for each method its neighbours, closest first.
 
     Args:
         queries: uint8 `(num_queries, height, width, 3)`.
         neighbours: Images `(num_queries, k, height, width, 3)` by method.
-        same_class: int `(num_queries, k)` by method: green frames for 1, red for 0, black for -1 (not known).
+        same_class: int `(num_queries, k)` by method: frames as `FRAMES` has them.
+        query_titles: One a query, at its left.
     """
     width = queries.shape[2]
     blocks = [("query", tiles(queries[:, None], np.full((len(queries), 1), -1)))]
+    is_known = False
     for name, images in neighbours.items():
         known = (same_class[name] >= 0).all()
+        is_known = is_known or bool(known)
         title = f"{name}\n{same_class[name].mean():.0%} of the class" if known else name
         blocks.append((title, tiles(images, same_class[name])))
     num_columns = [block.shape[1] / (width + 2 * _BORDER + 2) for _, block in blocks]
-    figure = Figure(figsize=(0.42 * sum(num_columns) + 1, 0.42 * len(queries) + 0.5), layout="constrained")
+    size = (0.42 * sum(num_columns) + 2.2, 0.42 * len(queries) + 1.1)
+    figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(1, len(blocks), gridspec_kw={"width_ratios": num_columns})
     for axes, (title, block) in zip(grid, blocks, strict=True):
         axes.imshow(block)
         axes.axis("off")
         axes.set_title(title, fontsize=8)
+    step = blocks[0][1].shape[0] / max(len(queries), 1)
+    for row, name in enumerate(query_titles):
+        grid[0].text(-0.2 * step, (row + 0.5) * step, name, ha="right", va="center", fontsize=8)
+    if is_known:
+        figure.supxlabel(FRAMES_IN_WORDS, fontsize=8)
     return figure
 
 
@@ -146,15 +202,24 @@ def tiles(images: np.ndarray, same_class: np.ndarray) -> np.ndarray:
 
     Args:
         images: uint8 `(num_rows, num_columns, height, width, 3)`.
-        same_class: `(num_rows, num_columns)`: green frames for 1, red for 0, black for -1.
+        same_class: `(num_rows, num_columns)`: frames as `FRAMES` has them.
     """
     margin = (_BORDER + 1,) * 2
     framed = np.pad(images, ((0, 0), (0, 0), margin, margin, (0, 0)), constant_values=255)
     inner, colours = framed[:, :, 1:-1, 1:-1], np.zeros((*same_class.shape, 3))
-    for key, colour in _FRAMES.items():
-        colours[same_class.astype(int) == key] = np.array(to_rgb(colour)) * 255
+    for key, frame in FRAMES.items():
+        colours[same_class.astype(int) == key] = np.array(to_rgb(frame["edgecolor"])) * 255
     for edge in (np.s_[:, :, :_BORDER], np.s_[:, :, -_BORDER:], np.s_[:, :, :, :_BORDER], np.s_[:, :, :, -_BORDER:]):
         inner[edge] = colours[:, :, None, None, :]
+    # Wrong ones: a line of half the thickness, with gaps.
+    height, width = inner.shape[2:4]
+    gaps = np.ones((height, width), dtype=bool)
+    gaps[1 : height - 1, 1 : width - 1] = False
+    edge = np.zeros_like(gaps)
+    edge[:_BORDER] = edge[-_BORDER:] = edge[:, :_BORDER] = edge[:, -_BORDER:] = True
+    gaps |= edge & ((np.add.outer(np.arange(height), np.arange(width)) // 4) % 2 == 1)
+    wrong = same_class.astype(int) == 0
+    inner[wrong] = np.where(gaps[None, :, :, None], np.uint8(255), inner[wrong])
     rows, columns, tall, wide, _ = framed.shape
     return framed.swapaxes(1, 2).reshape(rows * tall, columns * wide, 3)
 
@@ -174,13 +239,13 @@ def pairs(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     low, high = np.percentile(codes, [0.5, 99.5], axis=0)
     inside = ((codes - low) / np.maximum(high - low, 1e-9)).clip(0, 1)
     places = 2 + np.rint(inside * (_CELL - 6)).astype(int)  # (num_images, latent_dim), within a panel's frame
-    palette = np.array([to_rgb(f"C{number}") for number in range(10)]) * 255
+    palette = np.array([to_rgb(colour) for colour in PALETTE]) * 255
     starts = _CELL * np.arange(codes.shape[1])
     picture = np.full((_CELL * codes.shape[1],) * 2 + (3,), 255, dtype=np.uint8)
     across = np.broadcast_to((starts + places)[:, None, :], (*places.shape, codes.shape[1]))
     down = np.broadcast_to((starts + _CELL - 2 - places)[:, :, None], across.shape)
     for move in np.ndindex(2, 2):  # a dot of four pixels
-        picture[down - move[0], across + move[1]] = palette[labels.clip(0) % 10][:, None, None, :]
+        picture[down - move[0], across + move[1]] = palette[labels.clip(0) % len(PALETTE)][:, None, None, :]
     picture[starts], picture[:, starts] = 200, 200
     return picture
 

@@ -37,11 +37,12 @@ def trade_off(table: pd.DataFrame, title: str) -> Figure:
                 edgecolors="white", linewidths=0.5, label=f"{status} trials", **limits,
             )  # fmt: skip
     figure.colorbar(points, ax=axes, label="score")
-    for row in front.itertuples():
-        axes.annotate(row.trial, (row.val_mse, row.val_copy_recall), (5, 4), textcoords="offset points", fontsize=7)
-    for row in marked.itertuples():
-        axes.plot(row.val_mse, row.val_copy_recall, marker="*", markersize=13, color=_RED, linestyle="")
-        axes.annotate(row.trial, (row.val_mse, row.val_copy_recall), (7, -3), textcoords="offset points", color=_RED)
+    names = ["trial", "val_mse", "val_copy_recall"]
+    for trial, error, recall in front[names].to_numpy().tolist():
+        axes.annotate(trial, (error, recall), (5, 4), textcoords="offset points", fontsize=7)
+    for trial, error, recall in marked[names].to_numpy().tolist():
+        axes.plot(error, recall, marker="*", markersize=13, color=_RED, linestyle="")
+        axes.annotate(trial, (error, recall), (7, -3), textcoords="offset points", color=_RED)
     axes.set(xlabel="validation MSE", ylabel="copy-recall among 10 neighbours", title=title)
     axes.legend(frameon=False, fontsize=8)
     sns.despine(figure)

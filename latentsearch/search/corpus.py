@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import abc
+import copy
+from collections import defaultdict
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from latentsearch.config import Fit, Metric
 from latentsearch.data import ImageSet
-from latentsearch.data.images import ImageFileError, decode_larger, read_bytes, read_image, shown
+from latentsearch.data.images import ImageFileError, decode_larger, opened, read_image
 from latentsearch.errors import InputError
+from latentsearch.gallery import two_codes
 from latentsearch.gallery.folder import FolderGallery, gallery_path
-from latentsearch.gallery.gallery import Encoder, Gallery
+from latentsearch.gallery.gallery import Gallery
+from latentsearch.models.encoder import Encoder
 from latentsearch.runs import Run
 from latentsearch.search.percentiles import Scale
+from latentsearch.text import printable
 
 _GREY = 128  # stands for an image that is no longer there
 
@@ -30,13 +36,44 @@ class Collection(abc.ABC):
         gallery: The codes.
         fit: What becomes of images of other proportions.
         name: What to call it.
+        look: Share of the look code in a distance, 0 to 1, where the encoder makes two codes. Default: the default.
+
+    Attributes:
+        compared: The gallery with the codes that are compared: `gallery` itself where there is a single code.
     """
 
     has_test_images = False  # whether `examples` are the test images of a dataset
+    folder: Path | None = None  # of the files, where there are any
 
-    def __init__(self, run: Run, autoencoder: Encoder, gallery: Gallery, *, fit: Fit, name: str) -> None:
+    def __init__(
+        self, run: Run, autoencoder: Encoder, gallery: Gallery, *, fit: Fit, name: str, look: float | None = None
+    ) -> None:
         self.run, self.autoencoder, self.gallery, self.fit, self.name = run, autoencoder, gallery, fit, name
+        self._set_look(two_codes.chosen_look(look, autoencoder.kind_dim))
+
+    def _set_look(self, look: float) -> None:
+        self.look = look
+        self.compared = self.gallery.weighted(self.autoencoder.kind_dim, look)
         self._scales: dict[Metric, Scale] = {}
+
+    def with_look(self, look: float) -> Self:
+        """Return the same images, compared with another share of the look code.
+
+        Raises:
+            InputError: if `look` is not between 0 and 1, or there is a single code.
+        """
+        other = copy.copy(self)
+        other._set_look(two_codes.chosen_look(look, self.autoencoder.kind_dim))
+        return other
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Factor of each number of a code before codes are compared, float32 `(latent_dim,)`."""
+        return two_codes.weights(self.autoencoder.latent_dim, self.autoencoder.kind_dim, self.look)
+
+    def weigh(self, codes: np.ndarray) -> np.ndarray:
+        """Return codes of the encoder as they are compared here, `(num_codes, latent_dim)` or less."""
+        return two_codes.weighted(codes, self.autoencoder.kind_dim, self.look)
 
     @property
     @abc.abstractmethod
@@ -49,7 +86,8 @@ class Collection(abc.ABC):
 
     def picture(self, image_id: int, side: int) -> np.ndarray:
         """An image to look at, uint8: of up to about `side` pixels, where its file has more than the encoder takes."""
-        return self.images(np.array([image_id]))[0]
+        picture: np.ndarray = self.images(np.array([image_id]))[0]
+        return picture
 
     @property
     @abc.abstractmethod
@@ -66,6 +104,9 @@ class Collection(abc.ABC):
     def store_name(self) -> str:
         """What to call its codes in a store that holds those of many."""
 
+    def _stored(self, name: str) -> str:
+        return name if self.autoencoder.kind_dim is None else f"{name}/look {self.look:g}"
+
     def labels_of(self, names: tuple[str, ...]) -> tuple[int, ...]:
         """The classes of these names, as positions in `class_names`.
 
@@ -74,10 +115,10 @@ class Collection(abc.ABC):
         """
         unknown = [name for name in names if name not in self.class_names]
         if unknown and not self.class_names:
-            raise InputError(f"--only {shown(unknown[0])}: {self.name} has no classes. Leave out --only.")
+            raise InputError(f"--only {printable(unknown[0])}: {self.name} has no classes. Leave out --only.")
         if unknown:
-            classes = ", ".join(shown(name) for name in self.class_names)
-            raise InputError(f"--only {shown(unknown[0])}: no such class; expected one or more of {classes}.")
+            classes = ", ".join(printable(name) for name in self.class_names)
+            raise InputError(f"--only {printable(unknown[0])}: no such class; expected one or more of {classes}.")
         return tuple(self.class_names.index(name) for name in names)
 
     @abc.abstractmethod
@@ -90,7 +131,11 @@ class Collection(abc.ABC):
 
     @abc.abstractmethod
     def id_of(self, path: Path) -> int | None:
-        """The image of a file, None if it is not in the collection."""
+        """The image of a file, by whatever path or link it is named; None if it is not in the collection."""
+
+    def same_file(self, image_id: int) -> frozenset[int]:
+        """The images whose file is that of an image, itself among them: a file may be there under several names."""
+        return frozenset((image_id,))
 
     def name_of(self, image_id: int) -> str:
         """What to call an image: its file, or its number."""
@@ -100,11 +145,11 @@ class Collection(abc.ABC):
     def scale(self, metric: Metric) -> Scale:
         """What distances mean here."""
         if metric not in self._scales:
-            self._scales[metric] = Scale(self.gallery, metric=metric)
+            self._scales[metric] = Scale(self.compared, metric=metric)
         return self._scales[metric]
 
     def read(self, path: Path) -> np.ndarray:
-        """An image file as the encoder takes it; see `imagefiles.read_image`."""
+        """An image file as the encoder takes it; see `images.read_image`."""
         return read_image(path, self.autoencoder.image_shape, fit=self.fit)
 
 
@@ -113,9 +158,13 @@ class DatasetCollection(Collection):
 
     has_test_images = True
 
-    def __init__(self, run: Run, autoencoder: Encoder, gallery: Gallery, dataset: ImageSet) -> None:
+    def __init__(
+        self, run: Run, autoencoder: Encoder, gallery: Gallery, dataset: ImageSet, *, look: float | None = None
+    ) -> None:
         self.dataset = dataset
-        super().__init__(run, autoencoder, gallery, fit=dataset.fit, name=f"dataset '{dataset.name}'")
+        if dataset.provenance["kind"] == "folder":
+            self.folder = Path(dataset.provenance["source"])
+        super().__init__(run, autoencoder, gallery, fit=dataset.fit, name=f"dataset '{dataset.name}'", look=look)
 
     @property
     def examples(self) -> np.ndarray:
@@ -134,7 +183,7 @@ class DatasetCollection(Collection):
 
     @property
     def store_name(self) -> str:
-        return self.run.name
+        return self._stored(self.run.name)
 
     def class_of(self, image_id: int) -> str:
         return str(self.dataset.class_of(np.array(image_id)))
@@ -144,21 +193,31 @@ class DatasetCollection(Collection):
         return Path(self.dataset.provenance["source"], paths[image_id]) if paths else None
 
     def id_of(self, path: Path) -> int | None:
-        return self._id_at.get(path.resolve())
+        if not self.dataset.paths:
+            return None
+        found = self._id_at.get(path.resolve())
+        return self._id_of_inode.get(_inode(path)) if found is None else found
 
     @cached_property
     def _id_at(self) -> dict[Path, int]:
         source = Path(self.dataset.provenance.get("source", ""))
         return {source / path: image_id for image_id, path in enumerate(self.dataset.paths)}
 
+    @cached_property
+    def _id_of_inode(self) -> dict[tuple[int, int] | None, int]:
+        """Images by device and inode, for files that are named through a link."""
+        found = {_inode(path): image_id for path, image_id in self._id_at.items()}
+        found.pop(None, None)  # files that are gone
+        return found
+
 
 class FolderCollection(Collection):
     """A folder of images, coded with the encoder of a trained run."""
 
-    def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery) -> None:
-        self.content = content
+    def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery, *, look: float | None = None) -> None:
+        self.content, self.folder = content, content.folder
         self._files = dict(zip(content.gallery.ids.tolist(), content.files, strict=True))
-        super().__init__(run, autoencoder, content.gallery, fit=content.fit, name=shown(content.folder))
+        super().__init__(run, autoencoder, content.gallery, fit=content.fit, name=printable(content.folder), look=look)
 
     @property
     def examples(self) -> np.ndarray:
@@ -169,7 +228,12 @@ class FolderCollection(Collection):
 
     def picture(self, image_id: int, side: int) -> np.ndarray:
         shape = self.autoencoder.image_shape
-        return self._image(image_id, lambda path: decode_larger(read_bytes(path), shape, side, fit=self.fit))
+
+        def read(path: Path) -> np.ndarray:
+            with opened(path) as content:
+                return decode_larger(content, shape, side, fit=self.fit)
+
+        return self._image(image_id, read)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -181,16 +245,34 @@ class FolderCollection(Collection):
 
     @property
     def store_name(self) -> str:
-        return f"{self.run.name}/{gallery_path(self.run.folder_galleries, self.content.folder).stem}"
+        return self._stored(f"{self.run.name}/{gallery_path(self.run.folder_galleries, self.content.folder).stem}")
 
     def class_of(self, image_id: int) -> str:
         return ""
 
     def path_of(self, image_id: int) -> Path | None:
-        return self.content.folder / self._files[image_id].path
+        path: Path = self.content.folder / self._files[image_id].path
+        return path
 
     def id_of(self, path: Path) -> int | None:
-        return self._id_at.get(path.resolve())
+        named = self._id_at.get(path.resolve())
+        return next(iter(self._ids_of(path)), None) if named is None else named
+
+    def same_file(self, image_id: int) -> frozenset[int]:
+        return super().same_file(image_id) | frozenset(self._ids_of(self.content.folder / self._files[image_id].path))
+
+    def _ids_of(self, path: Path) -> list[int]:
+        inode = _inode(path)
+        candidates = self._ids_of_inode.get(inode[1], []) if inode else []
+        return [number for number in candidates if _inode(self.content.folder / self._files[number].path) == inode]
+
+    @cached_property
+    def _ids_of_inode(self) -> dict[int, list[int]]:
+        """Images by the inode that their files had when they were last looked at."""
+        found = defaultdict(list)
+        for image_id, file in self._files.items():
+            found[file.inode].append(image_id)
+        return found
 
     @cached_property
     def _id_at(self) -> dict[Path, int]:
@@ -201,3 +283,12 @@ class FolderCollection(Collection):
             return read(self.content.folder / self._files[image_id].path)
         except ImageFileError:  # gone or changed since it was coded
             return np.full(self.autoencoder.image_shape, _GREY, np.uint8)
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    """What a file is known by, whatever it is called: device and number."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latentsearch.config import Metric
-from latentsearch.gallery.gallery import Encoder
+from latentsearch.models.encoder import Encoder
 
 _NUM_STEPS = 5  # pictures on the way from one code to the other, both ends included
 
@@ -41,6 +41,7 @@ def explain(
     *,
     metric: Metric,
     autoencoder: Encoder,
+    weights: np.ndarray | None = None,
 ) -> Explanation:
     """Explains one pair of images.
 
@@ -51,10 +52,13 @@ def explain(
         neighbour_code: Likewise.
         metric: How the codes are compared.
         autoencoder: What made the codes; its decoder draws.
+        weights: Factor of each number before codes are compared, `(latent_dim,)`. Default: 1.
     """
+    factors = np.ones_like(query_code) if weights is None else weights
     steps = np.linspace(0, 1, _NUM_STEPS, dtype=np.float32)[:, None]
     path = autoencoder.decode((1 - steps) * query_code + steps * neighbour_code).clip(0, 1)
-    return Explanation(metric, query, neighbour, shares(query_code, neighbour_code, metric=metric), path)
+    parts = shares(query_code * factors, neighbour_code * factors, metric=metric)
+    return Explanation(metric, query, neighbour, parts, path)
 
 
 def shares(first: np.ndarray, second: np.ndarray, *, metric: Metric) -> np.ndarray:

@@ -8,55 +8,74 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from latentsearch.data.images import shown
 from latentsearch.plots import image_grids
 from latentsearch.search import explanation
 from latentsearch.search.corpus import Collection
 from latentsearch.search.results import Answers, class_of
+from latentsearch.text import printable
+
+_MAX_ROWS, _MAX_NEIGHBOURS = 50, 20
+_MAX_EXPLAINED = 20
 
 
 def neighbours(answers: Answers, collection: Collection) -> Figure:
-    """Each query with its neighbours, a row a metric, the rows of one query under each other."""
+    """Each query with its neighbours, a row a metric, the rows of one query under each other.
+
+    At most 50 rows of 20 neighbours: no eye takes in more, and no picture may be longer than 65,536 pixels.
+    """
     queries, titles, found, captions, same = [], [], [], [], []
-    k = max((len(matches) for _, _, matches in answers), default=0)
-    for number, metric, matches in answers:
+    rows = list(answers)
+    longest = max((len(matches) for _, _, matches in rows), default=0)
+    k = min(longest, _MAX_NEIGHBOURS)
+    for number, metric, all_matches in rows[:_MAX_ROWS]:
+        matches = all_matches[:k]
         query_class = class_of(answers.queries.ids[number], collection)
-        parts = (query_class, metric if len(answers.matches) > 1 else "", "" if matches else "no match")
+        parts = (printable(query_class), metric if len(answers.matches) > 1 else "", "" if matches else "no match")
         queries.append(answers.queries.images[number])
         titles.append(f"{_short(answers.queries.names[number])}\n{' '.join(filter(None, parts))}")
-        images = collection.images(np.array([match.id for match in matches], np.int64)) if matches else []
+        empty = np.empty((0, *collection.autoencoder.image_shape), np.uint8)
+        images = collection.images(np.array([match.id for match in matches], np.int64)) if matches else empty
         blank = np.full((k - len(matches), *collection.autoencoder.image_shape), 255, np.uint8)
         found.append(np.concatenate([np.reshape(images, (-1, *blank.shape[1:])).astype(np.uint8), blank]))
         classes = [collection.class_of(match.id) for match in matches]
         captions.append([
-            f"{name or _short(collection.name_of(match.id))}\n{match.distance:.3g}, {match.score:.4g} %"
+            f"{printable(name) or _short(collection.name_of(match.id))}\n{match.distance:.3g}, {match.score:.4g} %"
             for match, name in zip(matches, classes, strict=True)
         ] + [""] * len(blank))  # fmt: skip
         known = [int(name == query_class) if name and query_class else -1 for name in classes]
         same.append(known + [-1] * len(blank))
-    return image_grids.neighbour_rows(np.array(queries), titles, np.array(found), captions, np.array(same))
+    left_out = [f"the first {_MAX_ROWS} of {len(rows):,} rows"] * (len(rows) > _MAX_ROWS)
+    left_out += [f"the nearest {k} of {longest:,}"] * (longest > k)
+    note = f"Drawn: {', '.join(left_out)}; neighbours.csv has all" if left_out else ""
+    same_class = np.array(same).reshape(len(found), k)
+    return image_grids.neighbour_rows(np.array(queries), titles, np.array(found), captions, same_class, note=note)
 
 
 def explanations(answers: Answers, collection: Collection) -> Figure:
-    """Why the nearest neighbour of each query is near, under each metric."""
+    """Why the nearest neighbour of each query is near, under each metric; of the first 20 that have one."""
+    found = [
+        explanation.explain(
+            answers.queries.images[number],
+            answers.codes[number],
+            collection.images(np.array([matches[0].id]))[0],
+            collection.gallery.code_of(np.array([matches[0].id]))[0],
+            metric=metric,
+            autoencoder=collection.autoencoder,
+            weights=collection.weights,
+        )
+        for number, metric, matches in [row for row in answers if row[2]][:_MAX_EXPLAINED]
+    ]
     return image_grids.explanations(
-        [
-            explanation.explain(
-                answers.queries.images[number],
-                answers.codes[number],
-                collection.images(np.array([matches[0].id]))[0],
-                collection.gallery.code_of(np.array([matches[0].id]))[0],
-                metric=metric,
-                autoencoder=collection.autoencoder,
-            )
-            for number, metric, matches in answers
-            if matches
-        ]
+        [pair.query for pair in found],
+        [pair.path for pair in found],
+        [pair.neighbour for pair in found],
+        [pair.shares for pair in found],
+        [pair.metric for pair in found],
     )
 
 
 def _short(name: str) -> str:
-    name = shown(Path(name).name)
+    name = printable(Path(name).name)
     return name if len(name) <= 16 else f"{name[:7]}…{name[-8:]}"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import csv
+import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from PIL import Image
 
 from latentsearch import files
 from latentsearch.config import METRICS, Metric, RetrieveConfig
-from latentsearch.data.images import shown
 from latentsearch.errors import InputError
 from latentsearch.search.corpus import Collection
 from latentsearch.search.results import Answers, class_of
+from latentsearch.text import printable, write_csv
 
+_COPIES = "neighbours-"
 _COLUMNS = ("query", "query_class", "metric", "rank", "id", "class", "path", "distance", "score", "copy_score")
 
 
@@ -26,13 +28,13 @@ def as_record(answers: Answers, collection: Collection, config: RetrieveConfig) 
         "run": collection.run.name,
         "encoder": collection.gallery.encoder,
         "gallery": collection.name,
-        "k": config.k,
+        "k": config.k or max((len(matches) for _, _, matches in answers), default=0),
         "only": list(config.only),
         "min_score": config.min_score,
         "seed": config.seed,
         "queries": [
             {
-                "query": shown(answers.queries.names[number]),
+                "query": answers.queries.names[number],
                 "class": class_of(answers.queries.ids[number], collection),
                 "metric": metric,
                 "match": bool(matches),
@@ -50,14 +52,14 @@ def table(answers: Answers, collection: Collection) -> list[dict[str, Any]]:
     """One row a query, metric and rank, for neighbours.csv."""
     return [
         {
-            "query": shown(answers.queries.names[number]),
+            "query": answers.queries.names[number],
             "query_class": class_of(answers.queries.ids[number], collection),
             "metric": metric,
             "rank": match.rank,
             "id": match.id,
             "class": collection.class_of(match.id),
-            "path": shown(_path(collection, match.id) or ""),
-            **{name: f"{getattr(match, name):.6g}" for name in ("distance", "score", "copy_score")},
+            "path": _path(collection, match.id) or "",
+            **{name: getattr(match, name) for name in ("distance", "score", "copy_score")},
         }
         for number, metric, matches in answers
         for match in matches
@@ -68,13 +70,13 @@ def for_terminal(answers: Answers, collection: Collection) -> list[dict[str, str
     """One row a query, metric and rank; what is the same as in the row above is left empty."""
     rows = []
     for number, metric, matches in answers:
-        head = {"query": shown(answers.queries.names[number])}
+        head = {"query": printable(answers.queries.names[number])}
         head["class"] = class_of(answers.queries.ids[number], collection)
         if len(answers.matches) > 1:
             head["metric"] = metric
         for match in matches:
             row = {**(head if match.rank == 1 else dict.fromkeys(head, "")), "rank": str(match.rank)}
-            row["neighbour"] = shown(collection.name_of(match.id))
+            row["neighbour"] = printable(collection.name_of(match.id))
             row["is a"] = collection.class_of(match.id)
             row["distance"] = f"{match.distance:.4g}"
             row["score"] = f"{match.score:.4g}"
@@ -98,43 +100,83 @@ def write(answers: Answers, collection: Collection, config: RetrieveConfig) -> l
     """Writes neighbours.csv and .json, and the figures asked for, to reports/<run>/retrieval/; returns their paths."""
     folder = collection.run.reports / "retrieval"
     paths = [folder / "neighbours.csv", folder / "neighbours.json"]
-    with files.replacing(paths[0]) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table(answers, collection))
+    with files.replacing(paths[0]) as temporary:
+        write_csv(temporary, _COLUMNS, [list(row.values()) for row in table(answers, collection)])
     files.write_json(paths[1], as_record(answers, collection, config))
-    wanted = ["neighbours"] * config.figure + ["explanation"] * config.explain
+    is_drawn = config.figure and (config.json_figure or not config.json)
+    wanted = ["neighbours"] * is_drawn + ["explanation"] * config.explain
     if wanted:
-        from latentsearch.search import figures  # slow to import: an answer in words does without
+        from latentsearch.plots.saving import save  # slow to import: an answer in words does without
+        from latentsearch.search import figures
 
         for name in wanted:
             paths.append(folder / f"{name}.png")
             with files.replacing(paths[-1]) as temporary:
-                figures.PICTURES[name](answers, collection).savefig(temporary, dpi=110)
+                save(figures.PICTURES[name](answers, collection), temporary)
     return paths
 
 
-def copy_to(folder: Path, answers: Answers, collection: Collection) -> int:
-    """Copies the neighbours, named by query and rank, the files where there are any; returns how many.
+def check_copy_to(folder: Path, collection: Collection) -> None:
+    """Refuse a folder for copies that lies in what is searched: they would become images of it.
 
     Raises:
-        InputError: if one of the files is no longer there.
+        InputError: if it does, directly or through links.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    searched = collection.folder
+    if searched is not None and searched.resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise InputError(
+            f"--copy-to {printable(folder)} lies in {printable(searched)}, which is searched: the copies would become "
+            "images of it. Give a folder outside."
+        )
+
+
+def copy_to(folder: Path, answers: Answers, collection: Collection) -> tuple[Path, int]:
+    """Copy the neighbours to a new folder, named by query and rank: the files, where there are any. All or none.
+
+    Args:
+        folder: Gets a folder neighbours-001, or the next number.
+        answers: With the neighbours.
+        collection: Holds them.
+
+    Returns:
+        The new folder, and how many are in it.
+
+    Raises:
+        InputError: if one of the files is no longer there, or `folder` lies in what is searched.
+    """
+    check_copy_to(folder, collection)
+    files.make_folder(folder)
+    copies = files.make_folder(files.claim(folder / f".unfinished-{os.getpid()}"))
     count = 0
-    for number, metric, matches in answers:
-        for match in matches:
-            path = collection.path_of(match.id)
-            name = f"query{number + 1:03}_{metric}_{match.rank:03}_" + (path.name if path else f"{match.id}.png")
-            with files.replacing(folder / name) as temporary:
+    try:
+        for number, metric, matches in answers:
+            for match in matches:
+                path = collection.path_of(match.id)
+                head = f"query{number + 1:03}_{metric}_{match.rank:03}_"
+                copy = files.claim(copies / _shortened(head, path.name if path else f"{match.id}.png", copies))
                 if path and not path.is_file():
-                    raise InputError(f"{shown(path)} is no longer there. Leave out --no-sync, or bring it back.")
+                    raise InputError(f"{printable(path)} is no longer there. Leave out --no-sync, or bring it back.")
                 if path:
-                    shutil.copyfile(path, temporary)
+                    shutil.copyfile(path, copy)
                 else:
-                    Image.fromarray(collection.images(np.array([match.id]))[0]).save(temporary)
-            count += 1
-    return count
+                    Image.fromarray(collection.images(np.array([match.id]))[0]).save(copy)
+                count += 1
+        names = [path.name for path in folder.iterdir()]
+        taken = [int(name.removeprefix(_COPIES)) for name in names if re.fullmatch(rf"{_COPIES}\d+", name)]
+        return files.rename_folder(copies, folder / f"{_COPIES}{max(taken, default=0) + 1:03}"), count
+    finally:
+        files.remove(copies, within=folder)
+
+
+def _shortened(head: str, name: str, folder: Path) -> str:
+    """A name as long as the file system of `folder` takes it, with its ending kept."""
+    most = os.pathconf(folder, "PC_NAME_MAX") - len(os.fsencode(head))
+    stem, suffix = Path(name).stem, Path(name).suffix
+    if len(os.fsencode(name)) <= most:
+        return head + name
+    kept = os.fsencode(stem)[: most - len(os.fsencode(suffix))] if len(os.fsencode(suffix)) < 32 else b""
+    # Half of a character at the cut is left out.
+    return head + (kept.decode("utf-8", "ignore") + suffix if kept else os.fsdecode(os.fsencode(name)[:most]))
 
 
 def metrics_of(config: RetrieveConfig) -> tuple[Metric, ...]:

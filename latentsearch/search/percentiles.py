@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from latentsearch.config import Metric
-from latentsearch.gallery.backends import distances
 from latentsearch.gallery.gallery import Gallery
-from latentsearch.gallery.index import as_compared, distances_between
+from latentsearch.gallery.index import distances_between, distances_of_rows
 
 _NUM_PAIRS = 500_000
 _SEED = 0
@@ -30,8 +29,7 @@ class Scale:
         rng = np.random.default_rng(_SEED)
         first = rng.integers(0, num_images, _NUM_PAIRS)
         second = (first + rng.integers(1, max(num_images, 2), _NUM_PAIRS)) % num_images  # never itself
-        codes = as_compared(gallery.codes, metric=metric)  # once, and not for each of the pairs
-        self.random = np.sort(distances(codes[first], codes[second], metric))
+        self.random = np.sort(distances_of_rows(gallery.codes, first, second, metric=metric))
         self.copies = np.sort(distances_between(gallery.copies[:, 0], gallery.copies[:, 1], metric=metric))
 
     def score(self, distances: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from latentsearch.config import RetrieveConfig
-from latentsearch.data.images import shown
+from latentsearch.config import RetrieveConfig, expand_home
 from latentsearch.errors import InputError
 from latentsearch.search.corpus import Collection
+from latentsearch.text import printable
 
 NOT_IN_COLLECTION = -1
 _NUM_RANDOM = 20
@@ -47,7 +48,7 @@ def find_queries(config: RetrieveConfig, collection: Collection) -> tuple[Querie
     for path in _paths(config.query):
         try:
             if "://" in path:
-                raise InputError(f"{shown(path)}: a URL is not fetched; download the image and give its path.")
+                raise InputError(f"{printable(path)}: a URL is not fetched; download the image and give its path.")
             image = collection.read(Path(path))
             image_id = collection.id_of(Path(path))
         except InputError as error:
@@ -68,8 +69,8 @@ def find_queries(config: RetrieveConfig, collection: Collection) -> tuple[Querie
             problems.append(f"--query-index {position}: expected 0 to {len(examples) - 1}, the test images.")
             continue
         image_id = int(examples[position])
-        path = collection.path_of(image_id)
-        name = f"test {position}" if path is None else str(path)
+        own = collection.path_of(image_id)
+        name = f"test {position}" if own is None else str(own)
         found.append((name, collection.images(np.array([image_id]))[0], image_id))
     shape = (len(found), *collection.autoencoder.image_shape)
     images = np.array([image for _, image, _ in found], dtype=np.uint8).reshape(shape)
@@ -81,6 +82,9 @@ def _paths(named: tuple[str, ...]) -> Iterator[str]:
     """The paths that --query names; those on standard input in the place of -."""
     for path in named:
         if path == "-":
-            yield from (line.rstrip("\n") for line in sys.stdin if line.strip())
+            # Bytes: a name may be in any encoding. Ended by zeros, as `find -print0` writes them, or by lines.
+            given = sys.stdin.buffer.read()
+            names = given.split(b"\0") if b"\0" in given else given.splitlines()
+            yield from (expand_home(os.fsdecode(name)) for name in names if name.strip())
         else:
-            yield path
+            yield expand_home(path)

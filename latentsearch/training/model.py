@@ -11,7 +11,8 @@ from keras import layers, ops
 from latentsearch.errors import InputError
 from latentsearch.models import losses as objectives
 from latentsearch.models.architectures import TOWERS
-from latentsearch.training.optimizers import Muon
+from latentsearch.models.layers import BatchNormalization
+from latentsearch.training.optimizers import optimizer_of
 from latentsearch.training.settings import Settings
 
 # Measures of a training with a similarity weight, by the names that Keras makes of those of the outputs.
@@ -45,7 +46,7 @@ def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Mode
         images = keras.Input(initial.input_shape[1:], name="image")
         copies = [_copy(part, part.input_shape[1:], settings) for part in (encoder, decoder)]
         model = keras.Model(images, copies[1](copies[0](images)), name=initial.name)
-        model.compile(_optimizer(settings, steps), loss=objectives.RECONSTRUCTION_LOSS, metrics=[objectives.accuracy])
+        model.compile(optimizer_of(settings, steps), loss=objectives.RECONSTRUCTION_LOSS, metrics=[objectives.accuracy])
     else:
         height, width, channels = initial.input_shape[1:]
         side = settings.view_side
@@ -70,7 +71,7 @@ def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Mode
         weights = dict.fromkeys(losses, settings.similarity_weight) | {"reconstruction": 1.0}
         model = keras.Model(views, outputs, name=initial.name)
         model.compile(
-            _optimizer(settings, steps),
+            optimizer_of(settings, steps),
             loss=losses,
             loss_weights=weights,
             metrics={"reconstruction": objectives.accuracy},
@@ -177,8 +178,9 @@ def _copy(part: keras.Model, shape: tuple[int | None, ...], settings: Settings, 
         )
     if also and also not in {layer.name for layer in copy.layers}:
         raise InputError(
-            f"The {part.name} of this run has no layer '{also}': it was built by an older latentsearch. Build it again "
-            "with BuildingAutoencoder.py."
+            f"--similarity-weight needs a layer named '{also}' in the {part.name}, from which the projection is made; "
+            f"this run's has {', '.join(layer.name for layer in copy.layers)}.\nBuild it again with "
+            "BuildingAutoencoder.py, name that layer in a network of your own, or train with --similarity-weight 0."
         )
     outputs = [copy.output, copy.get_layer(also).output] if also else copy.output
     return keras.Model(copy.input, outputs, name=part.name)
@@ -191,48 +193,3 @@ def _projector(num_features: int) -> keras.Model:
     x = layers.BatchNormalization()(x)
     x = layers.Activation("relu")(x)
     return keras.Model(features, layers.Dense(dim)(x), name="projection")
-
-
-def _optimizer(settings: Settings, steps: int) -> keras.optimizers.Optimizer:
-    rate: float | keras.optimizers.schedules.LearningRateSchedule = settings.learning_rate
-    if settings.schedule == "cosine":
-        warm_up = max(steps // 2, 1)
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0, max(steps * settings.epochs - warm_up, 1), warmup_target=settings.learning_rate, warmup_steps=warm_up
-        )
-    if settings.optimizer == "adam":
-        return keras.optimizers.Adam(rate)
-    # What Muon leaves to AdamW wants a tenth of its rate. Both decay weights by 0.05 times the full rate a step.
-    return Muon(
-        rate,
-        adam_lr_ratio=0.1,
-        weight_decay=0.05,
-        adam_weight_decay=0.05,
-        iteration_dtype=settings.precision,
-    )
-
-
-@keras.saving.register_keras_serializable(package="latentsearch")
-class BatchNormalization(layers.BatchNormalization):
-    """Batch normalisation of images in one pass where TensorFlow has it: a fifth of a training step less.
-
-    The same numbers as Keras's, up to rounding.
-    """
-
-    def call(
-        self, inputs: keras.KerasTensor, training: bool | None = None, mask: keras.KerasTensor | None = None
-    ) -> keras.KerasTensor:
-        slow = self.synchronized or mask is not None or len(inputs.shape) != 4
-        if not training or slow or keras.backend.backend() != "tensorflow":
-            return super().call(inputs, training=training, mask=mask)
-        import tensorflow as tf
-
-        result: Any = tf.raw_ops.FusedBatchNormV3(
-            x=inputs, scale=tf.convert_to_tensor(self.gamma), offset=tf.convert_to_tensor(self.beta), mean=[],
-            variance=[], epsilon=self.epsilon, is_training=True,
-        )  # fmt: skip
-        count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
-        variance = result.batch_variance * (1 - 1 / count)  # Keras divides by n, TensorFlow by n - 1
-        for moving, now in ((self.moving_mean, result.batch_mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + now * (1 - self.momentum))
-        return result.y

@@ -1,4 +1,4 @@
-"""Muon for convolutions too."""
+"""Optimizers of a training: Adam, or Muon for convolutions too, with the schedule of the learning rate."""
 
 from __future__ import annotations
 
@@ -6,6 +6,33 @@ from typing import Any
 
 import keras
 from keras import ops
+
+from latentsearch.training.settings import Settings
+
+
+def optimizer_of(settings: Settings, steps: int) -> keras.optimizers.Optimizer:
+    """Build the optimizer and the schedule of its learning rate.
+
+    Args:
+        settings: Settings of the training.
+        steps: Batches an epoch.
+    """
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = settings.learning_rate
+    if settings.schedule == "cosine":
+        warm_up = max(steps // 2, 1)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, max(steps * settings.epochs - warm_up, 1), warmup_target=settings.learning_rate, warmup_steps=warm_up
+        )
+    if settings.optimizer == "adam":
+        return keras.optimizers.Adam(rate)
+    # What Muon leaves to AdamW wants a tenth of its rate. Both decay weights by 0.05 times the full rate a step.
+    return Muon(
+        rate,
+        adam_lr_ratio=0.1,
+        weight_decay=0.05,
+        adam_weight_decay=0.05,
+        iteration_dtype=settings.precision,
+    )
 
 
 @keras.saving.register_keras_serializable(package="latentsearch")

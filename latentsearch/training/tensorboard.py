@@ -13,10 +13,10 @@ from PIL import Image
 from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hparams
 
-from latentsearch import files
+from latentsearch import files, ownership
 from latentsearch.data import ImageSet, to_float
-from latentsearch.data.images import shown
 from latentsearch.models.encoder import Autoencoder
+from latentsearch.text import printable
 
 _NUM_PICTURES = 10
 _NUM_HISTOGRAM_IMAGES = 1000
@@ -42,6 +42,11 @@ def callbacks(logs: Path, autoencoder: keras.Model, dataset: ImageSet, *, every:
     ]
 
 
+def events_path(logs: Path) -> Path:
+    """A name for the event files of this process in `logs`, whose whole names TensorFlow chooses: for messages."""
+    return logs / "events.out.tfevents"
+
+
 def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> None:
     """Puts test codes with labels, files and thumbnails where TensorBoard's Embedding Projector finds them.
 
@@ -54,22 +59,27 @@ def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> 
     across, down = _MAX_SPRITE_SIDE // width, _MAX_SPRITE_SIDE // height
     ids = dataset.ids("test")[: min(_MAX_POINTS, across * down)]
     folder = logs / "codes"
-    np.savetxt(files.claim(folder / "codes.tsv"), autoencoder.encode(dataset.images, ids), delimiter="\t", fmt="%.6g")
-    # Names may hold anything, tabs and line breaks included, which `shown` writes as escapes.
-    columns = {"id": ids, "file": [shown(dataset.paths[i]) for i in ids] if dataset.paths else [""] * len(ids)}
+    codes = autoencoder.encode(dataset.images, ids)
+    with files.replacing(folder / "codes.tsv") as temporary:
+        np.savetxt(temporary, codes, delimiter="\t", fmt="%.6g")
+    # Names may hold anything, tabs and line breaks included, which `printable` writes as escapes.
+    columns = {"id": ids, "file": [printable(dataset.paths[i]) for i in ids] if dataset.paths else [""] * len(ids)}
     if dataset.is_labelled:
-        columns = {"class": dataset.class_of(ids)} | columns
+        columns = {"class": [printable(name) for name in dataset.class_of(ids)]} | columns
     lines = ["\t".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
     header = "\t".join(columns)
-    files.claim(folder / "metadata.tsv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
-    Image.fromarray(_sprite(dataset.images[ids])).save(files.claim(folder / "sprite.png"))
+    with files.replacing(folder / "metadata.tsv") as temporary:
+        temporary.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    with files.replacing(folder / "sprite.png") as temporary:
+        Image.fromarray(_sprite(dataset.images[ids])).save(temporary)
     config = projector.ProjectorConfig()
     embedding = config.embeddings.add(
         tensor_name="codes of test images", tensor_path="codes.tsv", metadata_path="metadata.tsv"
     )
     embedding.sprite.image_path = "sprite.png"
     embedding.sprite.single_image_dim.extend([width, height])
-    files.claim(folder / "projector_config.pbtxt").write_text(str(config), encoding="utf-8")
+    with files.replacing(folder / "projector_config.pbtxt") as temporary:
+        temporary.write_text(str(config), encoding="utf-8")
 
 
 def write_trial(logs: Path, parameters: Mapping[str, Any], measures: Mapping[str, float], names: Sequence[str]) -> None:
@@ -81,7 +91,15 @@ def write_trial(logs: Path, parameters: Mapping[str, Any], measures: Mapping[str
         measures: What came of it, by name; the same names for all trials.
         names: Of all parameters that any trial of the search may have.
     """
-    before = files.event_files(logs.parent)
+    before = ownership.event_files(logs.parent)
+    with files.writing(events_path(logs)):
+        _write_trial(logs, parameters, measures, names)
+    ownership.record_events(logs.parent, before)
+
+
+def _write_trial(
+    logs: Path, parameters: Mapping[str, Any], measures: Mapping[str, float], names: Sequence[str]
+) -> None:
     if not any(logs.parent.glob("events*")):  # once for all trials: what HParams shows of them
         with tf.summary.create_file_writer(str(logs.parent)).as_default():
             metrics = [hparams.Metric(f"trial/{name}", display_name=name) for name in measures]
@@ -90,7 +108,6 @@ def write_trial(logs: Path, parameters: Mapping[str, Any], measures: Mapping[str
         hparams.hparams(dict(parameters), trial_id=logs.name)
         for name, value in measures.items():
             tf.summary.scalar(f"trial/{name}", value, step=0)
-    files.record_events(logs.parent, before)
 
 
 def _sprite(images: np.ndarray) -> np.ndarray:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from latentsearch import data, environment, files
+from latentsearch import data, environment, files, ownership
 from latentsearch.config import TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.gallery import novelty
@@ -21,45 +21,17 @@ from latentsearch.models import distribution
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.models.export import load_model
 from latentsearch.plots import charts
-from latentsearch.recipes import Keep
 from latentsearch.runs import Run
 from latentsearch.training import neighbourhoods, rotation, settings, tensorboard
-from latentsearch.training.callbacks import (
-    MEASURES,
-    Backup,
-    BackupState,
-    BestModel,
-    Bookkeeping,
-    EpochRow,
-    EpochRows,
-    Validation,
-)
+from latentsearch.training.backup import Backup, BackupState
+from latentsearch.training.callbacks import BestModel, Bookkeeping, EpochRows, Validation
 from latentsearch.training.dataloader import training_batches, training_ids
+from latentsearch.training.history import EpochRow, TrainingResult, read_history
 from latentsearch.training.model import compiled, normalise_together
+from latentsearch.training.progress import EpochLine
 from latentsearch.training.validation import Validator
 
 _SCRIPT = "TrainAutoencoder.py"
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a training left behind.
-
-    Args:
-        history: One row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy, further measures (see
-            `callbacks.Validation`), learning_rate, seconds (of the training steps, without validation).
-        finished: False when it was interrupted.
-        keep: Which epoch's weights were kept: "best", the first with the smallest val_loss, or "last".
-    """
-
-    history: pd.DataFrame
-    finished: bool
-    keep: Keep = "best"
-
-    @property
-    def best(self) -> pd.Series:
-        """The row of the epoch whose weights were kept."""
-        return self.history.iloc[-1] if self.keep == "last" else self.history.loc[self.history["val_loss"].idxmin()]
 
 
 def train(
@@ -78,6 +50,7 @@ def train(
         KeyboardInterrupt: if it was stopped before an epoch was finished.
     """
     run = Run(config.root, config.run)
+    run.require(run.build_record, "BuildingAutoencoder.py")
     build_record = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("config.architecture",))
     with files.locked(run.lock, f"run '{run.name}'"):
         return _train(run, config, build_record, watch=watch, projector=projector)
@@ -94,14 +67,14 @@ def _train(
     dataset = data.load_for(run)
     # Kept for use: it is given the weights of its copy in training at the end of each epoch, and is not compiled, so
     # that no optimizer state is stored with it.
-    autoencoder = load_model(run.require(run.initial_model, "BuildingAutoencoder.py"))
+    autoencoder = load_model(_initial_model(run, build_record))
     chosen = settings.choose(config, run, dataset, settings.recipe_of(run, build_record))
     record = _record_of(run)
-    going_on = record is not None and config.resume
-    if going_on:
+    going_on = _goes_on(run, config, record)
+    if record and going_on:
         chosen = settings.resumed(config, run, dataset, chosen, record["settings"])
         if record.get("finished"):
-            return TrainingResult(read_history(run), finished=True, keep=chosen.keep)
+            return TrainingResult(read_history(run), finished=True, keep=chosen.keep, is_new=False)
     elif not config.overwrite:
         _refuse_to_replace(run, record)
     keras.utils.set_random_seed(chosen.seed)
@@ -116,7 +89,7 @@ def _train(
     with distribution.scope(chosen.devices, chosen.batch_size):
         learner = load_model(state.model, compiled=True) if state else compiled(autoencoder, chosen, steps)
     normalise_together(learner, chosen.devices > 1)
-    events, replaced = files.event_files(run.logs), []
+    events, replaced = ownership.event_files(run.logs), []
     if state is None:
         files.check_free(*run.learnt)
         replaced = [run.exported, run.gallery, run.folder_galleries, run.maps, *events]
@@ -126,15 +99,19 @@ def _train(
     finished = True
     callbacks = [
         Validation(autoencoder, Validator(dataset, chosen)),
+        EpochLine(chosen.epochs),
         epoch_rows,
         BestModel(autoencoder, run.best_model, min((row["val_loss"] for row in rows), default=None), keep=chosen.keep),
         *tensorboard.callbacks(run.logs, autoencoder, dataset, every=config.pictures_every),
         *watch,
-        backup.callback(epoch_rows),  # an epoch is finished when its backup is
+        backup.callback(epoch_rows.rows),  # an epoch is finished when its backup is
         Bookkeeping(run, replaced, events),
     ]
     try:
-        _learn(learner, autoencoder, dataset.images, fit_ids, chosen, state=state, backup=backup, callbacks=callbacks)
+        with files.writing(tensorboard.events_path(run.logs)):  # all else that is written says so itself
+            _learn(
+                learner, autoencoder, dataset.images, fit_ids, chosen, state=state, backup=backup, callbacks=callbacks
+            )
     except KeyboardInterrupt:
         finished = False
         state = backup.latest()
@@ -153,6 +130,22 @@ def _train(
     if finished:
         files.remove(run.backup, within=run.root)
     return result
+
+
+def _initial_model(run: Run, build_record: dict[str, Any]) -> Path:
+    """The untrained network of a run.
+
+    Raises:
+        InputError: if it is not the one that the record of the run is of: the build was killed while it replaced them.
+    """
+    path = run.require(run.initial_model, "BuildingAutoencoder.py")
+    expected = build_record.get("initial_model")  # an older latentsearch recorded none
+    if expected is not None and files.file_fingerprint(path) != expected:
+        raise InputError(
+            f"{path} is not the network that {run.build_record} describes.\n"
+            f"Build it again: {run.command('BuildingAutoencoder.py', '--overwrite')}"
+        )
+    return path
 
 
 def _learn(
@@ -182,7 +175,7 @@ def _learn(
             epochs=chosen.epochs,
             steps_per_epoch=len(ids) // chosen.batch_size,
             shuffle=False,  # the stream does that
-            verbose=1 if sys.stdout.isatty() else 2,
+            verbose=0,
             callbacks=[*callbacks, part],
         )
         if part.stopped:
@@ -210,30 +203,17 @@ class _Part(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def read_history(run: Run) -> pd.DataFrame:
-    """One row an epoch of the training of a run; see `TrainingResult`.
-
-    Raises:
-        InputError: if history.csv is missing or damaged.
-    """
-    path = run.require(run.history, _SCRIPT)
-    try:
-        history = pd.read_csv(path)
-        missing = {"epoch", *MEASURES, "learning_rate", "seconds"} - set(history)
-        if missing:
-            raise ValueError(f"no column {sorted(missing)[0]}")
-        words = [name for name in history if not pd.api.types.is_numeric_dtype(history[name])]
-        if words or history.empty:
-            raise ValueError(f"no numbers in column {words[0]!r:.50}" if words else "no epoch")
-        return history
-    except (ValueError, KeyError, OSError) as error:
-        raise InputError(f"{path} cannot be read ({error}). Restore your copy of it, or train again.") from None
-
-
 def _record_of(run: Run) -> dict[str, Any] | None:
     if not run.training_record.exists():
         return None
     return files.read_json(run.training_record, run.command("BuildingAutoencoder.py"), ("settings",))
+
+
+def _goes_on(run: Run, config: TrainConfig, record: dict[str, Any] | None) -> bool:
+    """Whether there is a training to go on with: as --resume says, or one that is finished, with nothing left to do."""
+    if record is None:
+        return False
+    return config.resume or (bool(record.get("finished")) and run.best_model.exists() and not config.overwrite)
 
 
 def _refuse_older(run: Run, rows: list[EpochRow]) -> None:

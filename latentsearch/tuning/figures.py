@@ -12,6 +12,7 @@ from latentsearch.data import ImageSet
 from latentsearch.gallery.index import Index
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.plots import image_grids
+from latentsearch.plots.saving import save
 from latentsearch.runs import Run
 
 _NUM_IMAGES = 5000
@@ -35,7 +36,7 @@ def write_comparison(path: Path, run: Run, titles: Mapping[str, str]) -> Path:
         for name, title in titles.items()
     }
     with files.replacing(path) as temporary:
-        image_grids.side_by_side(columns).savefig(temporary, dpi=110)
+        save(image_grids.side_by_side(columns), temporary)
     return path
 
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from latentsearch.config import Goal
+from latentsearch.data import ImageSet, to_float
+from latentsearch.metrics import squared_error
 from latentsearch.recipes import Keep
 
+_BATCH = 1000  # images in memory at a time
 # How the ingredients are weighed; see `Criterion.ingredients`. The health of the code counts a quarter of copy-recall:
 # it tells apart codes that find copies equally well, and hardly ever outweighs finding them.
 WEIGHTS: dict[Goal, dict[str, float]] = {
@@ -67,3 +72,14 @@ class Criterion:
 def kept(rows: Sequence[Mapping[str, float]], keep: Keep = "best") -> Mapping[str, float]:
     """The row of the epoch whose weights a training keeps: the first with the smallest val_loss, or the last."""
     return rows[-1] if keep == "last" else min(rows, key=lambda row: row["val_loss"])
+
+
+def mean_image_error(dataset: ImageSet) -> float:
+    """Compute the mean squared error of the mean training image, taken for every validation image."""
+    total, ids = np.zeros(dataset.image_shape), dataset.ids("train")
+    for start in range(0, len(ids), _BATCH):
+        total += to_float(dataset.images[ids[start : start + _BATCH]]).sum(axis=0, dtype=np.float64)
+    mean, error, asked = total / len(ids), 0.0, dataset.ids("validation")
+    for start in range(0, len(asked), _BATCH):
+        error += squared_error(to_float(dataset.images[asked[start : start + _BATCH]]), mean).sum()
+    return float(error / len(asked))

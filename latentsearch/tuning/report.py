@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from latentsearch import environment, files
 from latentsearch.metrics import pareto_front, rank_correlation
 from latentsearch.plots import tuning as tuning_plots
+from latentsearch.plots.saving import save
 from latentsearch.runs import TUNING, Run
+from latentsearch.text import write_csv
 from latentsearch.tuning.objective import WEIGHTS, Criterion
 from latentsearch.tuning.trials import PARAMETERS, Search, Trial, winner
 
-_DPI = 110
 _MEASURES = ("val_loss", "val_mse", "val_copy_recall", "val_effective_rank", "val_agreement", "val_precision")
 # What could choose among trials without labels; 1 where more is better, -1 where less is.
 _CANDIDATES = {"val_loss": -1, "val_mse": -1, "val_copy_recall": 1, "val_effective_rank": 1, "val_agreement": 1}
@@ -94,7 +95,7 @@ def write(run: Run, search: Search, table: pd.DataFrame) -> list[Path]:
         figures["tracking"] = tuning_plots.tracking(columns, tried["val_precision"].to_numpy(), correlations)
     paths = [folder / "trials.csv", folder / "tuning.json"]
     with files.replacing(paths[0]) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+        write_csv(temporary, list(table.columns), table.itertuples(index=False, name=None))
     tried = table[~table["marked"]]
     record = {
         "objective": search.objective,
@@ -111,7 +112,7 @@ def write(run: Run, search: Search, table: pd.DataFrame) -> list[Path]:
     for name, figure in figures.items():
         paths.append(folder / f"{name}.png")
         with files.replacing(paths[-1]) as temporary:
-            figure.savefig(temporary, dpi=_DPI)
+            save(figure, temporary)
     return paths
 
 

@@ -17,8 +17,8 @@ from hyperopt.exceptions import AllTrialsFailed
 from latentsearch import files, runs, spark
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
-from latentsearch.tuning import sampler, study, trials
-from latentsearch.tuning.space import Draws, Suggestion
+from latentsearch.tuning import sampler, storage, study, trials
+from latentsearch.tuning.sampler import Draws, Suggestion
 from latentsearch.tuning.study import Course
 from latentsearch.tuning.trials import Job, Trial
 from latentsearch.tuning.worker import Worker
@@ -53,11 +53,11 @@ class Objective:
             raise InputError(f"{platform.node()} does not see {self._run.tuning}.")
         with files.locked(self._run.tuning / f"{name}.lock", f"trial {name}", wait=True):
             if self._run.trial(name).trial_record.exists():
-                trial = trials.load_one(self._run, name)
+                trial = storage.load_one(self._run, name)
             else:
                 with Worker(study.prepare, self._run.tuning / f"{name}.log") as worker:
                     trial = study.attempt(worker, name, job, draws)
-                trials.save(self._run, trial)
+                storage.save(self._run, trial)
         return {"status": STATUS_FAIL} if trial.loss is None else {"status": STATUS_OK, "loss": trial.loss}
 
 
@@ -111,9 +111,9 @@ class SideBySide:
                         trials.SCRIPT, dataclasses.replace(self._course.config, resume=True, overwrite=False)
                     )
                     raise InputError(f"Spark has ended ({self._run.models / 'spark.log'}). To go on: {again}")
-                trials.save(self._run, self._failed(name, given_up[name]))
+                storage.save(self._run, self._failed(name, given_up[name]))
             del self._running[name]
-            self._course.add(trials.load_one(self._run, name))
+            self._course.add(storage.load_one(self._run, name))
 
     def _failed(self, name: str, trace: str | None) -> Trial:
         reason = (

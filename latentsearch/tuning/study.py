@@ -17,8 +17,9 @@ from latentsearch.config import BuildConfig, TrainConfig
 from latentsearch.recipes import Recipe
 from latentsearch.runs import Run
 from latentsearch.tune_config import TuneConfig
-from latentsearch.tuning import sampler, trials
-from latentsearch.tuning.space import Draws, Space, Suggestion
+from latentsearch.tuning import from_trial, sampler, trials
+from latentsearch.tuning.sampler import Draws, Suggestion
+from latentsearch.tuning.space import Space
 from latentsearch.tuning.trials import Job, Outcome, Search, Trial
 from latentsearch.tuning.worker import WorkFailed
 
@@ -62,7 +63,7 @@ class Course:
         parameters = suggestion.parameters
         architecture = self.config.architecture
         how = {"shift": self.config.shift, "flip": self.config.flip, "architecture": architecture}
-        network, recipe = trials.network_and_recipe(parameters, **how)
+        network, recipe = from_trial.network_and_recipe(parameters, **how)
         build = BuildConfig(architecture=architecture, network=network, latent_dim=parameters["latent_dim"])
         medians = trials.medians(self.tried)
         return name, suggestion, self.job(name, build=build, recipe=recipe, parameters=parameters, medians=medians)

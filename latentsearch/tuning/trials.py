@@ -1,20 +1,14 @@
-"""Trials of a search for settings, and the search itself, as records on disk; and how a trial becomes a run."""
+"""A search for settings and its trials: what is tried, and what came of it."""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Literal
 
-from latentsearch import environment, files
 from latentsearch.config import BuildConfig, Goal, Searched, TrainConfig
-from latentsearch.errors import InputError
-from latentsearch.recipes import RECIPES, Keep, Network, Recipe
-from latentsearch.runs import Run
+from latentsearch.recipes import Keep, Recipe
 from latentsearch.tuning.objective import Criterion, kept
 
 SCRIPT = "TuneAutoencoder.py"
@@ -181,128 +175,7 @@ def medians(tried: Sequence[Trial]) -> list[float]:
     return [median(scores) for scores in reached if len(scores) >= _MIN_TRIALS]
 
 
-def network_and_recipe(
-    parameters: Mapping[str, Any], *, shift: int, flip: bool, architecture: Searched = "custom"
-) -> tuple[Network, Recipe]:
-    """What a trial builds and how it trains it.
-
-    Args:
-        parameters: See `space.Suggestion`.
-        architecture: That is searched.
-        shift: Of the search.
-        flip: Of the search.
-    """
-    network, recipe = (
-        {field.name: parameters[field.name] for field in dataclasses.fields(kind) if field.name in parameters}
-        for kind in (Network, Recipe)
-    )
-    if architecture == "kind-look":
-        return Network(), dataclasses.replace(RECIPES[architecture], **recipe, shift=shift, flip=flip)
-    return Network(**network), Recipe(**recipe, schedule="cosine", shift=shift, flip=flip)
-
-
-def save(run: Run, trial: Trial) -> None:
-    """Writes the record of a trial of a run."""
-    files.write_json(run.trial(trial.name).trial_record, asdict(trial))
-
-
-def load(run: Run) -> list[Trial]:
-    """The trials of a run, in order; one that was begun beside others and has not ended may be missing among them.
-
-    Raises:
-        InputError: if one is damaged, or another one is missing.
-    """
-    folders = run.tuning.iterdir() if run.tuning.is_dir() else ()
-    names = [folder.name for folder in folders if folder.name.isdecimal() and (folder / "trial.json").exists()]
-    names.sort(key=int)
-    for missing in sorted(set(range(int(names[-1]) if names else 0)) - {int(name) for name in names}):
-        if not run.trial(f"{missing:03}").suggestion_record.exists():
-            after = next(name for name in names if int(name) > missing)
-            raise InputError(
-                f"{run.tuning} has trial {after} but not trial {missing:03}: what came after depends on it.\n"
-                f"Restore your copy of it, or begin anew: {run.command(SCRIPT, '--overwrite')}"
-            )
-    return [load_one(run, name) for name in names]
-
-
-def load_one(run: Run, name: str) -> Trial:
-    """The trial of this name.
-
-    Raises:
-        InputError: if there is none, or its record is damaged.
-    """
-    path = run.trial(name).trial_record
-    trial = _read(
-        Trial,
-        path,
-        run,
-        tuple(field.name for field in dataclasses.fields(Trial) if field.name not in ("num_weights", "keep")),
-    )
-    kinds = {"parameters": dict, "draws": dict, "scores": list, "history": list}
-    for field_name, kind in kinds.items():
-        if not isinstance(getattr(trial, field_name), kind):
-            raise InputError(f"{path} is damaged: its {field_name} is no {kind.__name__}. Restore your copy of it.")
-    return trial
-
-
-@contextlib.contextmanager
-def saving_search(run: Run, search: Search) -> Iterator[None]:
-    """Write models/<run>/tuning/search.json; it is on disk before the block runs, and in its place after it."""
-    with files.replacing(run.tuning / "search.json") as temporary:
-        content = files.as_json(asdict(search) | {"environment": environment.environment()})
-        temporary.write_text(content, encoding="utf-8")
-        files.flush(temporary)
-        yield
-
-
-def load_search(run: Run) -> Search:
-    """The search of a run.
-
-    Raises:
-        InputError: if there was none, or its record is damaged.
-    """
-    keys = tuple(field.name for field in dataclasses.fields(Search) if field.name != "subset")
-    return _read(Search, run.tuning / "search.json", run, keys)
-
-
 def winner(tried: Sequence[Trial]) -> Trial | None:
     """The first trial with the highest score, None if all failed."""
     scored = [trial for trial in tried if trial.score is not None]
     return max(scored, key=lambda trial: trial.score, default=None)
-
-
-def build_from(config: BuildConfig) -> tuple[BuildConfig, Recipe]:
-    """The flags of a build that names a trial, completed by that trial, and how it was trained.
-
-    Raises:
-        InputError: if there is no such trial, it failed, or flags contradict it.
-    """
-    run = Run(config.root, config.tuned or config.run)
-    search, which = load_search(run), config.from_trial
-    flag = f"--from-trial {which}"
-    if which == "best":
-        trial = winner(load(run))
-    elif which.isdecimal():
-        trial = load_one(run, f"{int(which):03}")
-    else:
-        raise InputError(f"{flag}: expected best, or the number of a trial of run '{run.name}'.")
-    if trial is None or trial.status == "failed":
-        reason = trial.reason if trial else "no trial of it has a score"
-        raise InputError(f"{flag}: nothing came of it ({reason}). Name another, or search on: {run.command(SCRIPT)}")
-    how = {"shift": search.shift, "flip": search.flip, "architecture": search.architecture}
-    network, recipe = network_and_recipe(trial.parameters, **how)
-    given = {"architecture": search.architecture, "network": network, "latent_dim": trial.parameters["latent_dim"]}
-    given["dataset"] = search.dataset
-    default = BuildConfig()
-    for name, value in given.items():
-        if getattr(config, name) not in (getattr(default, name), value):
-            raise InputError(
-                f"{flag}: its {name.replace('_', ' ')} is {value}. Leave out the flag that says otherwise."
-            )
-    return dataclasses.replace(config, **given), recipe
-
-
-def _read(kind: type, path: Path, run: Run, keys: tuple[str, ...]) -> Any:
-    record = files.read_json(path, run.command(SCRIPT), keys)
-    names = {field.name for field in dataclasses.fields(kind)}
-    return kind(**{name: value for name, value in record.items() if name in names})

@@ -17,11 +17,13 @@ from latentsearch import data, files, runs, spark
 from latentsearch.config import BuildConfig
 from latentsearch.data import ImageSet
 from latentsearch.errors import InputError
-from latentsearch.evaluation import baselines
 from latentsearch.recipes import RECIPES, Architecture
 from latentsearch.runs import TUNING, Run
+from latentsearch.text import printable
 from latentsearch.tune_config import TuneConfig
-from latentsearch.tuning import report, spark_trials, study, trials
+from latentsearch.tuning import report, spark_trials, storage, study, trials
+from latentsearch.tuning.figures import write_comparison
+from latentsearch.tuning.objective import mean_image_error
 from latentsearch.tuning.space import Space
 from latentsearch.tuning.study import Calls, Course
 from latentsearch.tuning.trials import Search, Trial
@@ -80,7 +82,7 @@ def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
         max_seconds=config.max_seconds,
         max_weights=config.max_weights,
         space=json.loads(json.dumps(asdict(space))),
-        mean_mse=baselines.mean_image_error(dataset),
+        mean_mse=mean_image_error(dataset),
     )
     engine = spark.session(config.spark, run.models / "spark.log") if config.spark else contextlib.nullcontext()
     busy = files.locked(run.tuning / ".lock", f"the search of run '{run.name}'")
@@ -103,19 +105,12 @@ def resume_command(config: TuneConfig) -> str:
     return runs.command_line(trials.SCRIPT, dataclasses.replace(config, resume=True, overwrite=False))
 
 
-def compare(path: Path, run: Run, titles: dict[str, str]) -> Path:
-    """See `trial_pictures.write_comparison`."""
-    from latentsearch.tuning.figures import write_comparison
-
-    return write_comparison(path, run, titles)
-
-
 def _one_by_one(course: Course, worker: Calls) -> None:
     """Tries one suggestion after the other."""
     while not course.is_over:
         name, suggestion, job = course.upcoming()
         trial = study.attempt(worker, name, job, suggestion.draws)
-        trials.save(course.run, trial)
+        storage.save(course.run, trial)
         course.add(trial)
 
 
@@ -132,7 +127,7 @@ def _result(course: Course, worker: Calls) -> TuningResult:
     table = report.as_table(course.search, tried, marked)
     paths = report.write(run, course.search, table)
     try:
-        paths.append(worker.call(compare, run.reports / TUNING / "best.png", run, report.titles(tried)))
+        paths.append(worker.call(write_comparison, run.reports / TUNING / "best.png", run, report.titles(tried)))
     except WorkFailed as failure:
         raise InputError(f"The figure of the best trials could not be drawn: {failure}") from None
     return TuningResult(run, tried, table, paths, finished=True)
@@ -176,7 +171,7 @@ def _begin_or_go_on(config: TuneConfig, run: Run, search: Search) -> list[Trial]
     """
     anew = runs.command_line(trials.SCRIPT, dataclasses.replace(config, resume=False, overwrite=True))
     if (run.tuning / "search.json").exists() and not config.overwrite:
-        before = trials.load_search(run)
+        before = storage.load_search(run)
         for name, now in asdict(search).items():
             then = getattr(before, name)
             if name != "mean_mse" and now != then:
@@ -188,8 +183,8 @@ def _begin_or_go_on(config: TuneConfig, run: Run, search: Search) -> list[Trial]
             raise InputError(
                 f"run '{run.name}' was searched already.\nTo go on: {resume_command(config)}\nTo begin anew: {anew}"
             )
-        return trials.load(run)
-    with trials.saving_search(run, search):  # on disk before what it replaces goes
+        return storage.load(run)
+    with storage.saving_search(run, search):  # on disk before what it replaces goes
         files.remove(*_parts_of(run), within=run.root)
     return []
 
@@ -204,18 +199,18 @@ def _marked(course: Course, worker: Calls, architecture: Architecture) -> Trial:
     """An architecture trained by its recipe as a trial would be, or the record of that."""
     config, run = course.config, course.run
     if run.trial(architecture).trial_record.exists():
-        return trials.load_one(run, architecture)
+        return storage.load_one(run, architecture)
     recipe = dataclasses.replace(RECIPES[architecture], shift=config.shift, flip=config.flip)
     build = BuildConfig(architecture=architecture, latent_dim=config.latent_dims[0])
     job = course.job(architecture, build=build, recipe=recipe, parameters={})
     trial = study.attempt(worker, architecture, job, {})
-    trials.save(run, trial)
+    storage.save(run, trial)
     return trial
 
 
 def _tell(progress: tqdm, trial: Trial, tried: Sequence[Trial]) -> None:
     score = f", score {trial.score:.4f}" if trial.score is not None else ""
-    reason = f" ({trial.reason})" if trial.reason else ""
+    reason = f" ({printable(trial.reason)})" if trial.reason else ""
     progress.write(f"trial {trial.name}: {trial.status}{reason}{score}, {trial.seconds:.0f} s")
     best = trials.winner(tried)
     if best:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from latentsearch import files
+from latentsearch import environment, files
 from latentsearch.errors import InputError
 
 
@@ -118,10 +118,9 @@ class Worker:
 def _serve(prepare: Callable[[], None], log: Path, connection: Connection) -> None:
     """What the process does: calls what it is sent, until nobody sends any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes: the other decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    with open(log, "ab") as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
+    threading.Thread(target=environment.end_with_parent, daemon=True).start()
+    for stream in (1, 2):
+        os.dup2(_opened(log), stream)
     connection.send(_outcome(prepare, ()))
     while True:
         try:
@@ -129,6 +128,13 @@ def _serve(prepare: Callable[[], None], log: Path, connection: Connection) -> No
         except EOFError:
             return
         connection.send(_outcome(function, arguments))
+
+
+def _opened(log: Path) -> int:
+    try:
+        return os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    except OSError:  # a full disk: the search will say so, of what it cannot do without
+        return os.open(os.devnull, os.O_WRONLY)
 
 
 def _outcome(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
@@ -139,9 +145,3 @@ def _outcome(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[
     except Exception as error:  # whatever a library raises is the end of this piece of work only
         traceback.print_exc()
         return False, " ".join(f"{type(error).__name__}: {error}".split())[:300]
-
-
-def _end_with_parent() -> None:
-    """Ends this process when the other is gone, even by kill -9: what it makes would have no reader."""
-    multiprocessing.parent_process().join()
-    os._exit(1)

@@ -14,7 +14,7 @@ import tyro
 
 from latentsearch import data
 from latentsearch.config import PrepareConfig
-from latentsearch.data import SPLITS
+from latentsearch.data import SPLITS, preparation
 from latentsearch.data.images import read_image
 from latentsearch.data.imageset import pieces
 from latentsearch.errors import InputError
@@ -82,6 +82,24 @@ def test_the_splits_of_the_folder_are_kept_and_those_it_lacks_held_out_of_train(
     shutil.rmtree(photos / "test")
     dataset = prepare(photos, test_fraction=0.2, validation_fraction=0.25)
     assert data.class_counts(dataset)["b"] == {"train": 12, "validation": 4, "test": 4}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("train", "valid", "test"), ("Train", "VAL", "Test"), ("TRAIN", "dev", "eval"), ("training", "val", "testing")],
+)
+def test_splits_are_known_by_the_names_that_people_give_them(names, photos):
+    fill(photos, [path for name in names for kind in ("cat", "dog") for path in many(6, f"{name}/{kind}/")])
+    dataset = prepare(photos)
+    assert dataset.class_names == ("cat", "dog")
+    expected = dict(zip(names, ("train", "validation", "test"), strict=True))
+    assert {(path.partition("/")[0], split) for path, split in split_of(dataset).items()} == set(expected.items())
+    assert "WARNING" not in dataset.provenance["origin"]
+
+
+def test_a_split_among_the_classes_is_told(photos):
+    fill(photos, [path for name in ("Train", "test", "more") for path in many(20, f"{name}/")])
+    assert "WARNING: a split is taken for a class, as Train, more, test are not" in prepare(photos).provenance["origin"]
 
 
 def test_the_split_follows_content_and_seed_not_names(photos):
@@ -232,3 +250,10 @@ def test_pieces_are_the_array(tmp_path, monkeypatch):
         assert [len(part) for part in parts[:-1]] == [5] * (len(parts) - 1)
         assert list(starts) == list(range(0, len(array), 5))
         np.testing.assert_array_equal(np.concatenate(parts), expected)
+
+
+def test_of_few_images_a_shipped_encoder_is_advised(photos, monkeypatch):
+    dataset = prepare(fill(photos, many(12)))
+    assert data.advice(dataset)[-1].endswith(f"python RetrieveSimilar.py --gallery {photos}")
+    monkeypatch.setattr(preparation, "FEW_IMAGES", len(dataset.ids("train")))
+    assert not data.advice(dataset)

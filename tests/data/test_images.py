@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentsearch.data import images
-from latentsearch.data.images import FoundFile, ImageFileError, Skipped, find_images, read_image, shown
+from latentsearch.data import images, resizing
+from latentsearch.data.images import ImageFileError, read_image
+from latentsearch.data.scan import FoundFile, Skipped, find_images
 from latentsearch.errors import InputError
+from latentsearch.text import printable
 
 SHAPE = (32, 32, 3)
 
@@ -166,19 +168,15 @@ def test_floats_that_are_no_numbers_are_black(tmp_path):
 
 @pytest.mark.parametrize("mode", ["I;16", "F", "RGBA", "L"])
 def test_large_images_are_what_small_ones_are_in_less_memory(mode, tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "_STRIP", 5000)
+    monkeypatch.setattr(resizing, "_TILE", 5000)
     ramp = np.tile(np.linspace(0, 1, 2000), (1500, 1))
     if mode == "RGBA":
         image = Image.fromarray(np.dstack([np.zeros((1500, 2000, 3)), 255 - ramp * 255]).astype(np.uint8))
     else:
         white, dtype = {"I;16": (65535, np.uint16), "F": (1, np.float32), "L": (255, np.uint8)}[mode]
         image = Image.fromarray((ramp * white).astype(dtype))
-    seen = []
-    monkeypatch.setattr(images, "_fitted", lambda image, *others, fitted=images._fitted: [
-        seen.append(image.size), fitted(image, *others)][1])  # fmt: skip
     read = read_image(save(image, tmp_path / ("a.png" if mode != "F" else "a.tiff")), SHAPE, fit="stretch")
     np.testing.assert_allclose(read[16, :, 1], (np.arange(32) + 0.5) / 32 * 255, atol=2)
-    assert seen == [(2000, 1500) if mode == "I;16" else (400, 300)]  # 1500 // (8 * 32) is 5
 
 
 def test_a_folder_is_searched_without_end_or_repetition(tmp_path):
@@ -211,6 +209,33 @@ def test_a_folder_is_searched_without_end_or_repetition(tmp_path):
             list(find_images(broken))
 
 
+def test_names_with_an_images_suffix_inside_are_looked_at_by_their_content(tmp_path):
+    images = ("x.jpg_large", "x.jpg.1", "photo.JPG~", "a.png!d", "b.jpeg-large", "c.jpg.bak", "d.jpg.part", "e.pjpeg")
+    others = ("x.jpg.json", "x.jpg.xmp", "f.jpg.txt", "notes.txt")
+    for name in images:
+        half_red().save(tmp_path / name, "JPEG")
+    for name in others:
+        (tmp_path / name).write_text("about an image")
+    found = list(find_images(tmp_path))
+    assert {file.path for file in found if isinstance(file, FoundFile)} == set(images)
+    assert {(file.path, file.reason) for file in found if isinstance(file, Skipped)} == {
+        (name, "another type of file") for name in others
+    }
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "$RECYCLE.BIN", "System Volume Information", "#recycle", "__MACOSX"])
+def test_folders_of_the_system_are_left_out_and_counted(name, tmp_path):
+    for path in ("a/1.png", f"a/{name}/1.png/thumb.jpg", f"{name}/2.png"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"content")
+    found = list(find_images(tmp_path))
+    assert [file.path for file in found if isinstance(file, FoundFile)] == ["a/1.png"]
+    assert sorted((file.path, file.reason) for file in found if isinstance(file, Skipped)) == sorted(
+        [(name, "a folder of the system"), (f"a/{name}", "a folder of the system")]
+    )
+    assert len(list(find_images(tmp_path / name))) == 1  # where it is asked for
+
+
 def test_any_name_can_be_printed():
-    assert shown(os.fsdecode(b"a\xffb\nc\x1b[31m.png")) == r"a\xffb\nc\x1b[31m.png"
-    assert shown("photo \u00e9\u732b.png") == "photo \u00e9\u732b.png"
+    assert printable(os.fsdecode(b"a\xffb\nc\x1b[31m.png")) == r"a\xffb\nc\x1b[31m.png"
+    assert printable("photo \u00e9\u732b.png") == "photo \u00e9\u732b.png"

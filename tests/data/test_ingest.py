@@ -14,7 +14,7 @@ import pytest
 
 from latentsearch import data
 from latentsearch.data import ingest
-from latentsearch.data.images import read_image
+from latentsearch.data.images import ImageFileError, read_image
 from tests.data.folders import fill, many, prepare
 
 
@@ -171,3 +171,20 @@ def test_the_header_of_the_images_has_room_for_any_number(tmp_path):
         journal.num_images = number
         lengths[len(journal._header())] += 1
     assert len(lengths) == 1
+
+
+def test_what_could_not_be_read_is_read_again_by_the_next_preparation(photos, monkeypatch):
+    fill(photos, many(30))
+    interrupted_after(11, monkeypatch)
+
+    def failing(path, *arguments, read=ingest.read_image, **keywords):
+        if Path(path).name == "005.png":
+            raise ImageFileError(path, "too little memory")
+        return read(path, *arguments, **keywords)
+
+    monkeypatch.setattr(ingest, "read_image", failing)
+    with pytest.raises(Killed):
+        prepare(photos)
+    read = interrupted_after(100, monkeypatch)
+    assert prepare(photos).paths == tuple(many(30))
+    assert read == many(30)[4:]  # from the chunk of that file on

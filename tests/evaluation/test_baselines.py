@@ -29,6 +29,24 @@ def test_pca_is_that_of_the_covariance_matrix(digits_root):
     np.testing.assert_allclose(vectors["whitened 10-d PCA"].gallery.var(axis=0), 1, rtol=1e-2)
 
 
+def test_a_colour_histogram_counts_the_pixels_of_each_colour(small_digits):
+    images = np.zeros((2, 32, 32, 3), dtype=np.uint8)
+    images[1, :8] = [255, 0, 64]  # a quarter of it
+    histograms = baselines.colour_histograms(dataclasses.replace(small_digits, images=images), np.array([0, 1]))
+    assert histograms[0, 0] == 1
+    assert histograms[1, 0] == 0.75
+    assert histograms[1, 3 * 16 + 0 * 4 + 1] == 0.25
+    np.testing.assert_array_equal(histograms.sum(axis=1), 1)
+
+
+def test_equal_images_have_finite_baselines(small_digits):
+    same = dataclasses.replace(
+        small_digits, images=np.repeat(small_digits.images[:1], len(small_digits.images), axis=0)
+    )
+    vectors, _ = baselines.compute(same, same.gallery_ids(), same.ids("test"), 10)
+    assert all(np.isfinite(pair.gallery).all() for pair in vectors.values())
+
+
 def test_whitening_beyond_the_rank_of_the_images_stays_finite(digits_root):
     dataset = data.load(digits_root, "digits")  # 64 blocks, some of them always black
     vectors, _ = baselines.compute(dataset, dataset.gallery_ids(), dataset.ids("test"), 64)
@@ -52,7 +70,7 @@ def test_larger_images_have_the_baselines_of_the_small_ones_that_they_repeat(sma
     gallery_ids, query_ids = small_digits.gallery_ids(), small_digits.ids("test")
     _, small_linear = baselines.compute(repeated(1), gallery_ids, query_ids, 10)
     vectors, linear = baselines.compute(repeated(4), gallery_ids, query_ids, 10)
-    assert list(vectors) == ["raw pixels at 32 x 32", "10-d PCA", "whitened 10-d PCA"]
+    assert list(vectors) == ["raw pixels at 32 x 32", "colour histogram", "10-d PCA", "whitened 10-d PCA"]
     pair = vectors["raw pixels at 32 x 32"]
     np.testing.assert_allclose(pair.gallery, baselines.pixels(repeated(2), gallery_ids), atol=1e-6)
     np.testing.assert_allclose(pair.queries, baselines.pixels(repeated(2), query_ids), atol=1e-6)

@@ -70,6 +70,36 @@ def good(small_digits):
     )
 
 
+@pytest.mark.parametrize("spread", [0, 1e-7])
+def test_collapsed_codes_say_so_and_what_needs_codes_is_not_applicable(good, spread):
+    noise = np.random.default_rng(0).normal(0, spread, good.codes.shape)
+    collapsed = dataclasses.replace(good, codes=(0.7 + noise).astype(np.float32))
+    results = {result.name: result for result in checks.run_checks(collapsed)}
+    assert results["distinct codes"].status == "FAIL"
+    assert "collapsed" in results["distinct codes"].meaning
+    for name in ("effective rank", "retrieval against PCA", "copies with noise"):
+        assert results[name].status == "n/a"
+        assert "collapsed" in results[name].meaning
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+def test_of_few_images_what_needs_more_is_left_out_in_words(good, count):
+    few = dataclasses.replace(
+        good, test_ids=good.test_ids[:count], codes=good.codes[:count], errors=good.errors[:count],
+        chance=good.chance[:count], duplicates=leaking(good.dataset, 0),
+    )  # fmt: skip
+    results = {result.name: result for result in checks.run_checks(few)}
+    assert results["effective rank"].status == "n/a"
+    assert f"{count} test images are too few" in results["effective rank"].meaning
+    assert results["reconstruction"].status == "PASS"
+
+
+def test_every_check_says_what_to_do_and_errors_are_what_is_compared_with_a_linear_code(good):
+    assert all(result.remedy for result in checks.run_checks(good))
+    near_perfect = [a_score("mine", 0.97, {"3": 0.9}), a_score("raw pixels", 0.9), a_score("10-d PCA", 0.945)]
+    assert status(dataclasses.replace(good, scores=near_perfect), "retrieval against PCA") == "PASS"
+
+
 def status(evidence, name):
     return {result.name: result.status for result in checks.run_checks(evidence)}[name]
 

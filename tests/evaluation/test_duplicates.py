@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from latentsearch.data import SPLITS, ImageSet, digits
-from latentsearch.evaluation import duplicates
+from latentsearch.evaluation import duplicates, image_matching
 from tests.evaluation.test_image_matching import ALTERATIONS, scenes
 
 
@@ -129,3 +129,59 @@ def test_the_emptier_an_image_the_more_likeness_is_needed():
     assert (needed[:2] > 1).all()
     assert needed[3] == pytest.approx((0.4 + 0.3) * (1 + 0.1 / 0.8))
     assert (duplicates.needed_likeness(0.8, np.array([0.8])) > 1).all()
+
+
+def resaved(image, rng):
+    """A copy with faint noise, as JPEG."""
+    return ALTERATIONS[3](np.clip(image.astype(int) + rng.integers(-2, 3, image.shape), 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(("shots", "copies"), [(100, 3), (40, 5), (20, 10), (10, 2), (2, 20), (1, 40), (2, 2), (1, 2)])
+def test_duplicates_are_found_at_any_rate(shots, copies):
+    rng = np.random.default_rng(shots)
+    images = np.stack([resaved(image, rng) for image in scenes(shots) for _ in range(copies)])
+    shot = np.arange(shots).repeat(copies)
+    found = find(images)
+    assert (shot[found.pairs[:, 0]] == shot[found.pairs[:, 1]]).all()
+    assert len(np.unique(found.groups)) == shots  # each wholly
+    first_of_each = np.arange(0, len(images), copies)
+    assert found.with_duplicate_among(first_of_each).sum() > shots
+
+
+def test_a_shot_of_few_that_is_its_own_reflection_hides_no_copies():
+    base = scenes(5)
+    base[0, 16:] = base[0, 15::-1]  # a lake
+    found = find(np.concatenate([base, *(np.stack([alter(image) for image in base]) for alter in ALTERATIONS)]))
+    assert (found.pairs[:, 0] % 5 == found.pairs[:, 1] % 5).all()
+    in_pairs = np.unique(found.pairs)
+    assert np.isin(np.flatnonzero(np.arange(30) % 5), in_pairs).all()
+    assert (in_pairs % 5 == 0).sum() >= 2  # and some of its own, which must be more alike
+
+
+def test_walls_of_one_pattern_are_no_duplicates_for_their_pattern_alone():
+    y, x = np.mgrid[:32, :32]
+    offsets = np.random.default_rng(0).uniform(0, 16, (20, 2))
+    waves = np.stack([np.sin((x + dx) * 0.8) * np.sin((y + dy) * 0.8) for dx, dy in offsets])
+    noise = np.random.default_rng(1).normal(0, 8, (20, 32, 32))
+    walls = np.repeat((128 + 60 * waves + noise).clip(0, 255).astype(np.uint8)[..., None], 3, axis=-1)
+    assert not len(find(np.concatenate([scenes(200), walls])).pairs)
+
+
+@pytest.mark.parametrize("detail", [0, 1])
+def test_frames_one_level_apart_leak_whatever_they_show(detail):
+    frame = scenes(1)[0] if detail else np.tile(np.linspace(90, 160, 32).astype(np.uint8)[:, None, None], (1, 32, 3))
+    frames = frame + np.eye(40, 32 * 32 * 3, dtype=np.uint8).reshape(40, 32, 32, 3)
+    found = find(frames)
+    assert not found.exact.any()
+    assert found.with_duplicate_among(np.arange(36)).all()
+
+
+def test_chance_is_that_of_the_kind_of_images_however_many_are_duplicates():
+    photographs, strokes = scenes(60), digits.read().images[:60]
+    chances = [
+        duplicates.chance_likeness(image_matching.brightness(images))
+        for images in (photographs, photographs.repeat(20, axis=0), strokes, strokes.repeat(20, axis=0))
+    ]
+    assert chances[0] == pytest.approx(chances[1], abs=0.03)
+    assert chances[2] == pytest.approx(chances[3], abs=0.05)
+    assert min(chances[2:]) > max(chances[:2]) + 0.2

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fuzzing.colours import MeanColours, make_photos
 from latentsearch import spark
 from latentsearch.errors import InputError
 from latentsearch.gallery import encode_spark
@@ -24,7 +25,7 @@ from latentsearch.gallery.sync import sync
 from latentsearch.runs import Run
 from tests.clusters import MASTER, executors, needs_spark, wait_for
 from tests.conftest import REPOSITORY
-from tests.photos import LoggedColours, MeanColours, make_photos
+from tests.photos import LoggedColours
 
 pytestmark = [pytest.mark.engines, needs_spark]
 NUM_PHOTOS = 24
@@ -111,7 +112,8 @@ import functools, sys
 from pathlib import Path
 from latentsearch.gallery import sync as folder_sync, encode_spark as spark_coding
 from latentsearch.runs import Run
-from tests.photos import LoggedColours, MeanColours
+from fuzzing.colours import MeanColours
+from tests.photos import LoggedColours
 spark_coding._PART = 4
 root = Path({root!r})
 opening = functools.partial(LoggedColours, root / "log", 2.0)

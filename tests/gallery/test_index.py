@@ -1,4 +1,4 @@
-"""The index against brute force, for every engine and metric, ties allowed; and who may not answer."""
+"""The index against brute force in float64, by every engine and metric, ties in order; and who may not answer."""
 
 from __future__ import annotations
 
@@ -11,25 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.spatial.distance import cdist
 
 from latentsearch.config import METRICS
 from latentsearch.gallery import backends
-from latentsearch.gallery.backends import Matrix, Scan, Tree
-from latentsearch.gallery.index import Index, Neighbours
+from latentsearch.gallery.backends import Flat, Product, Scan, Tree
+from latentsearch.gallery.index import Index, distances_between
 from tests.conftest import REPOSITORY
-
-SCIPY_NAMES = {"cosine": "cosine", "euclidean": "euclidean", "manhattan": "cityblock"}
-
 
 # Every engine with every metric that it may be chosen for.
 every_engine = pytest.mark.parametrize(
     ("engine", "metric"),
     [
         (engine, metric)
-        for engine in (Scan, Tree, Matrix)
+        for engine in (Scan, Tree, Flat, Product)
         for metric in METRICS
-        if (engine, metric) != (Tree, "manhattan")
+        if metric != "manhattan" or engine in (Scan, Flat)
     ],
 )
 
@@ -40,22 +36,35 @@ def using(engine):
 
 
 def brute_force(queries, vectors, metric):
-    """Distances `(num_queries, num_vectors)` in double precision."""
-    distances = cdist(queries.astype(np.float64), vectors.astype(np.float64), SCIPY_NAMES[metric])
-    return np.nan_to_num(distances, nan=1)  # scipy has no cosine for zero vectors; ours is 1
+    """Distances `(num_queries, num_vectors)` by their definition, in float64, rounded to float32."""
+    queries, vectors = np.asarray(queries, np.float32).astype(float), np.asarray(vectors, np.float32).astype(float)
+    if metric == "manhattan":
+        return np.float32([np.abs(vectors - query).sum(axis=1) for query in queries])
+    if metric == "euclidean":
+        return np.float32([np.linalg.norm(vectors - query, axis=1) for query in queries])
+    # By einsum too: where two directions are the same but for rounding, other roundings are another answer.
+    lengths = [np.sqrt(np.einsum("nd,nd->n", of, of))[:, None] for of in (queries, vectors)]
+    queries, vectors = (np.divide(of, length, where=length > 0, out=np.zeros_like(of))
+                        for of, length in zip((queries, vectors), lengths))  # fmt: skip
+    # 1 - cosine, without its cancellation; in float64 the same direction is the same to 1e-15.
+    distances = np.float32([np.square(vectors - query).sum(axis=1) / 2 for query in queries])
+    distances[distances < 1e-30] = 0
+    distances[(lengths[0] == 0) | (lengths[1] == 0).T] = 1
+    return distances
 
 
-def assert_nearest(found, distances):
-    """`found` are the nearest by `distances` `(num_queries, num_vectors)`; ties may come in any order.
+def assert_nearest(found, distances, ids=None):
+    """`found` are the nearest by `distances` `(num_queries, num_vectors)`, ordered by distance, then id.
 
-    So each answer is held against the distance of the vector it names; ids are rows.
+    Args:
+        found: Neighbours.
+        distances: float32; infinite: may not answer.
+        ids: Of the vectors, ascending. Default: the rows.
     """
-    k = found.ids.shape[1]
-    expected = np.sort(distances, axis=1)[:, :k]
-    np.testing.assert_allclose(found.distances, expected, atol=1e-5)
-    np.testing.assert_allclose(np.take_along_axis(distances, found.ids, axis=1), expected, atol=1e-5)
-    assert all(len(set(row)) == k for row in found.ids)
-    assert (np.diff(found.distances, axis=1) >= 0).all()
+    order = np.argsort(distances, axis=1, kind="stable")[:, : found.ids.shape[1]]
+    np.testing.assert_array_equal(found.ids, order if ids is None else ids[order])
+    assert found.distances.dtype == np.float32
+    np.testing.assert_array_max_ulp(found.distances, np.take_along_axis(distances, order, axis=1), maxulp=0)
 
 
 @every_engine
@@ -85,7 +94,7 @@ def test_many_duplicates_and_zeros_are_searched_like_any(engine, metric):
             assert_nearest(index.search(queries, k), brute_force(queries, vectors, metric))
 
 
-@pytest.mark.parametrize("engine", [Scan, Tree, Matrix])
+@pytest.mark.parametrize("engine", [Scan, Tree, Flat, Product])
 def test_a_vector_of_zeros_is_no_nearer_than_a_right_angle(engine):
     # By euclidean distance the zeros would come before the vector at 70 degrees.
     angle = np.deg2rad(70)
@@ -111,8 +120,8 @@ def test_an_image_never_answers_itself_even_among_duplicates(engine, metric, vec
     with using(engine):
         found = Index(vectors, ids, metric=metric).search(vectors, k, exclude=ids)
     assert not (found.ids == ids[:, None]).any()
-    rows = Neighbours((len(vectors) - 1) - found.ids // 3, found.distances)
-    assert_nearest(rows, np.where(np.eye(len(vectors), dtype=bool), np.inf, brute_force(vectors, vectors, metric)))
+    distances = np.where(np.eye(len(vectors), dtype=bool), np.inf, brute_force(vectors, vectors, metric))
+    assert_nearest(found, distances[:, ::-1], ids[::-1])
 
 
 @pytest.mark.parametrize(
@@ -122,9 +131,11 @@ def test_an_image_never_answers_itself_even_among_duplicates(engine, metric, vec
         ((60_000, 10, "manhattan", 11, 20), Scan),
         ((60_000, 10, "cosine", 11, 21), Tree),
         ((1_000_000, 10, "euclidean", 100, 10_000), Tree),
-        ((60_000, 10, "manhattan", 11, 21), Matrix),
-        ((50_000, 10, "cosine", 1000, 10_000), Matrix),
-        ((50_000, 3072, "cosine", 10, 1), Matrix),
+        ((60_000, 10, "manhattan", 11, 21), Flat),
+        ((50_000, 10, "cosine", 1000, 10_000), Flat),
+        ((50_000, 3072, "cosine", 10, 1), Flat),
+        ((50_000, 3072, "cosine", 1000, 10_000), Product),
+        ((50_000, 3072, "manhattan", 1000, 10_000), Flat),
     ],
 )
 def test_the_engine_suits_the_question(situation, engine):
@@ -132,13 +143,100 @@ def test_the_engine_suits_the_question(situation, engine):
     assert backends.choose(num_vectors, dim, metric, k=k, num_asked=num_asked) is engine
 
 
-def test_an_index_that_changes_its_engine_keeps_its_answers():
+def bursts(rng, num_vectors, dim):
+    """Vectors of which a part lies within 1e-4 of one of them."""
+    vectors = rng.normal(size=(num_vectors, dim))
+    vectors[: num_vectors // 4] = vectors[0] + rng.uniform(-1e-4, 1e-4, (num_vectors // 4, dim)) / dim
+    return vectors
+
+
+VECTORS = {
+    "normal": lambda rng, num, dim: rng.normal(size=(num, dim)),
+    "bursts": bursts,
+    "duplicates": lambda rng, num, dim: rng.normal(size=(3, dim))[rng.integers(0, 3, num)],
+    "one direction": lambda rng, num, dim: np.outer(rng.integers(1, 50, num), rng.normal(size=dim)),
+    "constant": lambda rng, num, dim: np.full((num, dim), rng.normal()),
+    "coarse": lambda rng, num, dim: rng.integers(-1, 2, (num, dim)),
+    "offset": lambda rng, num, dim: rng.normal(size=(num, dim)) + 10.0 ** rng.integers(1, 6),
+    "small": lambda rng, num, dim: rng.normal(size=(num, dim)) * 1e-40,
+    "large": lambda rng, num, dim: rng.normal(size=(num, dim)) * 1e25,
+    "all scales": lambda rng, num, dim: rng.normal(size=(num, dim)) * 10.0 ** rng.integers(-42, 29, (num, 1)),
+    "scales within": lambda rng, num, dim: rng.normal(size=(num, dim)) * 10.0 ** rng.integers(-30, 25, dim),
+}
+
+
+@every_engine
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(sorted(VECTORS)),
+    seed=st.integers(0, 2**32),
+    num=st.integers(1, 400),
+    dim=st.integers(1, 20),
+    share=st.floats(0, 1),
+    asked=st.sampled_from(["copies", "others", "zeros"]),
+)
+def test_every_engine_answers_as_brute_force_does(engine, metric, kind, seed, num, dim, share, asked):
+    rng = np.random.default_rng(seed)
+    vectors = VECTORS[kind](rng, num, dim).astype(np.float32)
+    queries = {"copies": vectors[:25], "others": VECTORS[kind](rng, 80, dim), "zeros": np.zeros((2, dim))}[asked]
+    with using(engine):
+        found = Index(vectors, metric=metric).search(queries, max(1, round(share * num)))
+    assert_nearest(found, brute_force(queries, vectors, metric))
+
+
+@every_engine
+def test_a_copy_in_a_burst_is_among_its_nearest(engine, metric):
+    vectors = bursts(np.random.default_rng(0), 1200, 10).astype(np.float32)
+    with using(engine):
+        found = Index(vectors, metric=metric).search(vectors[:300], 10)
+    assert (found.ids == np.arange(300)[:, None]).any(axis=1).all()
+    assert (found.distances[:, 0] == 0).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    metric=st.sampled_from(METRICS),
+    kind=st.sampled_from(sorted(VECTORS)),
+    seed=st.integers(0, 2**32),
+    dim=st.sampled_from([3, 10, 12]),
+    sizes=st.lists(st.integers(1, 30), max_size=5),
+    k=st.sampled_from([1, 2, 10]),
+)
+def test_what_was_asked_before_changes_no_answer(metric, kind, seed, dim, sizes, k):
+    rng = np.random.default_rng(seed)
+    vectors, queries = VECTORS[kind](rng, 9000, dim), VECTORS[kind](rng, 5, dim)
+    queries[0] = vectors[5]
+    fresh = Index(vectors, metric=metric)
+    expected = [fresh.search(queries, number) for number in (k, 3)]
+    used = Index(vectors, metric=metric)
+    for size in sizes:
+        used.search(VECTORS[kind](rng, size, dim), k)
+    for index in (used, fresh):
+        for number, before in zip((k, 3), expected):
+            found = index.search(queries, number)
+            np.testing.assert_array_equal(found.ids, before.ids)
+            np.testing.assert_array_equal(found.distances, before.distances)
+
+
+@pytest.mark.parametrize("spread", [1e-7, 1e-4, 1e-2, 1])
+@pytest.mark.parametrize("scale", [1e-40, 1, 1e25])
+def test_cosine_distances_are_those_of_longer_numbers(spread, scale):
     rng = np.random.default_rng(0)
-    index, queries = Index(rng.normal(size=(50_000, 4))), rng.normal(size=(30, 4))
-    first = index.search(queries[:20], 10)  # scanned
-    second = index.search(queries, 10)  # by the tree
-    np.testing.assert_array_equal(second.ids[:20], first.ids)
-    np.testing.assert_array_equal(second.distances[:20], first.distances)
+    first = rng.normal(size=(500, 10)).astype(np.float32)
+    first, second = (np.float32(of * scale) for of in (first, first + spread * rng.normal(size=(500, 10))))
+    units = [of.astype(np.longdouble) for of in (first, second)]
+    units = [of / np.sqrt(np.square(of).sum(axis=1, keepdims=True)) for of in units]
+    expected = np.square(units[1] - units[0]).sum(axis=1) / 2
+    found = distances_between(first, second, metric="cosine")
+    np.testing.assert_allclose(found, expected.astype(float), rtol=1e-7, atol=1e-22)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_distances_of_pairs_are_those_of_answers(metric):
+    vectors = np.concatenate([bursts(np.random.default_rng(0), 200, 7), np.zeros((2, 7))])
+    found = Index(vectors, metric=metric).search(vectors, 202)
+    pairs = vectors.repeat(202, axis=0), vectors[found.ids.ravel()]
+    np.testing.assert_array_equal(distances_between(*pairs, metric=metric), found.distances.ravel())
 
 
 def test_a_first_answer_waits_for_no_library_but_numpy():
@@ -150,7 +248,7 @@ def test_a_first_answer_waits_for_no_library_but_numpy():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
 
 
-@pytest.mark.parametrize("engine", [Scan, Tree, Matrix])
+@pytest.mark.parametrize("engine", [Scan, Tree, Flat, Product])
 def test_twenty_duplicates_answer_each_other_but_not_themselves(engine):
     vectors = np.zeros((25, 4), dtype=np.float32)
     vectors[20:] = np.arange(20).reshape(5, 4) + 1
@@ -190,6 +288,9 @@ def test_rank_gives_the_ids_of_search(engine, metric):
         (lambda: Index(np.zeros((3, 2)), metric="hamming"), "Unknown metric"),
         (lambda: Index(np.zeros(3)), "shape"),
         (lambda: Index(np.full((3, 2), np.nan)), "finite"),
+        (lambda: Index(np.float32([[0, -np.inf]])), "finite"),
+        (lambda: Index(np.full((3, 2), 1e31)), "up to 1e30"),
+        (lambda: Index(np.eye(2)).search([[-1e300, 0]], 1), "up to 1e30"),
         (lambda: Index(np.zeros((3, 2)), np.arange(2)), "3 ids"),
         (lambda: Index(np.eye(3)).search(np.eye(3), 4), "k = 4"),
         (lambda: Index(np.eye(3)).search(np.eye(3), 3, exclude=np.arange(3)), "1 to 2"),

@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fuzzing.colours import MeanColours
 from latentsearch.errors import InputError
 from latentsearch.gallery import gallery, novelty
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.runs import Run
-from tests.photos import MeanColours
 
 
 class FlatColours(MeanColours):
@@ -29,23 +29,23 @@ def profile(small_digits):
     return novelty.measure(small_digits, FlatColours())
 
 
-def gallery_of(images):
+def encoded(images):
     encoder = FlatColours()
     codes = encoder.encode(images)
     return Gallery(codes, np.arange(len(codes)), *gallery.examined(codes, images, encoder), encoder.fingerprint, {})
 
 
 def test_images_of_the_same_kind_are_known_and_others_are_not(small_digits, profile):
-    same = novelty.compare(gallery_of(np.array(small_digits.images)), profile)
+    same = novelty.compare(encoded(np.array(small_digits.images)), profile)
     assert same.verdict == "known"
     assert 0 < same.by_error < 0.15
     rng = np.random.default_rng(0)
     flat = np.tile(rng.integers(0, 256, (200, 1, 1, 3), dtype=np.uint8), (1, 32, 32, 1))
-    other = novelty.compare(gallery_of(flat), profile)  # reconstructed to perfection, but of no grey
+    other = novelty.compare(encoded(flat), profile)  # reconstructed to perfection, but of no grey
     assert other.by_error == 0
     assert other.by_distance > 0.9
     assert other.verdict == "hardly known"
-    noise = novelty.compare(gallery_of(255 * rng.integers(0, 2, (50, 32, 32, 3), dtype=np.uint8)), profile)
+    noise = novelty.compare(encoded(255 * rng.integers(0, 2, (50, 32, 32, 3), dtype=np.uint8)), profile)
     assert noise.by_error == 1
     assert "100% are reconstructed worse" in str(noise)
 

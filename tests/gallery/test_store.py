@@ -9,6 +9,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from fuzzing.colours import MeanColours
 from latentsearch.config import METRICS
 from latentsearch.errors import InputError
 from latentsearch.gallery.milvus_store import MilvusStore
@@ -19,7 +20,7 @@ from latentsearch.search.queries import Queries
 from latentsearch.search.results import answer
 from tests.conftest import REPOSITORY
 from tests.gallery.store_contract import StoreContract, random_gallery
-from tests.photos import MeanColours, photo_collection
+from tests.photos import photo_collection
 
 
 class TestEmbeddedStore(StoreContract):

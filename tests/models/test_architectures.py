@@ -113,3 +113,9 @@ def test_accuracy_is_what_keras_computes_for_the_reference():
     metric.update_state(images, reconstructions)
     assert ours == pytest.approx(float(metric.result()))
     assert 0.2 < ours < 0.5
+
+
+@pytest.mark.parametrize("latent_dim", [0, -3, 32 * 32 * 3 + 1, 100_000_000])
+def test_a_code_that_is_empty_or_longer_than_the_image_is_refused_in_words(latent_dim):
+    with pytest.raises(InputError, match=f"--latent-dim {latent_dim}: expected 1 to 3,072"):
+        architectures.build("compact", (32, 32, 3), latent_dim)

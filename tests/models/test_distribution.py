@@ -28,8 +28,8 @@ from tests.training.trainings import assert_same_training, train
 TWO_DEVICES = """
 import os, pathlib, signal
 import keras, numpy as np, tensorflow as tf
-from latentsearch.models import distribution as devices, losses as objectives
-from latentsearch.training import model as trainee, train as training
+from latentsearch.models import distribution as devices, layers, losses as objectives
+from latentsearch.training import train as training
 from latentsearch.config import TrainConfig
 part = tf.config.LogicalDeviceConfiguration()
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [part, part])
@@ -70,7 +70,7 @@ images = tf.constant(rng.normal(2, 3, (12, 4, 4, 3)), tf.float32)
 plain = keras.layers.BatchNormalization(momentum=0.9)
 whole = plain(images, training=True)
 with strategy.scope():
-    layer = trainee.BatchNormalization(momentum=0.9, synchronized=True)
+    layer = layers.BatchNormalization(momentum=0.9, synchronized=True)
     layer.build(images.shape)
 step = tf.function(lambda: strategy.run(lambda rows: layer(tf.gather(images, rows), training=True), args=(halves,)))
 np.testing.assert_allclose(tf.concat(step().values, axis=0), whole, atol=1e-5)

@@ -15,11 +15,13 @@ import pytest
 from latentsearch import files
 from latentsearch.data import to_float
 from latentsearch.errors import InputError
-from latentsearch.models import architectures
+from latentsearch.models import architectures, litert
+from latentsearch.models import encoder as encoding
 from latentsearch.models.architectures import ARCHITECTURES
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.models.export import load_model
 from latentsearch.models.litert import PARTS
+from tests import fuzzing
 from tests.conftest import REPOSITORY
 
 
@@ -158,4 +160,67 @@ def test_a_model_packed_far_beyond_its_size_is_not_unpacked(built_digits, tmp_pa
     path = tmp_path / "models" / "digits" / "initial.keras"
     repacked(path, {"model.weights.h5": bytes(10**8)})
     with pytest.raises(InputError, match=r"100,0\d\d,\d\d\d bytes packed into"):
+        Autoencoder(path)
+
+
+def test_networks_and_records_that_were_changed_together_are_not_used(built_digits, tmp_path):
+    path = tmp_path / "models" / "digits" / "initial.keras"
+    codes = Autoencoder(path).encode(built_digits.images[:3])
+    folder = path.parent / "exported" / "initial"
+    names = [*(f"{part}.tflite" for part in PARTS), "exported.json"]
+    whole = {name: (folder / name).read_bytes() for name in names}
+    for number in range(120):
+        rng = np.random.default_rng(number)
+        part = PARTS[number % 2]
+        _, content = fuzzing.mutate(rng, [whole[f"{part}.tflite"]])
+        record = json.loads(whole["exported.json"]) | {part: files.fingerprint(content)}
+        if number % 5 == 0:
+            record["fingerprint"] = files.fingerprint(rng.bytes(8))
+        text = json.dumps(record).encode()
+        if number % 3 == 0:
+            text = fuzzing.values(rng, text, [])
+        (folder / f"{part}.tflite").write_bytes(content)
+        (folder / "exported.json").write_bytes(text)
+        told = json.loads(text)
+        same = isinstance(told, dict) and {"kind_dim": None} | told == json.loads(whole["exported.json"])
+        assert (encoding._exported(path) is not None) == same, number
+        (folder / f"{part}.tflite").write_bytes(whole[f"{part}.tflite"])
+    np.testing.assert_allclose(Autoencoder(path).encode(built_digits.images[:3]), codes, atol=1e-5)
+
+
+def test_an_export_of_another_network_is_not_used(built_digits, tmp_path):
+    path = tmp_path / "models" / "digits" / "initial.keras"
+    codes = Autoencoder(path).encode(built_digits.images[:3])
+    other = tmp_path / "other" / "initial.keras"
+    other.parent.mkdir()
+    architectures.build("compact", (32, 32, 3), 10).save(other)
+    assert not np.allclose(Autoencoder(other).encode(built_digits.images[:3]), codes, atol=1e-3)
+    ours, theirs = (model.parent / "exported" / "initial" for model in (path, other))
+    for part in PARTS:
+        (ours / f"{part}.tflite").write_bytes((theirs / f"{part}.tflite").read_bytes())
+    record = json.loads((theirs / "exported.json").read_text()) | {"model": files.file_fingerprint(path)}
+    (ours / "exported.json").write_text(json.dumps(record))
+    np.testing.assert_allclose(Autoencoder(path).encode(built_digits.images[:3]), codes, atol=1e-5)
+
+
+@pytest.mark.parametrize("parts", [("encoder", "encoder"), ("decoder", "encoder"), (b"nothing", "decoder")])
+def test_networks_that_do_not_fit_are_made_anew(parts, built_digits, tmp_path):
+    path = tmp_path / "models" / "digits" / "initial.keras"
+    codes = Autoencoder(path).encode(built_digits.images[:3])
+    folder = path.parent / "exported" / "initial"
+    contents = [part if isinstance(part, bytes) else (folder / f"{part}.tflite").read_bytes() for part in parts]
+    record = json.loads((folder / "exported.json").read_text())
+    for part, content in zip(PARTS, contents):
+        (folder / f"{part}.tflite").write_bytes(content)
+        record[part] = files.fingerprint(content)
+    (folder / "exported.json").write_text(json.dumps(record | {"seal": litert.seal(record)}))
+    np.testing.assert_allclose(Autoencoder(path).encode(built_digits.images[:3]), codes, atol=1e-5)
+
+
+def test_a_model_of_other_shapes_is_refused(tmp_path):
+    path, images = tmp_path / "best.keras", keras.Input((8, 8, 1))
+    encoder = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)], name="encoder")
+    decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(64)], name="decoder")
+    keras.Model(images, decoder(encoder(images))).save(path)
+    with pytest.raises(InputError, match="does not hold an encoder of images to codes"):
         Autoencoder(path)

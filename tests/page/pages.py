@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from fuzzing.colours import MeanColours
 from latentsearch.gallery.sync import sync
 from latentsearch.page.api import Replies
 from latentsearch.page.app import make_app
 from latentsearch.page.code_map import CodeMap
 from latentsearch.runs import Run
 from latentsearch.search.corpus import FolderCollection
-from tests.photos import MeanColours
 
 ASK = {"k": 3, "metric": "euclidean", "min_score": 0}
 

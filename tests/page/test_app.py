@@ -21,12 +21,15 @@ from starlette.testclient import TestClient
 
 from latentsearch.config import METRICS, PageConfig
 from latentsearch.errors import InputError
+from latentsearch.gallery.sync import sync
 from latentsearch.page import __main__ as program
 from latentsearch.page import app as server
 from latentsearch.page import code_map as maps
 from latentsearch.page.api import Replies
 from latentsearch.page.code_map import CodeMap
-from tests.page.pages import ASK, make_images, make_page, pixels, png
+from latentsearch.runs import Run
+from latentsearch.search.corpus import FolderCollection
+from tests.page.pages import ASK, RedAndBlue, make_images, make_page, pixels, png
 
 STATIC = REPOSITORY / "latentsearch" / "page" / "static"
 
@@ -193,3 +196,34 @@ def test_help_loads_no_framework():
     assert "--port" in result.stdout
     loaded = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
     assert not {"keras", "tensorflow", "pandas", "starlette", "umap"} & loaded
+
+
+def test_the_slider_between_kind_and_look_ranks_anew(tmp_path):
+    """Red is the kind and blue the look: see RedAndBlue."""
+
+    class TwoCodes(RedAndBlue):
+        kind_dim, fingerprint = 1, "red is the kind"
+
+    def ask(look):
+        reply = client.get("/api/neighbours", params={**ASK, "metric": "manhattan", "k": 5, "id": 7, "look": look})
+        return [match["distance"] for match in reply.json()["neighbours"]]
+
+    make_images(tmp_path / "photos")
+    content, _ = sync(tmp_path / "gallery.npz", tmp_path / "photos", TwoCodes())
+    corpus = FolderCollection(Run(tmp_path, "colours"), TwoCodes(), content)
+    code_map = CodeMap(tmp_path / "map.npz", corpus.gallery)
+    client = TestClient(server.make_app(Replies(corpus, [], code_map), code_map), base_url="http://127.0.0.1:8765")
+    assert client.get("/api/about").json()["look"] == corpus.look
+    codes, ids = corpus.gallery.codes, corpus.gallery.ids
+    for look, column in ((0, 0), (1, 1)):
+        expected = np.sort(np.abs(codes[:, column] - codes[ids == 7, column])[ids != 7])[:5]
+        np.testing.assert_allclose(ask(look), expected, atol=1e-4)
+    assert ask(0.5) not in (ask(0), ask(1))
+    assert ask("") == ask(corpus.look)
+
+
+@pytest.mark.parametrize("look", ["0.5", "2", "much"])
+def test_a_share_of_the_look_is_refused_where_there_is_one_code_or_it_cannot_be(look, client):
+    reply = client.get("/api/neighbours", params={**ASK, "metric": "cosine", "k": 5, "id": 7, "look": look})
+    assert reply.status_code == 400
+    assert "look" in reply.json()["error"]

@@ -17,6 +17,7 @@ pytest.importorskip("httpx2")
 from PIL import Image
 from starlette.testclient import TestClient
 
+from latentsearch.data.memory import MemoryBudget
 from latentsearch.page import app as server
 from tests.page.pages import ASK, make_images, make_page, pixels, png
 
@@ -163,3 +164,12 @@ def test_static_files_name_no_other_host_and_hold_no_script_in_the_html():
     named = re.findall(r"(?:src|href)=\"([^#\"]+)\"", html)
     assert {"page.js", "page.css"} <= set(named)
     assert all((STATIC / name).is_file() for name in named)
+
+
+def test_uploads_are_bounded_together_and_their_memory_is_given_back(client, monkeypatch):
+    monkeypatch.setattr(server, "_UPLOADS", MemoryBudget(5000))
+    for _ in range(3):
+        assert client.post("/api/neighbours", params=ASK, content=png("red") + bytes(4000)).status_code == 200
+        refused = client.post("/api/neighbours", params=ASK, content=png("red") + bytes(6000))
+        assert refused.status_code == 503
+        assert "at once" in refused.json()["error"]

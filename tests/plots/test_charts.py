@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from latentsearch.plots import charts, image_grids
+from latentsearch.plots import charts, code_charts, image_grids
 from latentsearch.plots import tuning as tuning_plots
+from latentsearch.plots.colours import PALETTE
 
 RNG = np.random.default_rng(0)
 NAMES = ("cat", "dog")
@@ -40,20 +41,28 @@ FIGURES = {
         IMAGES[:2], {"a": IMAGES[None, :3].repeat(2, axis=0)}, {"a": np.ones((2, 3), bool)}
     ),
     "retrieval curves": lambda: charts.curves(HISTORY.assign(val_copy_recall=0.5, val_precision=0.2), "retrieval"),
-    "trade-off": lambda: charts.trade_off({"a": (0.02, 0.3), "b": (0.04, 0.6), "c": (0.03, 0.2)}, ["a", "b"], "x"),
-    "pair plot": lambda: charts.pair_plot(CODES[:, :3], CLASSES, NAMES),
-    "distributions": lambda: charts.code_distributions(CODES, CLASSES, NAMES),
-    "constant code": lambda: charts.code_distributions(np.zeros((60, 1)), CLASSES, NAMES),
-    "pair plot without classes": lambda: charts.pair_plot(CODES[:, :3], [""] * 60, ()),
-    "distributions without classes": lambda: charts.code_distributions(CODES, [""] * 60, ()),
-    "distributions of an empty class": lambda: charts.code_distributions(CODES[:, :1], CLASSES, ("cat", "dog", "emu")),
-    "class map without classes": lambda: charts.class_map(CODES[:, :2], [""] * 60, ()),
+    "explanations": lambda: image_grids.explanations(
+        [IMAGES[0]] * 2, [IMAGES[:5] / 255] * 2, [IMAGES[1]] * 2, [np.full(10, 0.1)] * 2, ["cosine", "euclidean"]
+    ),
+    "pair plot": lambda: code_charts.pair_plot(CODES[:, :3], CLASSES, NAMES),
+    "distributions": lambda: code_charts.code_distributions(CODES, CLASSES, NAMES),
+    "constant code": lambda: code_charts.code_distributions(np.zeros((60, 1)), CLASSES, NAMES),
+    "pair plot without classes": lambda: code_charts.pair_plot(CODES[:, :3], [""] * 60, ()),
+    "distributions without classes": lambda: code_charts.code_distributions(CODES, [""] * 60, ()),
+    "distributions of an empty class": lambda: code_charts.code_distributions(
+        CODES[:, :1], CLASSES, ("cat", "dog", "emu")
+    ),
+    "pair plot of constant codes": lambda: code_charts.pair_plot(np.full((9, 3), 0.7, np.float32), CLASSES[:9], NAMES),
+    "pair plot of one number": lambda: code_charts.pair_plot(CODES[:, :1], CLASSES, NAMES),
+    "correlations of 64": lambda: code_charts.correlation_map(np.eye(64)),
+    "map of one image": lambda: code_charts.class_map(CODES[:1, :2], CLASSES[:1], NAMES),
+    "class map without classes": lambda: code_charts.class_map(CODES[:, :2], [""] * 60, ()),
     "retrieval without labels": lambda: charts.curves(HISTORY.assign(val_copy_recall=[0.1, 0.4, 0.5]), "retrieval"),
     "blocks without labels": lambda: image_grids.neighbour_blocks(
         IMAGES[:2], {"a": IMAGES[None, :3].repeat(2, axis=0)}, {"a": np.full((2, 3), -1)}
     ),
-    "correlations": lambda: charts.correlation_map(np.eye(3)),
-    "class map": lambda: charts.class_map(CODES[:, :2], CLASSES, NAMES),
+    "correlations": lambda: code_charts.correlation_map(np.eye(3)),
+    "class map": lambda: code_charts.class_map(CODES[:, :2], CLASSES, NAMES),
     "thumbnails": lambda: image_grids.thumbnail_map(CODES[:, :2], IMAGES),
     "pairs, side by side": lambda: image_grids.side_by_side({"a": {"x": image_grids.pairs(CODES, np.arange(60) % 2)}}),
     "trials": lambda: tuning_plots.trade_off(TRIALS, "x"),
@@ -80,29 +89,40 @@ def test_figures_are_drawn_and_not_kept(name, tmp_path, monkeypatch):
 def test_neighbours_stand_in_order_with_frames_by_class():
     same = np.array([[1, 0, -1]])
     figure = image_grids.neighbour_rows(IMAGES[:1], ["query"], IMAGES[None, 1:4], [["first", "second", "third"]], same)
-    axes = [axes for axes in figure.axes if axes.images]
-    assert [a.get_title() for a in axes] == ["query", "first", "second", "third"]
-    for shown, expected in zip(axes, IMAGES[:4], strict=True):
-        np.testing.assert_array_equal(shown.images[0].get_array(), expected)
-    right, wrong, unknown = (a.spines["left"].get_edgecolor() for a in axes[1:])
-    assert right[1] > right[0]  # green
-    assert wrong[0] > wrong[1]  # red
-    assert unknown[:3] == (0, 0, 0)  # black
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts[:4]] == ["query", "first", "second", "third"]
+    lefts = [shown.get_extent()[0] for shown in axes.images]
+    assert lefts == sorted(lefts)
+    for shown, expected in zip(axes.images, IMAGES[:4], strict=True):
+        np.testing.assert_array_equal(shown.get_array(), expected)
+    right, wrong, unknown = axes.patches[1:]
+    assert right.get_linewidth() > 2 * wrong.get_linewidth() > 2 * unknown.get_linewidth()
+    assert (right.get_linestyle(), wrong.get_linestyle()) == ("solid", (0, (3, 2)))
+    assert right.get_edgecolor()[2] > right.get_edgecolor()[0]  # blue
+    assert wrong.get_edgecolor()[0] > wrong.get_edgecolor()[2]  # orange
+    assert unknown.get_edgecolor()[:3] == (0, 0, 0)
+
+
+def test_the_note_of_a_figure_of_neighbours_stands_below():
+    figure = image_grids.neighbour_rows(IMAGES[:1], ["q"], IMAGES[None, 1:2], [["a"]], np.array([[1]]), note="of 1,000")
+    assert figure.axes[0].texts[-1].get_text() == f"{image_grids.FRAMES_IN_WORDS}. of 1,000"
 
 
 def test_blocks_show_every_image_in_its_place_with_a_frame_by_class():
     neighbours = IMAGES[10:16].reshape(2, 3, 8, 8, 3)
     same = np.array([[True, False, True], [False, False, False]])
-    figure = image_grids.neighbour_blocks(IMAGES[:2], {"codes": neighbours}, {"codes": same})
+    figure = image_grids.neighbour_blocks(IMAGES[:2], {"codes": neighbours}, {"codes": same}, ["cat", "$dog$"])
     asked, found = (axes.images[0].get_array() for axes in figure.axes)
     assert figure.axes[1].get_title() == "codes\n33% of the class"
+    assert [text.get_text() for text in figure.axes[0].texts] == ["cat", "$dog$"]
+    assert figure.get_supxlabel() == image_grids.FRAMES_IN_WORDS
     for row in range(2):
         np.testing.assert_array_equal(asked[14 * row + 3 : 14 * row + 11, 3:11], IMAGES[row])
         for column in range(3):
             tile = found[14 * row : 14 * row + 14, 14 * column : 14 * column + 14]
             np.testing.assert_array_equal(tile[3:11, 3:11], neighbours[row, column])
-            red, green, _ = tile[1, 7]
-            assert (green > red) == same[row, column]
+            red, _, blue = tile[2, 8]
+            assert (blue > red) == same[row, column]
             assert (tile[0] == 255).all()
 
 
@@ -148,7 +168,7 @@ def test_pairs_of_dimensions_are_drawn_upwards_and_to_the_right():
     side = len(picture) // 2
     panel = picture[side:, :side]  # dimension 1 upwards, dimension 0 to the right
     upper, lower = panel[: side // 2], panel[side // 2 :]
-    colours = {label: np.array(to_rgb(f"C{label}")) * 255 // 1 for label in labels}
+    colours = {label: np.array(to_rgb(PALETTE[label])) * 255 // 1 for label in labels}
     for label, half, columns in ((0, upper, np.s_[:10]), (1, upper, np.s_[-10:]), (2, lower, np.s_[:10])):
         assert (half[:, columns] == colours[label].astype(np.uint8)).all(axis=-1).any(), label
 
@@ -157,8 +177,12 @@ def test_framed_tiles_hold_the_images_and_the_colour_of_their_class():
     picture = image_grids.tiles(IMAGES[:2, None], np.array([[1], [0]]))
     side = IMAGES.shape[1] + 6
     assert picture.shape == (2 * side, side, 3)
-    for row, colour in enumerate(("#1a9850", "#d73027")):
-        tile = picture[row * side : (row + 1) * side]
+    right, wrong = picture[:side], picture[side:]
+    for row, tile in enumerate((right, wrong)):
         np.testing.assert_array_equal(tile[3:-3, 3:-3], IMAGES[row])
-        np.testing.assert_array_equal(tile[1, 1:-1], np.tile(np.rint(np.array(to_rgb(colour)) * 255), (side - 2, 1)))
         assert (tile[0] == 255).all()
+    frames = [np.rint(np.array(to_rgb(image_grids.FRAMES[kind]["edgecolor"])) * 255) for kind in (1, 0)]
+    assert (right[1:3, 1:-1] == frames[0]).all()
+    assert (wrong[1] == 255).all()  # half as thick
+    dashes = (wrong[2, 2:-2] == frames[1]).all(axis=-1)
+    assert 0.3 < dashes.mean() < 0.7

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fuzzing.colours import MeanColours
 from latentsearch.config import METRICS
 from latentsearch.search.explanation import explain, shares
-from tests.photos import MeanColours
 
 
 def test_shares_of_a_case_that_can_be_reckoned_by_hand():

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fuzzing.colours import make_photos
 from latentsearch.config import METRICS, RetrieveConfig
 from latentsearch.errors import InputError
-from latentsearch.search import output
+from latentsearch.search import figures, output
 from latentsearch.search.queries import find_queries
 from latentsearch.search.results import answer
-from tests.photos import make_photos, photo_collection
+from tests.photos import photo_collection
 
 
 @pytest.fixture
@@ -82,11 +83,80 @@ def test_files_are_written_and_neighbours_copied(collection, tmp_path):
     assert [path.name for path in paths] == ["neighbours.csv", "neighbours.json", "neighbours.png", "explanation.png"]
     assert all(path.stat().st_size for path in paths)
     assert len(output.write(answers, collection, RetrieveConfig(figure=False))) == 2
-    assert output.copy_to(tmp_path / "hits", answers, collection) == 8
+    assert output.copy_to(tmp_path / "hits", answers, collection) == (tmp_path / "hits/neighbours-001", 8)
     first = answers.matches["euclidean"][0][0]
-    copy = tmp_path / "hits" / f"query001_euclidean_001_{collection.path_of(first.id).name}"
+    copy = tmp_path / "hits/neighbours-001" / f"query001_euclidean_001_{collection.path_of(first.id).name}"
     assert copy.read_bytes() == collection.path_of(first.id).read_bytes()
-    assert len(list((tmp_path / "hits").iterdir())) == 8
+    assert copies(tmp_path / "hits") == {"neighbours-001": 8}
+    assert output.copy_to(tmp_path / "hits", ask(collection, [3]), collection)[1] == 4
+    assert copies(tmp_path / "hits") == {"neighbours-001": 8, "neighbours-002": 4}  # a folder of its own each time
+
+
+def copies(folder):
+    """Folders that are seen in it, with the number of files that are seen in each."""
+    return {
+        path.name: sum(not file.name.startswith(".") for file in path.iterdir())
+        for path in folder.iterdir()
+        if not path.name.startswith(".written")
+    }
+
+
+@pytest.mark.parametrize("length", [200, 229, 255])
+@pytest.mark.parametrize("letter", ["n", "\u00e9", "\u732b"])
+def test_long_names_are_shortened_and_all_are_copied(letter, length, tmp_path):
+    make_photos(tmp_path / "photos", 4)
+    size = len(letter.encode())
+    name = letter * ((length - 4) // size) + "n" * ((length - 4) % size) + ".png"
+    (tmp_path / "photos" / "a" / "1.png").rename(tmp_path / "photos" / name)
+    collection = photo_collection(tmp_path, num_images=0)
+    query = collection.id_of(tmp_path / "photos" / "a" / "3.png")
+    folder, count = output.copy_to(tmp_path / "hits", ask(collection, [query], k=3), collection)
+    assert count == 3
+    found = [path for path in folder.iterdir() if letter * 50 in path.name]
+    assert len(found) == 1
+    assert found[0].suffix == ".png"
+    assert found[0].read_bytes() == (tmp_path / "photos" / name).read_bytes()
+
+
+@pytest.mark.parametrize("below", ["", "hits", "a/hits", "link/hits"])
+def test_copies_do_not_go_where_they_would_be_searched(below, collection, tmp_path):
+    (tmp_path / "photos" / "link").symlink_to(tmp_path / "photos" / "a")
+    folder = tmp_path / "photos" / below
+    for name in (folder, tmp_path / "photos" / "a" / ".." / below):
+        with pytest.raises(InputError, match="which is searched: the copies would become images"):
+            output.copy_to(name, ask(collection, [3]), collection)
+    assert sum(path.is_file() for path in (tmp_path / "photos").rglob("*")) == 30
+
+
+def test_by_default_there_are_as_many_neighbours_as_can_answer(tmp_path):
+    for count in (1, 2, 3, 9, 10, 11, 12):
+        collection = photo_collection(tmp_path / str(count), num_images=count)
+        outside = tmp_path / f"outside{count}"
+        make_photos(outside, 1)
+        queries, _ = find_queries(RetrieveConfig(query=(str(outside / "b/c/0.png"),)), collection)
+        answers = answer(queries, collection, metrics=("euclidean",))
+        assert len(answers.matches["euclidean"][0]) == min(count, 10)
+        assert output.as_record(answers, collection, RetrieveConfig())["k"] == min(count, 10)
+        if count == 1:
+            with pytest.raises(InputError, match="no image but the query"):
+                ask(collection, [0], k=None)
+        else:
+            assert len(ask(collection, [0], k=None).matches["euclidean"][0]) == min(count - 1, 10)
+
+
+def test_the_figure_of_many_is_capped_and_json_draws_none(tmp_path):
+    collection = photo_collection(tmp_path, num_images=70)
+    answers = ask(collection, list(range(60)), k=30)
+    figure = figures.neighbours(answers, collection)
+    assert len(figure.axes) == 1
+    assert len(figure.axes[0].images) == 50 * 21
+    note = figure.axes[0].texts[-1].get_text()
+    assert note == "Drawn: the first 50 of 60 rows, the nearest 20 of 30; neighbours.csv has all"
+    few = ask(collection, [0])
+    drawn = [
+        len(output.write(few, collection, RetrieveConfig(json=True, json_figure=wanted))) for wanted in (False, True)
+    ]
+    assert drawn == [2, 3]
 
 
 def test_a_neighbour_that_is_gone_leaves_a_grey_picture_and_is_told_when_copied(collection, tmp_path):
@@ -97,6 +167,7 @@ def test_a_neighbour_that_is_gone_leaves_a_grey_picture_and_is_told_when_copied(
     assert (collection.images(np.array([answers.matches["euclidean"][0][0].id])) == 128).all()
     with pytest.raises(InputError, match="no longer there"):
         output.copy_to(tmp_path / "hits", answers, collection)
+    assert copies(tmp_path / "hits") == {}  # all or none
 
 
 def test_names_of_any_bytes_are_written(tmp_path):
@@ -106,10 +177,10 @@ def test_names_of_any_bytes_are_written(tmp_path):
     collection = photo_collection(tmp_path, num_images=3)
     answers = ask(collection, [5], k=29)
     output.write(answers, collection, RetrieveConfig(explain=True))
-    assert any("\\xff\\n.png" in row["path"] for row in output.table(answers, collection))
+    assert "\\xff\\n.png" in (collection.run.reports / "retrieval" / "neighbours.csv").read_text()
     record = json.loads((collection.run.reports / "retrieval" / "neighbours.json").read_text())
     assert any(neighbour["path"].endswith(strange) for neighbour in record["queries"][0]["neighbours"])
-    assert output.copy_to(tmp_path / "hits", answers, collection) == 29
+    assert output.copy_to(tmp_path / "hits", answers, collection)[1] == 29
 
 
 @pytest.mark.parametrize(

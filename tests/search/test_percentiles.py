@@ -7,15 +7,10 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from latentsearch.config import METRICS
-from latentsearch.gallery.gallery import Gallery
 from latentsearch.search.percentiles import Scale
+from tests.gallery.galleries import gallery_of
 
 SCIPY = {"cosine": "cosine", "euclidean": "euclidean", "manhattan": "cityblock"}
-
-
-def gallery_of(codes, copies=None):
-    copies = np.zeros((0, 2, codes.shape[1]), np.float32) if copies is None else copies
-    return Gallery(codes, np.arange(len(codes)), copies, np.zeros(0, np.float32), "encoder", {})
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -23,7 +18,7 @@ def test_scores_are_shares_of_what_is_farther(metric):
     rng = np.random.default_rng(0)
     codes = rng.normal(size=(60, 4)).astype(np.float32)
     copies = rng.normal(size=(30, 2, 4)).astype(np.float32)
-    scale = Scale(gallery_of(codes, copies), metric=metric)
+    scale = Scale(gallery_of(codes, copies=copies), metric=metric)
     distances = cdist(codes, codes, SCIPY[metric])
     pairs = distances[~np.eye(60, dtype=bool)]
     own = np.array([cdist(*pair[:, None], SCIPY[metric])[0, 0] for pair in copies])

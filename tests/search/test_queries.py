@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import shutil
 
 import numpy as np
 import pytest
 
 from latentsearch.config import RetrieveConfig
 from latentsearch.errors import InputError
-from latentsearch.search.corpus import FolderCollection
+from latentsearch.gallery.gallery import build
+from latentsearch.runs import Run
+from latentsearch.search import output
+from latentsearch.search.corpus import DatasetCollection, FolderCollection
 from latentsearch.search.queries import find_queries
-from tests.photos import photo_collection
+from latentsearch.search.results import answer
+from tests.data.folders import prepare
+from tests.photos import MeanColours, make_photos, photo_collection
 
 
 @pytest.fixture
@@ -47,12 +55,101 @@ def test_files_keep_their_order_and_bad_ones_are_told(collection, tmp_path):
     assert problems[2] == "http://a.b/c.png: a URL is not fetched; download the image and give its path."
 
 
-def test_paths_can_come_from_standard_input(collection, monkeypatch):
+def standard_input(monkeypatch, content):
+    """As a process has it whose encoding is strict UTF-8."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", errors="strict"))
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\0"])
+def test_paths_can_come_from_standard_input(end, collection, monkeypatch):
     files = [str(collection.path_of(number)) for number in (7, 3)]
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join([*files, "", "gone.png"])))
+    standard_input(monkeypatch, end.join([*map(os.fsencode, files), b"", b"gone.png"]))
     queries, problems = find_queries(RetrieveConfig(query=("-",)), collection)
     assert queries.names == files
     assert len(problems) == 1
+
+
+def test_names_in_another_encoding_come_and_go_as_bytes(collection, tmp_path, monkeypatch):
+    latin, lines = os.fsencode(tmp_path) + b"/caf\xe9.png", os.fsencode(tmp_path) + b"/two\nlines.png"
+    for name in (latin, lines):
+        shutil.copy(collection.path_of(7), os.fsdecode(name))
+    standard_input(monkeypatch, b"\0".join([latin, lines, os.fsencode(tmp_path) + b"/gone\xe9.png"]))
+    queries, problems = find_queries(RetrieveConfig(query=("-",)), collection)
+    assert [os.fsencode(name) for name in queries.names] == [latin, lines]
+    assert [line.split("/")[-1] for line in problems] == [r"gone\xe9.png: there is no such file."]
+    answers = answer(queries, collection, k=3, metrics=("cosine",))
+    record = json.loads(json.dumps(output.as_record(answers, collection, RetrieveConfig())))
+    assert [os.fsencode(query["query"]) for query in record["queries"]] == [latin, lines]
+
+
+def test_a_leading_tilde_is_the_home_folder(collection, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copy(collection.path_of(7), tmp_path / "x.png")
+    standard_input(monkeypatch, b"~/x.png\n~nobody-of-that-name/x.png\n")
+    queries, problems = find_queries(RetrieveConfig(query=("~/x.png", "-")), collection)
+    assert queries.names == [str(tmp_path / "x.png")] * 2
+    assert len(problems) == 1
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~").mkdir()
+    shutil.copy(collection.path_of(3), tmp_path / "~" / "x.png")
+    assert find_queries(RetrieveConfig(query=("~/x.png",)), collection)[0].names == ["~/x.png"]  # what is there, is it
+
+
+def ways_to_name(path, elsewhere):
+    """Paths of one file: through links of files and folders, as it is, and by a second name of it."""
+    (elsewhere / "file.png").symlink_to(path)
+    (elsewhere / "folder").symlink_to(path.parent)
+    (elsewhere / "again").symlink_to(elsewhere / "folder")
+    (elsewhere / "second.png").hardlink_to(path)
+    return [elsewhere / "file.png", elsewhere / "folder" / path.name, elsewhere / "again" / path.name,
+            elsewhere / "second.png", path.parent / ".." / path.parent.name / path.name]  # fmt: skip
+
+
+def asked(collection, paths):
+    queries, problems = find_queries(RetrieveConfig(query=tuple(map(str, paths))), collection)
+    assert not problems
+    return answer(queries, collection, k=4, metrics=("euclidean",)).matches["euclidean"]
+
+
+def test_an_image_never_answers_itself_however_it_is_named(collection, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    paths = ways_to_name(collection.path_of(7), tmp_path / "elsewhere")
+    for matches in asked(collection, paths):
+        assert 7 not in [match.id for match in matches]
+        assert len(matches) == 4
+
+
+def test_nor_when_the_gallery_holds_links_to_what_lies_elsewhere(tmp_path):
+    make_photos(tmp_path / "store", 12)
+    (tmp_path / "photos").mkdir()
+    for number, path in enumerate(sorted((tmp_path / "store").rglob("*.png"))):
+        (tmp_path / "photos" / f"link-{number}.png").symlink_to(path)
+    (tmp_path / "photos" / "all").symlink_to(tmp_path / "store")
+    (tmp_path / "photos" / "second.png").hardlink_to(tmp_path / "store" / "a" / "1.png")
+    collection = photo_collection(tmp_path, num_images=0)
+    assert len(collection.gallery.ids) == 25
+    own = collection.same_file(collection.id_of(tmp_path / "store" / "a" / "1.png"))
+    assert len(own) == 3
+    queries = [tmp_path / "store/a/1.png", tmp_path / "photos/second.png", tmp_path / "photos/all/a/1.png"]
+    for matches in asked(collection, queries):
+        assert not own & {match.id for match in matches}
+        assert [match.rank for match in matches] == [1, 2, 3, 4]
+        assert matches[0].distance > 0
+
+
+def test_nor_in_a_dataset(tmp_path):
+    make_photos(tmp_path / "source", 24)
+    dataset = prepare(tmp_path / "source")
+    autoencoder = MeanColours()
+    collection = DatasetCollection(Run(tmp_path, "photos"), autoencoder, build(dataset, autoencoder), dataset)
+    path = tmp_path / "source" / "a" / "7.png"
+    own = collection.id_of(path)
+    assert collection.path_of(own) == path
+    (tmp_path / "elsewhere").mkdir()
+    for way in ways_to_name(path, tmp_path / "elsewhere"):
+        assert collection.id_of(way) == own
+    shutil.copy(path, tmp_path / "copy.png")
+    assert collection.id_of(tmp_path / "copy.png") is None  # another file, though the same picture
 
 
 def test_test_images_are_those_of_a_dataset(collection, monkeypatch):

@@ -28,9 +28,11 @@ from latentsearch.training import dataloader, neighbourhoods, rotation, tensorbo
 from latentsearch.training.model import compiled
 from latentsearch.training.settings import Settings, choose
 from latentsearch.training.validation import Validator
+from latentsearch.tuning.from_trial import network_and_recipe
 from latentsearch.tuning.objective import Criterion
-from latentsearch.tuning.space import Space, suggest
-from latentsearch.tuning.trials import PARAMETERS, network_and_recipe
+from latentsearch.tuning.sampler import suggest
+from latentsearch.tuning.space import Space
+from latentsearch.tuning.trials import PARAMETERS
 from tests.training.trainings import assert_same_training, train
 
 SIDE = 16

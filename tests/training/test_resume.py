@@ -22,7 +22,7 @@ from latentsearch.recipes import RECIPES
 from latentsearch.runs import Run
 from latentsearch.training import settings, tensorboard
 from latentsearch.training import train as training
-from latentsearch.training.callbacks import Backup
+from latentsearch.training.backup import Backup
 from tests.training.trainings import assert_same_training, train, weights
 
 # Where a training of four epochs is killed: before its n-th call of this operation.
@@ -192,3 +192,12 @@ def test_half_a_file_left_by_a_kill_never_becomes_the_best_model(built_digits, t
     train(tmp_path, epochs=2)
     assert weights(tmp_path)
     assert not left.exists()
+
+
+def test_a_network_of_another_build_is_not_trained(built_digits, tmp_path):
+    """As a kill between the moves of the files of a build leaves it."""
+    run = Run(tmp_path, "digits")
+    record = json.loads(run.build_record.read_text())
+    run.build_record.write_text(json.dumps(record | {"initial_model": "0" * 64}))
+    with pytest.raises(InputError, match=r"(?s)is not the network.*BuildingAutoencoder\.py --run digits.*--overwrite"):
+        train(tmp_path, epochs=1)

@@ -19,10 +19,11 @@ from latentsearch.errors import InputError
 from latentsearch.models import architectures
 from latentsearch.models.build import build_run
 from latentsearch.models.export import load_model
+from latentsearch.models.layers import BatchNormalization
 from latentsearch.recipes import RECIPES
 from latentsearch.runs import Run
 from latentsearch.training import dataloader, validation
-from latentsearch.training.model import BatchNormalization, compiled, copy_weights
+from latentsearch.training.model import compiled, copy_weights
 from latentsearch.training.settings import Settings, choose
 from tests.training.trainings import assert_same_training, train
 

@@ -19,9 +19,9 @@ from latentsearch.models.export import load_model
 from latentsearch.runs import Run
 from latentsearch.training import dataloader
 from latentsearch.training import train as training
+from latentsearch.training.history import read_history
 from latentsearch.training.model import compiled
 from latentsearch.training.settings import Settings
-from latentsearch.training.train import read_history
 from tests.training.trainings import assert_same_training, train, weights
 
 
@@ -154,8 +154,10 @@ def test_settings_that_cannot_be_are_refused(changes, message, built_digits, tmp
 def test_a_training_is_neither_lost_nor_mixed_with_another(built_digits, tmp_path):
     train(tmp_path, epochs=1)
     before = weights(tmp_path)
-    with pytest.raises(InputError, match=r"(?s)holds a training.*--resume.*--overwrite"):
-        train(tmp_path, epochs=1)
+    again = train(tmp_path, epochs=1)
+    assert (again.is_new, again.finished, len(again.history)) == (False, True, 1)
+    with pytest.raises(InputError, match=r"(?s)another epochs: it was 1, is 2.*--overwrite"):
+        train(tmp_path, epochs=2)
     with pytest.raises(InputError, match=r"another epochs: it was 1, is 2"):
         train(tmp_path, epochs=2, resume=True)
     initial = Run(tmp_path, "digits").initial_model
@@ -176,7 +178,7 @@ def test_a_run_is_refused_for_other_images_than_its_own(built_digits, tmp_path):
 
 
 def test_a_run_that_is_not_built_names_the_command(tmp_path):
-    with pytest.raises(InputError, match=r"(?s)build.json is missing.*python BuildingAutoencoder.py --run digits"):
+    with pytest.raises(InputError, match=r"(?s)no run 'digits'.*python BuildingAutoencoder.py --run digits"):
         train(tmp_path, epochs=1)
 
 
@@ -231,7 +233,7 @@ def test_building_over_a_trained_run_needs_overwrite(built_digits, tmp_path):
     train(tmp_path, epochs=1)
     config = BuildConfig(architecture="compact", run="digits", dataset="digits", root=tmp_path)
     with pytest.raises(InputError, match="holds a training"):
-        build_run(config)
+        build_run(replace(config, latent_dim=4))
     run = Run(tmp_path, "digits")
     assert run.best_model.exists()
     build_run(replace(config, overwrite=True))

@@ -6,8 +6,10 @@ import json
 
 import pytest
 
-from latentsearch.tuning.space import NUM_RANDOM, Space, suggest
-from latentsearch.tuning.trials import PARAMETERS, network_and_recipe
+from latentsearch.tuning.from_trial import network_and_recipe
+from latentsearch.tuning.sampler import NUM_RANDOM, suggest
+from latentsearch.tuning.space import Space
+from latentsearch.tuning.trials import PARAMETERS
 
 SPACE = Space(latent_dim=(10,))
 

@@ -17,8 +17,9 @@ from latentsearch.data import digits
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
 from latentsearch.tune_config import TuneConfig
-from latentsearch.tuning import report, trials
-from latentsearch.tuning.space import Space, suggest
+from latentsearch.tuning import report, storage
+from latentsearch.tuning.sampler import suggest
+from latentsearch.tuning.space import Space
 from latentsearch.tuning.tune import tune
 from tests.clusters import MASTER, executor_with_open, executors, needs_spark, wait_for
 from tests.conftest import a_part_of_the_digits
@@ -66,7 +67,7 @@ def test_two_executors_work_and_all_trials_end_though_one_is_killed_in_mid_trial
     assert len(set(worked[:2])) == 2
     assert worked[2] not in executors()
     assert [trial.name for trial in result.tried] == ["000", "001", "002"]
-    assert trials.load(Run(root, config.run)) == result.tried
+    assert storage.load(Run(root, config.run)) == result.tried
     for trial in result.tried:
         if trial.name == TOO_LARGE:
             assert trial.status == "failed"

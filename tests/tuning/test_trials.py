@@ -11,9 +11,9 @@ from latentsearch.config import BuildConfig, TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.recipes import Network
 from latentsearch.runs import Run
-from latentsearch.tuning import sampler, trials
+from latentsearch.tuning import from_trial, sampler, storage, trials
 from latentsearch.tuning.objective import WEIGHTS, Criterion
-from latentsearch.tuning.space import Suggestion
+from latentsearch.tuning.sampler import Suggestion
 from latentsearch.tuning.trials import Job, Search, Trial
 
 PARAMETERS = {"latent_dim": 10, "filters": 16, "depth": 2, "dense_units": 128, "activation": "elu"}
@@ -83,41 +83,43 @@ def test_records_give_back_what_was_written_in_order(tmp_path):
     run = Run(tmp_path, "tuned")
     tried = [trial(0), trial(1, status="failed", reason="x", scores=[]), replace(trial(2), num_weights=7)]
     for one in [*reversed(tried), trial(name="compact")]:
-        trials.save(run, one)
-    assert trials.load(run) == tried
-    trials.save_search(run, SEARCH)
-    assert trials.load_search(run) == SEARCH
-    assert trials.load_search(run).mean_mse == 0.06
+        storage.save(run, one)
+    assert storage.load(run) == tried
+    with storage.saving_search(run, SEARCH):
+        pass
+    assert storage.load_search(run) == SEARCH
+    assert storage.load_search(run).mean_mse == 0.06
     assert trials.winner(tried).name == "000"
     assert trials.winner([tried[1]]) is None
 
 
 def test_a_gap_or_a_damaged_record_is_refused_in_words(tmp_path):
     run = Run(tmp_path, "tuned")
-    trials.save(run, trial(0))
-    trials.save(run, trial(2))
+    storage.save(run, trial(0))
+    storage.save(run, trial(2))
     with pytest.raises(InputError, match=r"(?s)trial 002 but not trial 001.*--overwrite"):
-        trials.load(run)
+        storage.load(run)
     sampler.save(run, "001", Suggestion(PARAMETERS, {}))  # begun beside the others, and not ended
-    assert [one.name for one in trials.load(run)] == ["000", "002"]
+    assert [one.name for one in storage.load(run)] == ["000", "002"]
     path = run.trial("000").trial_record
     path.write_text(json.dumps(json.loads(path.read_text()) | {"history": 3}))
     with pytest.raises(InputError, match="history is no list"):
-        trials.load_one(run, "000")
+        storage.load_one(run, "000")
 
 
 def test_a_build_takes_network_recipe_and_dataset_of_the_trial(tmp_path):
     run = Run(tmp_path, "tuned")
-    trials.save_search(run, SEARCH)
+    with storage.saving_search(run, SEARCH):
+        pass
     for number, score in enumerate((0.3, 0.6, 0.5)):
-        trials.save(run, trial(number, [score], parameters=PARAMETERS | {"filters": 10 + number}))
-    config, recipe = trials.build_from(BuildConfig(run="tuned", from_trial="best", seed=7, root=tmp_path))
+        storage.save(run, trial(number, [score], parameters=PARAMETERS | {"filters": 10 + number}))
+    config, recipe = from_trial.resolve(BuildConfig(run="tuned", from_trial="best", seed=7, root=tmp_path))
     assert config.network == Network(11, 2, 128, "elu", normalisation=False)
     assert (config.architecture, config.dataset, config.latent_dim, config.seed) == ("custom", "digits", 10, 7)
     assert (recipe.batch_size, recipe.learning_rate, recipe.optimizer) == (64, 0.002, "adam")
     assert (recipe.shift, recipe.flip, recipe.similarity_weight) == (1, False, 0)
     other = BuildConfig(run="new", tuned="tuned", from_trial="2", root=tmp_path)
-    assert trials.build_from(other)[0].network.filters == 12
+    assert from_trial.resolve(other)[0].network.filters == 12
 
 
 @pytest.mark.parametrize(
@@ -134,8 +136,9 @@ def test_a_build_takes_network_recipe_and_dataset_of_the_trial(tmp_path):
 )
 def test_trials_that_cannot_be_built_are_refused_in_words(flags, message, tmp_path):
     run = Run(tmp_path, "tuned")
-    trials.save_search(run, SEARCH)
-    trials.save(run, trial(0))
-    trials.save(run, trial(1, [], status="failed", reason="no memory"))
+    with storage.saving_search(run, SEARCH):
+        pass
+    storage.save(run, trial(0))
+    storage.save(run, trial(1, [], status="failed", reason="no memory"))
     with pytest.raises(InputError, match=message):
-        trials.build_from(BuildConfig(run="tuned", root=tmp_path, **flags))
+        from_trial.resolve(BuildConfig(run="tuned", root=tmp_path, **flags))

@@ -16,11 +16,11 @@ from PIL import Image
 from latentsearch import data
 from latentsearch.config import BuildConfig, TrainConfig
 from latentsearch.errors import InputError
-from latentsearch.evaluation import baselines
 from latentsearch.runs import Run
 from latentsearch.tune_config import TuneConfig
-from latentsearch.tuning import report, sampler, trials
-from latentsearch.tuning.space import Suggestion
+from latentsearch.tuning import from_trial, report, sampler, storage, trials
+from latentsearch.tuning.objective import mean_image_error
+from latentsearch.tuning.sampler import Suggestion
 from latentsearch.tuning.trials import Outcome
 from latentsearch.tuning.tune import compare, tune
 from latentsearch.tuning.worker import WorkFailed
@@ -83,7 +83,7 @@ def test_each_trial_is_a_run_with_a_record_and_the_best_is_found(small_digits, t
     result = tune(config(tmp_path), worker)
     assert result.finished
     assert [trial.name for trial in result.tried] == [f"{number:03}" for number in range(12)]
-    assert trials.load(Run(tmp_path, "tuned")) == result.tried
+    assert storage.load(Run(tmp_path, "tuned")) == result.tried
     assert [job.build.run for job in worker.jobs[:2]] == ["tuned/tuning/000", "tuned/tuning/001"]
     for job in worker.jobs:
         assert (job.train.run, job.train.epochs, job.train.seed) == (job.build.run, 3, 0)
@@ -144,7 +144,7 @@ tuning.tune({killed!r}, StandIn(interrupt=("011", lambda: os.kill(os.getpid(), s
         [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     assert result.returncode == -signal.SIGKILL, result.stderr
-    assert len(trials.load(Run(tmp_path, "killed"))) == 11
+    assert len(storage.load(Run(tmp_path, "killed"))) == 11
     with pytest.raises(InputError, match=r"(?s)was searched already.*--run killed.* --resume"):
         tune(killed, StandIn())
     resumed = tune(replace(killed, resume=True), StandIn())
@@ -170,7 +170,7 @@ def test_what_was_begun_side_by_side_is_gone_on_with_one_by_one(small_digits, tm
     straight = tune(config(tmp_path), StandIn())
     run = Run(tmp_path, "tuned")
     for name in ("003", "008", "011"):  # as Spark leaves them that is killed: suggested, and no more
-        trial = trials.load_one(run, name)
+        trial = storage.load_one(run, name)
         sampler.save(run, name, Suggestion(trial.parameters, trial.draws))
         run.trial(name).trial_record.unlink()
     worker = StandIn()
@@ -186,7 +186,7 @@ def test_without_pyspark_the_flag_says_what_to_install(small_digits, tmp_path, m
     refused = in_process("TuneAutoencoder.py", *flags)
     assert refused.returncode == 2
     assert "pyspark is not installed.\nInstall what it needs: python -m pip install -r" in refused.stderr
-    assert not trials.load(Run(tmp_path, "tuned"))
+    assert not storage.load(Run(tmp_path, "tuned"))
 
 
 def test_a_search_of_another_kind_is_refused(small_digits, tmp_path, no_figures):
@@ -231,7 +231,7 @@ def test_the_error_of_the_mean_image_is_that_of_a_loop(small_digits):
     images = data.to_float(small_digits.images)
     mean = images[small_digits.ids("train")].mean(axis=0)
     expected = ((images[small_digits.ids("validation")] - mean) ** 2).mean()
-    assert baselines.mean_image_error(small_digits) == pytest.approx(expected, rel=1e-5)
+    assert mean_image_error(small_digits) == pytest.approx(expected, rel=1e-5)
 
 
 class InThisProcess:
@@ -249,14 +249,15 @@ def test_a_short_search_on_digits_and_the_run_that_goes_on_from_it(small_digits,
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     from latentsearch.models.build import build_run
-    from latentsearch.training.train import read_history, train
+    from latentsearch.training.history import read_history
+    from latentsearch.training.train import train
 
     flags = ["--dataset", "digits", "--trials", 2, "--epochs", 1, "--subset", 100, "--shift", 0, "--no-flip", "--mark"]
     searched = script("TuneAutoencoder.py", *flags, "--root", tmp_path)
     assert searched.returncode == 0, searched.stderr
     assert "BuildingAutoencoder.py --run tuned" in searched.stdout
     assert "leaked" not in searched.stderr
-    tried = trials.load(Run(tmp_path, "tuned"))
+    tried = storage.load(Run(tmp_path, "tuned"))
     assert [trial.status for trial in tried] == ["finished", "finished"]
     for trial in tried:
         run = Run(tmp_path, f"tuned/tuning/{trial.name}")
@@ -270,7 +271,7 @@ def test_a_short_search_on_digits_and_the_run_that_goes_on_from_it(small_digits,
         tune(config(tmp_path, run="small", trials=1, max_weights=1000), InThisProcess())
 
     best = trials.winner(tried)
-    built = build_run(BuildConfig(run="tuned", from_trial="best", root=tmp_path))
+    built = build_run(*from_trial.resolve(BuildConfig(run="tuned", from_trial="best", root=tmp_path)))
     assert built.num_weights == best.num_weights
     train(TrainConfig(run="tuned", epochs=1, root=tmp_path))
     settings = json.loads(Run(tmp_path, "tuned").training_record.read_text())["settings"]
@@ -280,4 +281,4 @@ def test_a_short_search_on_digits_and_the_run_that_goes_on_from_it(small_digits,
     }
     # A training of the run leaves its trials alone.
     assert Run(tmp_path, "tuned/tuning/000").logs.exists()
-    assert len(trials.load(Run(tmp_path, "tuned"))) == 2
+    assert len(storage.load(Run(tmp_path, "tuned"))) == 2

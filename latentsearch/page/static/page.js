@@ -19,7 +19,8 @@ function say(problem) {
 }
 
 function wanted() {
-  return { k: byId("k").value, metric: byId("metric").value, min_score: byId("min-score").value };
+  const look = state.about.look === null ? {} : { look: byId("look").value };
+  return { k: byId("k").value, metric: byId("metric").value, min_score: byId("min-score").value, ...look };
 }
 
 /** Asks, and shows `count` empty places if that takes long. An error is told, and what was there comes back. */
@@ -91,7 +92,7 @@ function showNeighbours(query, reply, asked) {
     `None of ${about.num_images.toLocaleString("en")} images reaches a score of ${asked.min_score} %.`;
   show("nothing", !found.length);
   show("legend-scores", found.length);
-  const why = (match) => explain(query, match, asked.metric, about.classes);
+  const why = (match) => explain(query, match, asked, about.classes);
   byId("grid").replaceChildren(...found.map((match) => neighbourCard(match, reply.query, about.classes, search, why)));
   map.mark(reply.place, found.map((match) => match.id), reply.query.id);
 }
@@ -191,6 +192,8 @@ async function begin() {
   byId("k").max = about.max_k;
   byId("k").value = Math.min(10, about.max_k);
   byId("metric").replaceChildren(...about.metrics.map((metric) => element("option", {}, metric)));
+  show("look-label", about.look !== null);
+  byId("look").value = about.look ?? 0;
   map = new CodeMap(about.classes, search);
   listen();
   map.load();

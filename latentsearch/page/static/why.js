@@ -44,15 +44,16 @@ function bars(reply) {
   return element("table", { className: "shares" }, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
 }
 
-/** Opens the dialog. `query` is what was asked about, `match` the neighbour, `metric` how they were compared. */
-export async function explain(query, match, metric, classes) {
+/** Opens the dialog. `query` is what was asked about, `match` the neighbour, `asked` how they were compared. */
+export async function explain(query, match, asked, classes) {
+  const { metric, look } = asked;
   current?.abort();
   current = new AbortController();
   const body = byId("why-body");
   body.replaceChildren(element("p", { className: "hint", ariaBusy: true }, "Asking the decoder …"));
   if (!byId("why").open) byId("why").showModal();
   try {
-    const reply = await api.explanation(query, { neighbour: match.id, metric }, current.signal);
+    const reply = await api.explanation(query, { neighbour: match.id, metric, ...(look && { look }) }, current.signal);
     body.replaceChildren(
       element(
         "p",

@@ -109,15 +109,16 @@ def archive(rng: np.random.Generator, content: bytes, corpus: Sequence[bytes]) -
     """Damages one member of a zip archive, of JSON by its values, and packs all again with right checksums."""
     with zipfile.ZipFile(io.BytesIO(content)) as members:
         files = {name: members.read(name) for name in members.namelist()}
+        packed = {member.filename: member.compress_type for member in members.infolist()}
     chosen = list(files)[rng.integers(len(files))]
     if rng.integers(20) == 0:
         del files[chosen]
     else:
         files[chosen] = _one(rng, (values,) if chosen.endswith(".json") else BYTES, files[chosen], [files[chosen]])
     result = io.BytesIO()
-    with zipfile.ZipFile(result, "w", zipfile.ZIP_DEFLATED) as members:
+    with zipfile.ZipFile(result, "w") as members:
         for name, body in files.items():
-            members.writestr(name, body)
+            members.writestr(name, body, packed[name])
     return result.getvalue()
 
 

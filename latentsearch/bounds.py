@@ -1,0 +1,109 @@
+"""What files declare to hold, checked before any of it is unpacked: a small file cannot ask for much memory."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+_RECORD_BYTES = 2**28  # of JSON and CSV: the paths of a million files take a third
+_NETWORK_SHARE, _NETWORK_BYTES = 4, 2**24  # rounded weights shrink by a half, the text that describes layers by more
+
+
+class TooLarge(ValueError):
+    """A file declares more than it may hold."""
+
+
+def check_size(path: Path, most: int = _RECORD_BYTES) -> None:
+    """Checks the size of a file that is read as a whole.
+
+    Args:
+        path: The file.
+        most: Bytes that it may have. Default: of a record, 256 MiB.
+
+    Raises:
+        TooLarge: if it has more.
+        OSError: if it is not there.
+    """
+    size = path.stat().st_size
+    if size > most:
+        raise TooLarge(f"{size:,} bytes, expected at most {most:,}")
+
+
+def load_npz(path: Path) -> dict[str, np.ndarray]:
+    """Reads the arrays of an .npz file that `numpy.savez` wrote, which packs nothing.
+
+    Memory taken is about the size of the file, whatever it declares.
+
+    Raises:
+        TooLarge: if its members declare more bytes than the file has, or an array more than its member has.
+        OSError, ValueError, and others of NumPy and zipfile: if it is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        _check_unpacked(archive, path.stat().st_size, path)
+        for member in archive.infolist():
+            with archive.open(member) as file:
+                shape, dtype = _header(file)
+                room = member.file_size - file.tell()
+            if dtype.hasobject or math.prod(shape) * dtype.itemsize != room:
+                raise TooLarge(f"{member.filename} declares {dtype} {shape} and has {room:,} bytes")
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)
+
+
+def check_network(path: Path) -> None:
+    """Checks what a .keras file, a zip archive with an HDF5 file, declares to hold.
+
+    Raises:
+        TooLarge: if its members are packed far beyond the size of the file, or the arrays of the HDF5 file declare more
+            bytes than that has: Keras packs none, so packed ones, or ones that lie elsewhere, are not its own.
+        OSError, ValueError, and others of zipfile and h5py: if it is damaged.
+    """
+    import h5py
+
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        _check_unpacked(archive, _NETWORK_SHARE * size + _NETWORK_BYTES, path)
+        for member in archive.infolist():
+            if member.filename.endswith((".h5", ".hdf5")):
+                with h5py.File(io.BytesIO(archive.read(member)), "r") as file:
+                    _check_arrays(file, member)
+
+
+def _check_unpacked(archive: zipfile.ZipFile, most: int, path: Path) -> None:
+    # zipfile unpacks no more of a member than it declares.
+    unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > most:
+        raise TooLarge(f"{unpacked:,} bytes packed into {path.stat().st_size:,}")
+
+
+def _check_arrays(file: object, member: zipfile.ZipInfo) -> None:
+    """Adds up what the arrays of an HDF5 file declare; reads their headers alone."""
+    import h5py
+
+    declared = 0
+
+    def add(name: str, kind: object) -> None:
+        nonlocal declared
+        if isinstance(kind, h5py.Dataset):
+            if kind.external or kind.is_virtual:
+                raise TooLarge(f"{member.filename}: {name:.100} lies in another file")
+            declared += kind.size * kind.dtype.itemsize if kind.size else 0
+            if declared > member.file_size:
+                raise TooLarge(f"{member.filename} has {member.file_size:,} bytes, and its arrays declare {declared:,}")
+
+    file.visititems(add)
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype of an .npy file; it stands behind its header afterwards."""
+    version = np.lib.format.read_magic(file)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    if read is None:
+        raise ValueError(f"a .npy file of version {version}")
+    shape, _, dtype = read(file)
+    return shape, dtype

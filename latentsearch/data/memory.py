@@ -1,0 +1,152 @@
+"""How much memory it takes to decode an image, and the budget of it that all threads of the process share."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import io
+import threading
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from latentsearch.data.headers import jpeg_layout
+from latentsearch.data.resizing import work_bytes
+
+MAX_DECODE_BYTES = 300_000_000
+
+_GIVE_BACK_FROM = 32_000_000  # bytes
+_BYTES_OF_MODE = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # of others 4: see Pillow
+# Two canvases, the frame as bytes and the image, 4 bytes a pixel each, and what the decoder needs. Measured: 16.5.
+_WEBP_BYTES = 17
+
+
+class MemoryBudget:
+    """Memory that threads take from and give back; who asks for more than is left waits, the first one first.
+
+    Args:
+        total: Bytes.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total, self._left = total, total
+        self._turn, self._changed = threading.Lock(), threading.Condition()
+
+    @contextlib.contextmanager
+    def hold(self, amount: int) -> Iterator[None]:
+        """Takes `amount` bytes, at most `total`, for as long as the block runs."""
+        amount = min(amount, self.total)
+        with self._turn, self._changed:
+            self._changed.wait_for(lambda: self._left >= amount)
+            self._left -= amount
+        try:
+            yield
+        finally:
+            if amount >= _GIVE_BACK_FROM:
+                give_back()
+            self._free(amount)
+
+    def take(self, amount: int) -> bool:
+        """Takes `amount` bytes if they are left, without waiting; returns whether. They are to be given to `free`."""
+        with self._changed:
+            if self._left < amount:
+                return False
+            self._left -= amount
+            return True
+
+    def free(self, amount: int) -> None:
+        """Gives back what `take` took."""
+        self._free(amount)
+
+    def _free(self, amount: int) -> None:
+        with self._changed:
+            self._left += amount
+            self._changed.notify_all()
+
+
+DECODING = MemoryBudget(MAX_DECODE_BYTES)
+
+
+class Need(NamedTuple):
+    """What it takes to decode a file.
+
+    Args:
+        size: Bytes of memory at the peak.
+        pixels: That are gone through, once for each scan.
+        is_jpeg: Whether it is a JPEG.
+        told: What makes it so, in words.
+    """
+
+    size: int
+    pixels: int
+    is_jpeg: bool
+    told: str
+
+
+def needed(file: Image.Image, stream: BinaryIO, image_shape: tuple[int, int, int]) -> Need:
+    """Estimate what it takes to decode a file to an image of a shape. A JPEG is made ready to be decoded smaller.
+
+    Args:
+        file: Opened, not yet decoded.
+        stream: What it was opened from.
+        image_shape: `(height, width, 3)`.
+    """
+    position = stream.tell()
+    content = stream.seek(0, io.SEEK_END)
+    pixels, told, scans, held = file.width * file.height, f"{file.width} x {file.height} pixels", 1, 0
+    is_jpeg, in_memory = file.format in ("JPEG", "MPO"), isinstance(stream, io.BytesIO)
+    if is_jpeg:
+        scans, held = jpeg_layout(stream)
+        side = 2 * max(image_shape[:2])
+        file.draft("RGB", (side, side))  # a half, quarter or eighth of its size
+    stream.seek(position)
+    decoded = file.width * file.height
+    size = decoded * _BYTES_OF_MODE.get(file.mode, 4) + content * in_memory + held
+    if file.format == "WEBP":
+        size = _WEBP_BYTES * decoded + 2 * content
+    elif file.format == "TIFF":
+        size += _tiff_buffer(file, content * (not in_memory))
+    elif file.format == "GIF":
+        size += decoded  # a frame on its canvas
+    elif file.format in ("BMP", "DIB") and file.tile and file.tile[0][0] == "bmp_rle":
+        size += 2 * decoded  # the decoder's own bytes
+    size += work_bytes(file, image_shape)
+    told += f" in {scans} scans" * (scans > 1) + f", {file.format}, {size // 1_000_000:,} MB"
+    return Need(size, pixels * scans, is_jpeg, told)
+
+
+def is_there(amount: int = MAX_DECODE_BYTES) -> bool:
+    """Whether the process could get so much memory now, as far as its limits tell."""
+    try:
+        np.empty(amount, np.uint8)
+    except MemoryError:
+        return False
+    return True
+
+
+def give_back() -> None:
+    """Returns freed memory to the system, where the C library keeps it for itself otherwise."""
+    if _malloc_trim is not None:
+        _malloc_trim(0)
+
+
+def _tiff_buffer(file: Image.Image, content_size: int) -> int:
+    """Bytes that libtiff needs beside the image: the file and its largest strip or tile."""
+    tags = file.tag_v2
+    buffer = 0
+    if tags.get(259, 1) != 1:  # compressed
+        width, rows = int(tags.get(322, file.width)), int(tags.get(323, tags.get(278, file.height)))
+        bits = tags.get(258, (1,))
+        a_pixel = max(4, -(-sum(bits) // 8))
+        buffer = content_size + min(width, file.width + 1024) * min(rows, file.height + 1024) * a_pixel
+    if tags.get(274, 1) != 1:  # turned as a whole
+        buffer += file.width * file.height * _BYTES_OF_MODE.get(file.mode, 4)
+    return buffer
+
+
+try:
+    _malloc_trim = ctypes.CDLL(None).malloc_trim
+except (AttributeError, OSError, TypeError):  # not glibc
+    _malloc_trim = None

@@ -1,0 +1,201 @@
+"""An image of any size and depth to RGB pixels of the network's size, a tile at a time: no copy of it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from latentsearch.config import Fit
+from latentsearch.data.headers import exif_orientation
+
+_TILE = 2**19  # pixels
+_OVERSAMPLING = 8  # pixels for each that is asked for, in each direction, before the Lanczos filter
+_MAX_16_BITS, _MAX_31_BITS, _MAX_32_BITS = 2**16 - 1, 2**31 - 1, 2**32 - 1
+
+Box = tuple[float, float, float, float]
+
+
+_TURNS = {
+    2: (Image.Transpose.FLIP_LEFT_RIGHT, False),
+    3: (Image.Transpose.ROTATE_180, False),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM, False),
+    5: (Image.Transpose.TRANSPOSE, True),
+    6: (Image.Transpose.ROTATE_270, True),
+    7: (Image.Transpose.TRANSVERSE, True),
+    8: (Image.Transpose.ROTATE_90, True),
+}  # how an image of this orientation is turned, and whether its sides change places
+
+
+def upright(image: Image.Image, image_shape: tuple[int, int, int], fit: Fit) -> Image.Image:
+    """Resize an image by a Lanczos filter, over white, and turn it as its metadata say.
+
+    Args:
+        image: Of any mode, decoded.
+        image_shape: `(height, width, 3)` to return.
+        fit: What becomes of other proportions: "crop" keeps the centre, "pad" adds white, "stretch" distorts.
+    """
+    turn, is_aside = _TURNS.get(_orientation(image), (None, False))
+    # The small image is turned, not the large one.
+    height, width = image_shape[1::-1] if is_aside else image_shape[:2]
+    box: Box = (0, 0, image.width, image.height)
+    size = (width, height)
+    if fit == "crop":
+        box = _centre(image, size)
+    elif fit == "pad":
+        # An image that is much longer than it is wide keeps one pixel of its width.
+        scale = min(width / image.width, height / image.height)
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    small = _resized(image, size, box)
+    small = small if turn is None else small.transpose(turn)
+    return ImageOps.pad(small, (image_shape[1], image_shape[0]), color="white") if fit == "pad" else small
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 to 8 as in EXIF; anything else means nothing."""
+    try:
+        found = image.getexif().get(0x0112)
+    except Exception:  # odd metadata are no damage
+        found = exif_orientation(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))
+    return found if isinstance(found, int) else 1
+
+
+def work_bytes(image: Image.Image, image_shape: tuple[int, int, int]) -> int:
+    """Memory that `upright` takes beside the image: tiles in several forms, and rows that are resized one way."""
+    rows = min(image.height, 2 * _OVERSAMPLING * image_shape[0])
+    return 32 * min(image.width * image.height, _TILE) + 8 * image_shape[1] * rows
+
+
+def _centre(image: Image.Image, size: tuple[int, int]) -> Box:
+    """The largest box of these proportions, in the middle."""
+    ratio = size[0] / size[1]
+    width, height = min(float(image.width), image.height * ratio), min(float(image.height), image.width / ratio)
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    return left, top, left + width, top + height
+
+
+def _resized(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
+    """A box of an image at another size. As Pillow does it: rows first, then columns."""
+    left, top, right, bottom = box
+    steps = (
+        max(1, int((right - left) // (_OVERSAMPLING * size[0]))),
+        max(1, int((bottom - top) // (_OVERSAMPLING * size[1]))),
+    )
+    lanczos = Image.Resampling.LANCZOS
+    rows = Image.new("RGB", (size[0], -(-image.height // steps[1])))
+    at = 0
+    for band in _bands(image, steps):
+        columns = (left / steps[0], 0, right / steps[0], band.height)
+        rows.paste(band.resize((size[0], band.height), lanczos, box=columns), (0, at))
+        at += band.height
+    return rows.resize(size, lanczos, box=(0, top / steps[1], size[0], bottom / steps[1]))
+
+
+def _bands(image: Image.Image, steps: tuple[int, int]) -> Iterator[Image.Image]:
+    """The image in RGB, a few rows at a time, each pixel the mean of `steps` pixels of it."""
+    to_rgb = _to_rgb(image, steps)
+    width = max(steps[0], min(image.width, _TILE // steps[1]) // steps[0] * steps[0])
+    height = max(steps[1], _TILE // width // steps[1] * steps[1])
+    for top in range(0, image.height, height):
+        bottom = min(top + height, image.height)
+        band = Image.new("RGB", (-(-image.width // steps[0]), -(-(bottom - top) // steps[1])))
+        for left in range(0, image.width, width):
+            tile = image.crop((left, top, min(left + width, image.width), bottom))
+            band.paste(to_rgb(tile), (left // steps[0], 0))
+        yield band
+
+
+def _to_rgb(image: Image.Image, steps: tuple[int, int]) -> Callable[[Image.Image], Image.Image]:
+    """What reduces a part of the image and brings it to RGB, over white."""
+
+    def reduced(part: Image.Image) -> Image.Image:
+        return part if steps == (1, 1) else part.reduce(steps)
+
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        grey = _Grey(image)
+        return lambda part: reduced(grey(part)).convert("RGB")
+    if image.has_transparency_data:
+        return lambda part: _over_white(reduced(part.convert("RGBA")))
+    if image.mode in ("L", "RGB", "CMYK"):
+        return lambda part: reduced(part).convert("RGB")
+    return lambda part: reduced(part.convert("RGB"))
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+class _Grey:
+    """Brings grey values of 16 or 32 bits, or floats, which Pillow would clip, to 8 bits.
+
+    White is what the format says: of whole numbers the largest of that many bits, or the tag MaxSampleValue; of floats
+    1. Where that cannot be, as there are smaller or larger values, it is their range that says it.
+    """
+
+    def __init__(self, image: Image.Image) -> None:
+        tags = getattr(image, "tag_v2", {})
+        formats, bits = np.ravel(tags.get(339, 1)), np.ravel(tags.get(258, 16))
+        self._unsigned_32 = image.mode == "I" and (formats[0], bits[0]) == (1, 32)
+        # Pillow turns 0 for white into 0 for black in images of 8 bits only.
+        self._white_is_zero = image.format == "TIFF" and tags.get(262) == 0
+        self._table: np.ndarray | None = None  # of 16 bits
+        if image.mode.startswith("I;16"):
+            self._low, self._high = 0.0, float(_MAX_16_BITS)
+            if 0 < (largest := np.ravel(tags.get(281, 0))[0]) < _MAX_16_BITS:
+                self._high = float(largest)
+            self._table = self._eight_bits(np.arange(_MAX_16_BITS + 1, dtype=np.float32))
+            return
+        low, high = self._range(image)
+        if image.mode == "F":
+            self._low, self._high = _range_of_floats(low, high)
+        elif low < 0:
+            self._low, self._high = low, high
+        else:
+            deep = _MAX_32_BITS if self._unsigned_32 else _MAX_31_BITS
+            signed_16 = (formats[0], bits[0]) == (2, 16)
+            self._low = 0.0
+            self._high = float(_MAX_16_BITS // 2 if signed_16 else _MAX_16_BITS if high <= _MAX_16_BITS else deep)
+
+    def __call__(self, part: Image.Image) -> Image.Image:
+        values = self._values(part)
+        return Image.fromarray(
+            self._eight_bits(values.astype(np.float32)) if self._table is None else self._table[values]
+        )
+
+    def _values(self, part: Image.Image) -> np.ndarray:
+        values = np.asarray(part)
+        return values.view(np.uint32) if self._unsigned_32 else values
+
+    def _eight_bits(self, values: np.ndarray) -> np.ndarray:
+        scaled = (values - np.float32(self._low)) * np.float32(255 / (self._high - self._low))
+        grey = np.nan_to_num(scaled, posinf=255).clip(0, 255).round().astype(np.uint8)
+        return 255 - grey if self._white_is_zero else grey
+
+    def _range(self, image: Image.Image) -> tuple[float, float]:
+        """Least and largest of the values that are numbers."""
+        low, high, rows = np.inf, -np.inf, max(1, _TILE // image.width)
+        for top in range(0, image.height, rows):
+            values = self._values(image.crop((0, top, image.width, min(top + rows, image.height))))
+            if image.mode == "F":
+                values = values[np.isfinite(values)]
+            if values.size:
+                low, high = min(low, float(values.min())), max(high, float(values.max()))
+        return (low, high) if low <= high else (0.0, 1.0)
+
+
+def _range_of_floats(low: float, high: float) -> tuple[float, float]:
+    """What is black and what is white.
+
+    Args:
+        low: Least value.
+        high: Largest value.
+    """
+    if low >= -0.1 and high <= 1.1:  # a filter goes a little beyond
+        return 0.0, 1.0
+    if low < 0:
+        return low, high if high > low else 0.0
+    if high < 16:  # light, in units of white
+        return 0.0, high
+    bits = int(np.ceil(np.log2(high + 1)))
+    return 0.0, float(2**bits - 1) if bits <= 32 else high  # counts of a sensor

@@ -1,0 +1,128 @@
+"""Files below a folder that may hold images, and what else is there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from latentsearch.data.headers import begins_as_image
+from latentsearch.data.images import SUFFIXES, TRANSIENT, Reason
+from latentsearch.errors import InputError
+from latentsearch.text import printable
+
+# Folders that systems and network storage keep beside the user's own: thumbnails, recycle bins, snapshots.
+_SYSTEM_FOLDERS = frozenset(
+    {"@eadir", "@recycle", "@recently-snapshot", "@tmp", "@sharebin", "#recycle", "#snapshot", "~snapshot"}
+    | {"$recycle.bin", "recycler", "system volume information", "__macosx", "lost+found"}
+)
+_INNER_SUFFIX = re.compile(rf"({'|'.join(map(re.escape, SUFFIXES))})[^/]", re.IGNORECASE)
+
+
+class FoundFile(NamedTuple):
+    """A file that may hold an image. Two that are equal are taken to be of equal content.
+
+    Args:
+        path: Relative to the folder that was searched.
+        size: Bytes.
+        mtime_ns: Time of the last change of its content, nanoseconds since 1970, as programs may set it.
+        ctime_ns: Time of its last change of any kind, which no program can set: a file put in its place has a later
+            one.
+        inode: Its number in the file system, which goes with the file when it is renamed.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int = 0
+    inode: int = 0
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file or folder that was passed over.
+
+    Args:
+        path: Relative to the folder that was searched.
+        reason: In a word, to count by.
+        detail: What exactly came.
+    """
+
+    path: str
+    reason: Reason
+    detail: str = ""
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether it says nothing of the content, so that the next attempt may succeed."""
+        return self.reason in TRANSIENT
+
+
+def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
+    """Find the files below `folder` that may hold images; what else is there comes as `Skipped`.
+
+    Those are the files whose names end as those of images do, or have no suffix, and those with an image's suffix
+    inside their name (`photo.jpg~`, `photo.jpg.1`) that begin as an image does. Folders are searched in the order of
+    their names. Links are followed, but no folder is entered twice. Names that start with a dot are hidden and left
+    out; folders of the system (`@eaDir`, `$RECYCLE.BIN`) come as skipped.
+
+    Args:
+        folder: Where to begin.
+
+    Raises:
+        InputError: if it is not a folder, or may not be read.
+    """
+    try:
+        status = folder.stat()
+        os.scandir(folder).close()
+    except OSError as error:
+        raise InputError(f"{printable(folder)}: expected a folder of images ({error.strerror}).") from None
+    entered = {(status.st_dev, status.st_ino)}
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        try:
+            with os.scandir(folder / below) as entries:
+                names = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
+        except OSError as error:
+            yield Skipped(below, "unreadable", error.strerror or "")
+            continue
+        folders = []
+        for entry in names:
+            path = f"{below}/{entry.name}" if below else entry.name
+            try:
+                status = entry.stat()
+            except OSError as error:
+                reason: Reason = "missing" if error.errno in (errno.ENOENT, errno.ELOOP) else "unreadable"
+                yield Skipped(path, reason, error.strerror or "")
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                if entry.name.casefold() in _SYSTEM_FOLDERS:
+                    yield Skipped(path, "a folder of the system")
+                elif (status.st_dev, status.st_ino) not in entered:
+                    entered.add((status.st_dev, status.st_ino))
+                    folders.append(path)
+            elif not stat.S_ISREG(status.st_mode):
+                yield Skipped(path, "not a file")
+            elif not _may_be_image(folder / path, entry.name):
+                yield Skipped(path, "another type of file")
+            else:
+                yield FoundFile(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        waiting += reversed(folders)
+
+
+def _may_be_image(path: Path, name: str) -> bool:
+    if Path(name).suffix.lower() in ("", *SUFFIXES):
+        return True
+    if not _INNER_SUFFIX.search(name):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return begins_as_image(file.read(16))
+    except OSError:  # who reads it will say why it cannot be
+        return True

@@ -1,0 +1,24 @@
+"""What to do about a WARN or FAIL of each check."""
+
+from __future__ import annotations
+
+_TRAIN_LONGER = "Train longer: TrainAutoencoder.py with more --epochs; look whether the curves were still falling."
+_SEED = "Build and train it again with another --seed, or with a smaller --latent-dim."
+REMEDIES = {
+    "reconstruction": _TRAIN_LONGER,
+    "generalisation": "Prepare more images, train with --flip, or for fewer --epochs.",
+    "dead dimensions": _SEED,
+    "correlated dimensions": _SEED,
+    "effective rank": "Search by cosine, or train for similarity, which spreads the codes.",
+    "distinct codes": "Train again with a tenth of the --learning-rate; flat curves are lost.",
+    "retrieval against chance": "Look at the neighbours below: if they look alike, the classes are not what one sees. "
+    + _TRAIN_LONGER,
+    "retrieval against PCA": "Train for similarity, or start from another architecture; " + _TRAIN_LONGER[0].lower()
+    + _TRAIN_LONGER[1:],
+    "retrieval against pixels": "Take a larger --latent-dim, or train for similarity.",
+    "weakest class": "See which classes answer in its place (retrieval by class), and add images of it.",
+    "copies with noise": "Train for similarity, whose views have noise.",
+    "copies with projection": "Train for similarity, whose views are seen at angles.",
+    "leaks": "Quote the scorecard without them, or take the images of duplicates.csv out of the source.",
+}  # fmt: skip
+"""What to do about a WARN or FAIL, by the name of the check."""

@@ -1,0 +1,99 @@
+"""What a machine runs short of, recognised in whatever a library raises: room on the disk, and memory."""
+
+from __future__ import annotations
+
+import errno
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from latentsearch.errors import InputError
+
+try:
+    import resource  # now: when memory is short, nothing can be imported any more
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+_NEAR = 0.7  # a large piece is refused before the limit is reached
+_NO_ROOM = re.compile(
+    r"No space left on device|[Dd]isk quota exceeded"
+    r"|\d+ requested and \d+ written"  # NumPy, which does not say why
+)
+_NO_MEMORY = re.compile(
+    r"[Cc]annot allocate memory|failed to map segment|can't start new thread|bad_alloc"
+    r"|[Uu]nable to allocate|[Ff]ailed to allocate|[Oo]ut of memory"
+)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or one that it came from, says that there was no room to write."""
+    return any(
+        getattr(one, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _NO_ROOM.search(_text(one))
+        for one in _chain(error)
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, or one that it came from, says that there was too little memory."""
+    return not is_disk_full(error) and any(
+        isinstance(one, MemoryError)
+        or getattr(one, "errno", None) == errno.ENOMEM
+        # TensorFlow's, which is not imported for this.
+        or type(one).__name__ == "ResourceExhaustedError"
+        or _NO_MEMORY.search(_text(one))
+        for one in _chain(error)
+    )
+
+
+def has_used_its_memory() -> bool:
+    """Whether this process came near to a limit of its memory: what libraries raise then may be anything."""
+    if resource is None:
+        return False
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return False
+    try:
+        peak = re.search(r"VmPeak:\s+(\d+)", Path("/proc/self/status").read_text())
+        return peak is not None and int(peak[1]) * 1024 > _NEAR * limit
+    except (OSError, MemoryError):
+        return True
+
+
+def check_damage(error: BaseException) -> None:
+    """Raise an error again that says nothing about the file that was read: there was too little memory for it."""
+    if is_out_of_memory(error):
+        raise error
+
+
+def no_room(path: Path, *, needed: int | None = None, written: int = 0) -> InputError:
+    """Say that a file cannot be written as the disk is full.
+
+    Args:
+        path: The file.
+        needed: Bytes that it takes, if that is known.
+        written: Bytes of it that were written, and are deleted again.
+    """
+    room = f"{needed:,} bytes" if needed is not None else f"more than {written:,} bytes"
+    folder = next((one for one in (path, *path.parents) if one.is_dir()), Path())
+    try:
+        left = shutil.disk_usage(folder).free
+    except OSError:
+        return InputError(f"{path} cannot be written: the disk is full. It takes {room}.")
+    # Where there is room for it, somebody gave this user, or the files of this kind, less of it.
+    why = "the disk is full" if left <= (needed or written) else "the disk, or this user's part of it, is full"
+    return InputError(
+        f"{path} cannot be written: {why}.\nIt takes {room}; {left:,} bytes are left in {folder}. "
+        "Make room there, then call this again: what was there before is as it was."
+    )
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    one: BaseException | None = error
+    while one is not None and not isinstance(one, InputError):
+        yield one
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+
+
+def _text(error: BaseException) -> str:
+    return str(error)[:2000]

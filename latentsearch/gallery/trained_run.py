@@ -1,0 +1,76 @@
+"""Open a trained run: its network, the images that it was built for, and their codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from latentsearch import data, files
+from latentsearch.config import FITS, Fit
+from latentsearch.data import ImageSet
+from latentsearch.errors import InputError
+from latentsearch.gallery import gallery
+from latentsearch.gallery.gallery import Gallery
+from latentsearch.models.encoder import Autoencoder
+from latentsearch.runs import Run
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run whose best weights are loaded.
+
+    Args:
+        run: Where its files lie.
+        dataset: The images that it was built for.
+        autoencoder: With its best weights.
+        gallery: Codes of all images of the dataset.
+        gallery_was_built: Whether they were made now; False when they were kept from before.
+    """
+
+    run: Run
+    dataset: ImageSet
+    autoencoder: Autoencoder
+    gallery: Gallery
+    gallery_was_built: bool
+
+    @property
+    def gallery_origin(self) -> str:
+        """One line on the codes, for the terminal."""
+        how = "made now" if self.gallery_was_built else "kept from before"
+        return f"gallery: {len(self.gallery.ids):,} codes, {how} ({self.run.gallery})"
+
+
+def open_trained(root: Path, name: str) -> TrainedRun:
+    """Open a trained run; encode its dataset if the codes kept are missing or of another encoder or dataset.
+
+    Raises:
+        InputError: if the run is not trained, its dataset is not prepared or another one, or a file is damaged.
+    """
+    run, autoencoder = open_autoencoder(root, name)
+    dataset = data.load_for(run)
+    return TrainedRun(
+        run, dataset, autoencoder, *gallery.open_or_build(run.gallery, dataset, autoencoder, progress=True)
+    )
+
+
+def open_autoencoder(root: Path, name: str) -> tuple[Run, Autoencoder]:
+    """Open the network of a trained run, for images of any origin: its dataset need not be there.
+
+    Raises:
+        InputError: if the run is not trained, or its file is damaged.
+    """
+    run = Run(root, name)
+    return run, Autoencoder(run.require(run.best_model, "TrainAutoencoder.py"))
+
+
+def fit_of(run: Run) -> Fit:
+    """Return how images of other proportions were fitted when the dataset of a run was prepared.
+
+    Raises:
+        InputError: if the record of the run is missing or damaged.
+    """
+    record = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("dataset",))
+    fit = record["dataset"].get("fit") or "crop"  # sources of images that are all square record none
+    if fit not in FITS:
+        raise InputError(f"{run.build_record}: fit is {fit!r}, expected one of {', '.join(FITS)}.")
+    return fit

@@ -1,0 +1,163 @@
+"""Codes to Matplotlib figures: their dimensions in pairs and alone, and maps. Nothing here writes a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from scipy.ndimage import gaussian_filter1d
+
+matplotlib.use("Agg")
+
+import seaborn as sns
+
+from latentsearch.plots.colours import PALETTE, look_of
+
+_BLUE, _GREY = PALETTE[0], "#666666"
+_MAX_NUMBERS = 24  # dimensions whose correlations can still be read as numbers
+
+
+def pair_plot(codes: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str]) -> Figure:
+    """Every latent dimension against every other: below the diagonal a dot an image, above it how many lie where.
+
+    On the diagonal the distribution of each dimension.
+
+    Args:
+        codes: `(num_images, latent_dim)`; about a thousand images can still be told apart.
+        class_of_image: `num_images` names.
+        class_names: In the order of the colours; () for one colour.
+    """
+    dims = codes.shape[1]
+    side = float(np.clip(12 / dims, 1.1, 3))
+    beside = 0.5 + 0.075 * max(map(len, class_names)) if class_names else 0.1  # inches, for the legend
+    figure = Figure(figsize=(side * dims + 0.3 + beside, side * dims + 0.3))
+    grid = figure.subplots(dims, dims, squeeze=False)
+    right = 1 - beside / figure.get_figwidth()
+    figure.subplots_adjust(left=0.04, right=right, bottom=0.04, top=0.99, wspace=0.05, hspace=0.05)
+    limits = [_limits(values) for values in codes.T]
+    of_class = np.asarray(class_of_image)
+    groups = [(name, of_class == name, *look_of(number)) for number, name in enumerate(class_names)]
+    groups = groups or [("", np.ones(len(codes), dtype=bool), *look_of(0))]
+    for row, column in np.ndindex(dims, dims):
+        axes = grid[row, column]
+        if row == column:
+            _ridge(axes, codes[:, row], limits[row], 0, _GREY)
+        elif row > column:
+            for _, chosen, colour, marker in groups:
+                axes.scatter(
+                    codes[chosen, column], codes[chosen, row], s=9, marker=marker, color=colour, linewidths=0, alpha=0.6
+                )
+        else:
+            axes.hist2d(codes[:, column], codes[:, row], bins=24, range=[limits[column], limits[row]], cmap="Greys")
+        axes.set(xticks=[], yticks=[], xlim=limits[column])
+        if row != column:
+            axes.set_ylim(limits[row])
+        if row == dims - 1:
+            axes.set_xlabel(f"code {column}", fontsize=8)
+        if column == 0:
+            axes.set_ylabel(f"code {row}", fontsize=8)
+    if class_names:
+        figure.legend(handles=_class_marks(class_names), loc="center right", frameon=False, fontsize=8)
+    return figure
+
+
+def _class_marks(class_names: Sequence[str]) -> list[Line2D]:
+    """What a legend shows of classes: colour and marker."""
+    looks = [(name, *look_of(number)) for number, name in enumerate(class_names)]
+    return [Line2D([], [], linestyle="", marker=marker, color=colour, label=name) for name, colour, marker in looks]
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Where an axis of these values begins and ends: without the outermost, and never at one place."""
+    low, high = np.percentile(values.astype(np.float64), [0.5, 99.5])
+    margin = 0.08 * (high - low) or max(abs(low), 1.0) * 0.1
+    return float(low - margin), float(high + margin)
+
+
+def _ridge(axes: Axes, values: np.ndarray, limits: tuple[float, float], height: float, colour: str) -> None:
+    """A smoothed histogram, 0.9 high, that stands at a height."""
+    counts, edges = np.histogram(values, bins=60, range=limits)
+    smooth = gaussian_filter1d(counts.astype(np.float64), 1.5)
+    top = smooth.max() or 1
+    axes.fill_between((edges[:-1] + edges[1:]) / 2, height, height + 0.9 * smooth / top, color=colour, linewidth=0)
+
+
+def code_distributions(codes: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str]) -> Figure:
+    """Smoothed histogram of each latent dimension: of all images, and under it a ridge a class.
+
+    Args:
+        codes: `(num_images, latent_dim)`.
+        class_of_image: `num_images` names.
+        class_names: From top to bottom; () for all images alone.
+    """
+    num_columns = min(5, codes.shape[1])
+    num_rows = -(-codes.shape[1] // num_columns)
+    of_class = np.asarray(class_of_image)
+    names = [name for name in class_names if (of_class == name).any()]
+    size = (2.3 * num_columns + 1.2, (0.24 * (len(names) + 1) + 0.9) * num_rows)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
+    heights = np.arange(len(names), -1, -1)  # all images on top
+    for dimension, axes in enumerate(grid):
+        if dimension >= codes.shape[1]:
+            axes.axis("off")
+            continue
+        values = codes[:, dimension]
+        limits = _limits(values)
+        _ridge(axes, values, limits, heights[0], _GREY)
+        for name, height in zip(names, heights[1:], strict=True):
+            _ridge(axes, values[of_class == name], limits, height, _BLUE)
+        axes.set_title(f"code {dimension}", fontsize=9)
+        axes.tick_params(labelsize=7, left=False)
+        is_first = dimension % num_columns == 0
+        axes.set_yticks(heights + 0.3, ["all", *names] if is_first else [""] * len(heights))
+        axes.set(xlim=limits, ylim=(-0.1, len(names) + 1))
+    sns.despine(figure, left=True)
+    return figure
+
+
+def correlation_map(correlations: np.ndarray) -> Figure:
+    """Correlations of the latent dimensions, `(latent_dim, latent_dim)`, as colours, and numbers where they fit."""
+    dims = len(correlations)
+    side = float(np.clip(0.42 * dims, 3, 10))
+    figure = Figure(figsize=(side + 1.6, side + 0.7), layout="constrained")
+    is_readable = dims <= _MAX_NUMBERS
+    axes = figure.subplots()
+    sns.heatmap(
+        correlations, ax=axes, vmin=-1, vmax=1, cmap="RdBu_r", annot=is_readable, fmt=".2f", annot_kws={"size": 7},
+        square=True, cbar_kws={"label": "correlation", "shrink": 0.8},
+        xticklabels=1 if is_readable else 8, yticklabels=1 if is_readable else 8,
+    )  # fmt: skip
+    axes.tick_params(labelsize=8, labelrotation=0)
+    axes.set(xlabel="code", ylabel="code")
+    return figure
+
+
+def class_map(points: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str]) -> Figure:
+    """Codes on a plane, coloured by class, with the names of the classes where most of each lie.
+
+    Args:
+        points: `(num_images, 2)`.
+        class_of_image: `num_images` names.
+        class_names: In the order of the colours; () for one colour.
+    """
+    figure = Figure(figsize=(8, 6.5), layout="constrained")
+    axes = figure.subplots()
+    of_class = np.asarray(class_of_image)
+    groups = [(name, points[of_class == name], *look_of(number)) for number, name in enumerate(class_names)]
+    for name, group, colour, marker in groups or [("", points, *look_of(0))]:
+        axes.scatter(*group.T, s=9, marker=marker, color=colour, linewidths=0, alpha=0.7)
+        if name and len(group):
+            axes.text(
+                *np.median(group, axis=0), name, color=colour, fontsize=9, fontweight="bold", ha="center", va="center",
+                path_effects=[withStroke(linewidth=3, foreground="white")],
+            )  # fmt: skip
+    axes.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")
+    if class_names:
+        figure.legend(handles=_class_marks(class_names), frameon=False, loc="outside right center")
+    return figure

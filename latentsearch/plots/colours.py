@@ -1,0 +1,14 @@
+"""Colours that people with any colour vision tell apart, and shapes for more classes than there are colours."""
+
+from __future__ import annotations
+
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#999999")
+"""Of Okabe and Ito (2008), grey in the place of yellow, which is faint on white."""
+
+SHAPES = ("o", "^", "s", "X")
+"""Markers: classes of one colour differ by them."""
+
+
+def look_of(number: int) -> tuple[str, str]:
+    """Colour and marker of a class, counted from 0."""
+    return PALETTE[number % len(PALETTE)], SHAPES[number // len(PALETTE) % len(SHAPES)]

@@ -1,0 +1,93 @@
+"""Figures to PNG files, with every name drawn as it is."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Set
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+from matplotlib import font_manager
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter, ScalarFormatter
+
+DPI = 110
+
+_MISSING = re.compile(r"Glyph (\d+) .*missing from")
+_LIKELY = ("cjk", "noto sans", "wenquanyi", "hiragino", "pingfang", "yahei", "gothic", "arial unicode", "fallback")
+_told: set[str] = set()
+
+
+def save(figure: Figure, path: Path, *, dpi: int = DPI) -> None:
+    """Writes a figure as PNG; text in it is text and never a formula, in a font that has its letters.
+
+    Letters that no font of the system has are drawn as boxes, and one line on standard error says so.
+
+    Args:
+        figure: What to write.
+        path: Of the file.
+        dpi: Pixels an inch.
+    """
+    _text_is_no_formula(figure)
+    missing = _draw(figure, path, dpi)
+    fonts = [font for font in map(_font_with, sorted(missing)) if font]
+    if fonts:
+        families = [*matplotlib.rcParams["font.family"], *dict.fromkeys(fonts)]
+        for text in figure.findobj(Text):
+            text.set_fontfamily(families)
+        with matplotlib.rc_context({"font.family": families}):  # for the labels of ticks that are made while drawing
+            missing = _draw(figure, path, dpi)
+    if missing - _told:
+        _told.update(missing)
+        letters = " ".join(sorted(missing)[:8])
+        print(
+            f"figures: no font here has {letters}, drawn as boxes; a font such as Noto Sans CJK may.", file=sys.stderr
+        )
+
+
+def _draw(figure: Figure, path: Path, dpi: int) -> Set[str]:
+    """Writes the file; returns the letters that the fonts lack. Other warnings are passed on."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        figure.savefig(path, dpi=dpi, format="png")
+    missing = set()
+    for warning in said:
+        found = _MISSING.match(str(warning.message))
+        if found:
+            missing.add(chr(int(found[1])))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return missing
+
+
+def _text_is_no_formula(figure: Figure) -> None:
+    """Take names with dollars for what they are; the powers of ten that Matplotlib writes at an axis are formulas."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    for axis in figure.findobj(Axis):
+        if isinstance(axis.get_major_formatter(), (LogFormatter, ScalarFormatter)):
+            axis.get_offset_text().set_parse_math(True)
+            for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
+                tick.label1.set_parse_math(True)
+                tick.label2.set_parse_math(True)
+
+
+@cache
+def _font_with(letter: str) -> str | None:
+    """The name of a font of this system that has a letter, None if there is none; likely ones are tried first."""
+    fonts = sorted(font_manager.fontManager.ttflist, key=lambda font: not any(w in font.name.lower() for w in _LIKELY))
+    return next((font.name for font in fonts if ord(letter) in _letters_of(font.fname)), None)
+
+
+@cache
+def _letters_of(path: str) -> Set[int]:
+    try:
+        return frozenset(FT2Font(path).get_charmap())
+    except (OSError, RuntimeError):  # gone since Matplotlib listed it, or a kind that FreeType cannot open
+        return frozenset()

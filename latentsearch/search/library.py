@@ -1,0 +1,215 @@
+"""The library: open a run, encode images, search a dataset or a folder. See `latentsearch.open_run`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from latentsearch import config, runs
+from latentsearch.config import METRICS, Fit, Metric
+from latentsearch.data.images import decode, read_image
+from latentsearch.errors import InputError
+from latentsearch.models.encoder import Autoencoder
+from latentsearch.runs import Run
+from latentsearch.search.corpus import Collection
+from latentsearch.search.open import _fit_of, open_collection
+from latentsearch.search.queries import NOT_IN_COLLECTION, Queries
+from latentsearch.search.results import answer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Images = str | Path | np.ndarray | Sequence[Any]
+
+
+def open_run(name: str | None = None, *, root: str | Path | None = None) -> OpenRun:
+    """Open a trained run.
+
+    Args:
+        name: Of the run. Default: your run "mine" if it is trained, else a shipped one.
+        root: Folder that holds models/ and data/. Default: $LATENTSEARCH_ROOT, or the current folder.
+
+    Raises:
+        InputError: if there is no such trained run, naming those that there are.
+
+    Examples:
+        >>> import latentsearch
+        >>> run = latentsearch.open_run("digits", root=root)
+        >>> run
+        <run 'digits': images of 32 x 32 pixels, codes of 10 numbers>
+    """
+    folder = config.default_root() if root is None else Path(root).expanduser()
+    return OpenRun(Run(folder.absolute(), runs.choose(folder, name)))
+
+
+class OpenRun:
+    """A trained run: its encoder, and what it can search.
+
+    Args:
+        run: Where its files lie.
+
+    Attributes:
+        name: Of the run.
+        image_shape: `(height, width, 3)` that images are brought to.
+        latent_dim: Numbers in a code.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._encoder = Autoencoder(run.require(run.best_model, "TrainAutoencoder.py"))
+        self.name = run.name
+        self.image_shape = self._encoder.image_shape
+        self.latent_dim = self._encoder.latent_dim
+
+    def __repr__(self) -> str:
+        height, width, _ = self.image_shape
+        return f"<run '{self.name}': images of {height} x {width} pixels, codes of {self.latent_dim} numbers>"
+
+    def encode(self, images: Images) -> np.ndarray:
+        """Encode images.
+
+        Args:
+            images: A path, an array, or a sequence of both. An array is one image, grey `(height, width)` or
+                `(height, width, 1, 3 or 4)`, or several of one size, `(num_images, height, width, 3)` or
+                `(num_images, height, width)`: uint8, or floats in [0, 1]. Any size.
+
+        Returns:
+            float32 `(num_images, latent_dim)`.
+
+        Raises:
+            InputError: if a file cannot be read, or an array is not an image.
+
+        Examples:
+            >>> run.encode(np.zeros((2, 480, 640, 3), np.uint8)).shape
+            (2, 10)
+            >>> run.encode(np.full((8, 8), 255.0))
+            Traceback (most recent call last):
+            latentsearch.errors.InputError: image 0: floats from 255 to 255, expected 0 to 1.
+        """
+        return self._encoder.encode(np.stack([image for _, image in self._read(images)]))
+
+    def search(
+        self,
+        images: Images,
+        *,
+        k: int = 10,
+        folder: str | Path | None = None,
+        metric: Metric = "cosine",
+        only: Sequence[str] = (),
+        min_score: float = 0,
+    ) -> pd.DataFrame:
+        """Find the images that look most like each of some images.
+
+        Args:
+            images: As in `encode`. A file of what is searched is never its own neighbour.
+            k: Neighbours of each.
+            folder: Of images to search, nested or not; what is new in it is encoded first. Default: the dataset of the
+                run.
+            metric: How codes are compared.
+            only: Names of the classes that may be found. Default: all.
+            min_score: Leave out neighbours with a smaller score.
+
+        Returns:
+            One row a neighbour, closest first: query, rank (from 1), id, class, path, distance, score (percentage of
+            random pairs of images that are farther apart) and copy_score (percentage of altered copies that are
+            farther from their original).
+
+        Raises:
+            InputError: if a file cannot be read, the dataset is not prepared, or the folder holds no images.
+
+        Examples:
+            >>> found = run.search(images[:2], k=3)
+            >>> found["rank"].tolist()
+            [1, 2, 3, 1, 2, 3]
+            >>> list(found)
+            ['query', 'rank', 'id', 'class', 'path', 'distance', 'score', 'copy_score']
+        """
+        import pandas as pd
+
+        if metric not in METRICS:
+            raise InputError(f"metric {metric!r}: expected one of {', '.join(METRICS)}.")
+        corpus = self._dataset if folder is None else self._folder(Path(folder).expanduser())
+        named = list(self._read(images))
+        ids = [corpus.id_of(name) if isinstance(name, Path) else None for name, _ in named]
+        queries = Queries(
+            [str(name) for name, _ in named],
+            np.stack([image for _, image in named]),
+            np.array([NOT_IN_COLLECTION if image_id is None else image_id for image_id in ids], np.int64),
+        )
+        found = answer(queries, corpus, k=k, metrics=(metric,), min_score=min_score, only=tuple(only))
+        rows = [
+            {
+                "query": queries.names[number],
+                "rank": match.rank,
+                "id": match.id,
+                "class": corpus.class_of(match.id),
+                "path": str(corpus.path_of(match.id) or ""),
+                "distance": match.distance,
+                "score": match.score,
+                "copy_score": match.copy_score,
+            }
+            for number, _, matches in found
+            for match in matches
+        ]
+        columns = ["query", "rank", "id", "class", "path", "distance", "score", "copy_score"]
+        return pd.DataFrame(rows, columns=columns)
+
+    @cached_property
+    def _dataset(self) -> Collection:
+        return open_collection(self._run.root, self.name, None)[0]
+
+    def _folder(self, folder: Path) -> Collection:
+        return open_collection(self._run.root, self.name, folder)[0]
+
+    @cached_property
+    def _fit(self) -> Fit:
+        return _fit_of(self._run)
+
+    def _read(self, images: Images) -> Iterator[tuple[str | Path, np.ndarray]]:
+        """Name, or path of the file, and uint8 of `image_shape` of each image."""
+        found = False
+        for number, image in enumerate(_each(images)):
+            found = True
+            if isinstance(image, np.ndarray):
+                name = f"image {number}"
+                yield name, decode(_as_png(image, name), self.image_shape, fit=self._fit, name=name)
+            else:
+                path = Path(image).expanduser()
+                yield path, read_image(path, self.image_shape, fit=self._fit)
+        if not found:
+            raise InputError("no images came; expected a path, an array, or a sequence of them.")
+
+
+def _each(images: Images) -> Iterator[str | Path | np.ndarray]:
+    if isinstance(images, (str, Path)):
+        yield images
+    elif isinstance(images, np.ndarray) and images.dtype != object:
+        is_batch = images.ndim == 4 or (images.ndim == 3 and images.shape[-1] not in (1, 3, 4))
+        yield from images if is_batch else [images]
+    else:
+        for image in images:
+            yield from _each(image)
+
+
+def _as_png(image: np.ndarray, name: str) -> bytes:
+    """The bytes of a file of an array, so that arrays and files go one way from there."""
+    if image.size == 0 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[-1] not in (1, 3, 4)):
+        raise InputError(f"{name}: an array {image.shape}, expected (height, width) or (height, width, 1, 3 or 4).")
+    if np.issubdtype(image.dtype, np.floating):
+        low, high = image.min(), image.max()
+        if not (low >= 0 and high <= 1):  # also of what is not a number
+            raise InputError(f"{name}: floats from {low:g} to {high:g}, expected 0 to 1.")
+        image = np.rint(image * 255).astype(np.uint8)
+    if image.dtype != np.uint8:
+        raise InputError(f"{name}: numbers of type {image.dtype}, expected uint8, or floats from 0 to 1.")
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image.squeeze(-1) if image.shape[2:] == (1,) else image)).save(
+        file, "PNG", compress_level=0
+    )
+    return file.getvalue()

@@ -1,0 +1,61 @@
+"""The history of a training, one row an epoch: what a training leaves behind, and how it is read again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from latentsearch.bounds import check_size
+from latentsearch.errors import InputError
+from latentsearch.failures import check_damage
+from latentsearch.recipes import Keep
+from latentsearch.runs import Run
+
+EpochRow = dict[str, float]
+MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training left behind.
+
+    Args:
+        history: One row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy, further measures (see
+            `callbacks.Validation`), learning_rate, seconds (of the training steps, without validation).
+        finished: False when it was interrupted.
+        keep: Which epoch's weights were kept: "best", the first with the smallest val_loss, or "last".
+        is_new: False when it was finished before: nothing was changed.
+    """
+
+    history: pd.DataFrame
+    finished: bool
+    keep: Keep = "best"
+    is_new: bool = True
+
+    @property
+    def best(self) -> pd.Series:
+        """The row of the epoch whose weights were kept."""
+        return self.history.iloc[-1] if self.keep == "last" else self.history.loc[self.history["val_loss"].idxmin()]
+
+
+def read_history(run: Run) -> pd.DataFrame:
+    """Read the history of a training, one row an epoch; see `TrainingResult`.
+
+    Raises:
+        InputError: if history.csv is missing or damaged.
+    """
+    path = run.require(run.history, "TrainAutoencoder.py")
+    try:
+        check_size(path)
+        history = pd.read_csv(path)
+        missing = {"epoch", *MEASURES, "learning_rate", "seconds"} - set(history)
+        if missing:
+            raise ValueError(f"no column {sorted(missing)[0]}")
+        words = [name for name in history if not pd.api.types.is_numeric_dtype(history[name])]
+        if words or history.empty:
+            raise ValueError(f"no numbers in column {words[0]!r:.50}" if words else "no epoch")
+        return history
+    except (ValueError, KeyError, OSError) as error:
+        check_damage(error)
+        raise InputError(f"{path} cannot be read ({error}). Restore your copy of it, or train again.") from None

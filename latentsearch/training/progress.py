@@ -1,0 +1,40 @@
+"""What a training tells while it runs: a bar of its steps on a terminal, then a line an epoch."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import keras
+from tqdm import tqdm
+
+_SHOWN = ("loss", "val_loss", "val_mse", "val_copy_recall")
+
+
+class EpochLine(keras.callbacks.Callback):
+    """Print one line an epoch, narrower than 80 columns; put it behind the callbacks whose measures it shows.
+
+    Args:
+        epochs: Of the whole training.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self._epochs = epochs
+        self._began = 0.0
+        self._bar: tqdm | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._began = time.perf_counter()
+        steps = self.params.get("steps")
+        self._bar = tqdm(total=steps, desc=f"epoch {epoch + 1}", unit=" steps", ncols=79, leave=False, disable=None)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        measures = "  ".join(f"{name} {logs[name]:.4f}" for name in _SHOWN if logs and name in logs)
+        print(f"epoch {epoch + 1}/{self._epochs}  {measures}  {time.perf_counter() - self._began:.0f} s", flush=True)

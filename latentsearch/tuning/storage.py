@@ -1,0 +1,85 @@
+"""The records of a search for settings and of its trials on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from latentsearch import environment, files
+from latentsearch.errors import InputError
+from latentsearch.runs import Run
+from latentsearch.tuning.trials import SCRIPT, Search, Trial
+
+
+def save(run: Run, trial: Trial) -> None:
+    """Writes the record of a trial of a run."""
+    files.write_json(run.trial(trial.name).trial_record, asdict(trial))
+
+
+def load(run: Run) -> list[Trial]:
+    """The trials of a run, in order; one that was begun beside others and has not ended may be missing among them.
+
+    Raises:
+        InputError: if one is damaged, or another one is missing.
+    """
+    folders = run.tuning.iterdir() if run.tuning.is_dir() else ()
+    names = [folder.name for folder in folders if folder.name.isdecimal() and (folder / "trial.json").exists()]
+    names.sort(key=int)
+    for missing in sorted(set(range(int(names[-1]) if names else 0)) - {int(name) for name in names}):
+        if not run.trial(f"{missing:03}").suggestion_record.exists():
+            after = next(name for name in names if int(name) > missing)
+            raise InputError(
+                f"{run.tuning} has trial {after} but not trial {missing:03}: what came after depends on it.\n"
+                f"Restore your copy of it, or begin anew: {run.command(SCRIPT, '--overwrite')}"
+            )
+    return [load_one(run, name) for name in names]
+
+
+def load_one(run: Run, name: str) -> Trial:
+    """The trial of this name.
+
+    Raises:
+        InputError: if there is none, or its record is damaged.
+    """
+    path = run.trial(name).trial_record
+    trial = _read(
+        Trial,
+        path,
+        run,
+        tuple(field.name for field in dataclasses.fields(Trial) if field.name not in ("num_weights", "keep")),
+    )
+    kinds = {"parameters": dict, "draws": dict, "scores": list, "history": list}
+    for field_name, kind in kinds.items():
+        if not isinstance(getattr(trial, field_name), kind):
+            raise InputError(f"{path} is damaged: its {field_name} is no {kind.__name__}. Restore your copy of it.")
+    return trial
+
+
+@contextlib.contextmanager
+def saving_search(run: Run, search: Search) -> Iterator[None]:
+    """Write models/<run>/tuning/search.json; it is on disk before the block runs, and in its place after it."""
+    with files.replacing(run.tuning / "search.json") as temporary:
+        content = files.as_json(asdict(search) | {"environment": environment.environment()})
+        temporary.write_text(content, encoding="utf-8")
+        files.flush(temporary)
+        yield
+
+
+def load_search(run: Run) -> Search:
+    """The search of a run.
+
+    Raises:
+        InputError: if there was none, or its record is damaged.
+    """
+    keys = tuple(field.name for field in dataclasses.fields(Search) if field.name != "subset")
+    return _read(Search, run.tuning / "search.json", run, keys)
+
+
+def _read(kind: type, path: Path, run: Run, keys: tuple[str, ...]) -> Any:
+    record = files.read_json(path, run.command(SCRIPT), keys)
+    names = {field.name for field in dataclasses.fields(kind)}
+    return kind(**{name: value for name, value in record.items() if name in names})

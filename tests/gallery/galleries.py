@@ -1,0 +1,24 @@
+"""Galleries of given codes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from latentsearch.gallery.gallery import Gallery
+
+
+def gallery_of(
+    codes: np.ndarray, ids: np.ndarray | None = None, copies: np.ndarray | None = None, encoder: str = "encoder"
+) -> Gallery:
+    """Make a gallery of codes.
+
+    Args:
+        codes: Codes `(num_images, latent_dim)`.
+        ids: Their ids `(num_images,)`. Default: their rows.
+        copies: Codes of images and of altered copies `(num_copies, 2, latent_dim)`. Default: none.
+        encoder: Fingerprint of the encoder.
+    """
+    codes = np.asarray(codes, np.float32)
+    ids = np.arange(len(codes)) if ids is None else ids
+    copies = np.zeros((0, 2, codes.shape[1]), np.float32) if copies is None else copies
+    return Gallery(codes, ids, copies, np.zeros(0, np.float32), encoder, {})

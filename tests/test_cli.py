@@ -1,0 +1,66 @@
+"""How a script starts and ends, whatever the flags and the terminal are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from latentsearch.cli import run_script
+
+PROGRAM = """
+import os, sys
+from latentsearch.cli import run_script
+from latentsearch.config import BuildConfig
+
+def main(config):
+    print("\\u732b caf\\u00e9", os.fsdecode(b"\\xe9"))
+    print("\\u732b", file=sys.stderr)
+
+run_script(main, BuildConfig, "A script.")
+"""
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Flags of a script."""
+
+    gallery: Path | None = None
+    root: Path = Path("~/given")
+    source: str = "digits"
+    name: str = "~"
+
+
+def flags_of(monkeypatch, *arguments):
+    seen = []
+    monkeypatch.setattr(sys, "argv", ["Script.py", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        run_script(seen.append, Flags, "A script.")
+    assert caught.value.code == 0
+    return seen[0]
+
+
+def test_a_tilde_is_the_home_folder_in_every_flag_that_is_a_path(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    flags = flags_of(monkeypatch, "--gallery=~/Photos", "--source=~/x", "--name=~/a")
+    assert flags == Flags(tmp_path / "Photos", tmp_path / "given", str(tmp_path / "x"), "~/a")
+    assert flags_of(monkeypatch, "--gallery", "~nobody-of-that-name/a").gallery == Path("~nobody-of-that-name/a")
+    assert flags_of(monkeypatch) == Flags(root=tmp_path / "given")
+    (tmp_path / "~").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert flags_of(monkeypatch, "--gallery", "~").gallery == Path("~")  # a folder of that name
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_what_a_terminal_cannot_show_is_escaped(encoding):
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, capture_output=True, env=environment, check=True)
+    cat = b"\\u732b" if encoding != "utf-8" else "\u732b".encode()
+    accent = {"latin-1": b"\xe9", "ascii": rb"\xe9", "utf-8": "\u00e9".encode()}[encoding]
+    assert done.stdout == cat + b" caf" + accent + rb" \udce9" + b"\n"
+    assert done.stderr == cat + b"\n"

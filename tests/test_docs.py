@@ -1,0 +1,193 @@
+"""README and docs: short, links that lead somewhere, commands that parse, numbers from results, code that runs."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shlex
+import shutil
+import typing
+
+import pandas as pd
+import pytest
+import tyro
+from PIL import Image
+
+from latentsearch import cli, data
+from latentsearch.runs import Run
+from tests.conftest import REPOSITORY
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+def blocks(page, language=""):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def commands(page):
+    """The command lines of a page, in blocks and in the text, without comments and what is piped or redirected."""
+    text = page.read_text(encoding="utf-8")
+    lines = [line for block in blocks(page) for line in block.splitlines()]
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
+    lines += [line if line.startswith(("python", "make")) else f"python {line}" for line in inline if is_command(line)]
+    parts = [part.strip() for line in lines for part in re.split(r"\s#|\s>|\|", line)]
+    return [part for part in parts if part.startswith(("python ", "make "))]
+
+
+def is_command(text):
+    return bool(re.match(r"(python|make) |\w+\.py --", text)) and "|" not in text
+
+
+def test_readme_can_be_read_in_five_minutes():
+    assert len(PAGES[0].read_text(encoding="utf-8")) <= 9000
+
+
+@by_name
+def test_links_lead_to_what_is_there(page):
+    links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    ours = [link for link in links if not link.startswith("https://")]
+    assert not [link for link in ours if not (page.parent / link).exists()]
+
+
+def test_every_page_of_docs_can_be_reached_from_readme():
+    reached, waiting = set(), [PAGES[0]]
+    while waiting:
+        page = waiting.pop()
+        if page not in reached:
+            reached.add(page)
+            links = re.findall(r"\]\(([^)#\s:]+\.md)", page.read_text(encoding="utf-8"))
+            waiting += [(page.parent / link).resolve() for link in links]
+    assert set(PAGES) <= reached
+
+
+@by_name
+def test_every_command_parses(page):
+    targets = re.search(r"^\.PHONY: (.*)", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.M)[1].split()
+    for command in commands(page):
+        words = shlex.split(command)
+        if words[0] == "make":
+            assert words[1] in targets, command
+        elif words[1] == "-m":
+            assert importlib.util.find_spec(words[2]), command
+        else:
+            assert parses(words[1], words[2:]), command
+
+
+def parses(script, words):
+    main = importlib.import_module(script.removesuffix(".py")).main
+    config_type = typing.get_type_hints(main)["config"]
+    if {"--help", "--help-all", "--version"} & set(words):
+        return True
+    placeholders = {"N": "3", "W": "1", "M": "100", "P": "99", "NAME": "name", "RUN": "run", "DIR": "dir"}
+    words = cli._spelt_out([placeholders.get(word, word) for word in words], config_type)
+    return isinstance(tyro.cli(config_type, args=words), config_type)
+
+
+def tables(page):
+    """Each row of each table of a page, as {column: cell}, without the marks of bold type."""
+    found, names = [], []
+    for line in page.read_text(encoding="utf-8").replace("**", "").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        if cells and set("".join(cells)) <= set("-:"):
+            continue
+        found += [dict(zip(names, cells, strict=True))] if cells and names else []
+        names = (names or cells) if cells else []
+    return found
+
+
+KEYS = {"k-NN accuracy": "kNN@10", "k-NN accuracy (k = 10)": "kNN@10", "copy-recall@10": "copy_recall"}
+KEYS |= {"validation MSE": "val_mse", "seconds of training": "seconds"}
+
+
+def compared(row, recorded):
+    """How many cells of a row were compared with what is recorded, at the digits that the page gives."""
+    count = 0
+    for column, cell in row.items():
+        value = recorded.get(KEYS.get(column, column))
+        if isinstance(value, (int, float)) and re.fullmatch(r"[\d.,]+", cell):
+            digits = len(cell.partition(".")[2])
+            # Recorded values may be rounded once already.
+            assert abs(float(cell.replace(",", "")) - value) <= 0.501 * 10**-digits, (row, column, value)
+            count += 1
+    return count
+
+
+def result(name):
+    return json.loads((REPOSITORY / "benchmarks" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def scorecard(run):
+    numbers = json.loads((Run(REPOSITORY, run).reports / "metrics.json").read_text(encoding="utf-8"))
+    measures = {
+        (row["method"], row["metric"]): {name: measure["value"] for name, measure in row["overall"].items()}
+        for row in numbers["scorecard"]
+    }
+    for (method, _), values in measures.items():
+        error = {run: "test_mse", "raw pixels": None}.get(method, "pca_test_mse")
+        values.update({"test MSE": numbers["reconstruction"][error]} if error else {})
+    return measures
+
+
+RUNS = {"deep": "cifar10-deep", "compact": "cifar10-compact"}
+
+
+@pytest.mark.parametrize("page", [PAGES[0], REPOSITORY / "docs" / "results.md"], ids=lambda page: page.stem)
+def test_the_results_are_those_of_the_reports(page):
+    checked = 0
+    for row in tables(page):
+        method, _, metric = next(iter(row.values())).partition(", ")
+        run = RUNS.get(method, method)
+        recorded = scorecard(run if run in RUNS.values() else "cifar10-deep")
+        checked += compared(row, recorded[run, metric]) if metric else 0
+    assert checked >= 16
+
+
+def test_the_ingredients_are_those_that_were_measured():
+    recorded = {(row["variant"], str(row["seed"])): row for row in result("similarity")}
+    rows = [row for row in tables(REPOSITORY / "docs" / "similarity.md") if "3 epochs" in row]
+    assert len(rows) == len(recorded)
+    assert all(compared(row, recorded[row["3 epochs"], row["seed"]]) == 6 for row in rows)
+
+
+def test_the_searches_for_settings_are_those_that_were_measured():
+    recorded = {row["objective"]: row for row in result("tuning")["winners"]}
+    rows = [row for row in tables(REPOSITORY / "docs" / "tuning.md") if "searched for" in row]
+    assert {row["searched for"] for row in rows} == set(recorded)
+    assert all(compared(row, recorded[row["searched for"]]) == 8 for row in rows)
+
+
+def test_the_scaling_is_what_was_measured():
+    recorded = {(f"{row['codes']:,}", row["search"]): row for row in result("scaling")["rows"]}
+    rows = [row for row in tables(REPOSITORY / "docs" / "scaling.md") if "bytes a code" in row]
+    assert len(rows) == len(recorded)
+    assert all(compared(row, recorded[row["codes"], row["search"]]) >= 7 for row in rows)
+
+
+def test_the_minutes_of_a_training_are_those_of_its_history():
+    told = re.findall(r"(\d+) epochs of `([\w-]+)` took (\d+) minutes", PAGES[0].read_text(encoding="utf-8"))
+    assert len(told) == 2
+    for epochs, run, minutes in told:
+        history = pd.read_csv(Run(REPOSITORY, run).history)
+        assert (int(epochs), int(minutes)) == (len(history), round(history["seconds"].sum() / 60))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
+def test_the_python_of_a_page_runs(page, small_root, tmp_path, monkeypatch):
+    root = shutil.copytree(small_root, tmp_path / "root")
+    shutil.copytree(root / "models" / "digits", root / "models" / "cifar10-deep")
+    shutil.copy(Run(root, "digits").initial_model, Run(root, "cifar10-deep").best_model)
+    monkeypatch.setenv("LATENTSEARCH_ROOT", str(root))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    images = [Image.fromarray(image) for image in data.load(root, "digits").images[:10]]
+    for number, image in enumerate(images[:8]):
+        image.save(tmp_path / "photos" / f"{number}.png")
+    images[8].save("cat.jpg")
+    images[9].save("dog.png")
+    names = {}
+    for block in blocks(page, "python"):
+        exec(block, names)
+    assert len(names["found"])
+    assert names["codes"].shape[1] == names["run"].latent_dim

@@ -1,0 +1,98 @@
+"""No dead ends: defaults lead on, refusals name what there is and what mends them, and each step names the next."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+
+import pytest
+
+from latentsearch import runs
+from latentsearch.config import OWN_RUN, SHIPPED_RUNS
+from latentsearch.data import cifar10
+from latentsearch.errors import InputError
+from latentsearch.runs import Run
+from tests.conftest import REPOSITORY, a_part_of_the_digits
+
+
+def make_trained(root, *names):
+    for name in names:
+        Run(root, name).models.mkdir(parents=True)
+        Run(root, name).best_model.touch()
+
+
+def test_the_default_run_is_the_users_own_if_it_is_trained_else_a_shipped_one(tmp_path):
+    assert runs.choose(tmp_path, None) == OWN_RUN
+    make_trained(tmp_path, "other", *reversed(SHIPPED_RUNS))
+    assert runs.choose(tmp_path, None) == SHIPPED_RUNS[0]
+    make_trained(tmp_path, OWN_RUN)
+    assert runs.choose(tmp_path, None) == OWN_RUN
+    assert runs.choose(tmp_path, "other") == "other"
+
+
+def test_every_run_that_is_shipped_can_be_the_default():
+    shipped = re.findall(r"^!/models/(.+)/$", (REPOSITORY / ".gitignore").read_text(encoding="utf-8"), re.M)
+    assert shipped
+    assert set(shipped) <= set(SHIPPED_RUNS)
+    assert set(shipped) <= set(runs.trained_runs(REPOSITORY))
+
+
+def test_an_unknown_run_names_those_that_there_are(tmp_path):
+    make_trained(tmp_path, "birds", "cars")
+    run = Run(tmp_path, "brids")
+    with pytest.raises(InputError, match=r"(?s)no run 'brids'.*birds, cars.*BuildingAutoencoder.py.*TrainAutoencoder"):
+        run.require(run.best_model, "TrainAutoencoder.py")
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "next_step"),
+    [
+        ("RetrieveSimilar.py", (), "python DataPreperation.py"),
+        ("SanityChecks.py", (), "python DataPreperation.py"),
+        ("BuildingAutoencoder.py", (), "python DataPreperation.py"),
+        ("TrainAutoencoder.py", (), "python BuildingAutoencoder.py"),
+        ("TuneAutoencoder.py", (), "python DataPreperation.py"),
+    ],
+)
+def test_on_a_fresh_clone_a_refusal_ends_with_the_command_that_mends_it(name, flags, next_step, tmp_path, in_process):
+    for run in ("cifar10-deep", "cifar10-compact"):
+        shutil.copytree(REPOSITORY / "models" / run, tmp_path / "models" / run)
+    result = in_process(name, *flags, "--root", tmp_path)
+    assert result.returncode == 2
+    assert next_step in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_the_scripts_in_order_without_flags_lead_on_twice(tmp_path, in_process, monkeypatch):
+    """But for --root and a short training."""
+    part = dataclasses.replace(a_part_of_the_digits(), kind="cifar10")
+    monkeypatch.setattr(cifar10, "download", lambda: part)
+    script = "DataPreperation.py"
+    for number in range(10):
+        result = in_process(script, "--root", tmp_path, *(["--epochs", 1] if script.startswith("Train") else []))
+        assert result.returncode == 0, result.stderr
+        if script == "RetrieveSimilar.py":
+            assert f"run: {OWN_RUN}" in result.stdout
+            assert number in (4, 9)
+            script = "DataPreperation.py"
+            continue
+        if number > 4 and script in ("BuildingAutoencoder.py", "TrainAutoencoder.py"):
+            assert "nothing was changed" in result.stdout
+        script = re.search(r"^Next: python (\w+\.py)", result.stdout, re.M)[1]
+        assert "--run" not in result.stdout.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_a_training_is_not_lost_to_another_network(small_root, tmp_path, in_process):
+    shutil.copytree(small_root, tmp_path, dirs_exist_ok=True)
+    run = Run(tmp_path, "digits")
+    shutil.copy(run.initial_model, run.best_model)
+    flags = ("--run", "digits", "--dataset", "digits", "--root", tmp_path)
+    again = in_process("BuildingAutoencoder.py", *flags)
+    assert (again.returncode, run.best_model.exists()) == (0, True)
+    assert "nothing was changed" in again.stdout
+    other = in_process("BuildingAutoencoder.py", *flags, "--latent-dim", 4)
+    assert (other.returncode, run.best_model.exists()) == (2, True)
+    assert "--latent-dim 4" in other.stderr
+    assert "--overwrite" in other.stderr
