@@ -41,7 +41,7 @@ def training_batches(
         settings: Of the training.
         first_epoch: 0 for a new training.
         neighbours: For each of `ids`, positions in `ids` of images whose views count as its own, int `(len(ids), k)`.
-            Half of the views are of such images then. Of two codes only.
+            Half of the views are of one of them then, and the projection tells them apart. Of two codes only.
 
     Returns:
         (image, image), float32, moved and mirrored, if the similarity weight is 0. Otherwise (views, targets): two
@@ -54,7 +54,7 @@ def training_batches(
     batch_size, seed = settings.batch_size, settings.seed
     side = settings.view_side
     shape = (side, side) if side else images.shape[1:3]
-    steps = len(ids) // batch_size
+    steps, half = len(ids) // batch_size, settings.views // 2
 
     @functools.lru_cache(maxsize=1)
     def order(epoch: int) -> np.ndarray:
@@ -83,8 +83,8 @@ def training_batches(
         shown = [originals] * settings.views
         if neighbours is not None:
             near = neighbours[np.searchsorted(ids, rows)]  # (batch_size, k)
-            for view in range(settings.views - settings.views // 2, settings.views):
-                shown[view] = images[ids[near[np.arange(batch_size), rng.integers(near.shape[1], size=batch_size)]]]
+            one = images[ids[near[np.arange(batch_size), rng.integers(near.shape[1], size=batch_size)]]]
+            shown[settings.views - half :] = [one] * half
         return np.stack([look(originals, rng) for originals in shown], axis=1), to_float(moved)
 
     def look(originals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -97,7 +97,11 @@ def training_batches(
         looks = tf.ensure_shape(looks, (batch_size, settings.views, *shape, 3))
         moved = tf.ensure_shape(moved, (batch_size, *images.shape[1:]))
         of = np.tile(np.arange(batch_size, dtype=np.float32)[:, None], (1, settings.views))
-        targets = {"reconstruction": moved, "code": of} | ({"projection": of} if settings.projection else {})
+        targets = {"reconstruction": moved, "code": of}
+        if settings.projection:
+            # One in four neighbours is of another kind: the code can be taught by them, features would lose by it.
+            apart = of + batch_size * (np.arange(settings.views) >= settings.views - half)
+            targets["projection"] = apart.astype(np.float32) if neighbours is not None and half > 1 else of
         return {"views": looks, "images": moved}, targets
 
     which = np.tile(np.arange(batch_size, dtype=np.float32), 2)[:, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 
 import keras
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from latentsearch import data
+from latentsearch import data, files
 from latentsearch.config import BuildConfig, TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.models import architectures
@@ -68,9 +69,10 @@ def test_half_of_the_views_are_of_neighbours():
     ids = np.arange(3, 67)  # of which every second image is white, and has black neighbours, or the reverse
     images[ids[::2]] = 255
     near = (np.arange(64)[:, None] + [1, 3]) % 64
-    [(inputs, _)] = dataloader.training_batches(images, ids, settings(batch_size=64, noise=0.0), neighbours=near).take(
-        1
-    )
+    chosen = settings(batch_size=64, noise=0.0)
+    [(inputs, targets)] = dataloader.training_batches(images, ids, chosen, neighbours=near).take(1)
+    np.testing.assert_array_equal(targets["code"], np.tile(np.arange(64)[:, None], (1, 4)))
+    np.testing.assert_array_equal(targets["projection"], targets["code"] + np.array([0, 0, 64, 64]))
     white = inputs["images"].numpy().mean(axis=(1, 2, 3)) > 0.5
     assert white.sum() == 32
     brightness = inputs["views"].numpy().mean(axis=(2, 3, 4))  # black stays black in any colours
@@ -265,3 +267,24 @@ def test_few_images_are_passed_over_more_often(subset, epochs, built_digits, tmp
     assert given.epochs == 7
     plain = choose(config, Run(tmp_path, "digits"), built_digits, RECIPES["compact"])
     assert plain.epochs == 100
+
+
+def test_a_run_begins_with_the_weights_of_another_and_records_it(built_digits, tmp_path):
+    config = BuildConfig(
+        architecture="compact", run="more", dataset="digits", start_from="digits", seed=1, root=tmp_path
+    )
+    with pytest.raises(InputError, match=r"(?s)no best.keras.*TrainAutoencoder.py --run digits"):
+        build_run(config)
+    other, run = Run(tmp_path, "digits"), Run(tmp_path, "more")
+    shutil.copyfile(other.initial_model, other.best_model)
+    build_run(config)
+    for one, same in zip(
+        *(load_model(path).get_weights() for path in (run.initial_model, other.best_model)), strict=True
+    ):
+        np.testing.assert_array_equal(one, same)
+    assert json.loads(run.build_record.read_text())["start"] == {
+        "run": "digits",
+        "model": files.file_fingerprint(other.best_model),
+    }
+    with pytest.raises(InputError, match="--start-from digits: its network"):
+        build_run(dataclasses.replace(config, run="third", architecture="kind-look"))
