@@ -108,7 +108,7 @@ def _answer(script: str, main: Callable[[Config], int | None], config_type: type
 
 def _spelt_out(words: Sequence[str], config_type: type[Config]) -> list[str]:
     """Give --flip and --no-flip the value that tyro wants where None is possible too; --flip False stays as it is."""
-    values = {}
+    values: dict[str, list[str]] = {}
     for name, hint in typing.get_type_hints(config_type).items():
         if hint is not bool and help_text.is_switch(hint):
             flag = "--" + name.replace("_", "-")

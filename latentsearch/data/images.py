@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from latentsearch.config import Fit
 from latentsearch.data import headers, memory
@@ -228,7 +228,7 @@ def _opened(stream: BinaryIO, name: str | Path) -> Image.Image:
     stream.seek(0)
     try:
         return Image.open(stream, formats=_FORMATS)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ImageFileError(name, "not an image") from None
     except MemoryError:
         raise ImageFileError(name, "too little memory") from None

@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -110,7 +110,7 @@ def needed(file: Image.Image, stream: BinaryIO, image_shape: tuple[int, int, int
         size += _tiff_buffer(file, content * (not in_memory))
     elif file.format == "GIF":
         size += decoded  # a frame on its canvas
-    elif file.format in ("BMP", "DIB") and file.tile and file.tile[0][0] == "bmp_rle":
+    elif file.format in ("BMP", "DIB") and _first_decoder(file) == "bmp_rle":
         size += 2 * decoded  # the decoder's own bytes
     size += work_bytes(file, image_shape)
     told += f" in {scans} scans" * (scans > 1) + f", {file.format}, {size // 1_000_000:,} MB"
@@ -132,9 +132,14 @@ def give_back() -> None:
         _malloc_trim(0)
 
 
+def _first_decoder(file: Image.Image) -> str:
+    tile = getattr(file, "tile", None)  # of images that are read from a file
+    return str(tile[0][0]) if tile else ""
+
+
 def _tiff_buffer(file: Image.Image, content_size: int) -> int:
     """Bytes that libtiff needs beside the image: the file and its largest strip or tile."""
-    tags = file.tag_v2
+    tags = getattr(file, "tag_v2")  # noqa: B009 - of TIFF images alone
     buffer = 0
     if tags.get(259, 1) != 1:  # compressed
         width, rows = int(tags.get(322, file.width)), int(tags.get(323, tags.get(278, file.height)))
@@ -146,6 +151,7 @@ def _tiff_buffer(file: Image.Image, content_size: int) -> int:
     return buffer
 
 
+_malloc_trim: Callable[[int], int] | None
 try:
     _malloc_trim = ctypes.CDLL(None).malloc_trim
 except (AttributeError, OSError, TypeError):  # not glibc

@@ -169,7 +169,7 @@ class _Grey:
 
     def _eight_bits(self, values: np.ndarray) -> np.ndarray:
         scaled = (values - np.float32(self._low)) * np.float32(255 / (self._high - self._low))
-        grey = np.nan_to_num(scaled, posinf=255).clip(0, 255).round().astype(np.uint8)
+        grey: np.ndarray = np.nan_to_num(scaled, posinf=255).clip(0, 255).round().astype(np.uint8)
         return 255 - grey if self._white_is_zero else grey
 
     def _range(self, image: Image.Image) -> tuple[float, float]:

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import multiprocessing
 import signal
-import sys
 import threading
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -124,7 +123,6 @@ def _send(connection: Connection, content: tuple[np.ndarray, np.ndarray]) -> Non
 def _draw_apart(path: Path, identity: str, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the page, which ends this
     threading.Thread(target=environment.end_with_parent, daemon=True).start()
-    sys.modules["tensorflow"] = None  # umap would load it, for what is not used here
     try:
         ids, codes = connection.recv()
     except (EOFError, OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -36,7 +37,7 @@ def pair_plot(codes: np.ndarray, class_of_image: Sequence[str], class_names: Seq
     side = float(np.clip(12 / dims, 1.1, 3))
     beside = 0.5 + 0.075 * max(map(len, class_names)) if class_names else 0.1  # inches, for the legend
     figure = Figure(figsize=(side * dims + 0.3 + beside, side * dims + 0.3))
-    grid = figure.subplots(dims, dims, squeeze=False)
+    grid: Any = figure.subplots(dims, dims, squeeze=False)
     right = 1 - beside / figure.get_figwidth()
     figure.subplots_adjust(left=0.04, right=right, bottom=0.04, top=0.99, wspace=0.05, hspace=0.05)
     limits = [_limits(values) for values in codes.T]
@@ -151,10 +152,11 @@ def class_map(points: np.ndarray, class_of_image: Sequence[str], class_names: Se
     of_class = np.asarray(class_of_image)
     groups = [(name, points[of_class == name], *look_of(number)) for number, name in enumerate(class_names)]
     for name, group, colour, marker in groups or [("", points, *look_of(0))]:
-        axes.scatter(*group.T, s=9, marker=marker, color=colour, linewidths=0, alpha=0.7)
+        axes.scatter(group[:, 0], group[:, 1], s=9, marker=marker, color=colour, linewidths=0, alpha=0.7)
         if name and len(group):
+            x, y = np.median(group, axis=0).tolist()
             axes.text(
-                *np.median(group, axis=0), name, color=colour, fontsize=9, fontweight="bold", ha="center", va="center",
+                x, y, name, color=colour, fontsize=9, fontweight="bold", ha="center", va="center",
                 path_effects=[withStroke(linewidth=3, foreground="white")],
             )  # fmt: skip
     axes.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")

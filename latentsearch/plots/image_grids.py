@@ -209,8 +209,8 @@ def tiles(images: np.ndarray, same_class: np.ndarray) -> np.ndarray:
     inner, colours = framed[:, :, 1:-1, 1:-1], np.zeros((*same_class.shape, 3))
     for key, frame in FRAMES.items():
         colours[same_class.astype(int) == key] = np.array(to_rgb(frame["edgecolor"])) * 255
-    for edge in (np.s_[:, :, :_BORDER], np.s_[:, :, -_BORDER:], np.s_[:, :, :, :_BORDER], np.s_[:, :, :, -_BORDER:]):
-        inner[edge] = colours[:, :, None, None, :]
+    for side in (np.s_[:, :, :_BORDER], np.s_[:, :, -_BORDER:], np.s_[:, :, :, :_BORDER], np.s_[:, :, :, -_BORDER:]):
+        inner[side] = colours[:, :, None, None, :]
     # Wrong ones: a line of half the thickness, with gaps.
     height, width = inner.shape[2:4]
     gaps = np.ones((height, width), dtype=bool)

@@ -58,15 +58,16 @@ def open_collection(
         raise InputError("--verify compares the files of a folder: name it by --gallery, and leave out --no-sync.")
     if folder is None:
         trained = open_trained(root, name)
-        collection = DatasetCollection(trained.run, trained.autoencoder, trained.gallery, trained.dataset, look=look)
-        return collection, [trained.gallery_origin]
+        dataset = DatasetCollection(trained.run, trained.autoencoder, trained.gallery, trained.dataset, look=look)
+        return dataset, [trained.gallery_origin]
     run, autoencoder = open_autoencoder(root, name)
     path, fit = folder_gallery.gallery_path(run.folder_galleries, folder), fit_of(run)
     if sync:
         parts, opening = path.with_suffix(".parts"), functools.partial(Autoencoder, run.best_model.absolute(), cores=1)
         coder = SparkCoder(master, run, parts, open_encoder=opening) if master else coded
-        how = {"fit": fit, "verify": verify, "progress": True}
-        content, changes = folder_sync.sync(path, folder, autoencoder, **how, code=coder)
+        content, changes = folder_sync.sync(
+            path, folder, autoencoder, fit=fit, verify=verify, progress=True, code=coder
+        )
         files.remove(parts, within=root)  # what they hold is in the gallery now
         lines = [f"gallery: {len(content.files):,} images of {printable(content.folder)}: {changes} ({path})"]
     else:

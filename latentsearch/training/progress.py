@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 from tqdm import tqdm
@@ -22,7 +22,7 @@ class EpochLine(keras.callbacks.Callback):
         super().__init__()
         self._epochs = epochs
         self._began = 0.0
-        self._bar: tqdm | None = None
+        self._bar: tqdm[NoReturn] | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._began = time.perf_counter()
