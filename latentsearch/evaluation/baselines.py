@@ -119,6 +119,18 @@ def compute(
     }, _reconstruction(dataset, query_ids, pca, query_codes)
 
 
+def pca_codes(
+    dataset: ImageSet, gallery_ids: np.ndarray, query_ids: np.ndarray, num_components: int
+) -> dict[str, Vectors]:
+    """Compute a PCA of so many numbers, fitted on the gallery, by its name; see `compute`."""
+    pca = _fitted(dataset, gallery_ids, num_components)
+    codes = (
+        np.concatenate([pca.transform(pixels(dataset, batch)) for batch in _batches(ids)])
+        for ids in (gallery_ids, query_ids)
+    )
+    return {f"{pca.n_components_}-d PCA": Vectors(*codes, METRICS)}
+
+
 def _fitted(dataset: ImageSet, ids: np.ndarray, num_components: int) -> PCA:
     num_pixels = int(np.prod(dataset.image_shape))
     num_components = min(num_components, len(ids), num_pixels)

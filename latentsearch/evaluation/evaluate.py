@@ -9,9 +9,10 @@ import numpy as np
 from latentsearch.config import METRICS, Metric
 from latentsearch.data import ImageSet, corruptions, to_float
 from latentsearch.errors import InputError
-from latentsearch.evaluation import baselines, duplicates
+from latentsearch.evaluation import baselines, duplicates, kind_and_look
 from latentsearch.evaluation.evaluation import Evidence
 from latentsearch.evaluation.scorecard import Labelled, best_of, score
+from latentsearch.gallery import two_codes
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.gallery.index import Index
 from latentsearch.gallery.trained_run import TrainedRun
@@ -74,10 +75,14 @@ def gather(
     }
 
     say("searching with codes and with the baselines")
+    compared = gallery.weighted(autoencoder.kind_dim, two_codes.DEFAULT_LOOK)
     vectors, linear = baselines.compute(dataset, gallery_ids, test_ids, autoencoder.latent_dim)
+    if autoencoder.kind_dim:  # the rival of each of both
+        vectors |= baselines.pca_codes(dataset, gallery_ids, test_ids, autoencoder.kind_dim)
     for other in others:
-        vectors[other.run.name] = _vectors(other.gallery, gallery_ids, test_ids)
-    own = _vectors(gallery, gallery_ids, test_ids)
+        weighted = other.gallery.weighted(other.autoencoder.kind_dim, two_codes.DEFAULT_LOOK)
+        vectors[other.run.name] = _vectors(weighted, gallery_ids, test_ids)
+    own = _vectors(compared, gallery_ids, test_ids)
     gallery_labels, test_labels = dataset.labels[gallery_ids], dataset.labels[test_ids]
     scores = [
         score(
@@ -93,19 +98,38 @@ def gather(
         if dataset.is_labelled
     ]
 
+    parts = [
+        score(
+            title,
+            Labelled(codes[gallery_ids], gallery_labels),
+            Labelled(codes[test_ids], test_labels),
+            dataset.class_names,
+            metric="cosine",
+            seed=seed,
+        )
+        for title, codes in kind_and_look.parts(gallery.codes, autoencoder.kind_dim)
+        if dataset.is_labelled
+    ]
+    slider = kind_and_look.measure_slider(dataset, gallery.codes, autoencoder.kind_dim, gallery_ids, test_ids)
+
     say("looking for the originals of altered copies")
     copied = np.sort(rng.permutation(gallery_ids)[:_NUM_COPIES])
     copies = {"original": dataset.images[copied]} | {
         title: distort(dataset.images[copied], seed) for title, distort in corruptions.DISTORTIONS.items()
     }
-    searched = gallery.only(gallery_ids)
+    searched = compared.only(gallery_ids)
     copy_recall = {
-        title: _copy_recall(autoencoder.encode(images), copied, searched, seed)
+        title: _copy_recall(
+            two_codes.weighted(autoencoder.encode(images), autoencoder.kind_dim, two_codes.DEFAULT_LOOK),
+            copied,
+            searched,
+            seed,
+        )
         for title, images in copies.items()
         if title != "original"
     }
 
-    metric = _best_metric(dataset, gallery, seed) if dataset.is_labelled else _best_for_copies(copy_recall)
+    metric = _best_metric(dataset, compared, seed) if dataset.is_labelled else _best_for_copies(copy_recall)
     first = np.argsort(_place_in_class(test_labels), kind="stable")[:_NUM_COMPARED]
     neighbours = {
         method: gallery_ids[
@@ -118,7 +142,7 @@ def gather(
     }
 
     say("looking for duplicates")
-    found = duplicates.find(dataset.images, gallery.codes, metric=metric)
+    found = duplicates.find(dataset.images, compared.codes, metric=metric)
     leakless = np.flatnonzero(~found.with_duplicate_among(gallery_ids)[test_ids])
     leakless_score = None
     if dataset.is_labelled and len(leakless):
@@ -148,6 +172,8 @@ def gather(
         chance=baselines.chance(gallery_labels, test_labels) if dataset.is_labelled else np.empty(0),
         metric=metric,
         scores=scores,
+        parts=parts,
+        slider=slider,
         compared=test_ids[first],
         neighbours=neighbours,
         copy_recall=copy_recall,

@@ -11,6 +11,7 @@ from latentsearch.config import Metric
 from latentsearch.data import ImageSet
 from latentsearch.evaluation.baselines import LinearReconstruction
 from latentsearch.evaluation.duplicates import Duplicates
+from latentsearch.evaluation.kind_and_look import SliderPoint
 from latentsearch.evaluation.scorecard import Score, best_of
 from latentsearch.metrics import Interval, rank_correlation
 
@@ -36,6 +37,8 @@ class Evidence:
             labels cosine or euclidean, by recall@10 of altered copies.
         scores: The scorecard: the run under every metric first, then what it is compared with: the baselines and the
             other runs. Empty without labels.
+        parts: Of a run with two codes: the score of each alone, by cosine. Empty without labels.
+        slider: Of a run with two codes: how neighbours are, by the share of the look code.
         compared: Test images whose neighbours are set side by side, ids `(num_compared,)`.
         neighbours: Of these, by the name of the method, the baselines first, then the other runs, then the run itself:
             ids `(num_compared, depth)`.
@@ -63,6 +66,8 @@ class Evidence:
     chance: np.ndarray
     metric: Metric
     scores: list[Score]
+    parts: list[Score]
+    slider: list[SliderPoint]
     compared: np.ndarray
     neighbours: dict[str, np.ndarray]
     copy_recall: dict[str, dict[Metric, dict[int, Interval]]]

@@ -85,6 +85,7 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
             + " than those before it. Poor: no difference.",
             _comparison(evidence),
         ),
+        *([_slider_picture(evidence)] if labelled and evidence.slider else ()),
         *(_score_pictures(evidence) if labelled else ()),
         *_reconstruction_pictures(evidence),
         *([_error_picture(evidence)] if labelled else ()),
@@ -111,6 +112,21 @@ def _baseline_picture(evidence: Evidence) -> Picture:
         "best metric. Good: the first bar is the longest. Poor: a colour histogram or a PCA, which take no training, "
         "are near.",
         charts.bars(values, "P@10", ("chance", float(evidence.chance.mean()))),
+    )
+
+
+def _slider_picture(evidence: Evidence) -> Picture:
+    return Picture(
+        "kind_and_look",
+        "Kind and look",
+        "Neighbours by the kind code alone (look 0), by the look code alone (1), and by both: how often they are of "
+        "the query's class, and how different they look from it. Good: at a small share of look the curve goes left "
+        "and does not fall. Poor: every step to the left costs class.",
+        charts.slider(
+            [point.look for point in evidence.slider],
+            [point.visual_difference for point in evidence.slider],
+            [point.precision or 0.0 for point in evidence.slider],
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from latentsearch.evaluation import scorecard
 from latentsearch.evaluation.check_result import CheckResult
 from latentsearch.evaluation.evaluation import Evidence
 from latentsearch.evaluation.figures import draw
+from latentsearch.gallery import two_codes
 from latentsearch.gallery.trained_run import TrainedRun
 from latentsearch.metrics import correlations, effective_rank, psnr
 from latentsearch.plots.saving import save
@@ -37,7 +38,7 @@ def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -
     """
     folder = trained.run.reports
     encoded = []
-    for picture in draw(evidence, trained.gallery):
+    for picture in draw(evidence, trained.gallery.weighted(trained.autoencoder.kind_dim, two_codes.DEFAULT_LOOK)):
         path = folder / f"{picture.name}.png"
         with files.replacing(path) as temporary:
             save(picture.figure, temporary)
@@ -142,7 +143,7 @@ def score_rows(evidence: Evidence) -> list[dict[str, str]]:
     rows = [
         {"method": score.method, "metric": score.metric}
         | {name: f"{m.value:.4f} ± {(m.high - m.low) / 2:.4f}" for name, m in score.overall.items()}
-        for score in evidence.scores
+        for score in (*evidence.parts, *evidence.scores)
     ]
     # Random neighbours in any number are right as often; for the other measures chance has no simple value.
     chance = {name: f"{evidence.chance.mean():.4f}" if name.startswith("P@") else "" for name in scorecard.MEASURES}
@@ -240,8 +241,9 @@ def as_numbers(evidence: Evidence, results: list[CheckResult]) -> dict[str, Any]
                 },
                 "precision_curve": [round(float(value), 5) for value in score.precision_curve],
             }
-            for score in evidence.scores
+            for score in (*evidence.scores, *evidence.parts)
         ],
+        "kind_and_look": [point._asdict() for point in evidence.slider],
         "compared": {
             "queries": evidence.compared.tolist(),
             "neighbours": {method: ids.tolist() for method, ids in evidence.neighbours.items()},

@@ -1,0 +1,86 @@
+"""What each of two codes knows, alone and together: the share of the same class, and how alike neighbours look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from latentsearch.data import ImageSet, to_float
+from latentsearch.gallery.index import Index
+from latentsearch.gallery.two_codes import DEFAULT_LOOK, weighted
+from latentsearch.metrics import precision_at_k
+
+LOOKS = (0.0, 0.1, DEFAULT_LOOK, 0.3, 0.5, 0.7, 1.0)
+_K = 10
+_SIDE = 8  # pixels, of the images whose difference is measured
+_BATCH = 1000
+
+
+class SliderPoint(NamedTuple):
+    """How the neighbours of test images are, at one share of the look code.
+
+    Args:
+        look: Share of the look code in a squared distance, 0 to 1.
+        precision: Mean P@10, 0 to 1; None without labels.
+        visual_difference: Mean squared difference of a query and its ten neighbours, at 8 x 8 pixels in [0, 1].
+    """
+
+    look: float
+    precision: float | None
+    visual_difference: float
+
+
+def parts(codes: np.ndarray, kind_dim: int | None) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield each of two codes with its name; nothing for a single code.
+
+    Args:
+        codes: `(num_images, latent_dim)`.
+        kind_dim: Numbers of the kind code, None for a single code.
+    """
+    if kind_dim is not None:
+        yield f"kind code alone, {kind_dim} numbers", weighted(codes, kind_dim, 0)
+        yield f"look code alone, {codes.shape[1] - kind_dim} numbers", weighted(codes, kind_dim, 1)
+
+
+def measure_slider(
+    dataset: ImageSet, codes: np.ndarray, kind_dim: int | None, gallery_ids: np.ndarray, query_ids: np.ndarray
+) -> list[SliderPoint]:
+    """Measure the neighbours at shares of the look code from 0 to 1; nothing for a single code.
+
+    Args:
+        dataset: The images.
+        codes: Of all of them, `(num_images, latent_dim)`.
+        kind_dim: Numbers of the kind code, None for a single code.
+        gallery_ids: Ids of what is searched, `(num_gallery,)`.
+        query_ids: Ids of what is asked about, `(num_queries,)`.
+    """
+    if kind_dim is None:
+        return []
+    small = thumbnails(dataset)
+    points = []
+    for look in LOOKS:
+        compared = weighted(codes, kind_dim, look)
+        rows = Index(compared[gallery_ids]).rank(compared[query_ids], min(_K, len(gallery_ids)))
+        found = gallery_ids[rows]
+        difference = float(
+            np.mean([np.square(small[found[:, k]] - small[query_ids]).mean() for k in range(found.shape[1])])
+        )
+        precision = None
+        if dataset.is_labelled:
+            relevant = dataset.labels[found] == dataset.labels[query_ids][:, None]
+            precision = float(precision_at_k(relevant, found.shape[1]).mean())
+        points.append(SliderPoint(look, precision, difference))
+    return points
+
+
+def thumbnails(dataset: ImageSet) -> np.ndarray:
+    """Average the images over an 8 x 8 grid, float32 in [0, 1], `(num_images, 8, 8, 3)`."""
+    height, width, channels = dataset.image_shape
+    tall, wide = height // _SIDE, width // _SIDE
+    result = np.empty((len(dataset.images), _SIDE, _SIDE, channels), np.float32)
+    for start in range(0, len(result), _BATCH):
+        images = to_float(dataset.images[start : start + _BATCH])[:, : tall * _SIDE, : wide * _SIDE]
+        result[start : start + _BATCH] = images.reshape(-1, _SIDE, tall, _SIDE, wide, channels).mean(axis=(2, 4))
+    return result
