@@ -11,7 +11,7 @@ from typing import TypeVar
 from latentsearch import terminal
 from latentsearch.errors import InputError
 from latentsearch.terminal import quiet_libraries
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 __all__ = ["print_table", "quiet_libraries", "run_script"]
 
@@ -30,7 +30,7 @@ def print_table(rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def _cell(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else shown(str(value))
+    return f"{value:.4g}" if isinstance(value, float) else printable(str(value))
 
 
 def run_script(

@@ -23,7 +23,7 @@ import filelock
 
 from latentsearch.errors import InputError
 from latentsearch.failures import check_damage, is_disk_full, no_room
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 RECORD = ".written-by-latentsearch"
 
@@ -324,7 +324,7 @@ def refuse_overlap(source: Path, root: Path, flag: str) -> None:
 
 def _holder(path: Path) -> str:
     try:
-        return shown(path.read_text(encoding="utf-8")) or "another process"
+        return printable(path.read_text(encoding="utf-8")) or "another process"
     except (OSError, ValueError):
         return "another process"
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from latentsearch import files
 from latentsearch.config import ROOT
 from latentsearch.errors import InputError
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -83,7 +83,7 @@ def check_shared(opened: SparkSession, path: Path) -> None:
         ) from None
     if not all(seen):
         raise InputError(
-            f"--spark {context.master}: the executors do not see {shown(path)}. It must be on storage that all "
+            f"--spark {context.master}: the executors do not see {printable(path)}. It must be on storage that all "
             "machines share, at the same path."
         )
 

@@ -14,7 +14,7 @@ from types import FrameType, TracebackType
 
 from latentsearch import failures
 from latentsearch.errors import InputError
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 _STOPPED, _UNREAD = 130, 141  # what shells give for Ctrl-C, and for a pipe that nobody reads
 
@@ -104,7 +104,7 @@ def stop_in_words(kind: type[BaseException], error: BaseException, trace: Traceb
 def _told(script: str, words: str, status: int = 2) -> int:
     """Say something on standard error, if it can be said; returns `status`."""
     try:
-        print(f"{script}: {shown(words, lines=True)}", file=sys.stderr, flush=True)
+        print(f"{script}: {printable(words, lines=True)}", file=sys.stderr, flush=True)
     except (OSError, ValueError):
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

@@ -10,7 +10,7 @@ from pathlib import Path
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
-def shown(text: str | Path, *, lines: bool = False) -> str:
+def printable(text: str | Path, *, lines: bool = False) -> str:
     """Escape text for a terminal: one line, without controls that move its cursor, whatever the text holds.
 
     Args:
@@ -34,7 +34,7 @@ def csv_cell(value: object) -> object:
     """
     if not isinstance(value, str):
         return value
-    text = shown(value)
+    text = printable(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentsearch.text import csv_cell, shown, write_csv
+from latentsearch.text import csv_cell, printable, write_csv
 
 ANY = st.text(st.characters(exclude_categories=[]), max_size=20)  # halves of surrogate pairs too
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=cmd|"/c calc"!A0', "＝1")
@@ -20,28 +20,28 @@ FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=cmd|"/c calc"!A0',
 @settings(deadline=None)
 @given(ANY)
 def test_shown_text_is_one_printable_line_and_stays_when_shown_again(text):
-    once = shown(text)
+    once = printable(text)
     assert once.isprintable()
-    assert shown(once) == once
+    assert printable(once) == once
     once.encode()
 
 
 @settings(deadline=None)
 @given(st.text(st.characters(categories=["L", "N", "P"]), max_size=20))
 def test_text_that_can_be_printed_stays(text):
-    assert shown(text) == text
+    assert printable(text) == text
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=20))
 def test_names_of_any_bytes_are_shown(name):
-    assert shown(os.fsdecode(name)).isprintable()
+    assert printable(os.fsdecode(name)).isprintable()
 
 
 def test_controls_of_terminals_are_escaped_and_lines_kept_where_asked():
-    assert shown("a\x1b[2J\nb") == "a\\x1b[2J\\nb"
-    assert shown("a\x1b[2J\nb", lines=True) == "a\\x1b[2J\nb"
-    assert shown("\u202egnp.exe") == "\\u202egnp.exe"
+    assert printable("a\x1b[2J\nb") == "a\\x1b[2J\\nb"
+    assert printable("a\x1b[2J\nb", lines=True) == "a\\x1b[2J\nb"
+    assert printable("\u202egnp.exe") == "\\u202egnp.exe"
 
 
 @pytest.mark.parametrize("text", FORMULAS)

@@ -17,7 +17,7 @@ from latentsearch.data.imageset import SPLITS
 from latentsearch.data.ingest import IMAGES_FILE, decode_files
 from latentsearch.data.source import SourceImages
 from latentsearch.errors import InputError
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 _SPLIT_OF_FOLDER = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 _SIDE_MULTIPLE = 8  # the networks halve an image three times
@@ -50,7 +50,7 @@ def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
     skipped += unusable.values()
     if not num_images:
         found = ", ".join(f"{count} {reason}" for reason, count in count_reasons(skipped).items()) or "no files"
-        raise InputError(f"--source {shown(source)}: no image that can be used; found {found}.")
+        raise InputError(f"--source {printable(source)}: no image that can be used; found {found}.")
     usable = [path for number, path in enumerate(paths) if number not in unusable]
     split, below = _splits(usable)
     class_names, labels, told = _labels(below, config.labels)
@@ -61,7 +61,7 @@ def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
         split=split,
         class_names=class_names,
         kind="folder",
-        origin=f"folder {shown(source)}, {told}" + (f"; given as {', '.join(given)}" if len(given) > 1 else ""),
+        origin=f"folder {printable(source)}, {told}" + (f"; given as {', '.join(given)}" if len(given) > 1 else ""),
         details={
             "source": str(source),
             "image_size": side,
@@ -115,12 +115,12 @@ def _labels(paths: Sequence[str], labels: LabelSource) -> tuple[tuple[str, ...],
         InputError: if "folders" is asked for and there are none to go by.
     """
     loose = next((path for path in paths if "/" not in path), None)
-    class_of_image = [shown(path.partition("/")[0]) for path in paths]
+    class_of_image = [printable(path.partition("/")[0]) for path in paths]
     names = tuple(sorted(set(class_of_image)))
     if labels == "none":
         why_not = "as --labels none says"
     elif loose is not None:
-        why_not = f"{shown(loose)} lies in no folder of a class"
+        why_not = f"{printable(loose)} lies in no folder of a class"
     elif len(names) < 2:
         why_not = f"all lie in one folder, {names[0]}"
     else:

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from latentsearch.config import Fit
 from latentsearch.errors import InputError
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 Reason = Literal[
     "missing", "unreadable", "empty", "another type of file", "not an image", "damaged", "too large", "not a file"
@@ -46,7 +46,7 @@ class ImageFileError(InputError):
 
     def __init__(self, path: str | Path, reason: Reason, detail: str = "") -> None:
         self.path, self.reason, self.detail = str(path), reason, detail
-        super().__init__(f"{shown(path)}: {_SENTENCES[reason]}{f' ({detail})' if detail else ''}.")
+        super().__init__(f"{printable(path)}: {_SENTENCES[reason]}{f' ({detail})' if detail else ''}.")
 
 
 _SENTENCES: dict[Reason, str] = {
@@ -106,7 +106,7 @@ def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
         status = folder.stat()
         os.scandir(folder).close()
     except OSError as error:
-        raise InputError(f"{shown(folder)}: expected a folder of images ({error.strerror}).") from None
+        raise InputError(f"{printable(folder)}: expected a folder of images ({error.strerror}).") from None
     entered = {(status.st_dev, status.st_ino)}
     waiting = [""]
     while waiting:

@@ -72,7 +72,7 @@ class ImageSet:
     def paths(self) -> tuple[str, ...]:
         """Of the file of each image, below the source folder; () if the images are not from files.
 
-        Read when first asked for. Names may hold anything: print them with `imagefiles.shown`.
+        Read when first asked for. Names may hold anything: print them with `text.printable`.
 
         Raises:
             InputError: if the table is missing or damaged.

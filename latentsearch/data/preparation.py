@@ -21,7 +21,7 @@ from latentsearch.data.source import SourceImages
 from latentsearch.data.splits import content_fingerprint, content_keys, fingerprint, split_images
 from latentsearch.data.storage import load, open_record
 from latentsearch.errors import InputError
-from latentsearch.text import shown, write_csv
+from latentsearch.text import printable, write_csv
 
 SKIPPED_FILE = "skipped.csv"
 
@@ -125,7 +125,7 @@ def _source(config: PrepareConfig) -> tuple[str, Callable[[Path], SourceImages]]
         name, read = "cifar10", lambda _: cifar10.read(path)
     else:
         raise InputError(
-            f"--source {shown(path)}: expected cifar10, digits, the path of a folder of images, or that of a "
+            f"--source {printable(path)}: expected cifar10, digits, the path of a folder of images, or that of a "
             f"cifar-10-batches-py folder or of {cifar10.ARCHIVE}; "
             f"{'this is something else' if path.exists() else 'nothing is there'}."
         )
@@ -138,7 +138,7 @@ def _name_of(path: Path, config: PrepareConfig) -> str:
         return config.dataset
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.resolve().name).strip("-._")
     if not name or name in KINDS:
-        raise InputError(f"--source {shown(path)}: give the dataset a name of its own with --dataset NAME.")
+        raise InputError(f"--source {printable(path)}: give the dataset a name of its own with --dataset NAME.")
     return name
 
 

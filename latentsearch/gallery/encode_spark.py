@@ -25,7 +25,7 @@ from latentsearch.gallery import encode_files
 from latentsearch.gallery.encode_files import Coded
 from latentsearch.gallery.gallery import Encoder
 from latentsearch.runs import Run
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,7 +153,7 @@ class _Work:
 
     def _code(self, files: list[FoundFile], path: Path, known: frozenset[bytes]) -> None:
         if not self.folder.is_dir():  # else every image would be a missing one
-            raise InputError(f"{platform.node()} does not see {shown(self.folder)}: it must be on shared storage.")
+            raise InputError(f"{platform.node()} does not see {printable(self.folder)}: it must be on shared storage.")
         encoder = self.open_encoder()
         if encoder.fingerprint != self.fingerprint:
             raise InputError(f"{platform.node()} has another encoder than the one that codes are asked of.")
@@ -172,7 +172,7 @@ def _write(path: Path, results: list[tuple[FoundFile, Coded]]) -> None:
     for file, result in results:
         row = {"path": os.fsencode(file.path), "size": file.size, "mtime_ns": file.mtime_ns}
         if isinstance(result, Skipped):
-            row |= {"reason": result.reason, "detail": shown(result.detail)}
+            row |= {"reason": result.reason, "detail": printable(result.detail)}
         else:
             row |= {"digest": result[0], "code": result[1]}
         rows.append(row)

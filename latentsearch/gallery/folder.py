@@ -17,7 +17,7 @@ from latentsearch.data.images import FoundFile, Skipped
 from latentsearch.errors import InputError
 from latentsearch.gallery import gallery
 from latentsearch.gallery.gallery import Encoder, Gallery
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 
 class Entry(NamedTuple):
@@ -94,7 +94,7 @@ def open_kept(path: Path, folder: Path, autoencoder: Encoder, *, fit: Fit = "cro
     kept = load(path)
     mend = "Synchronise it with the folder: leave out --no-sync."
     if kept is None:
-        raise InputError(f"{shown(folder)} has no gallery yet ({path}).\n{mend}")
+        raise InputError(f"{printable(folder)} has no gallery yet ({path}).\n{mend}")
     if not kept.is_of(folder, autoencoder, fit):
         raise InputError(f"{path} holds codes of another encoder, or of images that were fitted otherwise.\n{mend}")
     return kept

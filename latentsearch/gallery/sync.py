@@ -18,7 +18,7 @@ from latentsearch.gallery import gallery
 from latentsearch.gallery.encode_files import Coder, coded
 from latentsearch.gallery.folder import Entry, FolderGallery
 from latentsearch.gallery.gallery import Encoder, Gallery
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def sync(
     Raises:
         InputError: if the folder is none, or holds no image that can be read.
     """
-    with locked(path.with_suffix(".lock"), f"the gallery of {shown(folder)}", wait=True):
+    with locked(path.with_suffix(".lock"), f"the gallery of {printable(folder)}", wait=True):
         kept = folder_gallery.load(path)
         before = kept.entries() if kept and kept.is_of(folder, autoencoder, fit) else []
         known_bad = kept.bad if before else {}
@@ -152,4 +152,4 @@ def _assembled(
 def _nothing(folder: Path, skipped: list[Skipped]) -> str:
     reasons = Counter(file.reason for file in skipped)
     what = ", ".join(f"{count:,} x {reason}" for reason, count in reasons.items()) or "it is empty"
-    return f"{shown(folder)} holds no image that can be read ({what}): expected JPEG, PNG, WebP, GIF, BMP or TIFF."
+    return f"{printable(folder)} holds no image that can be read ({what}): expected JPEG, PNG, WebP, GIF, BMP or TIFF."

@@ -19,7 +19,7 @@ from latentsearch.search import explanation
 from latentsearch.search.corpus import Collection
 from latentsearch.search.queries import NOT_IN_COLLECTION, Queries
 from latentsearch.search.results import answer
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 MAX_NEIGHBOURS = 200
 NUM_EXAMPLES = 24
@@ -162,15 +162,15 @@ class Replies:
         path = self._collection.path_of(image_id)
         return {
             "id": image_id,
-            "name": shown(path.name if path else self._collection.name_of(image_id)),
-            "path": shown(path) if path else None,
+            "name": printable(path.name if path else self._collection.name_of(image_id)),
+            "path": printable(path) if path else None,
             "class": self._collection.class_of(image_id),
         }
 
     def _query(self, asked: Asked) -> dict[str, Any]:
         image_id = int(asked.query.ids[0])
         if image_id == NOT_IN_COLLECTION:
-            image = {"id": None, "name": shown(asked.query.names[0]), "path": None, "class": ""}
+            image = {"id": None, "name": printable(asked.query.names[0]), "path": None, "class": ""}
         else:
             image = self._image(image_id)
         return {**image, "picture": _data_url(asked.picture)}

@@ -17,7 +17,7 @@ from latentsearch.gallery.folder import FolderGallery, gallery_path
 from latentsearch.gallery.gallery import Encoder, Gallery
 from latentsearch.runs import Run
 from latentsearch.search.percentiles import Scale
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 _GREY = 128  # stands for an image that is no longer there
 
@@ -75,10 +75,10 @@ class Collection(abc.ABC):
         """
         unknown = [name for name in names if name not in self.class_names]
         if unknown and not self.class_names:
-            raise InputError(f"--only {shown(unknown[0])}: {self.name} has no classes. Leave out --only.")
+            raise InputError(f"--only {printable(unknown[0])}: {self.name} has no classes. Leave out --only.")
         if unknown:
-            classes = ", ".join(shown(name) for name in self.class_names)
-            raise InputError(f"--only {shown(unknown[0])}: no such class; expected one or more of {classes}.")
+            classes = ", ".join(printable(name) for name in self.class_names)
+            raise InputError(f"--only {printable(unknown[0])}: no such class; expected one or more of {classes}.")
         return tuple(self.class_names.index(name) for name in names)
 
     @abc.abstractmethod
@@ -159,7 +159,7 @@ class FolderCollection(Collection):
     def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery) -> None:
         self.content = content
         self._files = dict(zip(content.gallery.ids.tolist(), content.files, strict=True))
-        super().__init__(run, autoencoder, content.gallery, fit=content.fit, name=shown(content.folder))
+        super().__init__(run, autoencoder, content.gallery, fit=content.fit, name=printable(content.folder))
 
     @property
     def examples(self) -> np.ndarray:

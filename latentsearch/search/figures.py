@@ -12,7 +12,7 @@ from latentsearch.plots import image_grids
 from latentsearch.search import explanation
 from latentsearch.search.corpus import Collection
 from latentsearch.search.results import Answers, class_of
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 
 def neighbours(answers: Answers, collection: Collection) -> Figure:
@@ -56,7 +56,7 @@ def explanations(answers: Answers, collection: Collection) -> Figure:
 
 
 def _short(name: str) -> str:
-    name = shown(Path(name).name)
+    name = printable(Path(name).name)
     return name if len(name) <= 16 else f"{name[:7]}…{name[-8:]}"
 
 

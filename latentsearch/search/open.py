@@ -23,7 +23,7 @@ from latentsearch.models.encoder import Autoencoder
 from latentsearch.recipes import Network
 from latentsearch.runs import Run
 from latentsearch.search.corpus import Collection, DatasetCollection, FolderCollection
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,10 @@ def open_collection(
         coder = SparkCoder(master, run, parts, open_encoder=opening) if master else coded
         content, changes = folder_sync.sync(path, folder, autoencoder, fit=fit, progress=True, code=coder)
         files.remove(parts, within=root)  # what they hold is in the gallery now
-        lines = [f"gallery: {len(content.files):,} images of {shown(content.folder)}: {changes} ({path})"]
+        lines = [f"gallery: {len(content.files):,} images of {printable(content.folder)}: {changes} ({path})"]
     else:
         content = folder_gallery.open_kept(path, folder, autoencoder, fit=fit)
-        lines = [f"gallery: {len(content.files):,} images of {shown(content.folder)}, as it was kept ({path})"]
+        lines = [f"gallery: {len(content.files):,} images of {printable(content.folder)}, as it was kept ({path})"]
     return FolderCollection(run, autoencoder, content), lines + _skipped(content) + _familiarity(run, content)
 
 
@@ -124,7 +124,7 @@ def fill(store: Store, collection: Collection, *, sync: bool = True) -> list[str
 
 def _skipped(content: FolderGallery) -> list[str]:
     """One line a file that looks like an image and cannot be read, at most ten; other files are only counted."""
-    lines = [f"skipped: {shown(file.path)}: {file.reason} {file.detail}".rstrip() for file in content.bad.values()]
+    lines = [f"skipped: {printable(file.path)}: {file.reason} {file.detail}".rstrip() for file in content.bad.values()]
     return lines[:10] + [f"skipped: {len(lines) - 10:,} more"] * (len(lines) > 10)
 
 

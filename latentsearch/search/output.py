@@ -14,7 +14,7 @@ from latentsearch.config import METRICS, Metric, RetrieveConfig
 from latentsearch.errors import InputError
 from latentsearch.search.corpus import Collection
 from latentsearch.search.results import Answers, class_of
-from latentsearch.text import shown, write_csv
+from latentsearch.text import printable, write_csv
 
 _COLUMNS = ("query", "query_class", "metric", "rank", "id", "class", "path", "distance", "score", "copy_score")
 
@@ -31,7 +31,7 @@ def as_record(answers: Answers, collection: Collection, config: RetrieveConfig) 
         "seed": config.seed,
         "queries": [
             {
-                "query": shown(answers.queries.names[number]),
+                "query": printable(answers.queries.names[number]),
                 "class": class_of(answers.queries.ids[number], collection),
                 "metric": metric,
                 "match": bool(matches),
@@ -67,13 +67,13 @@ def for_terminal(answers: Answers, collection: Collection) -> list[dict[str, str
     """One row a query, metric and rank; what is the same as in the row above is left empty."""
     rows = []
     for number, metric, matches in answers:
-        head = {"query": shown(answers.queries.names[number])}
+        head = {"query": printable(answers.queries.names[number])}
         head["class"] = class_of(answers.queries.ids[number], collection)
         if len(answers.matches) > 1:
             head["metric"] = metric
         for match in matches:
             row = {**(head if match.rank == 1 else dict.fromkeys(head, "")), "rank": str(match.rank)}
-            row["neighbour"] = shown(collection.name_of(match.id))
+            row["neighbour"] = printable(collection.name_of(match.id))
             row["is a"] = collection.class_of(match.id)
             row["distance"] = f"{match.distance:.4g}"
             row["score"] = f"{match.score:.4g}"
@@ -126,7 +126,7 @@ def copy_to(folder: Path, answers: Answers, collection: Collection) -> int:
             needed = path.stat().st_size if path and path.is_file() else None
             with files.replacing(folder / name, needed=needed) as temporary:
                 if path and not path.is_file():
-                    raise InputError(f"{shown(path)} is no longer there. Leave out --no-sync, or bring it back.")
+                    raise InputError(f"{printable(path)} is no longer there. Leave out --no-sync, or bring it back.")
                 if path:
                     shutil.copyfile(path, temporary)
                 else:

@@ -12,7 +12,7 @@ import numpy as np
 from latentsearch.config import RetrieveConfig
 from latentsearch.errors import InputError
 from latentsearch.search.corpus import Collection
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 NOT_IN_COLLECTION = -1
 _NUM_RANDOM = 20
@@ -47,7 +47,7 @@ def find_queries(config: RetrieveConfig, collection: Collection) -> tuple[Querie
     for path in _paths(config.query):
         try:
             if "://" in path:
-                raise InputError(f"{shown(path)}: a URL is not fetched; download the image and give its path.")
+                raise InputError(f"{printable(path)}: a URL is not fetched; download the image and give its path.")
             image = collection.read(Path(path))
             image_id = collection.id_of(Path(path))
         except InputError as error:

@@ -16,7 +16,7 @@ from tensorboard.plugins.hparams import api as hparams
 from latentsearch import files
 from latentsearch.data import ImageSet, to_float
 from latentsearch.models.encoder import Autoencoder
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 _NUM_PICTURES = 10
 _NUM_HISTOGRAM_IMAGES = 1000
@@ -62,10 +62,10 @@ def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> 
     codes = autoencoder.encode(dataset.images, ids)
     with files.replacing(folder / "codes.tsv") as temporary:
         np.savetxt(temporary, codes, delimiter="\t", fmt="%.6g")
-    # Names may hold anything, tabs and line breaks included, which `shown` writes as escapes.
-    columns = {"id": ids, "file": [shown(dataset.paths[i]) for i in ids] if dataset.paths else [""] * len(ids)}
+    # Names may hold anything, tabs and line breaks included, which `printable` writes as escapes.
+    columns = {"id": ids, "file": [printable(dataset.paths[i]) for i in ids] if dataset.paths else [""] * len(ids)}
     if dataset.is_labelled:
-        columns = {"class": [shown(name) for name in dataset.class_of(ids)]} | columns
+        columns = {"class": [printable(name) for name in dataset.class_of(ids)]} | columns
     lines = ["\t".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
     header = "\t".join(columns)
     with files.replacing(folder / "metadata.tsv") as temporary:

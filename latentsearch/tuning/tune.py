@@ -20,7 +20,7 @@ from latentsearch.errors import InputError
 from latentsearch.evaluation import baselines
 from latentsearch.recipes import RECIPES, Architecture
 from latentsearch.runs import TUNING, Run
-from latentsearch.text import shown
+from latentsearch.text import printable
 from latentsearch.tune_config import TuneConfig
 from latentsearch.tuning import report, spark_trials, study, trials
 from latentsearch.tuning.space import Space
@@ -216,7 +216,7 @@ def _marked(course: Course, worker: Calls, architecture: Architecture) -> Trial:
 
 def _tell(progress: tqdm, trial: Trial, tried: Sequence[Trial]) -> None:
     score = f", score {trial.score:.4f}" if trial.score is not None else ""
-    reason = f" ({shown(trial.reason)})" if trial.reason else ""
+    reason = f" ({printable(trial.reason)})" if trial.reason else ""
     progress.write(f"trial {trial.name}: {trial.status}{reason}{score}, {trial.seconds:.0f} s")
     best = trials.winner(tried)
     if best:

@@ -12,7 +12,7 @@ from PIL import Image
 from latentsearch.data import images
 from latentsearch.data.images import FoundFile, ImageFileError, Skipped, find_images, read_image
 from latentsearch.errors import InputError
-from latentsearch.text import shown
+from latentsearch.text import printable
 
 SHAPE = (32, 32, 3)
 
@@ -213,5 +213,5 @@ def test_a_folder_is_searched_without_end_or_repetition(tmp_path):
 
 
 def test_any_name_can_be_printed():
-    assert shown(os.fsdecode(b"a\xffb\nc\x1b[31m.png")) == r"a\xffb\nc\x1b[31m.png"
-    assert shown("photo \u00e9\u732b.png") == "photo \u00e9\u732b.png"
+    assert printable(os.fsdecode(b"a\xffb\nc\x1b[31m.png")) == r"a\xffb\nc\x1b[31m.png"
+    assert printable("photo \u00e9\u732b.png") == "photo \u00e9\u732b.png"
