@@ -138,3 +138,8 @@ def test_the_pareto_front_is_that_of_a_loop_and_keeps_equals():
     assert (np.diff(first[front]) >= 0).all()
     assert metrics.pareto_front(np.ones(2), np.ones(2)).tolist() == [0, 1]
     assert metrics.pareto_front(np.array([]), np.array([])).tolist() == []
+
+
+@pytest.mark.parametrize("codes", [np.ones((1, 4)), np.ones((40, 4)), np.full((2, 1), 0.7)])
+def test_the_effective_rank_of_one_code_or_equal_ones_is_none(codes):
+    assert metrics.effective_rank(codes) == 0

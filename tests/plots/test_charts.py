@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 from latentsearch.plots import charts, code_charts, image_grids
 from latentsearch.plots import tuning as tuning_plots
 from latentsearch.plots.colours import PALETTE
+from latentsearch.plots.projection import project
 
 RNG = np.random.default_rng(0)
 NAMES = ("cat", "dog")
@@ -186,3 +187,9 @@ def test_framed_tiles_hold_the_images_and_the_colour_of_their_class():
     assert (wrong[1] == 255).all()  # half as thick
     dashes = (wrong[2, 2:-2] == frames[1]).all(axis=-1)
     assert 0.3 < dashes.mean() < 0.7
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_codes_that_are_all_equal_stay_where_they_are_on_a_map(count):
+    points = project(np.full((count, 10), 0.7, np.float32))
+    np.testing.assert_array_equal(points, np.full((count, 2), 0.7, np.float32))
