@@ -16,13 +16,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from latentsearch.bounds import check_size
 from latentsearch.errors import InputError
 from latentsearch.failures import check_damage, is_disk_full, no_room
 from latentsearch.ownership import RECORD, TOP_FOLDERS, Record
-from latentsearch.text import printable
 
 _swept: set[Path] = set()  # folders in which this process looked for leftovers
 
@@ -246,43 +243,6 @@ def remove(*paths: Path, within: Path) -> None:
     for path in paths:
         if not _passes_a_link(path, within):
             _remove(path)
-
-
-@contextlib.contextmanager
-def locked(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
-    """Hold a lock file while the block runs, so that no other process does the same.
-
-    Args:
-        path: The lock file; it stays when the lock is released.
-        what: What is locked, for messages, such as "dataset 'photos'".
-        wait: Wait until the lock is free, in place of refusing.
-
-    Raises:
-        InputError: if another process holds the lock and `wait` is off; it names the process.
-    """
-    lock = filelock.FileLock(claim(path))
-    try:
-        with writing(path):
-            lock.acquire(timeout=0)
-    except filelock.Timeout:
-        holder = f"{what} is in use by {_holder(path)}"
-        if not wait:
-            raise InputError(f"{holder}.\nWait until that has ended, or end it, then call this again.") from None
-        print(f"{holder}: waiting until that has ended.", flush=True)
-        lock.acquire()
-    try:
-        with writing(path):
-            path.write_text(f"process {os.getpid()} on {platform.node()}")
-        yield
-    finally:
-        lock.release()
-
-
-def _holder(path: Path) -> str:
-    try:
-        return printable(path.read_text(encoding="utf-8")) or "another process"
-    except (OSError, ValueError):
-        return "another process"
 
 
 def _passes_a_link(path: Path, within: Path) -> bool:

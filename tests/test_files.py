@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentsearch import files, ownership
+from latentsearch import files, locks, ownership
 from latentsearch.errors import InputError
 from tests.conftest import REPOSITORY
 
@@ -241,12 +241,12 @@ def test_leftovers_of_killed_processes_are_swept_and_those_of_others_are_not(tmp
 def test_a_second_process_is_refused_and_told_who_holds_the_lock(tmp_path):
     path = tmp_path / "run" / ".lock"
     with (
-        files.locked(path, "run 'a'"),
+        locks.locked(path, "run 'a'"),
         pytest.raises(InputError, match=rf"run 'a' is in use by process {os.getpid()}"),
-        files.locked(path, "run 'a'"),
+        locks.locked(path, "run 'a'"),
     ):
         pass
-    with files.locked(path, "run 'a'"):
+    with locks.locked(path, "run 'a'"):
         pass
 
 
@@ -255,7 +255,7 @@ def test_a_lock_does_not_write_over_what_is_not_ours(kind, tmp_path):
     outside = an_outside(tmp_path / "outside")
     stranger(tmp_path / "run" / ".lock", kind, outside)
     before = tree(tmp_path)
-    with pytest.raises(InputError, match="lock"), files.locked(tmp_path / "run" / ".lock", "run 'a'"):
+    with pytest.raises(InputError, match="lock"), locks.locked(tmp_path / "run" / ".lock", "run 'a'"):
         pass
     assert tree(tmp_path) == before
 

@@ -22,7 +22,7 @@ SCRIPTS = sorted(REPOSITORY.glob("*.py"))
 MAY_LOAD_KERAS = {
     *(f"models/{name}" for name in ("architectures", "build", "export", "layers", "losses", "transfer")),
     *(f"training/{name}" for name in ("backup", "callbacks", "dataloader", "model", "neighbourhoods", "optimizers")),
-    *(f"training/{name}" for name in ("rotation", "tensorboard", "train", "validation")),
+    *(f"training/{name}" for name in ("progress", "rotation", "tensorboard", "train", "validation")),
     "tuning/trial_training",
 }
 FREE_OF_KERAS = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from latentsearch import environment, files, ownership, runs
+from latentsearch import environment, files, locks, ownership, runs
 from latentsearch.config import PrepareConfig
 from latentsearch.data import cifar10, digits, folder
 from latentsearch.data.imageset import PATHS_FILE, SPLITS, ImageSet, pieces, to_float
@@ -49,7 +49,7 @@ def prepare(config: PrepareConfig) -> ImageSet:
             raise InputError(f"--{split}-fraction {fraction}: expected more than 0 and less than 1.")
     parent = config.root / "data" / name
     files.check_free(*(parent / part for part in ("dataset.json", SKIPPED_FILE, _UNFINISHED)))
-    with files.locked(parent / ".lock", f"dataset '{name}'"):
+    with locks.locked(parent / ".lock", f"dataset '{name}'"):
         return _prepare(name, read, config)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -66,8 +66,6 @@ class Evidence:
     chance: np.ndarray
     metric: Metric
     scores: list[Score]
-    parts: list[Score]
-    slider: list[SliderPoint]
     compared: np.ndarray
     neighbours: dict[str, np.ndarray]
     copy_recall: dict[str, dict[Metric, dict[int, Interval]]]
@@ -77,6 +75,8 @@ class Evidence:
     projected: np.ndarray
     duplicates: Duplicates
     leakless_score: Score | None
+    parts: list[Score] = field(default_factory=list)
+    slider: list[SliderPoint] = field(default_factory=list)
 
     @property
     def leaked(self) -> np.ndarray:

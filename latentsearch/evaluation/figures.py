@@ -122,11 +122,7 @@ def _slider_picture(evidence: Evidence) -> Picture:
         "Neighbours by the kind code alone (look 0), by the look code alone (1), and by both: how often they are of "
         "the query's class, and how different they look from it. Good: at a small share of look the curve goes left "
         "and does not fall. Poor: every step to the left costs class.",
-        charts.slider(
-            [point.look for point in evidence.slider],
-            [point.visual_difference for point in evidence.slider],
-            [point.precision or 0.0 for point in evidence.slider],
-        ),
+        charts.slider([(point.look, point.visual_difference, point.precision or 0.0) for point in evidence.slider]),
     )
 
 

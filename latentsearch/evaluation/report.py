@@ -27,7 +27,7 @@ NO_LABELS = (
     "and the figures by class are left out. What altered copies find needs no labels, and the metric was chosen by it."
 )
 
-_LEADING = ("neighbours", "baselines")  # pictures that stand before the numbers
+_LEADING = ("neighbours", "kind_and_look", "baselines")  # pictures that stand before the numbers
 
 
 def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -> Path:
@@ -36,8 +36,7 @@ def write(trained: TrainedRun, evidence: Evidence, results: list[CheckResult]) -
     Returns:
         The path of report.html.
     """
-    folder = trained.run.reports
-    encoded = []
+    folder, encoded = trained.run.reports, []
     for picture in draw(evidence, trained.gallery.weighted(trained.autoencoder.kind_dim, two_codes.DEFAULT_LOOK)):
         path = folder / f"{picture.name}.png"
         with files.replacing(path) as temporary:

@@ -14,12 +14,12 @@ from latentsearch.config import Fit
 from latentsearch.data.images import ImageFileError, read_image
 from latentsearch.data.scan import FoundFile, Skipped, find_images
 from latentsearch.errors import InputError
-from latentsearch.files import locked
 from latentsearch.gallery import folder as folder_gallery
 from latentsearch.gallery import gallery
 from latentsearch.gallery.encode_files import Coder, coded
 from latentsearch.gallery.folder import Entry, FolderGallery
 from latentsearch.gallery.gallery import Gallery
+from latentsearch.locks import locked
 from latentsearch.models.encoder import Encoder
 from latentsearch.text import printable
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from latentsearch import data, environment, files, runs
+from latentsearch import data, environment, files, locks, runs
 from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
 from latentsearch.models import architectures, transfer
@@ -52,7 +52,7 @@ def build_run(config: BuildConfig, recipe: Recipe | None = None) -> BuiltRun:
     """
     run = Run(config.root, config.run)
     files.check_free(run.initial_model, run.build_record, run.diagram, *run.learnt)
-    with files.locked(run.lock, f"run '{run.name}'"):
+    with locks.locked(run.lock, f"run '{run.name}'"):
         return _build_run(run, config, recipe)
 
 

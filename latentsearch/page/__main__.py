@@ -13,8 +13,8 @@ from __future__ import annotations
 import importlib.util
 
 from latentsearch.cli import quiet_libraries, run_script
-from latentsearch.config import PageConfig
 from latentsearch.errors import InputError
+from latentsearch.page.config import PageConfig
 
 
 def main(config: PageConfig) -> None:

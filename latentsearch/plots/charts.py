@@ -166,18 +166,16 @@ def class_table(table: pd.DataFrame, label: str) -> Figure:
     return figure
 
 
-def slider(looks: Sequence[float], differences: Sequence[float], precisions: Sequence[float]) -> Figure:
+def slider(points: Sequence[tuple[float, float, float]]) -> Figure:
     """Draw P@10 against the visual difference of query and neighbours, a point a share of the look code.
 
     Args:
-        looks: Shares, 0 to 1.
-        differences: Mean squared differences at 8 x 8 pixels, one a share.
-        precisions: P@10, one a share.
+        points: Share of the look code, 0 to 1; mean squared difference at 8 x 8 pixels; P@10.
     """
     figure = Figure(figsize=(6.5, 4.5), layout="constrained")
     axes = figure.subplots()
-    axes.plot(differences, precisions, "o-", color=_BLUE, linewidth=1)
-    for look, x, y in zip(looks, differences, precisions, strict=True):
+    axes.plot([x for _, x, _ in points], [y for _, _, y in points], "o-", color=_BLUE, linewidth=1)
+    for look, x, y in points:
         axes.annotate(f"look {look:g}", (x, y), (6, -10), textcoords="offset points", fontsize=8)
     axes.set(xlabel="visual difference of query and neighbours (smaller looks more alike)", ylabel="P@10")
     axes.margins(0.12)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from latentsearch import data, environment, files, ownership
+from latentsearch import data, environment, files, locks, ownership
 from latentsearch.config import TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.gallery import novelty
@@ -52,7 +52,7 @@ def train(
     run = Run(config.root, config.run)
     run.require(run.build_record, "BuildingAutoencoder.py")
     build_record = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("config.architecture",))
-    with files.locked(run.lock, f"run '{run.name}'"):
+    with locks.locked(run.lock, f"run '{run.name}'"):
         return _train(run, config, build_record, watch=watch, projector=projector)
 
 

@@ -14,7 +14,7 @@ from hyperopt import JOB_STATE_ERROR, STATUS_FAIL, STATUS_OK, SparkTrials, Trial
 from hyperopt.base import Domain
 from hyperopt.exceptions import AllTrialsFailed
 
-from latentsearch import files, runs, spark
+from latentsearch import locks, runs, spark
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
 from latentsearch.tuning import sampler, storage, study, trials
@@ -51,7 +51,7 @@ class Objective:
         job, draws = self.jobs[name]
         if not spark.sees(str(self._run.tuning)):
             raise InputError(f"{platform.node()} does not see {self._run.tuning}.")
-        with files.locked(self._run.tuning / f"{name}.lock", f"trial {name}", wait=True):
+        with locks.locked(self._run.tuning / f"{name}.lock", f"trial {name}", wait=True):
             if self._run.trial(name).trial_record.exists():
                 trial = storage.load_one(self._run, name)
             else:

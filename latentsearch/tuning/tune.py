@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from latentsearch import data, files, runs, spark
+from latentsearch import data, files, locks, runs, spark
 from latentsearch.config import BuildConfig
 from latentsearch.data import ImageSet
 from latentsearch.errors import InputError
@@ -85,7 +85,7 @@ def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
         mean_mse=mean_image_error(dataset),
     )
     engine = spark.session(config.spark, run.models / "spark.log") if config.spark else contextlib.nullcontext()
-    busy = files.locked(run.tuning / ".lock", f"the search of run '{run.name}'")
+    busy = locks.locked(run.tuning / ".lock", f"the search of run '{run.name}'")
     with engine as session, busy:
         tried = _begin_or_go_on(config, run, search)
         with tqdm(desc="trials", total=config.trials, initial=len(tried), unit="trial") as progress:

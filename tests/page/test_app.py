@@ -19,7 +19,7 @@ pytest.importorskip("httpx2")
 
 from starlette.testclient import TestClient
 
-from latentsearch.config import METRICS, PageConfig
+from latentsearch.config import METRICS
 from latentsearch.errors import InputError
 from latentsearch.gallery.sync import sync
 from latentsearch.page import __main__ as program
@@ -27,6 +27,7 @@ from latentsearch.page import app as server
 from latentsearch.page import code_map as maps
 from latentsearch.page.api import Replies
 from latentsearch.page.code_map import CodeMap
+from latentsearch.page.config import PageConfig
 from latentsearch.runs import Run
 from latentsearch.search.corpus import FolderCollection
 from tests.page.pages import ASK, RedAndBlue, make_images, make_page, pixels, png

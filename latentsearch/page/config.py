@@ -1,0 +1,33 @@
+"""Flags of the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from latentsearch.config import ROOT
+
+
+@dataclass(frozen=True)
+class PageConfig:
+    """Flags of python -m latentsearch.page."""
+
+    run: str | None = None
+    """Name of the run that encodes. Default: your run "mine" if it is trained, else a shipped one."""
+
+    gallery: Path | None = None
+    """A folder of images to search, nested or not. Default: the dataset of the run."""
+
+    sync: bool = True
+    """Look first for what was added, changed, moved and removed in that folder. --no-sync shows the codes of
+    before."""
+
+    look: float | None = None
+    """How much the look of an image counts beside the kind of thing it shows, 0 to 1, for runs with both codes: 0 finds
+    the same kind, 1 the same look. Default: 0.2."""
+
+    port: int = 8765
+    """Port of this machine (127.0.0.1) at which the page is; 0: any that is free."""
+
+    root: Path = ROOT
+    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
