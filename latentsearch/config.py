@@ -223,8 +223,7 @@ class RetrieveConfig:
     since; of a --store only see that it holds as many codes."""
 
     verify: bool = False
-    """Read every file of that folder and compare contents, rather than sizes, times and inodes, to find what changed:
-    after a backup was put back with its times, or from a file system whose times are not to be trusted."""
+    """Compare the contents of all files of that folder with those of before, not only sizes, times and inodes."""
 
     spark: str | None = None
     """Code what is new in that folder on Apache Spark, at this address, such as spark://host:7077, or
