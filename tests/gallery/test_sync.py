@@ -93,6 +93,9 @@ class FailingFile(io.FileIO):
     def readinto(self, buffer):
         raise OSError(errno.EIO, "Input/output error")
 
+    def readall(self):
+        raise OSError(errno.EIO, "Input/output error")
+
 
 @pytest.mark.parametrize("error", [MemoryError, OSError])
 def test_errors_of_the_moment_are_no_verdicts_on_content(error, folder, tmp_path, monkeypatch):
