@@ -231,8 +231,7 @@ class RetrieveConfig:
     --no-sync answers from the codes of before, and only checks how many a store holds."""
 
     verify: bool = False
-    """Read every file of that folder and compare contents, rather than sizes, times and inodes, to find what changed:
-    after a backup was put back with its times, or from a file system whose times are not to be trusted."""
+    """Compare the contents of all files of that folder, not only sizes and times."""
 
     spark: str | None = None
     """Code what is new in that folder on Apache Spark, at this address, such as spark://host:7077, or
@@ -253,8 +252,7 @@ class RetrieveConfig:
     """How codes are compared; all: the three side by side."""
 
     look: float | None = None
-    """How much the look of an image counts beside the kind of thing it shows, 0 to 1, for runs with both codes: 0 finds
-    the same kind, 1 the same look. Default: 0.2."""
+    """Share of the look beside the kind, of runs with both codes: 0 same kind, 1 same look. Default: 0.2."""
 
     only: tuple[str, ...] = ()
     """Classes of the images that may answer, where images have classes, such as cat dog. Default: all."""

@@ -114,11 +114,16 @@ def opened(path: str | Path) -> Iterator[BinaryIO]:
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         raise ImageFileError(path, "unreadable", _in_words(error)) from None
     with file:
+        if status.st_size <= _READ_AT_ONCE:
+            try:
+                content = file.readall()
+            except OSError as error:
+                raise ImageFileError(path, "unreadable", _in_words(error)) from None
+            yield io.BytesIO(content)
+            return
         before, stream = _state(file), _Stream(file)
-        reader = io.BufferedReader(stream, 2**16)
-        is_small = before[0] <= _READ_AT_ONCE
         try:
-            yield io.BytesIO(reader.read(_READ_AT_ONCE)) if is_small else reader
+            yield io.BufferedReader(stream, 2**16)
         except (ImageFileError, OSError):
             if stream.error is None and _state(file) == before:
                 raise

@@ -83,6 +83,8 @@ def _resized(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image
         max(1, int((bottom - top) // (_OVERSAMPLING * size[1]))),
     )
     lanczos = Image.Resampling.LANCZOS
+    if steps == (1, 1) and image.width * image.height <= _TILE:  # one tile
+        return _to_rgb(image, steps)(image).resize(size, lanczos, box=box)
     rows = Image.new("RGB", (size[0], -(-image.height // steps[1])))
     at = 0
     for band in _bands(image, steps):

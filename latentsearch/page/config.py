@@ -23,8 +23,7 @@ class PageConfig:
     before."""
 
     look: float | None = None
-    """How much the look of an image counts beside the kind of thing it shows, 0 to 1, for runs with both codes: 0 finds
-    the same kind, 1 the same look. Default: 0.2."""
+    """Share of the look beside the kind, of runs with both codes: 0 same kind, 1 same look. Default: 0.2."""
 
     port: int = 8765
     """Port of this machine (127.0.0.1) at which the page is; 0: any that is free."""

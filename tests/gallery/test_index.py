@@ -275,18 +275,15 @@ def test_equal_vectors_are_at_distance_zero(engine, metric):
 
 @every_engine
 def test_rank_gives_the_ids_of_search(engine, metric):
-    rng = np.random.default_rng(0)
-    index = Index(rng.normal(size=(200, 5)), metric=metric)
-    queries = rng.normal(size=(30, 5))
+    index = Index(np.random.default_rng(0).normal(size=(200, 5)), metric=metric)
     with using(engine):
-        np.testing.assert_array_equal(index.rank(queries, 20), index.search(queries, 20).ids)
+        np.testing.assert_array_equal(index.rank(np.eye(5), 20), index.search(np.eye(5), 20).ids)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: Index(np.zeros((3, 2)), metric="hamming"), "Unknown metric"),
-        (lambda: Index(np.zeros(3)), "shape"),
         (lambda: Index(np.full((3, 2), np.nan)), "finite"),
         (lambda: Index(np.float32([[0, -np.inf]])), "finite"),
         (lambda: Index(np.full((3, 2), 1e31)), "up to 1e30"),
