@@ -163,7 +163,7 @@ def test_a_training_is_neither_lost_nor_mixed_with_another(built_digits, tmp_pat
     initial = Run(tmp_path, "digits").initial_model
     kept = initial.read_bytes()
     initial.write_bytes(b"damaged")
-    with pytest.raises(InputError, match="cannot be opened as a model"):
+    with pytest.raises(InputError, match="is not the network that"):
         train(tmp_path, epochs=1, overwrite=True)
     for a, b in zip(before, weights(tmp_path), strict=True):
         np.testing.assert_array_equal(a, b)
