@@ -2,7 +2,7 @@
 
 from latentsearch.data.imageset import SPLITS, ImageSet, to_float
 from latentsearch.data.preparation import SKIPPED_FILE, advice, class_counts, prepare, verify
-from latentsearch.data.source import KINDS, prepare_command
+from latentsearch.data.source import KINDS, build_command, prepare_command
 from latentsearch.data.storage import load, load_for
 
 __all__ = [
