@@ -216,7 +216,8 @@ def test_resumed_after_neighbours_were_found_ends_as_if_never_interrupted(small_
     assert (trained.latent_dim, trained.kind_dim) == (20, 10)
     images = data.load_for(run).images[:20]
     codes = load_model(run.best_model).get_layer("encoder").predict_on_batch(data.to_float(images))
-    np.testing.assert_allclose(trained.encode(images), codes, atol=1e-4)
+    # So short a training leaves codes that are nearly alike, and scales them up.
+    np.testing.assert_allclose(trained.encode(images), codes, atol=1e-4 * np.abs(codes).max())
 
 
 def test_validation_measures_the_kind_and_how_much_of_the_features_it_has(autoencoder, small_digits):
