@@ -130,7 +130,7 @@ def scorecard(run):
     return measures
 
 
-RUNS = {"deep": "cifar10-deep", "compact": "cifar10-compact"}
+RUNS = {"cifar10": "cifar10", "deep": "cifar10-deep", "compact": "cifar10-compact"}
 
 
 @pytest.mark.parametrize("page", [PAGES[0], REPOSITORY / "docs" / "results.md"], ids=lambda page: page.stem)

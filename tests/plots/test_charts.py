@@ -45,6 +45,7 @@ FIGURES = {
     "explanations": lambda: image_grids.explanations(
         [IMAGES[0]] * 2, [IMAGES[:5] / 255] * 2, [IMAGES[1]] * 2, [np.full(10, 0.1)] * 2, ["cosine", "euclidean"]
     ),
+    "slider": lambda: charts.slider([(0, 0.06, 0.7), (0.5, 0.04, 0.68), (1, 0.03, 0.3)]),
     "pair plot": lambda: code_charts.pair_plot(CODES[:, :3], CLASSES, NAMES),
     "distributions": lambda: code_charts.code_distributions(CODES, CLASSES, NAMES),
     "constant code": lambda: code_charts.code_distributions(np.zeros((60, 1)), CLASSES, NAMES),
