@@ -210,8 +210,9 @@ def make_folder(path: Path) -> Path:
     if os.path.lexists(path):
         raise InputError(f"{path} is no folder, but one is needed there.\nMove it to another place.")
     make_folder(path.parent)
-    if Record(path.parent).exists:
-        Record(path.parent).add(path.name)
+    above = Record(path.parent)
+    if above.exists and path.name not in above.names():
+        above.add(path.name)
     with writing(path):
         path.mkdir(exist_ok=True)
         if path.name not in TOP_FOLDERS:

@@ -154,6 +154,15 @@ def test_a_folder_of_ours_goes_with_its_content_unless_somebody_put_something_in
     assert [path.name for path in (top / "b").glob("[!.]*")] == ["notes.txt"]
 
 
+def test_a_name_is_recorded_once(tmp_path):
+    files.make_folder(tmp_path / "run" / "exported")
+    before = (tmp_path / "run" / files.RECORD).read_bytes()
+    (tmp_path / "run" / "exported" / files.RECORD).unlink()
+    (tmp_path / "run" / "exported").rmdir()
+    files.claim(tmp_path / "run" / "exported" / "encoder.tflite")
+    assert (tmp_path / "run" / files.RECORD).read_bytes() == before
+
+
 def test_nothing_is_deleted_through_a_link_above_it(tmp_path):
     for name in ("best.keras", "inner/codes.npz"):
         with files.replacing(tmp_path / "elsewhere" / "run" / name) as temporary:
