@@ -19,10 +19,11 @@ from latentsearch.errors import InputError
 from latentsearch.runs import Run
 from latentsearch.tune_config import TuneConfig
 from latentsearch.tuning import from_trial, report, sampler, storage, trials
+from latentsearch.tuning.figures import write_comparison
 from latentsearch.tuning.objective import mean_image_error
 from latentsearch.tuning.sampler import Suggestion
 from latentsearch.tuning.trials import Outcome
-from latentsearch.tuning.tune import compare, tune
+from latentsearch.tuning.tune import tune
 from latentsearch.tuning.worker import WorkFailed
 from tests.conftest import REPOSITORY
 
@@ -41,7 +42,7 @@ class StandIn:
         self.jobs = []
 
     def call(self, function, *arguments, seconds=None):
-        if function is compare:
+        if function is write_comparison:
             path, _, titles = arguments
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("\n".join(titles))
