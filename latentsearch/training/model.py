@@ -167,6 +167,13 @@ def _copy(part: keras.Model, shape: tuple[int | None, ...], settings: Settings, 
         is_plain = type(layer) is layers.BatchNormalization
         return (BatchNormalization if is_plain else type(layer)).from_config(config)
 
+    if also and also not in {layer.name for layer in part.layers}:
+        raise InputError(
+            f"--similarity-weight needs a layer named '{also}' in the {part.name}, from which the projection is made; "
+            f"this run's has {', '.join(layer.name for layer in part.layers)}.\nBuild it again with "
+            "BuildingAutoencoder.py, name that layer in a network of your own, or train with --similarity-weight 0."
+        )
+
     try:
         copy = keras.models.clone_model(part, input_tensors=keras.Input(shape), clone_function=clone)
     except ValueError:  # too small to be pooled as often
@@ -175,12 +182,6 @@ def _copy(part: keras.Model, shape: tuple[int | None, ...], settings: Settings, 
         raise InputError(
             f"--view-side {settings.view_side}: this architecture takes images of {part.input_shape[1]} pixels only. "
             "Leave the flag out, or build another run with BuildingAutoencoder.py --architecture deep."
-        )
-    if also and also not in {layer.name for layer in copy.layers}:
-        raise InputError(
-            f"--similarity-weight needs a layer named '{also}' in the {part.name}, from which the projection is made; "
-            f"this run's has {', '.join(layer.name for layer in copy.layers)}.\nBuild it again with "
-            "BuildingAutoencoder.py, name that layer in a network of your own, or train with --similarity-weight 0."
         )
     outputs = [copy.output, copy.get_layer(also).output] if also else copy.output
     return keras.Model(copy.input, outputs, name=part.name)

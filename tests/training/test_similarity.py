@@ -94,7 +94,7 @@ def test_an_encoder_of_one_size_refuses_views_of_another(architecture):
 def test_an_encoder_without_features_asks_to_be_built_again():
     autoencoder = architectures.build("compact", (32, 32, 3), 10)
     autoencoder.get_layer("encoder").get_layer("features").name = "activation"
-    with pytest.raises(InputError, match=r"(?s)no layer 'features'.*BuildingAutoencoder.py"):
+    with pytest.raises(InputError, match=r"(?s)needs a layer named 'features'.*BuildingAutoencoder.py"):
         compiled(autoencoder, settings(), 4)
 
 
