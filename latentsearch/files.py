@@ -132,7 +132,7 @@ def read_json(path: Path, mend: str, keys: tuple[str, ...] = ()) -> dict[str, An
         text = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} is missing.\nMake it first: {mend}") from None
-    except OSError as error:
+    except (OSError, ValueError) as error:
         check_damage(error)
         raise InputError(f"{path} cannot be read ({error}).\nMake it again: {mend}") from None
     return parse_json(text, path, mend, keys)

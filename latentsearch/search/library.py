@@ -191,7 +191,7 @@ def _each(images: Images) -> Iterator[str | Path | np.ndarray]:
     if isinstance(images, (str, Path)):
         yield images
     elif isinstance(images, np.ndarray) and images.dtype != object:
-        is_batch = images.ndim == 4 or (images.ndim == 3 and images.shape[-1] not in (1, 3, 4))
+        is_batch = images.ndim == 4
         yield from images if is_batch else [images]
     else:
         for image in images:
