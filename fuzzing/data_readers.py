@@ -14,6 +14,7 @@ from PIL import Image
 from fuzzing import damage
 from fuzzing.damage import Reader
 from latentsearch import data as datasets
+from latentsearch import files
 from latentsearch.config import PrepareConfig
 from latentsearch.data import cifar10
 from latentsearch.data import images as imagefiles
@@ -119,8 +120,8 @@ def dataset_arrays(folder: Path) -> Reader:
         for name, whole in arrays.items():
             (inside / f"{name}.npy").write_bytes(whole)
         name = min(arrays, key=lambda name: abs(len(arrays[name]) - len(content)))
-        (inside / f"{name}.npy").unlink()  # it may be mapped still
-        (inside / f"{name}.npy").write_bytes(content)
+        with files.replacing(inside / f"{name}.npy") as temporary:  # the old one may be mapped still
+            temporary.write_bytes(content)
         datasets.class_counts(datasets.load(folder, "digits"))
 
     return Reader([arrays["labels"], arrays["split"], small.getvalue()], read)
