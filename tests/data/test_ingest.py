@@ -146,7 +146,7 @@ def test_stopped_at_any_change_of_the_disk_the_old_or_the_new_dataset_is_there(p
     else:
         pytest.fail("never came to its end")
     assert len(found) > 15
-    assert set(found) <= {old.fingerprint, new}
+    assert set(found) == {old.fingerprint, new}
     assert data.load(photos.parent, "photos").fingerprint == new
     assert len(list((photos.parent / "data" / "photos").glob("[!.]*"))) == 3  # dataset.json, skipped.csv and one folder
 
