@@ -10,7 +10,7 @@ Reads data/<dataset>/, writes models/<run>/tuning/, logs/<run>/tuning/ and repor
 """
 
 from latentsearch.cli import print_table, quiet_libraries, run_script
-from latentsearch.tune_config import TuneConfig
+from latentsearch.tuning.config import TuneConfig
 
 
 def main(config: TuneConfig) -> int:

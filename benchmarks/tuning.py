@@ -17,7 +17,7 @@ from typing import Any
 
 from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import METRICS, ROOT, BuildConfig, Goal, TrainConfig
-from latentsearch.tune_config import TuneConfig
+from latentsearch.tuning.config import TuneConfig
 
 RESULTS = ROOT / "benchmarks" / "tuning.json"
 GOALS: tuple[Goal, ...] = ("reconstruction", "retrieval")

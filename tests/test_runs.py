@@ -14,7 +14,7 @@ from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
 from latentsearch.recipes import Network
 from latentsearch.runs import Run
-from latentsearch.tune_config import TuneConfig
+from latentsearch.tuning.config import TuneConfig
 
 
 def test_replacing_writes_the_new_or_keeps_the_old(tmp_path):

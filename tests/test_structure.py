@@ -8,6 +8,7 @@ import importlib
 import re
 import subprocess
 import sys
+import tomllib
 import typing
 from pathlib import Path
 
@@ -73,6 +74,12 @@ def test_no_module_is_over_300_lines(folder):
         for path in (REPOSITORY / folder).rglob("*.py")
     }
     assert {path: length for path, length in lengths.items() if length > 300} == {}
+
+
+def test_the_contract_of_the_core_names_each_module_that_lies_in_no_package():
+    contracts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    core = next(one for one in contracts["contracts"] if one["name"] == "The core imports no package")
+    assert set(core["source_modules"]) == {f"latentsearch.{name}" for name in modules() if "/" not in name}
 
 
 def test_each_module_has_tests_of_its_name_or_the_readme_says_where():

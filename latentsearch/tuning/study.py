@@ -16,8 +16,8 @@ from tqdm import tqdm
 from latentsearch.config import BuildConfig, TrainConfig
 from latentsearch.recipes import Recipe
 from latentsearch.runs import Run
-from latentsearch.tune_config import TuneConfig
 from latentsearch.tuning import from_trial, sampler, trials
+from latentsearch.tuning.config import TuneConfig
 from latentsearch.tuning.sampler import Draws, Suggestion
 from latentsearch.tuning.space import Space
 from latentsearch.tuning.trials import Job, Outcome, Search, Trial

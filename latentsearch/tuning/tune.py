@@ -20,8 +20,8 @@ from latentsearch.errors import InputError
 from latentsearch.recipes import RECIPES, Architecture
 from latentsearch.runs import TUNING, Run
 from latentsearch.text import printable
-from latentsearch.tune_config import TuneConfig
 from latentsearch.tuning import report, spark_trials, storage, study, trials
+from latentsearch.tuning.config import TuneConfig
 from latentsearch.tuning.figures import write_comparison
 from latentsearch.tuning.objective import mean_image_error
 from latentsearch.tuning.space import Space

@@ -17,7 +17,7 @@ import TuneAutoencoder
 from latentsearch.config import BuildConfig, CheckConfig, PrepareConfig, RetrieveConfig, TrainConfig
 from latentsearch.data import digits
 from latentsearch.runs import Run
-from latentsearch.tune_config import TuneConfig
+from latentsearch.tuning.config import TuneConfig
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,8 @@ from latentsearch.config import PrepareConfig
 from latentsearch.data import digits
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
-from latentsearch.tune_config import TuneConfig
 from latentsearch.tuning import report, storage
+from latentsearch.tuning.config import TuneConfig
 from latentsearch.tuning.sampler import suggest
 from latentsearch.tuning.space import Space
 from latentsearch.tuning.tune import tune

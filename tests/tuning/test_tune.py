@@ -17,8 +17,8 @@ from latentsearch import data
 from latentsearch.config import BuildConfig, TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
-from latentsearch.tune_config import TuneConfig
 from latentsearch.tuning import from_trial, report, sampler, storage, trials
+from latentsearch.tuning.config import TuneConfig
 from latentsearch.tuning.figures import write_comparison
 from latentsearch.tuning.objective import mean_image_error
 from latentsearch.tuning.sampler import Suggestion
@@ -138,7 +138,7 @@ import os, signal, sys
 from pathlib import Path, PosixPath
 from tests.tuning.test_tune import StandIn
 from latentsearch.tuning import tune as tuning
-from latentsearch.tune_config import TuneConfig
+from latentsearch.tuning.config import TuneConfig
 tuning.tune({killed!r}, StandIn(interrupt=("011", lambda: os.kill(os.getpid(), signal.SIGKILL))))
 """
     result = subprocess.run(
