@@ -174,6 +174,7 @@ def gather(
         scores=scores,
         parts=parts,
         slider=slider,
+        kind_dim=autoencoder.kind_dim,
         compared=test_ids[first],
         neighbours=neighbours,
         copy_recall=copy_recall,

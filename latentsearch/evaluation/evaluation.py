@@ -39,6 +39,7 @@ class Evidence:
             other runs. Empty without labels.
         parts: Of a run with two codes: the score of each alone, by cosine. Empty without labels.
         slider: Of a run with two codes: how neighbours are, by the share of the look code.
+        kind_dim: Of a run with two codes: numbers of the kind code, the first ones.
         compared: Test images whose neighbours are set side by side, ids `(num_compared,)`.
         neighbours: Of these, by the name of the method, the baselines first, then the other runs, then the run itself:
             ids `(num_compared, depth)`.
@@ -77,6 +78,7 @@ class Evidence:
     leakless_score: Score | None
     parts: list[Score] = field(default_factory=list)
     slider: list[SliderPoint] = field(default_factory=list)
+    kind_dim: int | None = None
 
     @property
     def leaked(self) -> np.ndarray:
@@ -92,6 +94,14 @@ class Evidence:
     def class_of_image(self) -> np.ndarray:
         """Class names of the test images, `(num_test,)`; "" without labels."""
         return self.dataset.class_of(self.test_ids)
+
+    @property
+    def number_names(self) -> list[str]:
+        """Names of the numbers of a code: kind 0, kind 1, ... look 0, ... or code 0, code 1 and so on."""
+        kind_dim, dims = self.kind_dim, self.codes.shape[1]
+        if kind_dim is None:
+            return [f"code {number}" for number in range(dims)]
+        return [f"kind {number}" if number < kind_dim else f"look {number - kind_dim}" for number in range(dims)]
 
     @property
     def is_labelled(self) -> bool:

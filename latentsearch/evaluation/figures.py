@@ -111,7 +111,7 @@ def _baseline_picture(evidence: Evidence) -> Picture:
         "Share of the ten nearest gallery images that are of the query's class (P@10), each kind of vector under its "
         "best metric. Good: the first bar is the longest. Poor: a colour histogram or a PCA, which take no training, "
         "are near.",
-        charts.bars(values, "P@10", ("chance", float(evidence.chance.mean()))),
+        charts.bars(values, "P@10", ("chance", float(evidence.chance.mean())), strong=next(iter(values))),
     )
 
 
@@ -120,8 +120,7 @@ def _slider_picture(evidence: Evidence) -> Picture:
         "kind_and_look",
         "Kind and look",
         "Neighbours by the kind code alone (look 0), by the look code alone (1), and by both: how often they are of "
-        "the query's class, and how different they look from it. Good: at a small share of look the curve goes left "
-        "and does not fall. Poor: every step to the left costs class.",
+        "the query's class, and how different they look from it. Good: the curve goes left before it falls.",
         charts.slider([(point.look, point.visual_difference, point.precision or 0.0) for point in evidence.slider]),
     )
 
@@ -175,6 +174,7 @@ def _code_pictures(evidence: Evidence) -> list[Picture]:
     names = tuple(map(printable, evidence.dataset.class_names))
     if len(names) > _MAX_COLOURS:
         names = ()
+    paired = min(evidence.kind_dim or _MAX_PAIRED_DIMENSIONS, _MAX_PAIRED_DIMENSIONS)
     sample = np.linspace(0, len(classes) - 1, min(_NUM_PAIR_PLOT_IMAGES, len(classes))).astype(int)
     projected = evidence.test_ids[evidence.projected]
     return [
@@ -183,7 +183,9 @@ def _code_pictures(evidence: Evidence) -> list[Picture]:
             "Latent dimensions in pairs",
             f"Good: round clouds{', classes in different places' if names else ''}. Poor: narrow bands (two dimensions "
             "say the same). Broken: lines or single points (dead or copied dimensions).",
-            code_charts.pair_plot(evidence.codes[sample, :_MAX_PAIRED_DIMENSIONS], classes[sample], names),
+            code_charts.pair_plot(
+                evidence.codes[sample, :paired], classes[sample], names, evidence.number_names[:paired]
+            ),
         ),
         Picture(
             "code_distributions",
@@ -191,7 +193,7 @@ def _code_pictures(evidence: Evidence) -> list[Picture]:
             "Good: broad, and shifted between classes. Poor: the same for every class. Broken: one spike."
             if names
             else "Good: broad. Broken: one spike.",
-            code_charts.code_distributions(evidence.codes, classes, names),
+            code_charts.code_distributions(evidence.codes, classes, names, evidence.number_names),
         ),
         Picture(
             "correlations",
@@ -241,8 +243,7 @@ def _reconstruction_pictures(evidence: Evidence) -> list[Picture]:
     }
     pictures = []
     for title, (ids, reconstructions) in evidence.examples.items():
-        rows = np.searchsorted(evidence.test_ids, ids)
-        captions = [f"{evidence.errors[row]:.4f}" for row in rows]
+        captions = [f"{error:.4f}" for error in evidence.errors[np.searchsorted(evidence.test_ids, ids)]]
         images = {"original": evidence.dataset.images[ids], "reconstruction": reconstructions}
         heading = {"first": "The first 10 test images", "best": "The best 10", "worst": "The worst 10"}[title]
         figure = image_grids.image_rows(images, captions)

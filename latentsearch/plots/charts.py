@@ -120,11 +120,21 @@ def network(rows: Sequence[tuple[str, str, tuple[int, ...], int]], title: str) -
     return figure
 
 
-def bars(values: Mapping[str, float], label: str, line: tuple[str, float] | None = None) -> Figure:
-    """Horizontal bars, one a name, with an optional vertical line (name, value)."""
+def bars(
+    values: Mapping[str, float], label: str, line: tuple[str, float] | None = None, *, strong: str | None = None
+) -> Figure:
+    """Draw horizontal bars with their values, and an optional vertical line.
+
+    Args:
+        values: Length of each bar by its name.
+        label: Of the axis.
+        line: Name and value of the line.
+        strong: Name of the one bar that is coloured. Default: all.
+    """
     figure = Figure(figsize=(7, 0.35 * len(values) + 1), layout="constrained")
     axes = figure.subplots()
-    axes.barh(list(values), list(values.values()), color=_BLUE)
+    colours = [_BLUE if strong in (None, name) else "#bbbbbb" for name in values]
+    axes.bar_label(axes.barh(list(values), list(values.values()), color=colours), fmt="%.3g", padding=3, fontsize=8)
     if line:
         axes.axvline(line[1], color=_GREY, linestyle="--", linewidth=1, label=f"{line[0]}: {line[1]:.4f}")
         figure.legend(frameon=False, loc="outside upper right")

@@ -23,7 +23,9 @@ _BLUE, _GREY = PALETTE[0], "#666666"
 _MAX_NUMBERS = 24  # dimensions whose correlations can still be read as numbers
 
 
-def pair_plot(codes: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str]) -> Figure:
+def pair_plot(
+    codes: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str], number_names: Sequence[str] = ()
+) -> Figure:
     """Every latent dimension against every other: below the diagonal a dot an image, above it how many lie where.
 
     On the diagonal the distribution of each dimension.
@@ -32,8 +34,10 @@ def pair_plot(codes: np.ndarray, class_of_image: Sequence[str], class_names: Seq
         codes: `(num_images, latent_dim)`; about a thousand images can still be told apart.
         class_of_image: `num_images` names.
         class_names: In the order of the colours; () for one colour.
+        number_names: One a dimension. Default: code 0, code 1 and so on.
     """
     dims = codes.shape[1]
+    number_names = number_names or [f"code {dimension}" for dimension in range(dims)]
     side = float(np.clip(12 / dims, 1.1, 3))
     beside = 0.5 + 0.075 * max(map(len, class_names)) if class_names else 0.1  # inches, for the legend
     figure = Figure(figsize=(side * dims + 0.3 + beside, side * dims + 0.3))
@@ -59,9 +63,9 @@ def pair_plot(codes: np.ndarray, class_of_image: Sequence[str], class_names: Seq
         if row != column:
             axes.set_ylim(limits[row])
         if row == dims - 1:
-            axes.set_xlabel(f"code {column}", fontsize=8)
+            axes.set_xlabel(number_names[column], fontsize=8)
         if column == 0:
-            axes.set_ylabel(f"code {row}", fontsize=8)
+            axes.set_ylabel(number_names[row], fontsize=8)
     if class_names:
         figure.legend(handles=_class_marks(class_names), loc="center right", frameon=False, fontsize=8)
     return figure
@@ -88,13 +92,16 @@ def _ridge(axes: Axes, values: np.ndarray, limits: tuple[float, float], height: 
     axes.fill_between((edges[:-1] + edges[1:]) / 2, height, height + 0.9 * smooth / top, color=colour, linewidth=0)
 
 
-def code_distributions(codes: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str]) -> Figure:
+def code_distributions(
+    codes: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str], number_names: Sequence[str] = ()
+) -> Figure:
     """Smoothed histogram of each latent dimension: of all images, and under it a ridge a class.
 
     Args:
         codes: `(num_images, latent_dim)`.
         class_of_image: `num_images` names.
         class_names: From top to bottom; () for all images alone.
+        number_names: One a dimension. Default: code 0, code 1 and so on.
     """
     num_columns = min(5, codes.shape[1])
     num_rows = -(-codes.shape[1] // num_columns)
@@ -113,7 +120,7 @@ def code_distributions(codes: np.ndarray, class_of_image: Sequence[str], class_n
         _ridge(axes, values, limits, heights[0], _GREY)
         for name, height in zip(names, heights[1:], strict=True):
             _ridge(axes, values[of_class == name], limits, height, _BLUE)
-        axes.set_title(f"code {dimension}", fontsize=9)
+        axes.set_title(number_names[dimension] if number_names else f"code {dimension}", fontsize=9)
         axes.tick_params(labelsize=7, left=False)
         is_first = dimension % num_columns == 0
         axes.set_yticks(heights + 0.3, ["all", *names] if is_first else [""] * len(heights))

@@ -183,7 +183,7 @@ def neighbour_blocks(
         blocks.append((title, tiles(images, same_class[name])))
     num_columns = [block.shape[1] / (width + 2 * _BORDER + 2) for _, block in blocks]
     size = (0.42 * sum(num_columns) + 2.2, 0.42 * len(queries) + 1.1)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size, layout="compressed")
     grid = figure.subplots(1, len(blocks), gridspec_kw={"width_ratios": num_columns})
     for axes, (title, block) in zip(grid, blocks, strict=True):
         axes.imshow(block)
