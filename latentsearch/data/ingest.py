@@ -39,7 +39,7 @@ def decode_files(
         listing: What the paths, the files' content and the form of the images are known by; with another one, all is
             read anew.
         image_size: Side of the images in pixels.
-        fit: See `imagefiles.read_image`.
+        fit: See `images.read_image`.
 
     Returns:
         The number of images, and the other files by their position in `paths`.

@@ -111,7 +111,7 @@ def needed_likeness(chance: float | np.ndarray, richness: np.ndarray) -> np.ndar
 
     Args:
         chance: See `chance_likeness`.
-        richness: The smaller `resemblance.richness` of the two images.
+        richness: The smaller `image_matching.richness` of the two images.
     """
     return (chance + _HALFWAY * (1 - chance)) * (1 + _EMPTINESS / np.maximum(richness, 1e-6))
 

@@ -23,7 +23,7 @@ Coded = tuple[bytes, np.ndarray] | Skipped
 
 
 class Coder(Protocol):
-    """What codes files: `coded`, or `spark_coding.SparkCoder`."""
+    """What codes files: `coded`, or `encode_spark.SparkCoder`."""
 
     def __call__(
         self,

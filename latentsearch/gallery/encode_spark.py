@@ -36,7 +36,7 @@ _PART = 5000  # files of a task: an executor opens the encoder once for each
 
 
 class SparkCoder:
-    """Codes files as `folder_coding.coded` does, which the executors call, each for parts of the files.
+    """Codes files as `encode_files.coded` does, which the executors call, each for parts of the files.
 
     An executor writes each part that it has coded to a Parquet file, whole or not at all. So a part that is tried again
     is in one file in the end, and what was finished when a job ended early is used by the next.
@@ -61,7 +61,7 @@ class SparkCoder:
         code_of: dict[bytes, np.ndarray],
         progress: bool,
     ) -> Iterator[tuple[FoundFile, Coded]]:
-        """See `folder_coding.coded`.
+        """See `encode_files.coded`.
 
         Raises:
             InputError: if Spark cannot be started, or does not come to the end of it.

@@ -36,7 +36,7 @@ class Index:
     euclidean and manhattan are the L2 and L1 norms of the difference. Distances are computed in float64 and rounded
     once, to float32; answers are exact, ordered by distance, then id, also where a tie falls on the last place.
 
-    What searches (a scan, a k-d tree, FAISS or matrix products) is chosen by `engines.choose` at each search and
+    What searches (a scan, a k-d tree, FAISS or matrix products) is chosen by `backends.choose` at each search and
     prepared when it is first needed. It says how far its candidates can be at least and at most: where that leaves a
     distance open, it is computed anew; where it leaves open who is among the nearest, more candidates are asked for.
     So all have the same answers.

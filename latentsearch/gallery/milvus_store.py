@@ -33,7 +33,7 @@ class MilvusStore:
 
     An index of Milvus has one metric, so each metric has a collection, which is made when it is first asked for. Its
     name tells gallery, metric and encoder, so codes of two encoders cannot meet; collections of the same gallery by
-    another encoder are dropped once the new one is whole. See `stores.Store` for what the methods do.
+    another encoder are dropped once the new one is whole. See `store.Store` for what the methods do.
 
     Args:
         where: FILE.db or http://host:port; see `MilvusConnection`.

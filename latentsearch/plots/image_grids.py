@@ -227,7 +227,7 @@ def tiles(images: np.ndarray, same_class: np.ndarray) -> np.ndarray:
 def pairs(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Every latent dimension against every other as one small picture, a dot an image, coloured by class.
 
-    `plots.pair_plot` says more, and takes a hundred times longer.
+    `code_charts.pair_plot` says more, and takes a hundred times longer.
 
     Args:
         codes: `(num_images, latent_dim)`.

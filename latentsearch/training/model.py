@@ -27,7 +27,7 @@ _PROJECTION_TEMPERATURE = 0.2
 
 
 def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Model:
-    """A copy of an autoencoder, ready to be trained on the batches of `stream.training_batches`.
+    """A copy of an autoencoder, ready to be trained on the batches of `dataloader.training_batches`.
 
     Without a similarity weight it takes images and gives reconstructions. With one it takes views and gives
     "reconstruction", "code", and "projection": two dense layers on the encoder's features, which take up what tells

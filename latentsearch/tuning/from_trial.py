@@ -20,7 +20,7 @@ def network_and_recipe(
     """Return the network that a trial builds and the recipe that trains it.
 
     Args:
-        parameters: See `space.Suggestion`.
+        parameters: See `sampler.Suggestion`.
         architecture: That is searched.
         shift: Of the search.
         flip: Of the search.

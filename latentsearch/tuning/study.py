@@ -57,7 +57,7 @@ class Course:
         return len(self.tried) >= self.config.trials or without_progress(self.tried, self.config.patience)
 
     def upcoming(self, running: Mapping[str, Suggestion] | None = None) -> tuple[str, Suggestion, Job]:
-        """Name of the next trial, what it tries, and how; see `suggestions.upcoming`."""
+        """Name of the next trial, what it tries, and how; see `sampler.upcoming`."""
         seed = self.config.seed
         name, suggestion = sampler.upcoming(self.run, self.space, self.tried, seed=seed, running=running)
         parameters = suggestion.parameters

@@ -35,7 +35,7 @@ class Search:
         max_seconds: Of a trial.
         max_weights: Of a network.
         space: Fields of `space.Space`, as JSON knows them.
-        mean_mse: See `criteria.Criterion`; it follows from the images.
+        mean_mse: See `objective.Criterion`; it follows from the images.
     """
 
     objective: Goal
@@ -69,8 +69,8 @@ class Trial:
         name: Its number, such as 003, or the name of an architecture that is marked.
         status: "finished"; "stopped" after some epochs, as too slow or hopeless; or "failed": nothing was measured.
         reason: Why it was stopped or failed, else "".
-        parameters: See `space.Suggestion`.
-        draws: See `space.Suggestion`.
+        parameters: See `sampler.Suggestion`.
+        draws: See `sampler.Suggestion`.
         seconds: That it took.
         num_weights: Of the network; None where there was none.
         scores: After each epoch, of the weights kept by then.

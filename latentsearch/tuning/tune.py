@@ -40,7 +40,7 @@ class TuningResult:
     Args:
         run: That was searched for.
         tried: The trials, in order.
-        table: See `tuning_report.as_table`; empty if the search was interrupted.
+        table: See `report.as_table`; empty if the search was interrupted.
         paths: Files with the results.
         finished: False when it was interrupted.
     """
