@@ -22,3 +22,13 @@ def gallery_of(
     ids = np.arange(len(codes)) if ids is None else ids
     copies = np.zeros((0, 2, codes.shape[1]), np.float32) if copies is None else copies
     return Gallery(codes, ids, copies, np.zeros(0, np.float32), encoder, {})
+
+
+def names(found):
+    """Path of the file of each image, by its id."""
+    return {found.gallery.ids[row]: file.path for row, file in enumerate(found.files)}
+
+
+def codes_by_path(found):
+    """Code of each image, by the path of its file."""
+    return {file.path: code.tolist() for file, code in zip(found.files, found.gallery.codes, strict=True)}

@@ -11,28 +11,14 @@ import sys
 import pytest
 from PIL import Image
 
-from fuzzing.colours import MeanColours, make_photos
+from fuzzing.colours import MeanColours
 from latentsearch.errors import InputError
 from latentsearch.gallery import folder as folder_gallery
 from latentsearch.gallery import sync as folder_sync
 from latentsearch.gallery.folder import gallery_path, open_kept
 from latentsearch.gallery.sync import sync
 from tests.conftest import REPOSITORY
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Twelve images of one colour each, in two folders."""
-    make_photos(tmp_path / "photos", 12)
-    return tmp_path / "photos"
-
-
-def names(found):
-    return {found.gallery.ids[row]: file.path for row, file in enumerate(found.files)}
-
-
-def codes_by_path(found):
-    return {file.path: code.tolist() for file, code in zip(found.files, found.gallery.codes, strict=True)}
+from tests.gallery.galleries import codes_by_path, names
 
 
 def test_codes_are_those_of_the_files_and_a_second_look_codes_nothing(folder, tmp_path):

@@ -12,28 +12,14 @@ from unittest import mock
 import pytest
 from PIL import Image
 
-from fuzzing.colours import MeanColours, make_photos
+from fuzzing.colours import MeanColours
 from latentsearch.data.scan import FoundFile
 from latentsearch.errors import InputError
 from latentsearch.gallery import folder as folder_gallery
 from latentsearch.gallery import sync as folder_sync
 from latentsearch.gallery.folder import gallery_path
 from latentsearch.gallery.sync import sync
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Twelve images of one colour each, in two folders."""
-    make_photos(tmp_path / "photos", 12)
-    return tmp_path / "photos"
-
-
-def names(found):
-    return {found.gallery.ids[row]: file.path for row, file in enumerate(found.files)}
-
-
-def codes_by_path(found):
-    return {file.path: code.tolist() for file, code in zip(found.files, found.gallery.codes, strict=True)}
+from tests.gallery.galleries import codes_by_path, names
 
 
 @pytest.fixture
