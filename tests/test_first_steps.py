@@ -88,7 +88,7 @@ def test_a_training_is_not_lost_to_another_network(small_root, tmp_path, in_proc
     shutil.copytree(small_root, tmp_path, dirs_exist_ok=True)
     run = Run(tmp_path, "digits")
     shutil.copy(run.initial_model, run.best_model)
-    flags = ("--run", "digits", "--dataset", "digits", "--root", tmp_path)
+    flags = ("--run", "digits", "--dataset", "digits", "--architecture", "compact", "--root", tmp_path)
     again = in_process("BuildingAutoencoder.py", *flags)
     assert (again.returncode, run.best_model.exists()) == (0, True)
     assert "nothing was changed" in again.stdout

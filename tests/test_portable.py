@@ -11,10 +11,11 @@ POSIX = re.compile(
     r"|import (?:signal|fcntl|resource|pwd|grp|termios|select)\b|/proc/|/dev/\w+"
 )
 LISTED = {
-    "latentsearch/cli.py": {"import select"},  # poll: without it, a closed pipe is told by flushing
     "latentsearch/environment.py": {"os.sched_getaffinity", "/proc/"},  # all cores, and no name of the processor
+    "latentsearch/failures.py": {"import resource", "/proc/"},  # limits of memory, left out where they are not
     "latentsearch/files.py": {"os.kill"},  # not called on Windows
     "latentsearch/page/code_map.py": {"import signal", "signal.SIGINT", "signal.SIG_IGN"},  # everywhere
+    "latentsearch/terminal.py": {"import signal", "signal.SIGINT"},  # everywhere
     "latentsearch/tuning/worker.py": {"import signal", "signal.SIGINT", "signal.SIG_IGN", "signal.SIGKILL"},
 }
 

@@ -7,11 +7,11 @@ import random
 import shutil
 
 import pytest
-from test_files import KINDS, an_outside, stranger, tree
 
 from latentsearch import files, ownership
 from latentsearch.data import digits
 from tests.data.folders import fill
+from tests.test_files import KINDS, an_outside, stranger, tree
 
 COMMON = ("--run", "digits")
 STAGES = {

@@ -147,7 +147,8 @@ def test_quiet_libraries_are_quiet_and_bring_what_was_there_back():
 
 
 SLOW_IMPORT = """
-import sys, time, types
+import signal, sys, time, types
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal, whatever started these tests
 class Finder:  # what a library does that turns whatever is raised into something else
     def find_spec(name, path, target=None):
         if name == "slow":

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 
+from fuzzing import damage
 from latentsearch import files
 from latentsearch.data import to_float
 from latentsearch.errors import InputError
@@ -21,7 +22,6 @@ from latentsearch.models.architectures import ARCHITECTURES
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.models.export import load_model
 from latentsearch.models.litert import PARTS
-from tests import fuzzing
 from tests.conftest import REPOSITORY
 
 
@@ -172,13 +172,13 @@ def test_networks_and_records_that_were_changed_together_are_not_used(built_digi
     for number in range(120):
         rng = np.random.default_rng(number)
         part = PARTS[number % 2]
-        _, content = fuzzing.mutate(rng, [whole[f"{part}.tflite"]])
+        _, content = damage.mutate(rng, [whole[f"{part}.tflite"]])
         record = json.loads(whole["exported.json"]) | {part: files.fingerprint(content)}
         if number % 5 == 0:
             record["fingerprint"] = files.fingerprint(rng.bytes(8))
         text = json.dumps(record).encode()
         if number % 3 == 0:
-            text = fuzzing.values(rng, text, [])
+            text = damage.values(rng, text, [])
         (folder / f"{part}.tflite").write_bytes(content)
         (folder / "exported.json").write_bytes(text)
         told = json.loads(text)
