@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from latentsearch import runs
+from latentsearch import files, runs
 from latentsearch.config import OWN_RUN, SHIPPED_RUNS
 from latentsearch.data import cifar10
 from latentsearch.errors import InputError
@@ -87,7 +87,7 @@ def test_the_scripts_in_order_without_flags_lead_on_twice(tmp_path, in_process, 
 def test_a_training_is_not_lost_to_another_network(small_root, tmp_path, in_process):
     shutil.copytree(small_root, tmp_path, dirs_exist_ok=True)
     run = Run(tmp_path, "digits")
-    shutil.copy(run.initial_model, run.best_model)
+    shutil.copy(run.initial_model, files.claim(run.best_model))
     flags = ("--run", "digits", "--dataset", "digits", "--architecture", "compact", "--root", tmp_path)
     again = in_process("BuildingAutoencoder.py", *flags)
     assert (again.returncode, run.best_model.exists()) == (0, True)
