@@ -78,14 +78,14 @@ def histories(folder: Path) -> Reader:
 
 def backups(folder: Path) -> Reader:
     """rows.json in the backup of an interrupted training."""
-    from latentsearch.training.backup import Backup
+    from latentsearch.training.checkpoint import TrainingCheckpoint
 
     path = folder / "epoch-00002" / "rows.json"
     path.parent.mkdir()
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
-        rows = Backup(folder).latest().rows
+        rows = TrainingCheckpoint(folder).latest().rows
         assert min(row["val_loss"] for row in rows) is not None
 
     rows = [{"epoch": epoch, "loss": 0.2, "val_loss": 0.3, "val_mse": 0.3} for epoch in (1, 2)]

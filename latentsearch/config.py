@@ -210,7 +210,7 @@ class CheckConfig:
     """Exit with status 1 when a check fails."""
 
     seed: int = 0
-    """Seed of the bootstrap, the distortions, the samples and the projection."""
+    """Seed of the bootstrap, the corruptions, the samples and the projection."""
 
     root: Path = ROOT
     """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""

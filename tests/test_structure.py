@@ -22,7 +22,10 @@ SCRIPTS = sorted(REPOSITORY.glob("*.py"))
 # Keras and TensorFlow are slow to import: what starts fast, or runs beside a training, must not load them.
 MAY_LOAD_KERAS = {
     *(f"models/{name}" for name in ("architectures", "build", "export", "layers", "losses", "transfer")),
-    *(f"training/{name}" for name in ("backup", "callbacks", "dataloader", "model", "neighbourhoods", "optimizers")),
+    *(
+        f"training/{name}"
+        for name in ("callbacks", "checkpoint", "dataloader", "model", "neighbourhoods", "optimizers")
+    ),
     *(f"training/{name}" for name in ("progress", "rotation", "tensorboard", "train", "validation")),
     "tuning/trial_training",
 }

@@ -1,4 +1,4 @@
-"""Altered copies of images: does the code of a copy still find its original?"""
+"""Corrupted copies of images: does the code of a copy still find its original?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 NOISE_MEAN, NOISE_VARIANCE = 0.1, 0.01
-CORNER_SHIFT = 0.15  # of a side, at most, for each corner of a projective distortion
+CORNER_SHIFT = 0.15  # of a side, at most, for each corner of a projective corruption
 
 
 def noisy(images: np.ndarray, seed: int) -> np.ndarray:
@@ -69,4 +69,4 @@ def _perspective(corners: np.ndarray, sources: np.ndarray) -> list[float]:
     return coefficients
 
 
-DISTORTIONS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"noise": noisy, "projection": projected}
+CORRUPTIONS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"noise": noisy, "projection": projected}

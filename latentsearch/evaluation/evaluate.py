@@ -10,7 +10,7 @@ from latentsearch.config import METRICS, Metric
 from latentsearch.data import ImageSet, corruptions, to_float
 from latentsearch.errors import InputError
 from latentsearch.evaluation import baselines, duplicates, kind_and_look
-from latentsearch.evaluation.evaluation import Evidence
+from latentsearch.evaluation.evaluation import Evaluation
 from latentsearch.evaluation.scorecard import Labelled, best_of, score
 from latentsearch.gallery import two_codes
 from latentsearch.gallery.gallery import Gallery
@@ -35,13 +35,13 @@ def gather(
     *,
     seed: int,
     say: Callable[[str], None] = lambda line: None,
-) -> Evidence:
+) -> Evaluation:
     """Measures a trained run.
 
     Args:
         trained: The run.
         others: Runs to set beside it.
-        seed: Of samples, distortions, bootstrap and projection.
+        seed: Of samples, corruptions, bootstrap and projection.
         say: Told what is being measured.
 
     Raises:
@@ -112,10 +112,10 @@ def gather(
     ]
     slider = kind_and_look.measure_slider(dataset, gallery.codes, autoencoder.kind_dim, gallery_ids, test_ids)
 
-    say("looking for the originals of altered copies")
+    say("looking for the originals of corrupted copies")
     copied = np.sort(rng.permutation(gallery_ids)[:_NUM_COPIES])
     copies = {"original": dataset.images[copied]} | {
-        title: distort(dataset.images[copied], seed) for title, distort in corruptions.DISTORTIONS.items()
+        title: corrupt(dataset.images[copied], seed) for title, corrupt in corruptions.CORRUPTIONS.items()
     }
     searched = compared.only(gallery_ids)
     copy_recall = {
@@ -157,7 +157,7 @@ def gather(
 
     say("projecting the test codes with UMAP")
     projected = np.sort(rng.permutation(len(test_ids))[:_NUM_PROJECTED])
-    return Evidence(
+    return Evaluation(
         name=name,
         encoder=autoencoder.fingerprint,
         seed=seed,

@@ -17,7 +17,7 @@ from latentsearch.metrics import Interval, rank_correlation
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evaluation:
     """Measurements of one run on the test split of its dataset.
 
     Args:
@@ -34,7 +34,7 @@ class Evidence:
         linear: What a PCA with as many numbers reconstructs.
         chance: P@k of neighbours drawn at random, for each test image, `(num_test,)`; empty without labels.
         metric: The metric that suits the codes best, by P@10 of validation images among training images; without
-            labels cosine or euclidean, by recall@10 of altered copies.
+            labels cosine or euclidean, by recall@10 of corrupted copies.
         scores: The scorecard: the run under every metric first, then what it is compared with: the baselines and the
             other runs. Empty without labels.
         parts: Of a run with two codes: the score of each alone, by cosine. Empty without labels.
@@ -43,8 +43,8 @@ class Evidence:
         compared: Test images whose neighbours are set side by side, ids `(num_compared,)`.
         neighbours: Of these, by the name of the method, the baselines first, then the other runs, then the run itself:
             ids `(num_compared, depth)`.
-        copy_recall: recall@1 and @10 of altered copies: `{distortion: {metric: {k: interval}}}`.
-        copies: A few originals and their altered copies, uint8, by name.
+        copy_recall: recall@1 and @10 of corrupted copies: `{corruption: {metric: {k: interval}}}`.
+        copies: A few originals and their corrupted copies, uint8, by name.
         examples: Ids and reconstructions of the first, best and worst test images, by name.
         points: UMAP of `projected` rows of the test codes, `(num_projected, 2)`.
         projected: Those rows, positions in `test_ids`.

@@ -17,7 +17,7 @@ import numpy as np
 from latentsearch.bounds import load_npz
 from latentsearch.config import Metric
 from latentsearch.data import ImageSet, to_float
-from latentsearch.data.corruptions import DISTORTIONS
+from latentsearch.data.corruptions import CORRUPTIONS
 from latentsearch.failures import check_damage
 from latentsearch.files import replacing
 from latentsearch.gallery import two_codes
@@ -41,7 +41,7 @@ class Gallery:
     Args:
         codes: float32 `(num_images, latent_dim)`.
         ids: int64 `(num_images,)`, distinct.
-        copies: Codes of some of the images (first) and of altered copies of them (second), to tell what a distance
+        copies: Codes of some of the images (first) and of corrupted copies of them (second), to tell what a distance
             means: float32 `(num_copies, 2, latent_dim)`.
         errors: Mean squared reconstruction errors of the same images, float32 `(num_sampled,)`.
         encoder: Fingerprint of the encoder that made the codes.
@@ -154,7 +154,7 @@ def sampled(num_images: int) -> np.ndarray:
 
 
 def examined(codes: np.ndarray, images: np.ndarray, autoencoder: Encoder) -> tuple[np.ndarray, np.ndarray]:
-    """Altered copies (with noise, and seen from aside) and reconstructions of images.
+    """Corrupted copies (with noise, and seen from aside) and reconstructions of images.
 
     Args:
         codes: `(num_images, latent_dim)`.
@@ -164,8 +164,8 @@ def examined(codes: np.ndarray, images: np.ndarray, autoencoder: Encoder) -> tup
     Returns:
         `copies` and `errors` of a gallery.
     """
-    altered = [autoencoder.encode(distort(images, _SEED)) for distort in DISTORTIONS.values() if len(images)]
-    copies = np.stack([np.tile(codes, (len(altered), 1)), np.concatenate([codes[:0], *altered])], axis=1)
+    corrupted = [autoencoder.encode(corrupt(images, _SEED)) for corrupt in CORRUPTIONS.values() if len(images)]
+    copies = np.stack([np.tile(codes, (len(corrupted), 1)), np.concatenate([codes[:0], *corrupted])], axis=1)
     return copies, reconstruction_errors(images, codes, autoencoder).astype(np.float32)
 
 

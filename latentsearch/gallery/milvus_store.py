@@ -82,7 +82,7 @@ class MilvusStore:
     ) -> Neighbours:
         """See `Store.search`; an InputError tells also that k is above 16,383, the most that Milvus gives.
 
-        Answers are those of an index, ordered by distance, then id, unless more codes than Milvus gives at a time are
+        Results are those of an index, ordered by distance, then id, unless more codes than Milvus gives at a time are
         as near as the last, but for its rounding: which of these answer is then left to Milvus.
         """
         codes = np.asarray(codes, dtype=np.float32)

@@ -39,7 +39,7 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Familiarity:
+class Novelty:
     """How many images are unusual for an encoder; of the kind it was trained on, 0.05 would be.
 
     Args:
@@ -100,10 +100,10 @@ def load(run: Run, encoder: str) -> Profile:
     return profile
 
 
-def compare(gallery: Gallery, profile: Profile) -> Familiarity:
+def compare(gallery: Gallery, profile: Profile) -> Novelty:
     """How usual the images of `gallery` are for the encoder of `profile`."""
     by_error = float(np.mean(gallery.errors > profile.error))
-    return Familiarity(by_error, float(np.mean(_nearest(gallery.codes, profile.codes) > profile.distance)))
+    return Novelty(by_error, float(np.mean(_nearest(gallery.codes, profile.codes) > profile.distance)))
 
 
 def _profile(record: dict[str, Any]) -> Profile:

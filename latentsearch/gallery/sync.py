@@ -16,7 +16,7 @@ from latentsearch.data.scan import FoundFile, Skipped, find_images
 from latentsearch.errors import InputError
 from latentsearch.gallery import folder as folder_gallery
 from latentsearch.gallery import gallery
-from latentsearch.gallery.encode_files import Coder, coded
+from latentsearch.gallery.encode_files import FileEncoder, encode_files
 from latentsearch.gallery.folder import Entry, FolderGallery
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.locks import locked
@@ -47,7 +47,7 @@ def sync(
     fit: Fit = "crop",
     verify: bool = False,
     progress: bool = False,
-    code: Coder = coded,
+    code: FileEncoder = encode_files,
 ) -> tuple[FolderGallery, Changes]:
     """The gallery of `folder` as it is now, kept at `path`.
 
@@ -174,9 +174,9 @@ def _assembled(
     else:
         copies, errors = gallery.examined(codes[rows], np.array(images, np.uint8).reshape(shape), autoencoder)
     ids = np.array([entry.id for entry in entries], dtype=np.int64)
-    coded = Gallery(codes, ids, copies, errors, autoencoder.fingerprint, origin)
+    content = Gallery(codes, ids, copies, errors, autoencoder.fingerprint, origin)
     files, digests = [entry.file for entry in entries], [entry.digest for entry in entries]
-    return FolderGallery(folder.resolve(), coded, files, digests, bad, passed_over)
+    return FolderGallery(folder.resolve(), content, files, digests, bad, passed_over)
 
 
 def _nothing(folder: Path, skipped: list[Skipped]) -> str:

@@ -31,7 +31,7 @@ CURVE_TITLES = {
     "retrieval": "retrieval among validation images",
 }
 _RETRIEVAL_LABELS = {
-    "val_copy_recall": "altered copies that find their original among 10 neighbours",
+    "val_copy_recall": "corrupted copies that find their original among 10 neighbours",
     "val_precision": "P@10 (looks at labels; shown, never used)",
 }
 

@@ -27,7 +27,7 @@ from latentsearch.text import printable
 _GREY = 128  # stands for an image that is no longer there
 
 
-class Collection(abc.ABC):
+class Corpus(abc.ABC):
     """Images that can be searched.
 
     Args:
@@ -131,7 +131,7 @@ class Collection(abc.ABC):
 
     @abc.abstractmethod
     def id_of(self, path: Path) -> int | None:
-        """The image of a file, by whatever path or link it is named; None if it is not in the collection."""
+        """The image of a file, by whatever path or link it is named; None if it is not in the corpus."""
 
     def same_file(self, image_id: int) -> frozenset[int]:
         """The images whose file is that of an image, itself among them: a file may be there under several names."""
@@ -153,7 +153,7 @@ class Collection(abc.ABC):
         return read_image(path, self.autoencoder.image_shape, fit=self.fit)
 
 
-class DatasetCollection(Collection):
+class DatasetCorpus(Corpus):
     """The dataset of a trained run."""
 
     has_test_images = True
@@ -211,7 +211,7 @@ class DatasetCollection(Collection):
         return found
 
 
-class FolderCollection(Collection):
+class FolderCorpus(Corpus):
     """A folder of images, coded with the encoder of a trained run."""
 
     def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery, *, look: float | None = None) -> None:

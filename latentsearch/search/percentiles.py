@@ -1,4 +1,4 @@
-"""What a distance means: closer than how many random pairs, and as close as an altered copy of the same image?"""
+"""What a distance means: closer than how many random pairs, and as close as an corrupted copy of the same image?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Scale:
 
     Attributes:
         random: Distances of (at most 500,000) pairs of its images drawn at random, ascending.
-        copies: Distances between images and altered copies of them, ascending.
+        copies: Distances between images and corrupted copies of them, ascending.
     """
 
     def __init__(self, gallery: Gallery, *, metric: Metric) -> None:
@@ -37,7 +37,7 @@ class Scale:
         return _farther(self.random, distances)
 
     def copy_score(self, distances: np.ndarray) -> np.ndarray:
-        """Percentage of altered copies that are farther from their original, float64 in [0, 100], same shape."""
+        """Percentage of corrupted copies that are farther from their original, float64 in [0, 100], same shape."""
         return _farther(self.copies, distances)
 
 

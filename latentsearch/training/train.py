@@ -23,8 +23,8 @@ from latentsearch.models.export import load_model
 from latentsearch.plots import charts
 from latentsearch.runs import Run
 from latentsearch.training import neighbourhoods, rotation, settings, tensorboard
-from latentsearch.training.backup import Backup, BackupState
 from latentsearch.training.callbacks import BestModel, Bookkeeping, EpochRows, Validation
+from latentsearch.training.checkpoint import CheckpointState, TrainingCheckpoint
 from latentsearch.training.dataloader import training_batches, training_ids
 from latentsearch.training.history import EpochRow, TrainingResult, read_history
 from latentsearch.training.model import compiled, normalise_together
@@ -82,7 +82,7 @@ def _train(
 
     fit_ids = training_ids(dataset.ids("train"), chosen)
     steps = len(fit_ids) // chosen.batch_size
-    backup = Backup(run.backup, record.get("training") if record else None)
+    backup = TrainingCheckpoint(run.backup, record.get("training") if record else None)
     state = backup.latest() if before else None
     rows = state.rows if state else []
     _refuse_older(run, rows)
@@ -93,7 +93,7 @@ def _train(
     if state is None:
         files.check_free(*run.learnt)
         replaced = [run.exported, run.gallery, run.folder_galleries, run.maps, *events]
-        backup = Backup(run.backup, secrets.token_hex(8))
+        backup = TrainingCheckpoint(run.backup, secrets.token_hex(8))
     files.write_json(run.training_record, {"settings": asdict(chosen), "finished": False, "training": backup.training})
     epoch_rows = EpochRows(run.history, rows)
     finished = True
@@ -155,8 +155,8 @@ def _learn(
     ids: np.ndarray,
     chosen: settings.Settings,
     *,
-    state: BackupState | None,
-    backup: Backup,
+    state: CheckpointState | None,
+    backup: TrainingCheckpoint,
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
     """Trains in parts, between which neighbours of the training images are found anew where the settings ask for it."""

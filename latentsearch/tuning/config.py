@@ -33,9 +33,9 @@ class TuneConfig:
     """Training images of each trial, at most, drawn by the seed."""
 
     objective: Goal = "retrieval"
-    """What is sought, without labels: codes that find altered copies of an image (retrieval), that and codes with the
+    """What is sought, without labels: codes that find corrupted copies of an image (retrieval), that and codes with the
     neighbours of the features below them (kinds; kind-look alone), a small reconstruction error (reconstruction), or it
-    and altered copies (balanced)."""
+    and corrupted copies (balanced)."""
 
     latent_dims: tuple[int, ...] = (10,)
     """Numbers in a code: more than one, to search among them."""

@@ -32,7 +32,7 @@ class Calls(Protocol):
 
 
 @dataclass(frozen=True)
-class Course:
+class Study:
     """A search under way.
 
     Args:

@@ -1,4 +1,4 @@
-"""What a distance means: shares of random pairs and of altered copies, counted naively."""
+"""What a distance means: shares of random pairs and of corrupted copies, counted naively."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from latentsearch.recipes import RECIPES
 from latentsearch.runs import Run
 from latentsearch.training import settings, tensorboard
 from latentsearch.training import train as training
-from latentsearch.training.backup import Backup
+from latentsearch.training.checkpoint import TrainingCheckpoint
 from tests.training.trainings import assert_same_training, train, weights
 
 # Where a training of four epochs is killed: before its n-th call of this operation.
@@ -156,7 +156,7 @@ def test_a_backup_without_numbers_is_refused(rows, tmp_path):
     (tmp_path / "epoch-00001").mkdir()
     (tmp_path / "epoch-00001" / "rows.json").write_text(rows)
     with pytest.raises(InputError, match="--overwrite"):
-        Backup(tmp_path).latest()
+        TrainingCheckpoint(tmp_path).latest()
 
 
 @pytest.mark.parametrize(
