@@ -121,14 +121,15 @@ def compute(
 
 def pca_codes(
     dataset: ImageSet, gallery_ids: np.ndarray, query_ids: np.ndarray, num_components: int
-) -> dict[str, Vectors]:
-    """Compute a PCA of so many numbers, fitted on the gallery, by its name; see `compute`."""
+) -> tuple[dict[str, Vectors], LinearReconstruction]:
+    """Compute a PCA of so many numbers, fitted on the gallery: its codes by its name, and what it reconstructs."""
     pca = _fitted(dataset, gallery_ids, num_components)
-    codes = (
+    gallery_codes, query_codes = (
         np.concatenate([pca.transform(pixels(dataset, batch)) for batch in _batches(ids)])
         for ids in (gallery_ids, query_ids)
     )
-    return {f"{pca.n_components_}-d PCA": Vectors(*codes, METRICS)}
+    vectors = {f"{pca.n_components_}-d PCA": Vectors(gallery_codes, query_codes, METRICS)}
+    return vectors, _reconstruction(dataset, query_ids, pca, query_codes)
 
 
 def _fitted(dataset: ImageSet, ids: np.ndarray, num_components: int) -> PCA:

@@ -31,7 +31,9 @@ class Evaluation:
         errors: Mean squared error of each test image, `(num_test,)`.
         accuracy: Share of test pixels whose strongest channel is right.
         train_mse: Mean squared error of (at most 5,000) images trained on.
-        linear: What a PCA with as many numbers reconstructs.
+        linear: What a PCA with as many numbers as the code reconstructs.
+        linear_rival: What a PCA reconstructs with as many numbers as learn from reconstruction: all of a single code,
+            the look code of two.
         chance: P@k of neighbours drawn at random, for each test image, `(num_test,)`; empty without labels.
         metric: The metric that suits the codes best, by P@10 of validation images among training images; without
             labels cosine or euclidean, by recall@10 of corrupted copies.
@@ -64,6 +66,7 @@ class Evaluation:
     accuracy: float
     train_mse: float
     linear: LinearReconstruction
+    linear_rival: LinearReconstruction
     chance: np.ndarray
     metric: Metric
     scores: list[Score]
