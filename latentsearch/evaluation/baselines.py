@@ -134,13 +134,14 @@ def pca_codes(
 
 def _fitted(dataset: ImageSet, ids: np.ndarray, num_components: int) -> PCA:
     num_pixels = int(np.prod(dataset.image_shape))
-    num_components = min(num_components, len(ids), num_pixels)
-    if num_pixels <= _MAX_SIDE * _MAX_SIDE * 3:
-        return PCA(num_components, svd_solver="covariance_eigh").fit(pixels(dataset, ids))
-    # The covariance of so many pixels would take gigabytes, and so would all images as floats.
+    # All pixels of large images as floats would take gigabytes: of those a sample is enough.
     rng = np.random.default_rng(0)
-    sample = np.sort(rng.permutation(ids)[: _MAX_FITTED_BYTES // (4 * num_pixels)])
-    return PCA(min(num_components, len(sample)), svd_solver="randomized", random_state=0).fit(pixels(dataset, sample))
+    most = _MAX_FITTED_BYTES // (4 * num_pixels) if num_pixels > _MAX_SIDE * _MAX_SIDE * 3 else len(ids)
+    sample = np.sort(rng.permutation(ids)[:most])
+    num_components = min(num_components, len(sample), num_pixels)
+    # Arnoldi's method finds the few components that are asked for, without the others.
+    is_few = num_components < min(len(sample), num_pixels)
+    return PCA(num_components, svd_solver="arpack" if is_few else "full", random_state=0).fit(pixels(dataset, sample))
 
 
 def _reconstruction(dataset: ImageSet, ids: np.ndarray, pca: PCA, codes: np.ndarray) -> LinearReconstruction:

@@ -157,7 +157,7 @@ def gather(
             seed=seed,
         )
 
-    say("projecting the test codes with UMAP")
+    say("projecting the test codes by t-SNE")
     projected = np.sort(rng.permutation(len(test_ids))[:_NUM_PROJECTED])
     return Evaluation(
         name=name,

@@ -48,7 +48,7 @@ class Evaluation:
         copy_recall: recall@1 and @10 of corrupted copies: `{corruption: {metric: {k: interval}}}`.
         copies: A few originals and their corrupted copies, uint8, by name.
         examples: Ids and reconstructions of the first, best and worst test images, by name.
-        points: UMAP of `projected` rows of the test codes, `(num_projected, 2)`.
+        points: t-SNE of `projected` rows of the test codes, `(num_projected, 2)`.
         projected: Those rows, positions in `test_ids`.
         duplicates: Images of the dataset that show the same shot.
         leakless_score: The score of the run under its metric, asked only with test images that have no duplicate in
