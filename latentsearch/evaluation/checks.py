@@ -64,8 +64,8 @@ def reconstruction(evaluation: Evaluation) -> CheckResult:
         pass_at=0.98,
         warn_at=1.0,
         higher_is_better=False,
-        why="Test MSE over that of the PCA. A network that is for reconstruction should beat a linear map. Of two codes "
-        "the numbers of the look code count: the kind code does not learn from the error.",
+        why="Test MSE over that of the PCA. A network that is for reconstruction should beat a linear map. Of two "
+        "codes the numbers of the look code count: the kind code does not learn from the error.",
         good="Clearly lower error than the best linear code: shapes and colours are kept where they are.",
         poor="Hardly better than linear: train longer.",
         broken="Worse than linear. Check the learning rate and the curves.",
