@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from latentsearch.errors import InputError
+from latentsearch.errors import InputError, NoRoom
 
 try:
     import resource  # now: when memory is short, nothing can be imported any more
@@ -66,7 +66,7 @@ def check_damage(error: BaseException) -> None:
         raise error
 
 
-def no_room(path: Path, *, needed: int | None = None, written: int = 0) -> InputError:
+def no_room(path: Path, *, needed: int | None = None, written: int = 0) -> NoRoom:
     """Say that a file cannot be written as the disk is full.
 
     Args:
@@ -79,10 +79,10 @@ def no_room(path: Path, *, needed: int | None = None, written: int = 0) -> Input
     try:
         left = shutil.disk_usage(folder).free
     except OSError:
-        return InputError(f"{path} cannot be written: the disk is full. It takes {room}.")
+        return NoRoom(f"{path} cannot be written: the disk is full. It takes {room}.")
     # Where there is room for it, somebody gave this user, or the files of this kind, less of it.
     why = "the disk is full" if left <= (needed or written) else "the disk, or this user's part of it, is full"
-    return InputError(
+    return NoRoom(
         f"{path} cannot be written: {why}.\nIt takes {room}; {left:,} bytes are left in {folder}. "
         "Make room there, then call this again: what was there before is as it was."
     )
