@@ -54,7 +54,7 @@ STAGES = {
 }  # fmt: skip
 QUICK = ("prepare", "prepare a folder", "build", "retrieve", "retrieve in a folder")
 FEW = 3  # places of each
-MOST = 200  # writes of a stage that are tried: all of them, or at least the first of each kind to each file
+MOST = 160  # writes of a stage that are tried: all of them, or at least the first of each kind to each file
 KILLS = {"prepare": 110, "prepare a folder": 110, "build": 60, "retrieve": 60, "retrieve in a folder": 60}
 KILLS |= {"train": 30, "check": 25, "tune": 25}
 AT_RANDOM_TIMES = dict.fromkeys(STAGES, 10)
@@ -167,33 +167,45 @@ def copied(finished, tmp_path):
     return shutil.copytree(finished, tmp_path / "root", symlinks=True)
 
 
-def fill_the_disk(stages, finished, name, tmp_path, most, kinds=("full", "full once")):
+def fill_the_disk(stages, finished, name, tmp_path, most):
     changes = run(stages, name, copied(finished, tmp_path), "full").changes
-    files, tried = set(), Counter()
+    files, tried, bad = set(), Counter(), []
     wanted = places(changes, most, 0)
     for turn, place in enumerate(wanted):
-        kind = kinds[0] if turn % 3 or len(kinds) == 1 else kinds[1]  # a third: the next write finds room again
+        kind = "full" if turn % 3 else "full once"  # a third: the next write finds room again
         root = copied(finished, tmp_path)
         end = run(stages, name, root, kind, place)
-        words = end.output.strip()
-        assert end.refused, (place, end)
-        assert "Traceback" not in words, (place, end.refused, words)
-        assert end.status == 2, (place, end)
-        assert " cannot be written: the disk" in words, (place, end.refused, words)
-        assert "A file of" not in words, (place, end.refused, words)
-        assert "bytes are left in" in words, (place, words)
-        assert_whole(root)
-        assert_trained(root, name)
-        assert [path for path in root.rglob("*.tmp*") if path.is_file()] == [], (place, end.refused)
         files.add(kind_of(changes[place]))
         tried[kind] += 1
-        if place == wanted[-1] or turn % 7 == 3:  # where there is room again, it goes on
-            again = run(stages, name, root)
-            assert again.status == 0, (place, end.refused, again.output)
+        try:
+            tried["written again"] += assert_told(end, kind)
             assert_whole(root)
-            tried["again"] += 1
-    counted = len(set(map(kind_of, changes)))
-    note("full disk", name, len(changes), counted, tried["full"], tried["full once"], len(files), tried["again"])
+            assert_trained(root, name)
+            assert [path for path in root.rglob("*.tmp*") if path.is_file()] == []
+            if place == wanted[-1] or turn % 12 == 5:  # where there is room again, it goes on
+                again = run(stages, name, root)
+                assert again.status == 0, again.output
+                assert_whole(root)
+                tried["again"] += 1
+        except Exception as error:
+            bad.append(f"{kind} {place} {end.refused}: {type(error).__name__} {error}\n{end.output}")
+    note(
+        "full disk", name, f"{len(changes)} writes", f"{len(set(map(kind_of, changes)))} kinds", dict(tried), len(files)
+    )
+    assert not bad, "\n\n".join([f"{len(bad)} of {len(wanted)}", *bad])
+
+
+def assert_told(end, kind):
+    """Returns whether the stage ended well, as TensorFlow does where an event file is refused once: it tries again."""
+    assert end.refused
+    if kind == "full once" and end.status == 0 and "events.out.tfevents" in end.refused:
+        return True
+    assert "Traceback" not in end.output
+    assert end.status == 2
+    assert " cannot be written: the disk" in end.output
+    assert "A file of" not in end.output
+    assert "bytes are left in" in end.output
+    return False
 
 
 def kill(stages, finished, name, tmp_path, number, at_random_times=0):
