@@ -104,7 +104,7 @@ def at_most_weights(most: int) -> Iterator[None]:
                 asked += math.prod(shape or ())
                 if asked > most:
                     raise TooLarge(
-                        f"layer {layer.name:.100} would have {asked:,} weights or more, the file has {most:,} bytes of them"
+                        f"layer {layer.name:.100} asks for {asked:,} weights, and the file has {most:,} bytes of them"
                     )
             return add_weight(layer, shape, *arguments, **keywords)
 
@@ -124,7 +124,8 @@ def check_tensors(model: Any) -> None:
     for layer in model.layers:
         if hasattr(layer, "layers"):
             check_tensors(layer)
-    for tensor in (*model.inputs, *(operation.output for operation in model.operations)):
+    operations = getattr(model, "operations", model.layers)  # a Sequential model has layers alone
+    for tensor in (*model.inputs, *(operation.output for operation in operations)):
         shape = getattr(tensor, "shape", ())
         if math.prod(side or 1 for side in shape[1:]) > _TENSOR_NUMBERS:
             raise TooLarge(f"{model.name:.100} makes tensors of {tuple(shape[1:])}")

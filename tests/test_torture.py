@@ -158,6 +158,7 @@ def places(changes, most, seed):
 def kind_of(change):
     """What was called, and the file, without what differs from run to run in the names of temporary files."""
     change = re.sub(r" .*?/root/", " ", change)
+    change = re.sub(r"/tuning/(\d+|compact)/", "/tuning/TRIAL/", change)
     change = re.sub(r"\.[0-9a-f]{8}-[^/]*-\d+\.tmp", ".tmp", change)
     return re.sub(r"events\.out\.tfevents\.[^/]*", "events", change)
 
