@@ -45,12 +45,14 @@ for line in sys.stdin:
 """
 
 _STAGE = """
-import ctypes, json, os, pathlib, runpy, sys
+import ctypes, json, os, pathlib, runpy, sys, tempfile
 from latentsearch.data import digits
 from tests.conftest import a_part_of_the_digits
 from tests.faults import InThisProcess, measured_once
 
 digits.read = a_part_of_the_digits
+tempfile.tempdir = TEMPORARY
+os.environ["TMPDIR"] = TEMPORARY
 if "latentsearch.tuning.tune" in sys.modules:
     sys.modules["latentsearch.tuning.tune"].Worker = InThisProcess
 sys.argv = ARGUMENTS
@@ -58,7 +60,7 @@ faults = ctypes.CDLL(None)
 faults.faults_refused.restype = faults.faults_told.restype = ctypes.c_char_p
 if sys.argv[0].endswith("SanityChecks.py"):
     measured_once(pathlib.Path(MEASURED), faults.faults_count)
-faults.faults_arm(MODE, PLACE, ROOT.encode(), COPIES.encode())
+faults.faults_arm(MODE, PLACE, DISK.encode(), COPIES.encode())
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
 except SystemExit as end:
@@ -167,6 +169,7 @@ class Stages:
         *,
         seconds: float | None = None,
         copies: Path | None = None,
+        disk: Path | None = None,
     ) -> End:
         """Run a script.
 
@@ -178,14 +181,17 @@ class Stages:
             place: Of the changes that count: of a full disk, those that take room.
             seconds: It is killed after that time.
             copies: Folder of the copies, named by the number of the change.
+            disk: Folder that is watched. Default: `root`; or that of temporary files, `root.parent / "temporary"`.
         """
         result, output = self._folder / "result.json", self._folder / "output.txt"
         result.unlink(missing_ok=True)
+        (root.parent / "temporary").mkdir(exist_ok=True)
         values = {
             "ARGUMENTS": [str(REPOSITORY / arguments[0]), *arguments[1:], "--root", str(root)],
             "MODE": MODES[kind],
             "PLACE": place,
-            "ROOT": str(root),
+            "DISK": str(disk or root),
+            "TEMPORARY": str(root.parent / "temporary"),
             "RESULT": str(result),
             "COPIES": str(copies or ""),
             "MEASURED": str(self._folder / "measured.pickle"),

@@ -56,8 +56,8 @@ QUICK = ("prepare", "prepare a folder", "build", "retrieve", "retrieve in a fold
 FEW = 3  # places of each
 MOST = 160  # writes of a stage that are tried: all of them, or at least the first of each kind to each file
 KILLS = {"prepare": 110, "prepare a folder": 110, "build": 60, "retrieve": 60, "retrieve in a folder": 60}
-KILLS |= {"train": 30, "check": 25, "tune": 25}
-AT_RANDOM_TIMES = dict.fromkeys(STAGES, 10)
+KILLS |= {"train": 25, "check": 25, "tune": 25}
+AT_RANDOM_TIMES = dict.fromkeys(STAGES, 10) | {"train": 5, "check": 5, "tune": 5}
 RESULTS = Path(os.environ.get("TORTURE_RESULTS", os.devnull))  # a line a test, for docs/robustness.md
 SHARE = float(os.environ.get("TORTURE_SHARE", "1"))  # of the places, where time is short
 
