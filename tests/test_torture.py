@@ -299,6 +299,26 @@ def test_a_full_disk_at_every_write(name, stages, finished, tmp_path):
 
 @pytest.mark.torture
 @pytest.mark.parametrize("name", STAGES)
+def test_a_full_disk_of_temporary_files(name, stages, finished, tmp_path):
+    """Keras and TensorFlow keep files there while they write others."""
+    temporary = tmp_path / "temporary"
+    changes = run(stages, name, copied(finished, tmp_path), "full", disk=temporary).changes
+    refused = 0
+    for place in places(changes, 8, 0):
+        root = copied(finished, tmp_path)
+        end = run(stages, name, root, "full", place, disk=temporary)
+        assert_whole(root)
+        assert_trained(root, name)
+        if end.refused:
+            refused += 1
+            assert end.status == 2, (place, end)
+            assert "the disk of temporary files is full" in end.output, (place, end)
+            assert f"bytes are left in {temporary}" in end.output, (place, end)
+    note("full disk of temporary files", name, f"{len(changes)} writes", refused)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("name", STAGES)
 def test_500_kills(name, stages, finished, tmp_path):
     number, at_times = (max(2, round(SHARE * many[name])) for many in (KILLS, AT_RANDOM_TIMES))
     kill(stages, finished, name, tmp_path, number, at_times)

@@ -146,7 +146,7 @@ def outcome_of(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tupl
         return False, " ".join(str(error).split())
     except Exception as error:  # whatever a library raises is the end of this piece of work only
         if is_disk_full(error):
-            return False, no_room(Path(getattr(error, "filename", None) or "A file of a trial"))
+            return False, no_room(error=error)
         traceback.print_exc()
         return False, " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
