@@ -6,9 +6,12 @@ import io
 import math
 import zipfile
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import h5py
 
 _RECORD_BYTES = 2**28  # of JSON and CSV: the paths of a million files take a third
 _NETWORK_SHARE, _NETWORK_BYTES = 4, 2**24  # rounded weights shrink by a half, the text that describes layers by more
@@ -81,7 +84,7 @@ def _check_unpacked(archive: zipfile.ZipFile, most: int, path: Path) -> None:
         raise TooLarge(f"{unpacked:,} bytes packed into {path.stat().st_size:,}")
 
 
-def _check_arrays(file: object, member: zipfile.ZipInfo) -> None:
+def _check_arrays(file: h5py.File, member: zipfile.ZipInfo) -> None:
     """Adds up what the arrays of an HDF5 file declare; reads their headers alone."""
     import h5py
 

@@ -113,8 +113,8 @@ def _texts(config_type: type[Any]) -> dict[str, str]:
     found = {}
     for field, after in zip(body, [*body[1:], None], strict=True):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-            found[field.target.id] = " ".join(ast.literal_eval(after.value).split()) if is_text else ""
+            text = ast.literal_eval(after.value) if isinstance(after, ast.Expr) else ""
+            found[field.target.id] = " ".join(text.split())
     return found
 
 
@@ -139,7 +139,7 @@ def _kind(hint: Any) -> str:
         return "|".join(map(str, options))
     if options:
         return "|".join(map(_kind, options))
-    return {int: "N", float: "X", str: "NAME", Path: "PATH"}.get(hint, hint.__name__)
+    return {int: "N", float: "X", str: "NAME", Path: "PATH"}.get(hint) or str(hint.__name__)
 
 
 def _default(default: Any) -> str:

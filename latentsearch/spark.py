@@ -99,7 +99,7 @@ def has_ended(opened: SparkSession) -> bool:
     return java is None or java.sc().isStopped()
 
 
-def in_short(error: Exception) -> str:
+def in_short(error: BaseException) -> str:
     """One line of the many that Spark makes of an exception: the one of Python, where there is one."""
     lines = re.findall(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Failed): .+)$", str(error), re.MULTILINE)
     lines += re.findall(r"^(?:: |Caused by: )?[\w.$]+\.(\w+(?:Error|Exception): .+)$", str(error), re.MULTILINE)

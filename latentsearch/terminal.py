@@ -115,10 +115,9 @@ def _in_words(error: Exception) -> str | None:
     """What an error of the machine comes to, or None of one that is a mistake in this program."""
     if failures.is_disk_full(error):
         return str(failures.no_room(Path(getattr(error, "filename", None) or "A file of this stage")))
-    of_machine = isinstance(error, OSError)
-    if failures.is_out_of_memory(error) or (not of_machine and failures.has_used_its_memory()):
+    if failures.is_out_of_memory(error) or (not isinstance(error, OSError) and failures.has_used_its_memory()):
         return _short((str(error) or type(error).__name__).splitlines()[0][:200])
-    if of_machine:  # a folder that may not be read or written
+    if isinstance(error, OSError):  # a folder that may not be read or written
         return f"{error.filename or 'the operating system'}: {error.strerror or error}"
     return None
 

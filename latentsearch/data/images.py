@@ -96,7 +96,7 @@ def read_image(path: str | Path, image_shape: tuple[int, int, int], *, fit: Fit 
 
 
 @contextlib.contextmanager
-def opened(path: str | Path) -> Iterator[BinaryIO]:
+def opened(path: str | Path) -> Iterator[io.BytesIO | io.BufferedReader]:
     """Open an image file for `decode`. Only a small one is held in memory.
 
     Raises:

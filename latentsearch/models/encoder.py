@@ -67,17 +67,19 @@ class Autoencoder:
     def __init__(self, path: Path, *, cores: int | None = None) -> None:
         self._path = path
         exported = _exported(path)
-        networks = exported and _opened(exported[1], cores)
-        if not networks:
+        networks = _opened(exported[1], cores) if exported else None
+        if exported is None or networks is None:
             exported = _export(path)
             networks = _opened(exported[1], cores)
-        if not networks:
+        if networks is None:
             raise InputError(f"{path} does not hold an encoder of images to codes, and a decoder back.\n{_MEND}")
-        self.fingerprint: str = exported[0]["fingerprint"]
+        record, _ = exported
+        self.fingerprint: str = record["fingerprint"]
         self._encoder, self._decoder = networks
-        self.image_shape: tuple[int, int, int] = self._encoder.input_shape
+        height, width, channels = self._encoder.input_shape
+        self.image_shape = (height, width, channels)
         [self.latent_dim] = self._encoder.output_shape
-        self.kind_dim: int | None = exported[0].get("kind_dim")
+        self.kind_dim: int | None = record.get("kind_dim")
 
     def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
         """Codes of images.

@@ -65,4 +65,5 @@ class LiteRTNetwork:
                 self._batch = len(values)
             self._interpreter.set_tensor(self._input["index"], np.ascontiguousarray(values, np.float32))
             self._interpreter.invoke()
-            return self._interpreter.get_tensor(self._output["index"])
+            result: np.ndarray = self._interpreter.get_tensor(self._output["index"])
+            return result

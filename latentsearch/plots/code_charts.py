@@ -93,7 +93,7 @@ def _ridge(axes: Axes, values: np.ndarray, limits: tuple[float, float], height: 
 
 
 def code_distributions(
-    codes: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str], number_names: Sequence[str] = ()
+    codes: np.ndarray, class_of_image: np.ndarray, class_names: Sequence[str], number_names: Sequence[str] = ()
 ) -> Figure:
     """Smoothed histogram of each latent dimension: of all images, and under it a ridge a class.
 
