@@ -22,7 +22,6 @@ SHIPPED_RUNS = ("cifar10", "cifar10-deep", "cifar10-compact")  # the first there
 Metric = Literal["cosine", "euclidean", "manhattan"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "manhattan")
 Fit = Literal["crop", "pad", "stretch"]
-FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
 LabelSource = Literal["auto", "folders", "none"]
 Goal = Literal["retrieval", "kinds", "reconstruction", "balanced"]
 Searched = Literal["custom", "kind-look"]

@@ -7,19 +7,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from latentsearch import files
+from latentsearch import files, records
 from latentsearch.config import Fit
 from latentsearch.data.source import prepare_command
 from latentsearch.errors import InputError
+from latentsearch.records import Provenance
 
 SPLITS = ("train", "validation", "test")
 PATHS_FILE = "paths.json"
 
 _PIECE_BYTES = 2**24
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """The content of paths.json."""
+
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -35,8 +42,7 @@ class ImageSet:
         fingerprint: SHA-256 of all of the above, in this order of the images.
         content: SHA-256 that does not depend on the order of the images: two copies of one data set that
             store it in different orders share it, and their images fall into the same splits.
-        provenance: What it was prepared from and how: kind, seed, validation_fraction, origin; of a folder also
-            source, image_size, fit, labels, test_fraction, num_images and how many files were skipped, by reason.
+        provenance: The source of the images, and how they were prepared.
         folder: Where the arrays lie.
         listing: The bytes of the file that names the file of each image, uint8, memory-mapped; None where there is
             none. It is open from the beginning: a preparation may replace the folder.
@@ -49,7 +55,7 @@ class ImageSet:
     class_names: tuple[str, ...]
     fingerprint: str
     content: str
-    provenance: dict[str, Any]
+    provenance: Provenance
     folder: Path
     listing: np.ndarray | None = None
 
@@ -66,7 +72,7 @@ class ImageSet:
     @property
     def fit(self) -> Fit:
         """What became of files of other proportions; it must become the same of queries."""
-        return self.provenance.get("fit") or "crop"
+        return self.provenance.fit or "crop"
 
     @functools.cached_property
     def paths(self) -> tuple[str, ...]:
@@ -77,17 +83,16 @@ class ImageSet:
         Raises:
             InputError: if the table is missing or damaged.
         """
-        if self.provenance["kind"] != "folder":
+        if self.provenance.kind != "folder":
             return ()
         mend = prepare_command(self.folder.parents[2], self.name, self.provenance)
         path = self.folder / PATHS_FILE
-        if self.listing is None:
-            paths = files.read_json(path, mend, ("paths",))["paths"]
-        else:
-            paths = files.parse_json(self.listing.tobytes(), path, mend, ("paths",))["paths"]
-        if not isinstance(paths, list) or len(paths) != len(self.images):
+        content = None if self.listing is None else self.listing.tobytes()
+        listing = files.read_json(path, mend) if content is None else files.parse_json(content, path, mend)
+        paths = records.convert(listing, _Listing, path, mend).paths
+        if len(paths) != len(self.images):
             raise InputError(f"{path} does not name {len(self.images)} files.\nPrepare them again: {mend}")
-        return tuple(paths)
+        return paths
 
     def class_of(self, ids: np.ndarray) -> np.ndarray:
         """Names of the classes of images, str, of the shape of `ids`; "" where there are no labels."""

@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from latentsearch import environment, files, locks, ownership, runs
+from latentsearch import environment, files, locks, ownership, records, runs
 from latentsearch.config import PrepareConfig
 from latentsearch.data import cifar10, digits, folder
 from latentsearch.data.imageset import PATHS_FILE, SPLITS, ImageSet, pieces, to_float
 from latentsearch.data.ingest import IMAGES_FILE, JOURNAL_FILE
 from latentsearch.data.scan import Skipped
-from latentsearch.data.source import FOLDER_FLAGS, KINDS, SourceImages
+from latentsearch.data.source import FOLDER_FLAGS, KINDS, SCRIPT, SourceImages
 from latentsearch.data.splits import content_fingerprint, content_keys, fingerprint, split_images
 from latentsearch.data.storage import load, open_record
 from latentsearch.errors import InputError
+from latentsearch.records import DatasetRecord
 from latentsearch.text import printable, write_csv
 
 SKIPPED_FILE = "skipped.csv"
@@ -61,7 +62,8 @@ def _prepare(name: str, read: Callable[[Path], SourceImages], config: PrepareCon
         files.remove(unfinished, within=config.root)  # of another preparation that was stopped
     try:
         record = _write(source, unfinished, config)
-        verify(open_record(config.root, name, record))
+        mend = runs.command_line(SCRIPT, config)
+        verify(open_record(config.root, name, records.convert(record, DatasetRecord, parent / "dataset.json", mend)))
         if source.kind == "folder":
             _write_skipped(parent / SKIPPED_FILE, source.skipped)
         folder = f"{record['fingerprint'][:12]}-{secrets.token_hex(4)}"
@@ -113,9 +115,9 @@ def class_counts(dataset: ImageSet) -> dict[str, dict[str, int]]:
 def advice(dataset: ImageSet) -> list[str]:
     """Say what to expect of few images: nothing to say of many."""
     count = len(dataset.ids("train"))
-    if count >= FEW_IMAGES or dataset.provenance["kind"] != "folder":
+    if count >= FEW_IMAGES or dataset.provenance.source is None:
         return []
-    folder = shlex.quote(dataset.provenance["source"])
+    folder = shlex.quote(dataset.provenance.source)
     return [
         f"{count:,} images to learn from are few: below about {FEW_IMAGES:,} we advise a shipped encoder, "
         "which needs no training:",

@@ -12,6 +12,7 @@ import numpy as np
 from latentsearch import runs
 from latentsearch.config import BuildConfig, PrepareConfig
 from latentsearch.data.scan import Skipped
+from latentsearch.records import Provenance
 
 SCRIPT = "DataPreperation.py"
 KINDS = ("cifar10", "digits")
@@ -46,22 +47,23 @@ class SourceImages:
     skipped: Sequence[Skipped] = ()
 
 
-def prepare_command(root: Path, name: str, record: Mapping[str, Any]) -> str:
+def prepare_command(root: Path, name: str, provenance: Provenance) -> str:
     """The command that prepares a dataset again, for messages.
 
     Args:
         root: Folder that holds data/.
         name: Of the dataset.
-        record: With kind, seed and validation_fraction, and of a folder source and its flags; others are not looked at.
+        provenance: The source of the dataset, and how it was prepared.
     """
-    source = record["kind"] if record["kind"] in KINDS else record.get("source", "PATH")
+    source = provenance.kind if provenance.kind in KINDS else provenance.source or "PATH"
+    flags = {flag: getattr(provenance, flag) for flag in FOLDER_FLAGS}
     config = PrepareConfig(
         source=source,
         dataset=None if name == source else name,
-        validation_fraction=record["validation_fraction"],
-        seed=record["seed"],
+        validation_fraction=provenance.validation_fraction,
+        seed=provenance.seed,
         root=root,
-        **{flag: record[flag] for flag in FOLDER_FLAGS if flag in record},
+        **{flag: value for flag, value in flags.items() if value is not None},
     )
     return runs.command_line(SCRIPT, config)
 
