@@ -14,7 +14,7 @@ from fuzzing import damage
 from fuzzing.colours import MeanColours, make_photos
 from fuzzing.damage import Reader
 from latentsearch import data as datasets
-from latentsearch import environment, files, recipes
+from latentsearch import environment, files, recipes, records
 from latentsearch.config import BuildConfig, PrepareConfig, TrainConfig
 from latentsearch.gallery import novelty
 from latentsearch.gallery.sync import sync
@@ -54,8 +54,8 @@ def training_records(folder: Path) -> Reader:
 
     def read(content: bytes) -> None:
         run.training_record.write_bytes(content)
-        record = files.read_json(run.training_record, "again", ("settings",))
-        resumed = settings.resumed(config, run, dataset, chosen, record["settings"])
+        record = records.read(run.training_record, settings.TrainingRecord, "again")
+        resumed = settings.resumed(config, run, dataset, chosen, record.settings)
         for field in dataclasses.fields(resumed):
             kinds = {type(getattr(chosen, field.name)), int} if field.name != "view_side" else {int, type(None)}
             assert type(getattr(resumed, field.name)) in kinds, field.name

@@ -61,7 +61,7 @@ def test_what_is_wrong_is_named_with_file_path_and_command(content, message, tmp
 
 def test_a_long_value_makes_no_long_message(tmp_path):
     files.write_json(tmp_path / "build.json", build_record(config={"architecture": "x" * 100_000}))
-    with pytest.raises(InputError, match="config.architecture: Invalid enum value") as caught:
+    with pytest.raises(InputError, match=r"config\.architecture: Invalid enum value") as caught:
         records.read(tmp_path / "build.json", BuildRecord, "python Some.py")
     assert len(str(caught.value)) < 600 + len(str(tmp_path))
 
