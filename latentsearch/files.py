@@ -116,16 +116,15 @@ def as_json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
-def read_json(path: Path, mend: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+def read_json(path: Path, mend: str) -> dict[str, Any]:
     """Read a JSON object that latentsearch wrote.
 
     Args:
         path: The file.
         mend: The command that writes it, for the error message.
-        keys: What it must hold; "a.b" stands for b in the object a.
 
     Raises:
-        InputError: if it is missing, not a JSON object, or without one of `keys`.
+        InputError: if it is missing, or not a JSON object.
     """
     try:
         check_size(path)
@@ -135,14 +134,14 @@ def read_json(path: Path, mend: str, keys: tuple[str, ...] = ()) -> dict[str, An
     except (OSError, ValueError) as error:
         check_damage(error)
         raise InputError(f"{path} cannot be read ({error}).\nMake it again: {mend}") from None
-    return parse_json(text, path, mend, keys)
+    return parse_json(text, path, mend)
 
 
-def parse_json(text: bytes, path: Path, mend: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+def parse_json(text: bytes, path: Path, mend: str) -> dict[str, Any]:
     """Parse the bytes of a JSON object that latentsearch wrote to `path`; see `read_json`.
 
     Raises:
-        InputError: if they are no JSON object, or one without one of `keys`.
+        InputError: if they are not a JSON object.
     """
     try:
         content = json.loads(text)
@@ -150,12 +149,6 @@ def parse_json(text: bytes, path: Path, mend: str, keys: tuple[str, ...] = ()) -
         raise InputError(f"{path} cannot be read ({error}).\nMake it again: {mend}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}, expected a JSON object.\nMake it again: {mend}")
-    for key in keys:
-        inner: Any = content
-        for part in key.split("."):
-            inner = inner.get(part) if isinstance(inner, dict) else None
-        if inner is None:
-            raise InputError(f"{path} has no {key}.\nMake it again: {mend}")
     return content
 
 
