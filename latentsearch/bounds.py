@@ -1,4 +1,4 @@
-"""What files declare to hold, checked before any of it is unpacked: a small file cannot ask for much memory."""
+"""Bounds of what files declare to hold, checked before unpacking: a small file cannot ask for much memory."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _NETWORK_SHARE, _NETWORK_BYTES = 4, 2**24  # rounded weights shrink by a half, t
 
 
 class TooLarge(ValueError):
-    """A file declares more than it may hold."""
+    """An error for a file that declares more than it may hold."""
 
 
 def check_size(path: Path, most: int = _RECORD_BYTES) -> None:
-    """Checks the size of a file that is read as a whole.
+    """Check the size of a file that is read as a whole.
 
     Args:
         path: The file.
-        most: Bytes that it may have. Default: of a record, 256 MiB.
+        most: Largest size in bytes. Default: that of a record, 256 MiB.
 
     Raises:
         TooLarge: if it has more.
@@ -38,7 +38,7 @@ def check_size(path: Path, most: int = _RECORD_BYTES) -> None:
 
 
 def load_npz(path: Path) -> dict[str, np.ndarray]:
-    """Reads the arrays of an .npz file that `numpy.savez` wrote, which packs nothing.
+    """Read the arrays of an .npz file that `numpy.savez` wrote, which packs nothing.
 
     Memory taken is about the size of the file, whatever it declares.
 
@@ -59,7 +59,7 @@ def load_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def check_network(path: Path) -> None:
-    """Checks what a .keras file, a zip archive with an HDF5 file, declares to hold.
+    """Check what a .keras file, a zip archive with an HDF5 file, declares to hold.
 
     Raises:
         TooLarge: if its members are packed far beyond the size of the file, or the arrays of the HDF5 file declare more
@@ -85,7 +85,7 @@ def _check_unpacked(archive: zipfile.ZipFile, most: int, path: Path) -> None:
 
 
 def _check_arrays(file: h5py.File, member: zipfile.ZipInfo) -> None:
-    """Adds up what the arrays of an HDF5 file declare; reads their headers alone."""
+    """Check the sizes that the arrays of an HDF5 file declare; only their headers are read."""
     import h5py
 
     declared = 0
@@ -103,7 +103,7 @@ def _check_arrays(file: h5py.File, member: zipfile.ZipInfo) -> None:
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and dtype of an .npy file; it stands behind its header afterwards."""
+    """Read shape and dtype of an .npy file, up to the end of its header."""
     version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if read is None:

@@ -26,13 +26,13 @@ _swept: set[Path] = set()  # folders in which this process looked for leftovers
 
 @contextlib.contextmanager
 def replacing(path: Path, *, needed: int | None = None, optional: bool = False) -> Iterator[Path]:
-    """Write a file whole or not at all: yields a temporary path, which becomes `path` when the block ends well.
+    """Write a file whole or not at all: yield a temporary path, which becomes `path` when the block ends well.
 
     A crash at any moment leaves either what was at `path` before or all of the new file.
 
     Args:
-        path: Where the file is to be. Its folder is made if need be.
-        needed: Bytes that it takes, if that is known, for the message when the disk is full.
+        path: The file. Its folder is made if need be.
+        needed: Size of the file in bytes, if it is known, for the message when the disk is full.
         optional: Leave `path` as it is where the block wrote nothing.
 
     Raises:
@@ -50,12 +50,12 @@ def replacing(path: Path, *, needed: int | None = None, optional: bool = False) 
 
 @contextlib.contextmanager
 def writing(path: Path, *, needed: int | None = None, written_to: Path | None = None) -> Iterator[None]:
-    """While the block writes `path`, say of a full disk what cannot be written, the room needed and the room left.
+    """Turn the error of a full disk in the block into one that names `path`, the room needed and the room left.
 
     Args:
         path: The file, for the message.
-        needed: Bytes that it takes, if that is known.
-        written_to: Where the block writes it to. Default: `path`.
+        needed: Size of the file in bytes, if it is known.
+        written_to: The path that the block writes to. Default: `path`.
 
     Raises:
         InputError: if the disk is full.
@@ -153,13 +153,13 @@ def parse_json(text: bytes, path: Path, mend: str) -> dict[str, Any]:
 
 
 def file_fingerprint(path: Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """Compute the SHA-256 of a file, as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(content: bytes) -> str:
-    """SHA-256 of bytes, as 64 hexadecimal digits."""
+    """Compute the SHA-256 of bytes, as 64 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -201,7 +201,7 @@ def make_folder(path: Path) -> Path:
     if path.is_dir():
         return path
     if os.path.lexists(path):
-        raise InputError(f"{path} is no folder, but one is needed there.\nMove it to another place.")
+        raise InputError(f"{path} is not a folder, but one is needed there.\nMove it to another place.")
     make_folder(path.parent)
     above = Record(path.parent)
     if above.exists and path.name not in above.names():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shlex
@@ -181,7 +182,7 @@ def test_a_training_record_that_was_changed_is_refused(changes, message, built_d
     before = changes and asdict(chosen) | changes
     run.training_record.write_text(json.dumps({"settings": before, "finished": False}))
     with pytest.raises(InputError, match=rf"(?s)training.json.*{message}.*--overwrite"):
-        train(tmp_path, resume=True)
+        training.train(dataclasses.replace(config, resume=True))
 
 
 def test_a_damaged_training_record_is_replaced_as_the_refusal_says(built_digits, tmp_path):
