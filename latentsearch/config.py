@@ -225,8 +225,8 @@ class RetrieveConfig:
     """A folder of images to search, nested or not. Default: the dataset of the run."""
 
     sync: bool = True
-    """--no-sync searches the codes of before: it does not look for what was added, changed, moved or removed in that
-    folder, and only counts the codes of a --store."""
+    """--no-sync searches the codes of before: it does not look for changes in that folder, and only counts the codes of
+    a --store."""
 
     verify: bool = False
     """Compare the contents of all files of that folder, not only sizes and times."""

@@ -18,12 +18,12 @@ from latentsearch.records import DatasetRecord, Provenance
 
 
 def load(root: Path, name: str, *, mend: str | None = None) -> ImageSet:
-    """Opens data/<name>/: what a preparation beside this has replaced, or what it replaces it by.
+    """Open data/<name>/, also while another process replaces it: the dataset before or after.
 
     Args:
         root: Folder that holds data/.
-        name: Of the dataset.
-        mend: The command that prepares it, if that is known.
+        name: Name of the dataset.
+        mend: The command that prepares it, if it is known.
 
     Raises:
         InputError: if it was not prepared, or its files are damaged.
@@ -49,7 +49,7 @@ def load(root: Path, name: str, *, mend: str | None = None) -> ImageSet:
 
 
 def load_for(run: runs.Run) -> ImageSet:
-    """Opens the dataset that a run was built for.
+    """Open the dataset that a run was built for.
 
     Raises:
         InputError: if it is not there, or holds other images or splits than when the run was built.
@@ -70,7 +70,7 @@ def open_record(root: Path, name: str, record: DatasetRecord) -> ImageSet:
     """Open the dataset that a dataset.json describes.
 
     Raises:
-        OSError, ValueError, TypeError: if its files are not that.
+        OSError, ValueError, TypeError: if its files hold something else.
     """
     folder = root / "data" / name / record.folder
     # Before the arrays: where they are open, it is not missing because it was replaced.

@@ -1,4 +1,4 @@
-"""Codes to points on a plane, for pictures."""
+"""Projection of codes onto a plane, for figures."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _MIN_IMAGES = 6
 
 
 def project(codes: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """UMAP of codes in two dimensions, float32 `(num_images, 2)`; codes of one or two dimensions stay as they are.
+    """Project codes by UMAP to two dimensions, float32 `(num_images, 2)`; those of one or two dimensions stay.
 
-    So do the first two dimensions of fewer than six different codes: UMAP needs some neighbours.
+    Of fewer than six different codes, the first two dimensions are returned: UMAP needs some neighbours.
 
-    Distances on the plane tell who is near whom, not how far the groups are from each other.
+    Distances on the plane show which codes are near, not how far groups are from each other.
 
     Args:
         codes: `(num_images, latent_dim)`.
-        seed: Makes it repeatable.
+        seed: Seed of the layout.
     """
     if codes.shape[1] <= 2 or len(np.unique(codes, axis=0)) < _MIN_IMAGES:
         return np.pad(codes[:, :2], ((0, 0), (0, max(2 - codes.shape[1], 0)))).astype(np.float32)
@@ -34,7 +34,7 @@ def project(codes: np.ndarray, *, seed: int = 0) -> np.ndarray:
 
 
 def _import_umap() -> Any:
-    """Import umap, which is slow, as it compiles; without its variant by networks, which would load TensorFlow."""
+    """Import umap, which is slow, as it compiles; without its neural variant, which would load TensorFlow."""
     name = "umap.parametric_umap"
     is_missing = name not in sys.modules
     modules: dict[str, Any] = sys.modules
