@@ -32,15 +32,31 @@ def main(config: RetrieveConfig) -> int:
     terminal = sys.stderr if config.json else sys.stdout
     metrics = output.metrics_of(config)
     with closing(open_store(config.store, metrics)) as store:
-        how = {"sync": config.sync, "verify": config.verify, "master": config.spark, "look": config.look}
         name = runs.choose(config.root, config.run)
-        corpus, lines = open_corpus(config.root, name, config.gallery, **how)
+        corpus, lines = open_corpus(
+            config.root,
+            name,
+            config.gallery,
+            sync=config.sync,
+            verify=config.verify,
+            master=config.spark,
+            look=config.look,
+        )
         print(f"run: {name}", *lines, *fill(store, corpus, sync=config.sync), sep="\n", file=terminal)
         if config.copy_to:
             output.check_copy_to(config.copy_to, corpus)
         queries, problems = find_queries(config, corpus)
-        asked = {"k": config.k, "metrics": metrics, "min_score": config.min_score, "only": config.only}
-        results = search(queries, corpus, **asked, store=store) if queries.names else None
+        results = None
+        if queries.names:
+            results = search(
+                queries,
+                corpus,
+                k=config.k,
+                metrics=metrics,
+                min_score=config.min_score,
+                only=config.only,
+                store=store,
+            )
     if results:
         if config.json:
             print(json.dumps(output.as_record(results, corpus, config), indent=2))

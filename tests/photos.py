@@ -36,6 +36,8 @@ def photo_collection(root: Path, num_images: int) -> FolderCorpus:
     make_photos(root / "photos", num_images)
     run = Run(root, "photos")
     run.models.mkdir(parents=True)
-    run.build_record.write_text(json.dumps({"dataset": {}}))
+    dataset = {"name": "photos", "content": "", "kind": "folder", "seed": 0, "validation_fraction": 0.1}
+    record = {"config": {"architecture": "compact"}, "num_weights": 0, "dataset": dataset}
+    run.build_record.write_text(json.dumps(record))
     path = gallery_path(run.folder_galleries, root / "photos")
     return FolderCorpus(run, MeanColours(), sync(path, root / "photos", MeanColours())[0])

@@ -86,12 +86,14 @@ class Evaluation:
     @property
     def leaked(self) -> np.ndarray:
         """Whether each test image has an exact or near duplicate in the gallery, bool `(num_test,)`."""
-        return self.duplicates.with_duplicate_among(self.dataset.gallery_ids())[self.test_ids]
+        leaked: np.ndarray = self.duplicates.with_duplicate_among(self.dataset.gallery_ids())[self.test_ids]
+        return leaked
 
     @property
     def labels(self) -> np.ndarray:
         """Labels of the test images, int64 `(num_test,)`."""
-        return self.dataset.labels[self.test_ids]
+        labels: np.ndarray = self.dataset.labels[self.test_ids]
+        return labels
 
     @property
     def class_of_image(self) -> np.ndarray:

@@ -222,12 +222,13 @@ def distances(first: np.ndarray, second: np.ndarray, metric: Metric) -> np.ndarr
     """Distances of points, float64 `(..., dim)` each: float32 `(...)`, computed in float64 and rounded once."""
     difference = second - first
     if metric == "manhattan":
-        return np.abs(difference, out=difference).sum(axis=-1).astype(np.float32)
-    squared = _squares(difference)
-    if metric == "euclidean":
-        return np.sqrt(squared).astype(np.float32)
-    cosine = squared / 2  # of unit vectors: 1 - cosine
-    return np.where(cosine < _SAME, 0, cosine).astype(np.float32)
+        far: np.ndarray = np.abs(difference, out=difference).sum(axis=-1)
+    elif metric == "euclidean":
+        far = np.sqrt(_squares(difference))
+    else:
+        far = _squares(difference) / 2  # of unit vectors: 1 - cosine
+        far = np.where(far < _SAME, 0, far)
+    return far.astype(np.float32)
 
 
 def _candidates(rows: np.ndarray, low: np.ndarray, high: np.ndarray, metric: Metric) -> Candidates:
@@ -240,4 +241,5 @@ def _candidates(rows: np.ndarray, low: np.ndarray, high: np.ndarray, metric: Met
 
 def _squares(vectors: np.ndarray) -> np.ndarray:
     """Sums of squares along the last axis; einsum is several times quicker here than a reduction."""
-    return np.einsum("...d,...d->...", vectors, vectors)
+    squares: np.ndarray = np.einsum("...d,...d->...", vectors, vectors)
+    return squares

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from latentsearch.bounds import load_npz
@@ -26,8 +27,10 @@ from latentsearch.metrics import squared_error
 from latentsearch.models.encoder import Encoder
 
 # What NumPy, zipfile and zlib raise for a damaged file: an array whose header is gone comes as bytes, without a dtype.
-DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, MemoryError)
-DAMAGE += (NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
+DAMAGE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, MemoryError,
+    NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError,
+)  # fmt: skip
 
 _ARRAYS = ("codes", "ids", "copies", "errors")
 _NUM_SAMPLED = 500
@@ -75,7 +78,8 @@ class Gallery:
         rows = order[np.searchsorted(self.ids, ids, sorter=order).clip(max=len(order) - 1)]
         if not np.array_equal(self.ids[rows], ids):
             raise KeyError(f"Some of {np.asarray(ids).tolist()} are not in the gallery.")
-        return self.codes[rows]
+        codes: np.ndarray = self.codes[rows]
+        return codes
 
     def only(self, ids: np.ndarray) -> Gallery:
         """The part of the gallery whose ids are among `ids`."""
@@ -99,15 +103,24 @@ class Gallery:
         record = json.dumps({"encoder": self.encoder, "origin": dict(self.origin)})
         arrays = {name: getattr(self, name) for name in _ARRAYS} | {"record": np.array(record)}
         with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **arrays, **more)
+            np.savez(file, allow_pickle=False, **arrays, **more)
+
+
+@dataclass(frozen=True)
+class _Record:
+    """The text in the file of a gallery; see `Gallery`."""
+
+    encoder: str
+    origin: dict[str, Any]
 
 
 def load(path: Path) -> tuple[Gallery, dict[str, np.ndarray]] | None:
     """The gallery kept at `path` and the other arrays kept with it, or None if there is none that can be used."""
     try:
         arrays = load_npz(path)
-        own = {name: arrays.pop(name) for name in _ARRAYS}
-        gallery = Gallery(**own, **json.loads(str(arrays.pop("record"))))
+        codes, ids, copies, errors = (arrays.pop(name) for name in _ARRAYS)
+        record = msgspec.convert(json.loads(str(arrays.pop("record"))), _Record)
+        gallery = Gallery(codes, ids, copies, errors, record.encoder, record.origin)
         return (gallery, arrays) if _is_sound(gallery) else None
     except DAMAGE as error:
         check_damage(error)
@@ -120,7 +133,7 @@ def _is_sound(gallery: Gallery) -> bool:
         return False
     if (codes.dtype, ids.dtype, copies.dtype, errors.dtype) != (np.float32, np.int64, np.float32, np.float32):
         return False
-    return isinstance(gallery.origin, dict) and all(np.isfinite(array).all() for array in (codes, copies, errors))
+    return all(np.isfinite(array).all() for array in (codes, copies, errors))
 
 
 def build(dataset: ImageSet, autoencoder: Encoder, *, progress: bool = False) -> Gallery:

@@ -161,7 +161,7 @@ def not_excluded(ids: np.ndarray, exclude: np.ndarray) -> np.ndarray:
         bool `(num_queries, k + 1)`, k of them true in each row: all but the excluded one, or but the last.
     """
     # The query's own id is found by value: with exact duplicates it need not come first, nor come at all.
-    own = ids == np.asarray(exclude)[:, None]
+    own: np.ndarray = ids == np.asarray(exclude)[:, None]
     own[~own.any(axis=1), -1] = True
     return ~own
 
@@ -214,7 +214,7 @@ def distances_of_rows(vectors: np.ndarray, first: np.ndarray, second: np.ndarray
         pairs = slice(start, start + _CACHED)
         distances[pairs] = backends.distances(compared[first[pairs]], compared[second[pairs]], metric)
     if metric == "cosine":
-        at_zero = ~vectors.any(axis=1)
+        at_zero = np.asarray(~vectors.any(axis=1))
         distances[at_zero[first] | at_zero[second]] = 1
     return distances
 

@@ -162,8 +162,8 @@ class DatasetCorpus(Corpus):
         self, run: Run, autoencoder: Encoder, gallery: Gallery, dataset: ImageSet, *, look: float | None = None
     ) -> None:
         self.dataset = dataset
-        if dataset.provenance["kind"] == "folder":
-            self.folder = Path(dataset.provenance["source"])
+        if dataset.provenance.source is not None:
+            self.folder = Path(dataset.provenance.source)
         super().__init__(run, autoencoder, gallery, fit=dataset.fit, name=f"dataset '{dataset.name}'", look=look)
 
     @property
@@ -189,8 +189,8 @@ class DatasetCorpus(Corpus):
         return str(self.dataset.class_of(np.array(image_id)))
 
     def path_of(self, image_id: int) -> Path | None:
-        paths = self.dataset.paths
-        return Path(self.dataset.provenance["source"], paths[image_id]) if paths else None
+        paths, source = self.dataset.paths, self.dataset.provenance.source
+        return Path(source, paths[image_id]) if paths and source is not None else None
 
     def id_of(self, path: Path) -> int | None:
         if not self.dataset.paths:
@@ -200,7 +200,7 @@ class DatasetCorpus(Corpus):
 
     @cached_property
     def _id_at(self) -> dict[Path, int]:
-        source = Path(self.dataset.provenance.get("source", ""))
+        source = Path(self.dataset.provenance.source or "")
         return {source / path: image_id for image_id, path in enumerate(self.dataset.paths)}
 
     @cached_property
@@ -217,7 +217,9 @@ class FolderCorpus(Corpus):
     def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery, *, look: float | None = None) -> None:
         self.content, self.folder = content, content.folder
         self._files = dict(zip(content.gallery.ids.tolist(), content.files, strict=True))
-        super().__init__(run, autoencoder, content.gallery, fit=content.fit, name=printable(content.folder), look=look)
+        super().__init__(
+            run, autoencoder, content.gallery, fit=content.origin.fit, name=printable(content.folder), look=look
+        )
 
     @property
     def examples(self) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from latentsearch import files, runs
+from latentsearch import files, records, runs
 from latentsearch.config import BuildConfig, Metric, PrepareConfig, TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.gallery import folder as folder_gallery
@@ -18,7 +18,6 @@ from latentsearch.gallery.milvus_store import MilvusStore
 from latentsearch.gallery.store import EmbeddedStore, Store
 from latentsearch.gallery.trained_run import fit_of, open_autoencoder, open_trained
 from latentsearch.models.encoder import Autoencoder
-from latentsearch.recipes import Network
 from latentsearch.runs import Run
 from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
 from latentsearch.text import printable
@@ -114,18 +113,11 @@ def _novelty(run: Run, content: FolderGallery) -> list[str]:
 
 def _how_to_train(run: Run, folder: Path) -> list[str]:
     name = f"{run.name}-own"
-    build = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("config.architecture",))
-    architecture = build["config"]["architecture"]
-    try:
-        network = Network(**build["config"].get("network", {}))  # an older latentsearch recorded none
-    except TypeError:
-        raise InputError(
-            f"{run.build_record} holds no network.\nMake it again: {run.command('BuildingAutoencoder.py')}"
-        ) from None
+    built = records.read_build(run).config
     commands = {
         "DataPreperation.py": PrepareConfig(source=str(folder), dataset=name, root=run.root),
         "BuildingAutoencoder.py": BuildConfig(
-            architecture=architecture, network=network, dataset=name, run=name, root=run.root
+            architecture=built.architecture, network=built.network, dataset=name, run=name, root=run.root
         ),
         "TrainAutoencoder.py": TrainConfig(run=name, root=run.root),
     }

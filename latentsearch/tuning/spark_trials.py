@@ -19,9 +19,9 @@ from latentsearch import locks, runs, spark
 from latentsearch.errors import InputError, NoRoom
 from latentsearch.runs import Run
 from latentsearch.tuning import sampler, storage, study, trials
-from latentsearch.tuning.sampler import Draws, Suggestion
+from latentsearch.tuning.sampler import Suggestion
 from latentsearch.tuning.study import Study
-from latentsearch.tuning.trials import Job, Trial
+from latentsearch.tuning.trials import Draws, Job, Trial
 from latentsearch.tuning.worker import Worker
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ class SideBySide:
         values = suggestion.draws | {_NUMBER: [int(name)]}
         idxs = {label: [tid] * len(drawn) for label, drawn in values.items()}
         misc = {"tid": tid, "cmd": domain.cmd, "workdir": domain.workdir, "idxs": idxs, "vals": values}
-        return spark_trials.new_trial_docs([tid], [None], [domain.new_result()], [misc])
+        docs: list[dict[str, Any]] = spark_trials.new_trial_docs([tid], [None], [domain.new_result()], [misc])
+        return docs
 
     def look(self) -> None:
         """Tells of the trials that have ended since the last look, and records those that Spark gave up.
@@ -126,8 +127,7 @@ class SideBySide:
             else ("its executor ended, and so did those that tried it again; see spark.log")
         )
         job, draws = self.objective.jobs[name]
-        parameters = dict(job.parameters)
-        return Trial(name=name, status="failed", reason=reason, parameters=parameters, draws=draws, seconds=0.0)
+        return Trial(name=name, status="failed", reason=reason, parameters=job.parameters, draws=draws, seconds=0.0)
 
     @contextlib.contextmanager
     def watched(self, initial: int, total: int) -> Iterator[SimpleNamespace]:

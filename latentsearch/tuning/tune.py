@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,7 +81,7 @@ def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
         seed=config.seed,
         max_seconds=config.max_seconds,
         max_weights=config.max_weights,
-        space=json.loads(json.dumps(asdict(space))),
+        space=space,
         mean_mse=mean_image_error(dataset),
     )
     engine = spark.session(config.spark, run.models / "spark.log") if config.spark else contextlib.nullcontext()
@@ -139,8 +139,9 @@ def _check(config: TuneConfig, dataset: ImageSet) -> None:
     Raises:
         InputError: if a flag has a value that cannot be, or the dataset is too small.
     """
-    counts = {"trials": config.trials, "epochs": config.epochs, "max-weights": config.max_weights}
-    counts |= {"subset": config.subset, "patience": config.patience, "parallel": config.parallel}
+    counts: dict[str, int | None] = {"trials": config.trials, "epochs": config.epochs}
+    counts |= {"max-weights": config.max_weights, "subset": config.subset}
+    counts |= {"patience": config.patience, "parallel": config.parallel}
     for flag, value in counts.items():
         if value is not None and value < 1:
             raise InputError(f"--{flag} {value}: expected at least 1.")
@@ -172,9 +173,9 @@ def _begin_or_go_on(config: TuneConfig, run: Run, search: Search) -> list[Trial]
     anew = runs.command_line(trials.SCRIPT, dataclasses.replace(config, resume=False, overwrite=True))
     if (run.tuning / "search.json").exists() and not config.overwrite:
         before = storage.load_search(run)
-        for name, now in asdict(search).items():
-            then = getattr(before, name)
-            if name != "mean_mse" and now != then:
+        for name in (field.name for field in dataclasses.fields(Search) if field.compare):
+            then, now = getattr(before, name), getattr(search, name)
+            if now != then:
                 raise InputError(
                     f"run '{run.name}' was searched with another {name}: it was {then}, is {now}.\n"
                     f"To begin anew: {anew}\nTo keep that search, name another run with --run."
@@ -208,7 +209,7 @@ def _marked(study: Study, worker: Calls, architecture: Architecture) -> Trial:
     return trial
 
 
-def _tell(progress: tqdm, trial: Trial, tried: Sequence[Trial]) -> None:
+def _tell(progress: tqdm[Any], trial: Trial, tried: Sequence[Trial]) -> None:
     score = f", score {trial.score:.4f}" if trial.score is not None else ""
     reason = f" ({printable(trial.reason)})" if trial.reason else ""
     progress.write(f"trial {trial.name}: {trial.status}{reason}{score}, {trial.seconds:.0f} s")
