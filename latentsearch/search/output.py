@@ -115,14 +115,14 @@ def write(results: SearchResults, corpus: Corpus, config: RetrieveConfig) -> lis
     return paths
 
 
-def check_copy_to(folder: Path, corpus: Corpus) -> None:
+def check_copy_to(folder: Path | None, corpus: Corpus) -> None:
     """Refuse a folder for copies that lies in what is searched: they would become images of it.
 
     Raises:
         InputError: if it does, directly or through links.
     """
     searched = corpus.folder
-    if searched is not None and searched.resolve() in (folder.resolve(), *folder.resolve().parents):
+    if folder and searched and searched.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise InputError(
             f"--copy-to {printable(folder)} lies in {printable(searched)}, which is searched: the copies would become "
             "images of it. Give a folder outside."
