@@ -40,8 +40,8 @@ def main(config: RetrieveConfig) -> int:
         output.check_copy_to(config.copy_to, corpus)
         queries, problems = find_queries(config, corpus)
         if queries.names:
-            k, least, only = config.k, config.min_score, config.only
-            results = search(queries, corpus, k=k, metrics=metrics, min_score=least, only=only, store=store)
+            k, least, weak, only = config.k, config.min_score, config.weak, config.only
+            results = search(queries, corpus, k=k, metrics=metrics, min_score=least, weak=weak, only=only, store=store)
             if config.json:
                 print(json.dumps(output.as_record(results, corpus, config), indent=2))
             else:
