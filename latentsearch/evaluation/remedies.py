@@ -1,4 +1,4 @@
-"""What to do about a WARN or FAIL of each check."""
+"""Remedies for a WARN or FAIL of each check."""
 
 from __future__ import annotations
 

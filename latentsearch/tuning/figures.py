@@ -1,4 +1,4 @@
-"""What the codes of the best trials look like, side by side: reconstructions, pairs of dimensions, neighbours."""
+"""A figure of the best trials side by side: reconstructions, pairs of dimensions, neighbours."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _NUM_DOTS = 1000
 
 
 def write_comparison(path: Path, run: Run, titles: Mapping[str, str]) -> Path:
-    """Draws trials of a run side by side, on validation images: the same ones as queries for each.
+    """Draw trials of a run side by side, on validation images, with the same queries for each.
 
     Args:
-        path: Of the PNG file.
-        run: That was searched for.
-        titles: By the name of the trial.
+        path: The PNG file.
+        run: The run of the search.
+        titles: Titles by the name of the trial.
 
     Returns:
         `path`.
