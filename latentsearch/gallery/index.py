@@ -12,7 +12,7 @@ from latentsearch.gallery.backends import Backend, BruteForce
 
 _BLOCK = 2**21  # numbers that are held at a time
 _CACHED = 2**12  # pairs whose numbers stay in the processor's cache
-_WIDER = 8  # times as many candidates, where those that there were do not settle an answer
+_WIDER = 8  # times as many candidates, where those so far do not settle a result
 _LARGEST = 2.0**100  # magnitude of a number: of as many as there may be, sums have room in float32
 
 

@@ -69,7 +69,7 @@ class CodeMap:
         """Start to draw, if there is no map yet, and return at once. Drawing takes from seconds to a minute."""
         if self.state != "drawing" or self._process:
             return
-        # Not a thread: it would hold up the answers. Not a fork: those of a process with threads may hang.
+        # Not a thread: it would hold up the responses. Not a fork: those of a process with threads may hang.
         context = multiprocessing.get_context("spawn")
         receiving, sending = context.Pipe(duplex=False)
         arguments = (self._path, self.identity, receiving)

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 HOST = "127.0.0.1"
 # By other names a page elsewhere could reach this server: its owner lets the name of his server point to 127.0.0.1.
 _NAMES = (HOST, "localhost")
-# Pictures of an answer come inside of it, as data: URLs.
+# Pictures of a response come inside of it, as data: URLs.
 _POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _HEADERS = {
     "Content-Security-Policy": _POLICY,

@@ -63,9 +63,9 @@ def open_corpus(
     path, fit = folder_gallery.gallery_path(run.folder_galleries, folder), fit_of(run)
     if sync:
         parts, opening = path.with_suffix(".parts"), functools.partial(Autoencoder, run.best_model.absolute(), cores=1)
-        coder = SparkEncoder(master, run, parts, open_encoder=opening) if master else encode_files
+        encode = SparkEncoder(master, run, parts, open_encoder=opening) if master else encode_files
         content, changes = folder_sync.sync(
-            path, folder, autoencoder, fit=fit, verify=verify, progress=True, encode=coder
+            path, folder, autoencoder, fit=fit, verify=verify, progress=True, encode=encode
         )
         files.remove(parts, within=root)  # what they hold is in the gallery now
         lines = [f"gallery: {len(content.files):,} images of {printable(content.folder)}: {changes} ({path})"]

@@ -105,7 +105,7 @@ def write(results: SearchResults, corpus: Corpus, config: RetrieveConfig) -> lis
     is_drawn = config.figure and (config.json_figure or not config.json)
     wanted = ["neighbours"] * is_drawn + ["explanation"] * config.explain
     if wanted:
-        from latentsearch.plots.saving import save  # slow to import: an answer in words does without
+        from latentsearch.plots.saving import save  # slow to import: results in words do without
         from latentsearch.search import figures
 
         for name in wanted:

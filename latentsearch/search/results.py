@@ -81,12 +81,12 @@ def search(
         store: Store of the codes of the corpus. Default: one in this process.
 
     Raises:
-        InputError: if fewer than `k` images can answer, or none, `min_score` is not a percentage, a class is
+        InputError: if fewer than `k` images can be found, or none, `min_score` is not a percentage, a class is
             unknown, or the store does not respond.
     """
     labels = corpus.labels_of(only)
     num_images = np.isin(corpus.labels, labels).sum() if only else len(corpus.gallery.ids)
-    is_inside = bool((queries.ids != NOT_IN_CORPUS).any())  # then one image less can answer
+    is_inside = bool((queries.ids != NOT_IN_CORPUS).any())  # then one image less can be found
     most = int(num_images) - is_inside
     if most < 1:
         raise InputError(f"{corpus.name}: no image but the query itself can answer. Add images, or ask for another.")

@@ -48,10 +48,10 @@ def _pictures(dataset: ImageSet, autoencoder: Autoencoder) -> dict[str, np.ndarr
     decoded = np.rint(autoencoder.decode(codes[:num_columns]).clip(0, 1) * 255).astype(np.uint8)
     drawn = np.stack([originals, decoded])
     found = Index(codes).rank(codes[:num_rows], num_columns, exclude=np.arange(num_rows))
-    answers = np.concatenate([dataset.images[ids[:num_rows]][:, None], dataset.images[ids[found]]], axis=1)
+    results = np.concatenate([dataset.images[ids[:num_rows]][:, None], dataset.images[ids[found]]], axis=1)
     same = dataset.same_class(ids[:num_rows], ids[found])
     return {
         "images, reconstructions": image_grids.tiles(drawn, np.full(drawn.shape[:2], -1)),
         "dimensions in pairs": image_grids.pairs(codes[:_NUM_DOTS], labels[:_NUM_DOTS]),
-        "queries, neighbours": image_grids.tiles(answers, np.column_stack([np.full(num_rows, -1), same])),
+        "queries, neighbours": image_grids.tiles(results, np.column_stack([np.full(num_rows, -1), same])),
     }
