@@ -33,24 +33,20 @@ def main(config: RetrieveConfig) -> int:
     with closing(open_store(config.store, metrics)) as store:
         corpus, lines = open_named(config)
         print(*lines, *fill(store, corpus, sync=config.sync), sep="\n", file=terminal)
-        if config.copy_to:
-            output.check_copy_to(config.copy_to, corpus)
+        output.check_copy_to(config.copy_to, corpus)
         queries, problems = find_queries(config, corpus)
-        results = None
         if queries.names:
-            results = search(
-                queries, corpus, k=config.k, metrics=metrics, min_score=config.min_score, only=config.only, store=store
-            )
-    if results:
-        if config.json:
-            print(json.dumps(output.as_record(results, corpus, config), indent=2))
-        else:
-            print_table(output.for_terminal(results, corpus))
-            print(output.SCORES_IN_WORDS)
-        print("Written:", *output.write(results, corpus, config), sep="\n  ", file=terminal)
-        if config.copy_to:
-            folder, count = output.copy_to(config.copy_to, results, corpus)
-            print(f"Copied: {count} images to {folder}", file=terminal)
+            k, least, weak, only = config.k, config.min_score, config.weak, config.only
+            results = search(queries, corpus, k=k, metrics=metrics, min_score=least, weak=weak, only=only, store=store)
+            if config.json:
+                print(json.dumps(output.as_record(results, corpus, config), indent=2))
+            else:
+                print_table(output.for_terminal(results, corpus))
+                print(output.SCORES_IN_WORDS)
+            print("Written:", *output.write(results, corpus, config), sep="\n  ", file=terminal)
+            if config.copy_to:
+                folder, count = output.copy_to(config.copy_to, results, corpus)
+                print(f"Copied: {count} images to {folder}", file=terminal)
     for problem in problems:
         print(problem, file=sys.stderr)
     return 2 if problems else 0

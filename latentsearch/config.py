@@ -261,8 +261,11 @@ class RetrieveConfig:
     the process itself searches."""
 
     min_score: float = 0.0
-    """Percentage of random pairs of gallery images that must be farther apart than a neighbour is from the query,
-    such as 99.5; a query without such a neighbour has the result "no match"."""
+    """Least percentage of random pairs of images that are farther apart than query and neighbour, such as 99.5. A query
+    without such a neighbour has the result "no match"."""
+
+    weak: bool = True
+    """--no-weak leaves out hits whose likeness is weak."""
 
     explain: bool = False
     """Draw why the nearest neighbours are near: the share of each number of the code, and images between the codes."""

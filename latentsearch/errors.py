@@ -1,4 +1,4 @@
-"""The one error that a user can mend."""
+"""The errors that a user can mend."""
 
 from __future__ import annotations
 
@@ -9,3 +9,7 @@ class InputError(Exception):
     The message says what came, what was expected, and the command or flag that mends it.
     The scripts print it without a traceback and exit with status 2.
     """
+
+
+class NoRoom(InputError):
+    """A file cannot be written, as the disk is full."""

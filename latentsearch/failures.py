@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from latentsearch.errors import InputError
+from latentsearch.errors import InputError, NoRoom
 
 try:
     import resource  # now: when memory is short, nothing can be imported any more
@@ -61,31 +63,52 @@ def has_used_its_memory() -> bool:
 
 
 def check_damage(error: BaseException) -> None:
-    """Raise an error again if it comes from a lack of memory: it says nothing about the file that was read."""
-    if is_out_of_memory(error):
+    """Raise an error again that says nothing about the file that was read: memory was short, or the disk was full."""
+    if is_out_of_memory(error) or is_disk_full(error):
         raise error
 
 
-def no_room(path: Path, *, needed: int | None = None, written: int = 0) -> InputError:
+def no_room(
+    path: Path | None = None, *, error: BaseException | None = None, needed: int | None = None, written: int = 0
+) -> NoRoom:
     """Return the error for a file that cannot be written because the disk is full.
 
     Args:
-        path: The file.
+        path: The file. Default: the one that `error` names.
+        error: What was raised. It may be about a temporary file of a library, on another disk.
         needed: Size of the file in bytes, if it is known.
         written: Bytes that were written, and are deleted again.
     """
+    path = path or Path(getattr(error, "filename", None) or "A file of this stage")
     room = f"{needed:,} bytes" if needed is not None else f"more than {written:,} bytes"
+    temporary = _temporary_folder(error, path)
+    if temporary is not None:
+        return NoRoom(
+            f"{path} cannot be written: the disk of temporary files is full.\n"
+            f"{shutil.disk_usage(temporary).free:,} bytes are left in {temporary}. Make room there, or name another "
+            "folder by the environment variable TMPDIR, then call this again: what was there before is as it was."
+        )
     folder = next((one for one in (path, *path.parents) if one.is_dir()), Path())
     try:
         left = shutil.disk_usage(folder).free
     except OSError:
-        return InputError(f"{path} cannot be written: the disk is full. It takes {room}.")
+        return NoRoom(f"{path} cannot be written: the disk is full. It takes {room}.")
     # Where there is room for it, somebody gave this user, or the files of this kind, less of it.
     why = "the disk is full" if left <= (needed or written) else "the disk, or this user's part of it, is full"
-    return InputError(
+    return NoRoom(
         f"{path} cannot be written: {why}.\nIt takes {room}; {left:,} bytes are left in {folder}. "
         "Make room there, then call this again: what was there before is as it was."
     )
+
+
+def _temporary_folder(error: BaseException | None, path: Path) -> Path | None:
+    """The folder of temporary files, if an error names a file there that is not beside `path`."""
+    folder = tempfile.tempdir  # None: nobody asked for it yet
+    if error is None or folder is None:
+        return None
+    texts = [_text(one) for one in _chain(error)]
+    is_there = any(f"{folder}{os.sep}" in text and str(path.parent.absolute()) not in text for text in texts)
+    return Path(folder) if is_there else None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

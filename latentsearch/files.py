@@ -69,7 +69,7 @@ def writing(path: Path, *, needed: int | None = None, written_to: Path | None = 
             raise
         partial = written_to or path
         written = partial.stat().st_size if partial.is_file() else 0
-        raise no_room(path, needed=needed, written=written) from None
+        raise no_room(path, error=error, needed=needed, written=written) from None
 
 
 def temporary_for(path: Path) -> Path:

@@ -89,7 +89,11 @@ class Record:
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise InputError(f"{self._path} is not a record of latentsearch.\nMove it to another place.")
-            if os.write(descriptor, line) != len(line):
+            try:
+                written = os.write(descriptor, line)
+            except OSError as error:  # it does not name the file
+                raise OSError(error.errno, error.strerror, str(self._path)) from None
+            if written != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
         finally:
             os.close(descriptor)

@@ -103,7 +103,10 @@ RECIPES: dict[Architecture, Recipe] = {
 
 @dataclass(frozen=True)
 class Network:
-    """The encoder of the architecture custom: blocks of convolution and 2x2 max-pool, then two dense layers."""
+    """The encoder of the architecture custom: blocks of convolution and 2x2 max-pool, then two dense layers.
+
+    Or an autoencoder that a function of the user's builds.
+    """
 
     filters: int = 32
     """Filters of the first block; each further block has twice as many as the one before."""
@@ -119,3 +122,7 @@ class Network:
 
     normalisation: bool = True
     """Normalise batches before each activation."""
+
+    build: str | None = None
+    """MODULE:FUNCTION of your own that builds the autoencoder in the place of these blocks; see docs/extending.md.
+    Default: none."""

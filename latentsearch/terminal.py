@@ -114,7 +114,7 @@ def _told(script: str, words: str, status: int = 2) -> int:
 def _in_words(error: Exception) -> str | None:
     """Describe an error of the machine; None for one that is a mistake in this program."""
     if failures.is_disk_full(error):
-        return str(failures.no_room(Path(getattr(error, "filename", None) or "A file of this stage")))
+        return str(failures.no_room(error=error))
     if failures.is_out_of_memory(error) or (not isinstance(error, OSError) and failures.has_used_its_memory()):
         return _short((str(error) or type(error).__name__).splitlines()[0][:200])
     if isinstance(error, OSError):  # a folder that may not be read or written

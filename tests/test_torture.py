@@ -9,7 +9,9 @@ import functools
 import json
 import os
 import random
+import re
 import shutil
+import time
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -32,6 +34,7 @@ HEAVY = """
 import latentsearch.models.build, latentsearch.models.export, latentsearch.training.train
 import latentsearch.evaluation.checks, latentsearch.evaluation.evaluate, latentsearch.evaluation.report
 import latentsearch.tuning.tune, latentsearch.tuning.report, latentsearch.tuning.trial_training
+import umap
 """
 WITHOUT_KERAS = ("prepare", "prepare a folder", "retrieve", "retrieve in a folder")
 RUN = ("--run", "digits")
@@ -49,9 +52,12 @@ STAGES = {
         "compact", "--overwrite",
     ),
 }  # fmt: skip
-QUICK = ("prepare", "prepare a folder", "build", "retrieve", "retrieve in a folder", "train")
-KILLS = {"prepare": 130, "prepare a folder": 130, "build": 90, "retrieve": 60, "retrieve in a folder": 60}
-KILLS |= {"train": 30, "check": 5, "tune": 5}
+QUICK = ("prepare", "prepare a folder", "build", "retrieve", "retrieve in a folder")
+FEW = 3  # places of each
+MOST = 160  # writes of a stage that are tried: all of them, or at least the first of each kind to each file
+KILLS = {"prepare": 110, "prepare a folder": 110, "build": 60, "retrieve": 60, "retrieve in a folder": 60}
+KILLS |= {"train": 25, "check": 25, "tune": 25}
+AT_RANDOM_TIMES = dict.fromkeys(STAGES, 10) | {"train": 5, "check": 5, "tune": 5}
 RESULTS = Path(os.environ.get("TORTURE_RESULTS", os.devnull))  # a line a test, for docs/robustness.md
 SHARE = float(os.environ.get("TORTURE_SHARE", "1"))  # of the places, where time is short
 
@@ -94,13 +100,13 @@ def finished(small_root, stages, tmp_path_factory):
     return root
 
 
-def run(stages, name, root, *fault):
+def run(stages, name, root, *fault, **keywords):
     arguments = tuple(word.replace("PHOTOS", str(root / "photos")) for word in STAGES[name])
     if name == "retrieve":  # the gallery too
         (root / "models" / "digits" / "gallery.npz").unlink(missing_ok=True)
     if name == "retrieve in a folder":
         fill(root / "photos", many(3, "new/"))
-    return stages(name not in WITHOUT_KERAS).run(arguments, root, *fault)
+    return stages(name not in WITHOUT_KERAS).run(arguments, root, *fault, **keywords)
 
 
 def assert_whole(root):
@@ -135,66 +141,118 @@ def assert_trained(root, name):
     assert best.exists() or name == "build", "the trained network is gone"
 
 
-def places(count, number, seed):
-    """Places among `count`: all of them, or `number` drawn at random, the first and the last among them."""
-    if number is None or number >= count:
-        return list(range(count))
-    drawn = random.Random(seed).sample(range(count), max(number - 2, 0))
-    return sorted({0, count - 1, *drawn})
+def places(changes, most, seed):
+    """Which of the changes to try: all, or `most`: the first of each kind to each file, the last, others at random."""
+    if len(changes) <= most:
+        return list(range(len(changes)))
+    rng, kinds = random.Random(seed), {}
+    for place, change in enumerate(changes):
+        kinds.setdefault(kind_of(change), place)
+    first = sorted({*kinds.values(), len(changes) - 1})
+    if len(first) > most:
+        return sorted(rng.sample(first, most))
+    rest = sorted(set(range(len(changes))) - set(first))
+    return sorted([*first, *rng.sample(rest, most - len(first))])
 
 
-def copied(finished, tmp_path, number):
-    return shutil.copytree(finished, tmp_path / f"root{number}", symlinks=True)
+def kind_of(change):
+    """What was called, and the file, without what differs from run to run in the names of temporary files."""
+    change = re.sub(r" .*?/root/", " ", change)
+    change = re.sub(r"/tuning/(\d+|compact)/", "/tuning/TRIAL/", change)
+    change = re.sub(r"\.[0-9a-f]{8}-[^/]*-\d+\.tmp", ".tmp", change)
+    return re.sub(r"events\.out\.tfevents\.[^/]*", "events", change)
 
 
-def fill_the_disk(stages, finished, name, tmp_path, number):
-    count = run(stages, name, copied(finished, tmp_path, "whole"), "full").count
-    files, told = Counter(), 0
-    wanted = places(count, number if number else max(2, round(SHARE * count)), 0)
-    for place in wanted:
-        root = copied(finished, tmp_path, place)
-        end = run(stages, name, root, "full", place)
-        words = end.output.strip()
-        assert "Traceback" not in words, (place, words)
-        assert end.status == 2, (place, end)
-        assert " cannot be written: the disk" in words, (place, words)
-        assert "bytes are left in" in words, (place, words)
-        files[Path(end.refused).name[:14]] += 1
-        told += 1
-        assert_whole(root)
-        assert_trained(root, name)
-        assert [path for path in root.rglob("*.tmp*") if path.is_file()] == [], place
-        if place == wanted[-1] or place % 7 == 0:  # where there is room again, it goes on
-            again = run(stages, name, root)
-            assert again.status == 0, (place, again.output)
-        shutil.rmtree(root)
-    note(f"full disk | {name} | {count} | {told} | {len(files)}")
+def copied(finished, tmp_path):
+    shutil.rmtree(tmp_path / "root", ignore_errors=True)
+    return shutil.copytree(finished, tmp_path / "root", symlinks=True)
 
 
-def kill(stages, finished, name, tmp_path, number):
-    count = run(stages, name, copied(finished, tmp_path, "whole"), "kill").count
+def fill_the_disk(stages, finished, name, tmp_path, most):
+    changes = run(stages, name, copied(finished, tmp_path), "full").changes
+    files, tried, bad = set(), Counter(), []
+    wanted = places(changes, most, 0)
+    for turn, place in enumerate(wanted):
+        kind = "full" if turn % 3 else "full once"  # a third: the next write finds room again
+        root = copied(finished, tmp_path)
+        end = run(stages, name, root, kind, place)
+        files.add(kind_of(changes[place]))
+        tried[kind] += 1
+        try:
+            tried["written again"] += assert_told(end, kind)
+            assert_whole(root)
+            assert_trained(root, name)
+            assert [path for path in root.rglob("*.tmp*") if path.is_file()] == []
+            if place == wanted[-1] or turn % 12 == 5:  # where there is room again, it goes on
+                again = run(stages, name, root)
+                assert again.status == 0, again.output
+                assert_whole(root)
+                tried["again"] += 1
+        except Exception as error:
+            bad.append(f"{kind} {place} {end.refused}: {type(error).__name__} {error}\n{end.output}")
+    note(
+        "full disk", name, f"{len(changes)} writes", f"{len(set(map(kind_of, changes)))} kinds", dict(tried), len(files)
+    )
+    assert not bad, "\n\n".join([f"{len(bad)} of {len(wanted)}", *bad])
+
+
+def assert_told(end, kind):
+    """Returns whether the stage ended well, as TensorFlow does where an event file is refused once: it tries again."""
+    assert end.refused
+    if kind == "full once" and end.status == 0 and "events.out.tfevents" in end.refused:
+        return True
+    assert "Traceback" not in end.output
+    assert end.status == 2
+    assert " cannot be written: the disk" in end.output
+    assert "A file of" not in end.output
+    assert "bytes are left in" in end.output
+    return False
+
+
+def kill(stages, finished, name, tmp_path, number, at_random_times=0):
+    begin = time.monotonic()
+    count = run(stages, name, copied(finished, tmp_path), "kill").count
+    took = time.monotonic() - begin
     assert count > 3
-    killed = 0
-    for turn, place in enumerate(drawn_places(count, number)):
-        root = copied(finished, tmp_path, turn)
-        end = run(stages, name, root, "kill", place)
-        killed += end.status is None
+    rng, killed = random.Random(1), Counter()
+    turns = [("kill", place, None) for place in sorted(rng.sample(range(count), min(count, number)))]
+    turns += [("kill", rng.randrange(count), None) for _ in range(number - count)]
+    turns += [("none", -1, rng.uniform(0, took)) for _ in range(at_random_times)]
+    for turn, (kind, place, seconds) in enumerate(turns):
+        root = copied(finished, tmp_path)
+        end = run(stages, name, root, kind, place, seconds=seconds)
+        killed["at a change" if seconds is None else "at a time"] += end.status is None
         assert_whole(root)
         assert_trained(root, name)
         if turn % 10 == 0:
             again = run(stages, name, root)
-            assert again.status == 0, (place, again.output)
+            assert again.status == 0, (place, seconds, again.output)
             assert_whole(root)
             assert not leftovers(root), place
+            killed["again"] += 1
+    assert killed["at a change"] > 0
+    note("kill -9", name, count, killed["at a change"], killed["at a time"], killed["again"])
+
+
+def look_before_each_change(stages, finished, name, tmp_path, goes_on):
+    """What a kill before each change of one run leaves: `root` was copied there."""
+    root, copies = copied(finished, tmp_path), tmp_path / "copies"
+    copies.mkdir()
+    end = run(stages, name, root, "copy", copies=copies)
+    assert end.status == 0, end.output
+    states = sorted(copies.iterdir())
+    assert len(states) == end.count > 3
+    for state in states:
+        assert_whole(state)
+        assert_trained(state, name)
+    for state in places(end.changes, goes_on, 2):
         shutil.rmtree(root)
-    assert killed > 0
-    note(f"kill -9 | {name} | {count} | {killed}")
-
-
-def drawn_places(count, number):
-    if number >= count:  # every place, then some again
-        return [*range(count), *random.Random(1).choices(range(count), k=number - count)]
-    return places(count, number, 1)
+        states[state].rename(root)
+        again = run(stages, name, root)
+        assert again.status == 0, (state, again.output)
+        assert_whole(root)
+        assert not leftovers(root), state
+    note("before each change", name, end.count, goes_on)
 
 
 def leftovers(root):
@@ -202,30 +260,71 @@ def leftovers(root):
     return [path for path in root.rglob("*.tmp.*") if path.is_file() and path.parent == root / "models" / "digits"]
 
 
-def note(line):
+def note(*what):
     with open(RESULTS, "a", encoding="utf-8") as file:
-        file.write(line + "\n")
+        file.write(" | ".join(map(str, what)) + "\n")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 def test_a_full_disk_is_told_and_harms_nothing(name, stages, finished, tmp_path):
-    fill_the_disk(stages, finished, name, tmp_path, 3 if name == "train" else 6)
+    fill_the_disk(stages, finished, name, tmp_path, FEW)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 def test_a_kill_harms_nothing(name, stages, finished, tmp_path):
-    kill(stages, finished, name, tmp_path, 3 if name == "train" else 6)
+    kill(stages, finished, name, tmp_path, FEW)
+
+
+@pytest.mark.slow
+def test_a_training_outlasts_a_kill_and_a_full_disk(stages, finished, tmp_path):
+    root = copied(finished, tmp_path)
+    assert run(stages, "train", root, "kill", 60).status is None
+    assert_whole(root)
+    full = run(stages, "train", root, "full", 30)
+    assert (full.status, " cannot be written: the disk" in full.output) == (2, True), full
+    assert_whole(root)
+    assert_trained(root, "train")
+    end = run(stages, "train", root)
+    assert end.status == 0, end.output
+    assert_whole(root)
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("name", STAGES)
 def test_a_full_disk_at_every_write(name, stages, finished, tmp_path):
-    fill_the_disk(stages, finished, name, tmp_path, None)
+    fill_the_disk(stages, finished, name, tmp_path, max(2, round(SHARE * MOST)))
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("name", STAGES)
+def test_a_full_disk_of_temporary_files(name, stages, finished, tmp_path):
+    """Keras and TensorFlow keep files there while they write others."""
+    temporary = tmp_path / "temporary"
+    changes = run(stages, name, copied(finished, tmp_path), "full", disk=temporary).changes
+    refused = 0
+    for place in places(changes, 8, 0):
+        root = copied(finished, tmp_path)
+        end = run(stages, name, root, "full", place, disk=temporary)
+        assert_whole(root)
+        assert_trained(root, name)
+        if end.refused:
+            refused += 1
+            assert end.status == 2, (place, end)
+            assert "the disk of temporary files is full" in end.output, (place, end)
+            assert f"bytes are left in {temporary}" in end.output, (place, end)
+    note("full disk of temporary files", name, f"{len(changes)} writes", refused)
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("name", STAGES)
 def test_500_kills(name, stages, finished, tmp_path):
-    kill(stages, finished, name, tmp_path, max(2, round(SHARE * KILLS[name])))
+    number, at_times = (max(2, round(SHARE * many[name])) for many in (KILLS, AT_RANDOM_TIMES))
+    kill(stages, finished, name, tmp_path, number, at_times)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("name", STAGES)
+def test_what_a_kill_before_each_change_leaves(name, stages, finished, tmp_path):
+    look_before_each_change(stages, finished, name, tmp_path, 10)

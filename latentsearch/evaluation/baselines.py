@@ -120,11 +120,12 @@ def compute(
 
 def pca_codes(
     dataset: ImageSet, gallery_ids: np.ndarray, query_ids: np.ndarray, num_components: int
-) -> dict[str, Vectors]:
-    """Compute a PCA of so many numbers, fitted on the gallery, by its name; see `compute`."""
+) -> tuple[dict[str, Vectors], LinearReconstruction]:
+    """Compute a PCA of so many numbers, fitted on the gallery: its codes by its name, and what it reconstructs."""
     pca = _fitted(dataset, gallery_ids, num_components)
     gallery_codes, query_codes = (_transformed(pca, dataset, ids) for ids in (gallery_ids, query_ids))
-    return {f"{pca.n_components_}-d PCA": Vectors(gallery_codes, query_codes, METRICS)}
+    vectors = {f"{pca.n_components_}-d PCA": Vectors(gallery_codes, query_codes, METRICS)}
+    return vectors, _reconstruction(dataset, query_ids, pca, query_codes)
 
 
 def _transformed(pca: PCA, dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
@@ -133,13 +134,14 @@ def _transformed(pca: PCA, dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
 
 def _fitted(dataset: ImageSet, ids: np.ndarray, num_components: int) -> PCA:
     num_pixels = int(np.prod(dataset.image_shape))
-    num_components = min(num_components, len(ids), num_pixels)
-    if num_pixels <= _MAX_SIDE * _MAX_SIDE * 3:
-        return PCA(num_components, svd_solver="covariance_eigh").fit(pixels(dataset, ids))
-    # The covariance of so many pixels would take gigabytes, and so would all images as floats.
+    # All pixels of large images as floats would take gigabytes: of those a sample is enough.
     rng = np.random.default_rng(0)
-    sample = np.sort(rng.permutation(ids)[: _MAX_FITTED_BYTES // (4 * num_pixels)])
-    return PCA(min(num_components, len(sample)), svd_solver="randomized", random_state=0).fit(pixels(dataset, sample))
+    most = _MAX_FITTED_BYTES // (4 * num_pixels) if num_pixels > _MAX_SIDE * _MAX_SIDE * 3 else len(ids)
+    sample = np.sort(rng.permutation(ids)[:most])
+    num_components = min(num_components, len(sample), num_pixels)
+    # Arnoldi's method finds the few components that are asked for, without the others.
+    is_few = num_components < min(len(sample), num_pixels)
+    return PCA(num_components, svd_solver="arpack" if is_few else "full", random_state=0).fit(pixels(dataset, sample))
 
 
 def _reconstruction(dataset: ImageSet, ids: np.ndarray, pca: PCA, codes: np.ndarray) -> LinearReconstruction:

@@ -77,8 +77,10 @@ def gather(
     say("searching with codes and with the baselines")
     compared = gallery.weighted(autoencoder.kind_dim, two_codes.DEFAULT_LOOK)
     vectors, linear = baselines.compute(dataset, gallery_ids, test_ids, autoencoder.latent_dim)
-    if autoencoder.kind_dim:  # the rival of each of both
-        vectors |= baselines.pca_codes(dataset, gallery_ids, test_ids, autoencoder.kind_dim)
+    linear_rival = linear
+    if autoencoder.kind_dim:  # the rivals of each code alone; the look code has as many numbers as the kind code
+        alone, linear_rival = baselines.pca_codes(dataset, gallery_ids, test_ids, autoencoder.kind_dim)
+        vectors |= alone
     for other in others:
         weighted = other.gallery.weighted(other.autoencoder.kind_dim, two_codes.DEFAULT_LOOK)
         vectors[other.run.name] = _vectors(weighted, gallery_ids, test_ids)
@@ -155,7 +157,7 @@ def gather(
             seed=seed,
         )
 
-    say("projecting the test codes with UMAP")
+    say("projecting the test codes by t-SNE")
     projected = np.sort(rng.permutation(len(test_ids))[:_NUM_PROJECTED])
     return Evaluation(
         name=name,
@@ -169,6 +171,7 @@ def gather(
         accuracy=accuracy,
         train_mse=float(train_errors.mean()),
         linear=linear,
+        linear_rival=linear_rival,
         chance=baselines.chance(gallery_labels, test_labels) if dataset.is_labelled else np.empty(0),
         metric=metric,
         scores=scores,

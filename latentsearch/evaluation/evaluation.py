@@ -31,7 +31,9 @@ class Evaluation:
         errors: Mean squared error of each test image, `(num_test,)`.
         accuracy: Share of test pixels whose strongest channel is right.
         train_mse: Mean squared error of (at most 5,000) training images.
-        linear: Reconstruction by a PCA with as many numbers.
+        linear: Reconstruction by a PCA with as many numbers as the code.
+        linear_rival: Reconstruction by a PCA with as many numbers as learn from reconstruction: all of a single code,
+            the look code of two.
         chance: P@k of neighbours drawn at random, for each test image, `(num_test,)`; empty without labels.
         metric: The metric that suits the codes best, by P@10 of validation images among training images; without
             labels cosine or euclidean, by recall@10 of corrupted copies.
@@ -46,7 +48,7 @@ class Evaluation:
         copy_recall: recall@1 and @10 of corrupted copies: `{corruption: {metric: {k: interval}}}`.
         copies: A few originals and their corrupted copies, uint8, by name.
         examples: Ids and reconstructions of the first, best and worst test images, by name.
-        points: UMAP of `projected` rows of the test codes, `(num_projected, 2)`.
+        points: t-SNE of `projected` rows of the test codes, `(num_projected, 2)`.
         projected: Positions of these rows in `test_ids`.
         duplicates: Images of the dataset that show the same shot.
         leakless_score: Score of the run under its metric, for test images without a duplicate in the gallery alone;
@@ -64,6 +66,7 @@ class Evaluation:
     accuracy: float
     train_mse: float
     linear: LinearReconstruction
+    linear_rival: LinearReconstruction
     chance: np.ndarray
     metric: Metric
     scores: list[Score]

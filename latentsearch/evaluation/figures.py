@@ -203,20 +203,20 @@ def _code_pictures(evaluation: Evaluation) -> list[Picture]:
         ),
         Picture(
             "class_map",
-            "Map of the test codes by class (UMAP)",
+            "Map of the test codes by class (t-SNE)",
             "Good: islands or regions of one colour. Poor: gradual mixtures. Broken: all colours everywhere.",
             code_charts.class_map(evaluation.points, classes[evaluation.projected], names),
         )
         if names
         else Picture(
             "code_map",
-            "Map of the test codes (UMAP)",
+            "Map of the test codes (t-SNE)",
             "Good: islands or regions. Poor: one cloud without structure. Broken: a line or a point.",
             code_charts.class_map(evaluation.points, classes[evaluation.projected], names),
         ),
         Picture(
             "thumbnail_map",
-            "Map of the test codes by image (UMAP)",
+            "Map of the test codes by image (t-SNE)",
             "What do neighbours share? Kinds of things: good. Only background colour and brightness: poor.",
             image_grids.thumbnail_map(evaluation.points, evaluation.dataset.images[projected]),
         ),

@@ -17,6 +17,7 @@ from latentsearch.errors import InputError
 from latentsearch.page.code_map import CodeMap
 from latentsearch.search import explanation
 from latentsearch.search.corpus import Corpus
+from latentsearch.search.percentiles import nearer_pairs
 from latentsearch.search.queries import NOT_IN_CORPUS, Queries
 from latentsearch.search.results import search
 from latentsearch.text import printable
@@ -129,7 +130,8 @@ class Handlers:
         return {
             "query": self._query(asked),
             "neighbours": [
-                {**self._image(hit.id), **hit._asdict()} for hit in results.hits[metric][0]
+                {**self._image(hit.id), **hit._asdict(), "pairs": nearer_pairs(hit.score)}
+                for hit in results.hits[metric][0]
             ],
             "place": self._place(asked, metric),
         }  # fmt: skip

@@ -166,7 +166,7 @@ def class_map(points: np.ndarray, class_of_image: Sequence[str], class_names: Se
                 x, y, name, color=colour, fontsize=9, fontweight="bold", ha="center", va="center",
                 path_effects=[withStroke(linewidth=3, foreground="white")],
             )  # fmt: skip
-    axes.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")
+    axes.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
     if class_names:
         figure.legend(handles=_class_marks(class_names), frameon=False, loc="outside right center")
     return figure

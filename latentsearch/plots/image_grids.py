@@ -288,6 +288,6 @@ def thumbnail_map(points: np.ndarray, images: np.ndarray) -> Figure:
     margin = (high - low) * 0.03 + 1e-9
     axes.set(
         xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]),
-        xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2",
+        xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2",
     )  # fmt: skip
     return figure

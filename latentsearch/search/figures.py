@@ -39,7 +39,7 @@ def neighbours(results: SearchResults, corpus: Corpus) -> Figure:
         found.append(np.concatenate([np.reshape(images, (-1, *blank.shape[1:])).astype(np.uint8), blank]))
         classes = [corpus.class_of(hit.id) for hit in hits]
         captions.append([
-            f"{printable(name) or _short(corpus.name_of(hit.id))}\n{hit.distance:.3g}, {hit.score:.4g} %"
+            f"{printable(name) or _short(corpus.name_of(hit.id))}\n{hit.likeness}, {hit.distance:.3g}"
             for hit, name in zip(hits, classes, strict=True)
         ] + [""] * len(blank))  # fmt: skip
         known = [int(name == query_class) if name and query_class else -1 for name in classes]

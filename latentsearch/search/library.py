@@ -118,8 +118,8 @@ class OpenRun:
 
         Returns:
             One row per neighbour, closest first: query, rank (from 1), id, class, path, distance, score (percentage of
-            random pairs of images that are farther apart) and copy_score (percentage of corrupted copies that are
-            farther from their original).
+            random pairs of images that are farther apart), copy_score (percentage of corrupted copies that are
+            farther from their original) and likeness ("same picture", "very like", "alike" or "weak").
 
         Raises:
             InputError: if a file cannot be read, the dataset is not prepared, or the folder holds no images.
@@ -129,7 +129,7 @@ class OpenRun:
             >>> found["rank"].tolist()
             [1, 2, 3, 1, 2, 3]
             >>> list(found)
-            ['query', 'rank', 'id', 'class', 'path', 'distance', 'score', 'copy_score']
+            ['query', 'rank', 'id', 'class', 'path', 'distance', 'score', 'copy_score', 'likeness']
         """
         import pandas as pd
 
@@ -154,11 +154,12 @@ class OpenRun:
                 "distance": hit.distance,
                 "score": hit.score,
                 "copy_score": hit.copy_score,
+                "likeness": hit.likeness,
             }
             for number, _, hits in found
             for hit in hits
         ]
-        columns = ["query", "rank", "id", "class", "path", "distance", "score", "copy_score"]
+        columns = ["query", "rank", "id", "class", "path", "distance", "score", "copy_score", "likeness"]
         return pd.DataFrame(rows, columns=columns)
 
     @cached_property

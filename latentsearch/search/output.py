@@ -15,11 +15,13 @@ from latentsearch import files
 from latentsearch.config import METRICS, Metric, RetrieveConfig
 from latentsearch.errors import InputError
 from latentsearch.search.corpus import Corpus
+from latentsearch.search.percentiles import nearer_pairs
 from latentsearch.search.results import SearchResults, class_of
 from latentsearch.text import printable, write_csv
 
 _COPIES = "neighbours-"
-_COLUMNS = ("query", "query_class", "metric", "rank", "id", "class", "path", "distance", "score", "copy_score")
+_MEASURES = ("distance", "score", "copy_score", "likeness")
+_COLUMNS = ("query", "query_class", "metric", "rank", "id", "class", "path", *_MEASURES)
 
 
 def as_record(results: SearchResults, corpus: Corpus, config: RetrieveConfig) -> dict[str, Any]:
@@ -31,6 +33,7 @@ def as_record(results: SearchResults, corpus: Corpus, config: RetrieveConfig) ->
         "k": config.k or max((len(hits) for _, _, hits in results), default=0),
         "only": list(config.only),
         "min_score": config.min_score,
+        "weak": config.weak,
         "seed": config.seed,
         "queries": [
             {
@@ -58,7 +61,7 @@ def table(results: SearchResults, corpus: Corpus) -> list[dict[str, Any]]:
             "id": hit.id,
             "class": corpus.class_of(hit.id),
             "path": _path(corpus, hit.id) or "",
-            **{name: getattr(hit, name) for name in ("distance", "score", "copy_score")},
+            **{name: getattr(hit, name) for name in _MEASURES},
         }
         for number, metric, hits in results
         for hit in hits
@@ -77,12 +80,12 @@ def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]
             row = {**(head if hit.rank == 1 else dict.fromkeys(head, "")), "rank": str(hit.rank)}
             row["neighbour"] = printable(corpus.name_of(hit.id))
             row["is a"] = corpus.class_of(hit.id)
+            row["likeness"] = hit.likeness
             row["distance"] = f"{hit.distance:.4g}"
-            row["score"] = f"{hit.score:.4g}"
-            row["copy score"] = f"{hit.copy_score:.3g}"
+            row["pairs as near"] = nearer_pairs(hit.score)
             rows.append(row)
         if not hits:
-            empty = dict.fromkeys(("is a", "distance", "score", "copy score"), "")
+            empty = dict.fromkeys(("is a", "likeness", "distance", "pairs as near"), "")
             rows.append({**head, "rank": "", "neighbour": "no match", **empty})
     # Columns of classes where there are none are left out.
     without = [name for name in ("class", "is a") if not any(row[name] for row in rows)]
@@ -90,8 +93,8 @@ def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]
 
 
 SCORES_IN_WORDS = (
-    "score: % of random pairs of gallery images that are farther apart. "
-    "copy score: % of corrupted copies (with noise, or at an angle) that are farther from their original."
+    "likeness: measured by how near copies of an image are to it (docs/checks.md).\n"
+    "pairs as near: share of random pairs of gallery images that are as near."
 )
 
 
@@ -115,14 +118,14 @@ def write(results: SearchResults, corpus: Corpus, config: RetrieveConfig) -> lis
     return paths
 
 
-def check_copy_to(folder: Path, corpus: Corpus) -> None:
+def check_copy_to(folder: Path | None, corpus: Corpus) -> None:
     """Refuse a folder for copies that lies in what is searched: they would become images of it.
 
     Raises:
         InputError: if it does, directly or through links.
     """
     searched = corpus.folder
-    if searched is not None and searched.resolve() in (folder.resolve(), *folder.resolve().parents):
+    if folder and searched and searched.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise InputError(
             f"--copy-to {printable(folder)} lies in {printable(searched)}, which is searched: the copies would become "
             "images of it. Give a folder outside."

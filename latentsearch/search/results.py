@@ -12,6 +12,7 @@ from latentsearch.config import Metric
 from latentsearch.errors import InputError
 from latentsearch.gallery.store import EmbeddedStore, Store
 from latentsearch.search.corpus import Corpus
+from latentsearch.search.percentiles import Likeness
 from latentsearch.search.queries import NOT_IN_CORPUS, Queries
 
 _DEFAULT_K = 10
@@ -26,6 +27,7 @@ class Hit(NamedTuple):
         distance: Distance of the codes; smaller is closer.
         score: Percentage of random pairs of gallery images that are farther apart.
         copy_score: Percentage of corrupted copies that are farther from their original.
+        likeness: How near it is, in a word; see `percentiles.Scale.likeness`.
     """
 
     rank: int
@@ -33,6 +35,7 @@ class Hit(NamedTuple):
     distance: float
     score: float
     copy_score: float
+    likeness: Likeness
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def search(
     k: int | None = None,
     metrics: tuple[Metric, ...],
     min_score: float = 0,
+    weak: bool = True,
     only: tuple[str, ...] = (),
     codes: np.ndarray | None = None,
     store: Store | None = None,
@@ -75,6 +79,7 @@ def search(
         k: Neighbours of each query. Default: 10, or all where there are fewer.
         metrics: Metrics that compare codes.
         min_score: Least score of a hit, 0 to 100.
+        weak: Whether hits whose likeness is weak are kept.
         only: Names of the classes that results are restricted to; (): all images.
         codes: Codes of the queries, if known, `(num_queries, latent_dim)`. Default: the encoder makes them.
 
@@ -107,11 +112,13 @@ def search(
         excluded = queries.ids if is_inside else None
         found = store.search(compared, depth, metric=metric, exclude=excluded, only=labels)
         scale = corpus.scale(metric)
-        columns = (found.ids, found.distances, scale.score(found.distances), scale.copy_score(found.distances))
+        words = np.reshape(scale.likeness(found.distances.ravel()), found.distances.shape)
+        columns = (found.ids, found.distances, scale.score(found.distances), scale.copy_score(found.distances), words)
         rows = zip(own, *(column.tolist() for column in columns), strict=True)
         others = [[values for values in zip(*row, strict=True) if values[0] not in itself][:k] for itself, *row in rows]
+        hits = [[Hit(rank, *values) for rank, values in enumerate(row, 1)] for row in others]
         results[metric] = [
-            [Hit(rank, *values) for rank, values in enumerate(row, 1) if values[2] >= min_score] for row in others
+            [hit for hit in row if hit.score >= min_score and (weak or hit.likeness != "weak")] for row in hits
         ]
     return SearchResults(queries, codes, results)
 

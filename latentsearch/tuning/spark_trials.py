@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import logging
 import platform
+import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from hyperopt.base import Domain
 from hyperopt.exceptions import AllTrialsFailed
 
 from latentsearch import locks, runs, spark
-from latentsearch.errors import InputError
+from latentsearch.errors import InputError, NoRoom
 from latentsearch.runs import Run
 from latentsearch.tuning import sampler, storage, study, trials
 from latentsearch.tuning.sampler import Suggestion
@@ -96,7 +97,7 @@ class SideBySide:
         """Add the trials that have ended since the last look, and record those that Spark gave up.
 
         Raises:
-            InputError: if Spark itself has ended.
+            InputError: if Spark itself has ended, or the disk is full.
         """
         given_up = {
             f"{doc['misc']['vals'][_NUMBER][0]:03}": doc["misc"]["error"][1]
@@ -112,6 +113,9 @@ class SideBySide:
                         trials.SCRIPT, dataclasses.replace(self._study.config, resume=True, overwrite=False)
                     )
                     raise InputError(f"Spark has ended ({self._run.models / 'spark.log'}). To go on: {again}")
+                full = re.search(r"NoRoom: (.+)", given_up[name] or "", re.DOTALL)
+                if full:
+                    raise NoRoom(full[1].strip())
                 storage.save(self._run, self._failed(name, given_up[name]))
             del self._running[name]
             self._study.add(storage.load_one(self._run, name))

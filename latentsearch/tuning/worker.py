@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from latentsearch import environment, files
-from latentsearch.errors import InputError
+from latentsearch.errors import InputError, NoRoom
+from latentsearch.failures import is_disk_full, no_room
 
 
 class WorkFailed(Exception):
@@ -63,6 +64,7 @@ class Worker:
 
         Raises:
             WorkFailed: if the function raised an exception, took longer, or its process died.
+            NoRoom: if the disk was full: the next piece of work would fare no better.
         """
         if self._calls_done == self._calls:
             self.close()
@@ -72,10 +74,7 @@ class Worker:
             child.connection.send((function, arguments))
         except OSError:
             raise self._death(child) from None
-        succeeded, result = self._receive(child, seconds)
-        if not succeeded:
-            raise WorkFailed(result)
-        return result
+        return value_of(*self._receive(child, seconds))
 
     def close(self) -> None:
         """Kill the process, whatever it does."""
@@ -127,13 +126,13 @@ def _serve(prepare: Callable[[], None], log: Path, connection: Connection) -> No
     threading.Thread(target=environment.end_with_parent, daemon=True).start()
     for stream in (1, 2):
         os.dup2(_opened(log), stream)
-    connection.send(_outcome(prepare, ()))
+    connection.send(outcome_of(prepare, ()))
     while True:
         try:
             function, arguments = connection.recv()
         except EOFError:
             return
-        connection.send(_outcome(function, arguments))
+        connection.send(outcome_of(function, arguments))
 
 
 def _opened(log: Path) -> int:
@@ -143,11 +142,25 @@ def _opened(log: Path) -> int:
         return os.open(os.devnull, os.O_WRONLY)
 
 
-def _outcome(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+def outcome_of(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+    """Call a function; return whether it came to a result, and that, or why not: a line, or what a full disk raised."""
     try:
         return True, function(*arguments)
+    except NoRoom as error:
+        return False, error
     except InputError as error:
         return False, " ".join(str(error).split())
     except Exception as error:  # whatever a library raises is the end of this piece of work only
+        if is_disk_full(error):
+            return False, no_room(error=error)
         traceback.print_exc()
         return False, " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def value_of(succeeded: bool, result: Any) -> Any:
+    """Return the result of a piece of work, or raise what `outcome_of` says of it."""
+    if isinstance(result, NoRoom):
+        raise result
+    if not succeeded:
+        raise WorkFailed(result)
+    return result

@@ -196,7 +196,7 @@ def test_help_loads_no_framework():
     assert "usage: python -m latentsearch.page" in result.stdout
     assert "--port" in result.stdout
     loaded = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
-    assert not {"keras", "tensorflow", "pandas", "starlette", "umap"} & loaded
+    assert not {"keras", "tensorflow", "pandas", "starlette", "sklearn"} & loaded
 
 
 def test_the_slider_between_kind_and_look_ranks_anew(tmp_path):

@@ -48,6 +48,17 @@ def test_neighbours_are_the_nearest_and_never_the_query_itself(corpus):
         assert all(0 <= hit.copy_score <= 100 and 0 < hit.score < 100 for hit in hits)
 
 
+def test_weak_hits_are_left_out_on_demand(corpus, monkeypatch):
+    query = [corpus.gallery.ids[0]]
+    farthest = ask(corpus, query, k=29).hits["euclidean"][0][-1].distance
+    monkeypatch.setattr(corpus.scale("euclidean"), "recognised", np.linspace(0, farthest, 100))
+    every = ask(corpus, query, k=29).hits["euclidean"][0]
+    strong = ask(corpus, query, k=29, weak=False).hits["euclidean"][0]
+    assert 0 < len(strong) < len(every)
+    assert strong == [hit for hit in every if hit.likeness != "weak"]
+    assert {hit.likeness for hit in every[len(strong) :]} == {"weak"}
+
+
 def test_what_is_not_close_enough_is_no_match(corpus, tmp_path):
     Image.new("RGB", (9, 9), (0, 255, 0)).save(tmp_path / "green.png")  # far from all
     near = str(corpus.path_of(5))
@@ -72,7 +83,7 @@ def test_the_record_is_what_scripts_need(corpus):
         (str(corpus.path_of(number)), metric) for number in (3, 8) for metric in METRICS
     ]
     neighbour = record["queries"][0]["neighbours"][0]
-    assert set(neighbour) == {"rank", "id", "path", "class", "distance", "score", "copy_score"}
+    assert set(neighbour) == {"rank", "id", "path", "class", "distance", "score", "copy_score", "likeness"}
     assert neighbour["path"] == str(corpus.path_of(neighbour["id"]))
 
 
