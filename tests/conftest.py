@@ -209,7 +209,7 @@ def killed_at(forks: Callable[[str], Callable[[str], int]]) -> Callable[[int, st
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> tuple:
-    """The collection, its map, and the application of a page of thirty images; see `pages.make_page`."""
+    """The corpus, its map, and the application of a page of thirty images; see `pages.make_page`."""
     from tests.page.pages import make_images, make_page
 
     root = tmp_path_factory.mktemp("page")

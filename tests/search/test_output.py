@@ -15,13 +15,13 @@ from latentsearch.errors import InputError
 from latentsearch.search import figures, output
 from latentsearch.search.queries import find_queries
 from latentsearch.search.results import search
-from tests.photos import photo_collection
+from tests.photos import photo_corpus
 
 
 @pytest.fixture
 def corpus(tmp_path):
     """Thirty files of one colour each: image n looks most like n - 1 and n + 1."""
-    return photo_collection(tmp_path, num_images=30)
+    return photo_corpus(tmp_path, num_images=30)
 
 
 def ask(corpus, numbers, **options):
@@ -119,7 +119,7 @@ def test_long_names_are_shortened_and_all_are_copied(letter, length, tmp_path):
     size = len(letter.encode())
     name = letter * ((length - 4) // size) + "n" * ((length - 4) % size) + ".png"
     (tmp_path / "photos" / "a" / "1.png").rename(tmp_path / "photos" / name)
-    corpus = photo_collection(tmp_path, num_images=0)
+    corpus = photo_corpus(tmp_path, num_images=0)
     query = corpus.id_of(tmp_path / "photos" / "a" / "3.png")
     folder, count = output.copy_to(tmp_path / "hits", ask(corpus, [query], k=3), corpus)
     assert count == 3
@@ -141,7 +141,7 @@ def test_copies_do_not_go_where_they_would_be_searched(below, corpus, tmp_path):
 
 def test_by_default_there_are_as_many_neighbours_as_can_answer(tmp_path):
     for count in (1, 2, 3, 9, 10, 11, 12):
-        corpus = photo_collection(tmp_path / str(count), num_images=count)
+        corpus = photo_corpus(tmp_path / str(count), num_images=count)
         outside = tmp_path / f"outside{count}"
         make_photos(outside, 1)
         queries, _ = find_queries(RetrieveConfig(query=(str(outside / "b/c/0.png"),)), corpus)
@@ -156,7 +156,7 @@ def test_by_default_there_are_as_many_neighbours_as_can_answer(tmp_path):
 
 
 def test_the_figure_of_many_is_capped_and_json_draws_none(tmp_path):
-    corpus = photo_collection(tmp_path, num_images=70)
+    corpus = photo_corpus(tmp_path, num_images=70)
     results = ask(corpus, list(range(60)), k=30)
     figure = figures.neighbours(results, corpus)
     assert len(figure.axes) == 1
@@ -183,7 +183,7 @@ def test_names_of_any_bytes_are_written(tmp_path):
     make_photos(tmp_path / "photos", 30)
     strange = os.fsdecode(b"\xff\n.png")
     (tmp_path / "photos" / "a" / "3.png").rename(tmp_path / "photos" / strange)
-    corpus = photo_collection(tmp_path, num_images=3)
+    corpus = photo_corpus(tmp_path, num_images=3)
     results = ask(corpus, [5], k=29)
     output.write(results, corpus, RetrieveConfig(explain=True))
     assert "\\xff\\n.png" in (corpus.run.reports / "retrieval" / "neighbours.csv").read_text()
