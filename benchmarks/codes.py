@@ -107,7 +107,7 @@ def measure(root: Path, name: str, side: int, split: str) -> dict[str, Any]:
     copies = augmentation.views(some, shape=some.shape[1:3], flip=True, rng=rng)
     copies = (copies * 255).round().astype(np.uint8)
     found = {"views": encode(copies)[0]}
-    found |= {title: encode(distort(some[:600], 0))[0] for title, distort in corruptions.DISTORTIONS.items()}
+    found |= {title: encode(corrupt(some[:600], 0))[0] for title, corrupt in corruptions.CORRUPTIONS.items()}
     recalls = {
         f"copy-recall, {title}": recall_at_k(_nearest(codes, queries), np.arange(len(queries)), 10).mean()
         for title, queries in found.items()

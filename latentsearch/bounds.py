@@ -1,4 +1,4 @@
-"""What files declare to hold, checked before any of it is unpacked: a small file cannot ask for much memory."""
+"""Bounds of what files declare to hold, checked before unpacking: a small file cannot ask for much memory."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import h5py
 
 _RECORD_BYTES = 2**28  # of JSON and CSV: the paths of a million files take a third
 _TENSOR_NUMBERS = 2**26  # of one image: of 1,024 x 1,024 pixels with 64 channels
@@ -20,15 +23,15 @@ _building = threading.Lock()
 
 
 class TooLarge(ValueError):
-    """A file declares more than it may hold."""
+    """An error for a file that declares more than it may hold."""
 
 
 def check_size(path: Path, most: int = _RECORD_BYTES) -> None:
-    """Checks the size of a file that is read as a whole.
+    """Check the size of a file that is read as a whole.
 
     Args:
         path: The file.
-        most: Bytes that it may have. Default: of a record, 256 MiB.
+        most: Largest size in bytes. Default: that of a record, 256 MiB.
 
     Raises:
         TooLarge: if it has more.
@@ -40,7 +43,7 @@ def check_size(path: Path, most: int = _RECORD_BYTES) -> None:
 
 
 def load_npz(path: Path) -> dict[str, np.ndarray]:
-    """Reads the arrays of an .npz file that `numpy.savez` wrote, which packs nothing.
+    """Read the arrays of an .npz file that `numpy.savez` wrote, which packs nothing.
 
     Memory taken is about the size of the file, whatever it declares.
 
@@ -61,7 +64,7 @@ def load_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def check_network(path: Path) -> int:
-    """Checks what a .keras file, a zip archive with an HDF5 file, declares to hold.
+    """Check what a .keras file, a zip archive with an HDF5 file, declares to hold.
 
     Returns:
         Bytes of the HDF5 file: its layers have no more weights, see `at_most_weights`.
@@ -138,8 +141,8 @@ def _check_unpacked(archive: zipfile.ZipFile, most: int, path: Path) -> None:
         raise TooLarge(f"{unpacked:,} bytes packed into {path.stat().st_size:,}")
 
 
-def _check_arrays(file: object, member: zipfile.ZipInfo) -> None:
-    """Adds up what the arrays of an HDF5 file declare; reads their headers alone."""
+def _check_arrays(file: h5py.File, member: zipfile.ZipInfo) -> None:
+    """Check the sizes that the arrays of an HDF5 file declare; only their headers are read."""
     import h5py
 
     declared = 0
@@ -157,7 +160,7 @@ def _check_arrays(file: object, member: zipfile.ZipInfo) -> None:
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and dtype of an .npy file; it stands behind its header afterwards."""
+    """Read shape and dtype of an .npy file, up to the end of its header."""
     version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if read is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class InputError(Exception):
-    """Something given to latentsearch cannot be used.
+    """An error for input that latentsearch cannot use.
 
     The message says what came, what was expected, and the command or flag that mends it.
     The scripts print it without a traceback and exit with status 2.

@@ -1,4 +1,4 @@
-"""What a machine runs short of, recognised in whatever a library raises: room on the disk, and memory."""
+"""A full disk and a lack of memory, recognised in whatever error a library raises."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NO_MEMORY = re.compile(
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error, or one that it came from, says that there was no room to write."""
+    """Tell whether an error, or one that caused it, says that the disk was full."""
     return any(
         getattr(one, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _NO_ROOM.search(_text(one))
         for one in _chain(error)
@@ -37,7 +37,7 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or one that it came from, says that there was too little memory."""
+    """Tell whether an error, or one that caused it, says that there was too little memory."""
     return not is_disk_full(error) and any(
         isinstance(one, MemoryError)
         or getattr(one, "errno", None) == errno.ENOMEM
@@ -49,7 +49,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def has_used_its_memory() -> bool:
-    """Whether this process came near to a limit of its memory: what libraries raise then may be anything."""
+    """Tell whether this process came near to a limit of its memory: libraries may raise any error then."""
     if resource is None:
         return False
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
@@ -71,13 +71,13 @@ def check_damage(error: BaseException) -> None:
 def no_room(
     path: Path | None = None, *, error: BaseException | None = None, needed: int | None = None, written: int = 0
 ) -> NoRoom:
-    """Say that a file cannot be written as the disk is full.
+    """Return the error for a file that cannot be written because the disk is full.
 
     Args:
         path: The file. Default: the one that `error` names.
         error: What was raised. It may be about a temporary file of a library, on another disk.
-        needed: Bytes that it takes, if that is known.
-        written: Bytes of it that were written, and are deleted again.
+        needed: Size of the file in bytes, if it is known.
+        written: Bytes that were written, and are deleted again.
     """
     path = path or Path(getattr(error, "filename", None) or "A file of this stage")
     room = f"{needed:,} bytes" if needed is not None else f"more than {written:,} bytes"

@@ -13,7 +13,7 @@ from fuzzing.colours import MeanColours, make_photos
 from latentsearch.gallery.folder import gallery_path
 from latentsearch.gallery.sync import sync
 from latentsearch.runs import Run
-from latentsearch.search.corpus import FolderCollection
+from latentsearch.search.corpus import FolderCorpus
 
 
 class LoggedColours(MeanColours):
@@ -31,11 +31,13 @@ class LoggedColours(MeanColours):
         return super().encode(images, ids, progress=progress)
 
 
-def photo_collection(root: Path, num_images: int) -> FolderCollection:
+def photo_collection(root: Path, num_images: int) -> FolderCorpus:
     """A collection of such images; `root` becomes that of a run "photos"."""
     make_photos(root / "photos", num_images)
     run = Run(root, "photos")
     run.models.mkdir(parents=True)
-    run.build_record.write_text(json.dumps({"dataset": {}}))
+    dataset = {"name": "photos", "content": "", "kind": "folder", "seed": 0, "validation_fraction": 0.1}
+    record = {"config": {"architecture": "compact"}, "num_weights": 0, "dataset": dataset}
+    run.build_record.write_text(json.dumps(record))
     path = gallery_path(run.folder_galleries, root / "photos")
-    return FolderCollection(run, MeanColours(), sync(path, root / "photos", MeanColours())[0])
+    return FolderCorpus(run, MeanColours(), sync(path, root / "photos", MeanColours())[0])

@@ -47,7 +47,7 @@ def pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
 def compared_shape(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """The shape in which pixels are compared: sides of more than 32 pixels are divided until they are no longer."""
     height, width, channels = image_shape
-    return (*(side // _divisor(side) for side in (height, width)), channels)
+    return height // _divisor(height), width // _divisor(width), channels
 
 
 def _divisor(side: int) -> int:
@@ -100,20 +100,19 @@ def compute(
         Vectors by the name of the baseline, and the PCA's reconstruction of the queries.
     """
     pca = _fitted(dataset, gallery_ids, num_components)
-    gallery_codes, query_codes = (
-        np.concatenate([pca.transform(pixels(dataset, batch)) for batch in _batches(ids)])
-        for ids in (gallery_ids, query_ids)
-    )
+    gallery_codes, query_codes = (_transformed(pca, dataset, ids) for ids in (gallery_ids, query_ids))
     # Where the images have fewer dimensions than asked for, the rest is rounding: it must not be blown up.
     least = max(1e-6 * pca.explained_variance_[0], 1e-12)  # 0 where all images are equal
     deviations = np.sqrt(pca.explained_variance_.clip(min=least)).astype(np.float32)
     height, width, _ = shape = compared_shape(dataset.image_shape)
     name = "raw pixels" if shape == dataset.image_shape else f"raw pixels at {width} x {height}"
     num_components = pca.n_components_
+    searched, asked = (_compared_pixels(dataset, ids) for ids in (gallery_ids, query_ids))
+    colours, asked_colours = (colour_histograms(dataset, ids) for ids in (gallery_ids, query_ids))
     return {
         # Manhattan distances of whole images cannot be had from a matrix product: ten times the others' time.
-        name: Vectors(*(_compared_pixels(dataset, ids) for ids in (gallery_ids, query_ids)), ("euclidean", "cosine")),
-        "colour histogram": Vectors(*(colour_histograms(dataset, ids) for ids in (gallery_ids, query_ids)), METRICS),
+        name: Vectors(searched, asked, ("euclidean", "cosine")),
+        "colour histogram": Vectors(colours, asked_colours, METRICS),
         f"{num_components}-d PCA": Vectors(gallery_codes, query_codes, METRICS),
         f"whitened {num_components}-d PCA": Vectors(gallery_codes / deviations, query_codes / deviations, METRICS),
     }, _reconstruction(dataset, query_ids, pca, query_codes)
@@ -121,25 +120,28 @@ def compute(
 
 def pca_codes(
     dataset: ImageSet, gallery_ids: np.ndarray, query_ids: np.ndarray, num_components: int
-) -> dict[str, Vectors]:
-    """Compute a PCA of so many numbers, fitted on the gallery, by its name; see `compute`."""
+) -> tuple[dict[str, Vectors], LinearReconstruction]:
+    """Compute a PCA of so many numbers, fitted on the gallery: its codes by its name, and what it reconstructs."""
     pca = _fitted(dataset, gallery_ids, num_components)
-    codes = (
-        np.concatenate([pca.transform(pixels(dataset, batch)) for batch in _batches(ids)])
-        for ids in (gallery_ids, query_ids)
-    )
-    return {f"{pca.n_components_}-d PCA": Vectors(*codes, METRICS)}
+    gallery_codes, query_codes = (_transformed(pca, dataset, ids) for ids in (gallery_ids, query_ids))
+    vectors = {f"{pca.n_components_}-d PCA": Vectors(gallery_codes, query_codes, METRICS)}
+    return vectors, _reconstruction(dataset, query_ids, pca, query_codes)
+
+
+def _transformed(pca: PCA, dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
+    return np.concatenate([pca.transform(pixels(dataset, batch)) for batch in _batches(ids)])
 
 
 def _fitted(dataset: ImageSet, ids: np.ndarray, num_components: int) -> PCA:
     num_pixels = int(np.prod(dataset.image_shape))
-    num_components = min(num_components, len(ids), num_pixels)
-    if num_pixels <= _MAX_SIDE * _MAX_SIDE * 3:
-        return PCA(num_components, svd_solver="covariance_eigh").fit(pixels(dataset, ids))
-    # The covariance of so many pixels would take gigabytes, and so would all images as floats.
+    # All pixels of large images as floats would take gigabytes: of those a sample is enough.
     rng = np.random.default_rng(0)
-    sample = np.sort(rng.permutation(ids)[: _MAX_FITTED_BYTES // (4 * num_pixels)])
-    return PCA(min(num_components, len(sample)), svd_solver="randomized", random_state=0).fit(pixels(dataset, sample))
+    most = _MAX_FITTED_BYTES // (4 * num_pixels) if num_pixels > _MAX_SIDE * _MAX_SIDE * 3 else len(ids)
+    sample = np.sort(rng.permutation(ids)[:most])
+    num_components = min(num_components, len(sample), num_pixels)
+    # Arnoldi's method finds the few components that are asked for, without the others.
+    is_few = num_components < min(len(sample), num_pixels)
+    return PCA(num_components, svd_solver="arpack" if is_few else "full", random_state=0).fit(pixels(dataset, sample))
 
 
 def _reconstruction(dataset: ImageSet, ids: np.ndarray, pca: PCA, codes: np.ndarray) -> LinearReconstruction:
@@ -162,4 +164,5 @@ def _batches(rows: np.ndarray) -> list[np.ndarray]:
 def chance(gallery_labels: np.ndarray, query_labels: np.ndarray) -> np.ndarray:
     """P@k of neighbours drawn at random: the share of the gallery with each query's label, `(num_queries,)`."""
     shares = np.bincount(gallery_labels, minlength=query_labels.max() + 1) / len(gallery_labels)
-    return shares[query_labels]
+    of_queries: np.ndarray = shares[query_labels]
+    return of_queries

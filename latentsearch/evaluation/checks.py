@@ -9,7 +9,7 @@ import numpy as np
 
 from latentsearch.evaluation.baselines import compared_shape
 from latentsearch.evaluation.check_result import CheckResult
-from latentsearch.evaluation.evaluation import Evidence
+from latentsearch.evaluation.evaluation import Evaluation
 from latentsearch.evaluation.remedies import REMEDIES
 from latentsearch.metrics import correlations, effective_rank
 
@@ -22,16 +22,16 @@ _NEED_CODES = (
 )  # fmt: skip
 
 
-def run_checks(evidence: Evidence) -> list[CheckResult]:
+def run_checks(evaluation: Evaluation) -> list[CheckResult]:
     """All checks that can be made, in the order of `CHECKS`; without labels, those that need none.
 
     What asks more of the codes than that they differ is n/a where they do not, and so is what needs more images.
     """
-    results = [check(evidence) for check in CHECKS if evidence.is_labelled or check not in NEED_LABELS]
+    results = [check(evaluation) for check in CHECKS if evaluation.is_labelled or check not in NEED_LABELS]
     of_name = {result.name: result for result in results}
     reasons: dict[str, str] = {}
-    if len(evidence.codes) < _FEW:
-        few = f"{len(evidence.codes)} test images are too few to tell; it needs {_FEW}. Prepare more images."
+    if len(evaluation.codes) < _FEW:
+        few = f"{len(evaluation.codes)} test images are too few to tell; it needs {_FEW}. Prepare more images."
         reasons |= dict.fromkeys(_NEED_IMAGES, few)
     if of_name["distinct codes"].value <= _COLLAPSED:
         collapsed = "The codes have collapsed (see distinct codes): there is nothing to measure until they differ."
@@ -42,29 +42,41 @@ def run_checks(evidence: Evidence) -> list[CheckResult]:
     ]
 
 
-def reconstruction(evidence: Evidence) -> CheckResult:
+def reconstruction(evaluation: Evaluation) -> CheckResult:
+    if evaluation.is_for_similarity and not evaluation.kind_dim:
+        return CheckResult(
+            name="reconstruction",
+            question="Does it reconstruct better than the mean image?",
+            value=float(evaluation.errors.mean() / max(evaluation.linear.mean_mse, 1e-12)),
+            pass_at=0.9,
+            warn_at=1.0,
+            higher_is_better=False,
+            why="Test MSE over that of the mean image. A single code that is trained for similarity leaves out what "
+            "images of one kind do not share, such as colour and place, so it is not compared with a PCA.",
+            good="Reconstructions show what is in an image.",
+            poor="Reconstructions hardly show what is in an image.",
+            broken="One grey or average image for all. Check the learning rate and the curves.",
+        )
     return CheckResult(
         name="reconstruction",
         question="Does it reconstruct better than a PCA with as many numbers?",
-        value=float(evidence.errors.mean() / max(evidence.linear.mse, 1e-12)),
+        value=float(evaluation.errors.mean() / max(evaluation.linear_rival.mse, 1e-12)),
         pass_at=0.98,
-        warn_at=0.9 * evidence.linear.mean_mse / max(evidence.linear.mse, 1e-12) if evidence.is_for_similarity else 1.0,
+        warn_at=1.0,
         higher_is_better=False,
-        why="Test MSE over that of the PCA. A network that is for reconstruction should beat a linear map. Codes that "
-        "are for similarity leave out what images of one kind do not share, such as colour and place: after such a "
-        "training it is FAIL from nine tenths of the error of the mean image on.",
+        why="Test MSE over that of the PCA. A network that is for reconstruction should beat a linear map. Of two "
+        "codes the numbers of the look code count: the kind code does not learn from the error.",
         good="Clearly lower error than the best linear code: shapes and colours are kept where they are.",
-        poor="Hardly better than linear, or not at all: the price of a training for similarity; without one, train "
-        "longer.",
-        broken="One grey or average image for all. Check the learning rate and the curves.",
+        poor="Hardly better than linear: train longer.",
+        broken="Worse than linear. Check the learning rate and the curves.",
     )
 
 
-def generalisation(evidence: Evidence) -> CheckResult:
+def generalisation(evaluation: Evaluation) -> CheckResult:
     return CheckResult(
         name="generalisation",
         question="Does it reconstruct new images as well as those it learnt from?",
-        value=float(evidence.errors.mean() / max(evidence.train_mse, 1e-12)),
+        value=float(evaluation.errors.mean() / max(evaluation.train_mse, 1e-12)),
         pass_at=1.1,
         warn_at=1.25,
         higher_is_better=False,
@@ -75,8 +87,8 @@ def generalisation(evidence: Evidence) -> CheckResult:
     )
 
 
-def dead_dimensions(evidence: Evidence) -> CheckResult:
-    deviations = evidence.codes.std(axis=0)
+def dead_dimensions(evaluation: Evaluation) -> CheckResult:
+    deviations = evaluation.codes.std(axis=0)
     dead = np.flatnonzero(deviations <= 0.01 * deviations.max())
     return CheckResult(
         name="dead dimensions",
@@ -93,8 +105,8 @@ def dead_dimensions(evidence: Evidence) -> CheckResult:
     )
 
 
-def correlated_dimensions(evidence: Evidence) -> CheckResult:
-    matrix = np.abs(np.tril(correlations(evidence.codes), k=-1))
+def correlated_dimensions(evaluation: Evaluation) -> CheckResult:
+    matrix = np.abs(np.tril(correlations(evaluation.codes), k=-1))
     pair = np.unravel_index(matrix.argmax(), matrix.shape)
     return CheckResult(
         name="correlated dimensions",
@@ -111,11 +123,11 @@ def correlated_dimensions(evidence: Evidence) -> CheckResult:
     )
 
 
-def rank(evidence: Evidence) -> CheckResult:
+def rank(evaluation: Evaluation) -> CheckResult:
     return CheckResult(
         name="effective rank",
         question="What share of its dimensions does the code really use?",
-        value=effective_rank(evidence.codes) / evidence.codes.shape[1],
+        value=effective_rank(evaluation.codes) / evaluation.codes.shape[1],
         pass_at=0.6,
         warn_at=0.3,
         higher_is_better=True,
@@ -126,14 +138,14 @@ def rank(evidence: Evidence) -> CheckResult:
     )
 
 
-def distinct_codes(evidence: Evidence) -> CheckResult:
-    images = evidence.dataset.images[evidence.test_ids].reshape(len(evidence.codes), -1)
+def distinct_codes(evaluation: Evaluation) -> CheckResult:
+    images = evaluation.dataset.images[evaluation.test_ids].reshape(len(evaluation.codes), -1)
     num_images = len(np.unique(images, axis=0))
-    scale = np.abs(evidence.codes).max() or 1
+    scale = np.abs(evaluation.codes).max() or 1
     return CheckResult(
         name="distinct codes",
         question="Do different images get different codes?",
-        value=len(np.unique((evidence.codes / scale).round(5), axis=0)) / num_images,
+        value=len(np.unique((evaluation.codes / scale).round(5), axis=0)) / num_images,
         pass_at=0.99,
         warn_at=0.9,
         higher_is_better=True,
@@ -145,12 +157,12 @@ def distinct_codes(evidence: Evidence) -> CheckResult:
     )
 
 
-def beats_chance(evidence: Evidence) -> CheckResult:
-    own = evidence.own_score
+def beats_chance(evaluation: Evaluation) -> CheckResult:
+    own = evaluation.own_score
     return CheckResult(
         name="retrieval against chance",
         question="Are the ten nearest images of the query's class more often than random ones?",
-        value=own.overall["P@10"].low / max(float(evidence.chance.mean()), 1e-9),
+        value=own.overall["P@10"].low / max(float(evaluation.chance.mean()), 1e-9),
         pass_at=2.0,
         warn_at=1.2,
         higher_is_better=True,
@@ -161,13 +173,13 @@ def beats_chance(evidence: Evidence) -> CheckResult:
     )
 
 
-def beats_linear(evidence: Evidence) -> CheckResult:
-    linear = [name for name in evidence.baseline_names if name.endswith("-d PCA")]
-    value, rival = _best_rival(evidence, linear)
+def beats_linear(evaluation: Evaluation) -> CheckResult:
+    linear = [name for name in evaluation.baseline_names if name.endswith("-d PCA")]
+    value, rival = _best_rival(evaluation, linear)
     return CheckResult(
         name="retrieval against PCA",
         question="Does it retrieve better than a linear code of the same size?",
-        value=(1 - evidence.own_score.overall["P@10"].value) / max(1 - value, 1e-9),
+        value=(1 - evaluation.own_score.overall["P@10"].value) / max(1 - value, 1e-9),
         pass_at=0.98,
         warn_at=1.02,
         higher_is_better=False,
@@ -179,10 +191,12 @@ def beats_linear(evidence: Evidence) -> CheckResult:
     )
 
 
-def beats_pixels(evidence: Evidence) -> CheckResult:
-    value, rival = _best_rival(evidence, [name for name in evidence.baseline_names if name.startswith("raw pixels")])
-    ratio = evidence.own_score.overall["P@10"].value / max(value, 1e-9)
-    size = np.prod(compared_shape(evidence.dataset.image_shape)) / evidence.codes.shape[1]
+def beats_pixels(evaluation: Evaluation) -> CheckResult:
+    value, rival = _best_rival(
+        evaluation, [name for name in evaluation.baseline_names if name.startswith("raw pixels")]
+    )
+    ratio = evaluation.own_score.overall["P@10"].value / max(value, 1e-9)
+    size = np.prod(compared_shape(evaluation.dataset.image_shape)) / evaluation.codes.shape[1]
     return CheckResult(
         name="retrieval against pixels",
         question="Does it retrieve as well as all pixels do?",
@@ -197,19 +211,20 @@ def beats_pixels(evidence: Evidence) -> CheckResult:
     )
 
 
-def _best_rival(evidence: Evidence, rivals: list[str]) -> tuple[float, str]:
+def _best_rival(evaluation: Evaluation, rivals: list[str]) -> tuple[float, str]:
     """P@10 of the best rival, and its name and value in words."""
-    rival = max((evidence.rival_score(name) for name in rivals), key=lambda score: score.overall["P@10"].value)
+    rival = max((evaluation.rival_score(name) for name in rivals), key=lambda score: score.overall["P@10"].value)
     value = rival.overall["P@10"].value
     return value, f"{rival.method} ({rival.metric}: {value:.3f})"
 
 
-def weakest_class(evidence: Evidence) -> CheckResult:
+def weakest_class(evaluation: Evaluation) -> CheckResult:
     chance_of = {
-        name: float(evidence.chance[evidence.class_of_image == name].mean()) for name in evidence.own_score.by_class
+        name: float(evaluation.chance[evaluation.class_of_image == name].mean())
+        for name in evaluation.own_score.by_class
     }
     over_chance = {  # a class of which the gallery has no image cannot be found by anyone
-        name: evidence.own_score.by_class[name]["P@10"].value / chance for name, chance in chance_of.items() if chance
+        name: evaluation.own_score.by_class[name]["P@10"].value / chance for name, chance in chance_of.items() if chance
     } or {"none of them is in the gallery": 0.0}
     weakest = min(over_chance, key=over_chance.__getitem__)
     return CheckResult(
@@ -226,35 +241,35 @@ def weakest_class(evidence: Evidence) -> CheckResult:
     )
 
 
-def noisy_copies(evidence: Evidence) -> CheckResult:
-    return _copies(evidence, "noise", "Does an image with noise (mean 0.1, variance 0.01) still find its original?")
+def noisy_copies(evaluation: Evaluation) -> CheckResult:
+    return _copies(evaluation, "noise", "Does an image with noise (mean 0.1, variance 0.01) still find its original?")
 
 
-def projected_copies(evidence: Evidence) -> CheckResult:
-    return _copies(evidence, "projection", "Does an image seen from aside still find its original?")
+def projected_copies(evaluation: Evaluation) -> CheckResult:
+    return _copies(evaluation, "projection", "Does an image seen from aside still find its original?")
 
 
-def _copies(evidence: Evidence, distortion: str, question: str) -> CheckResult:
-    recall = evidence.copy_recall[distortion][evidence.metric]
+def _copies(evaluation: Evaluation, corruption: str, question: str) -> CheckResult:
+    recall = evaluation.copy_recall[corruption][evaluation.metric]
     return CheckResult(
-        name=f"copies with {distortion}",
+        name=f"copies with {corruption}",
         question=question,
         value=recall[10].value,
         pass_at=0.5,
         warn_at=0.1,
         higher_is_better=True,
-        why=f"recall@10 ({evidence.metric}) of altered gallery images among all gallery images. Needs no labels.",
-        good="Most altered copies find their original among the first ten.",
+        why=f"recall@10 ({evaluation.metric}) of altered gallery images among all gallery images. Needs no labels.",
+        good="Most corrupted copies find their original among the first ten.",
         poor="Some do: the code also follows what the alteration changed.",
         broken="Hardly any does: small changes of an image move its code far away.",
     )
 
 
-def leaks(evidence: Evidence) -> CheckResult:
+def leaks(evaluation: Evaluation) -> CheckResult:
     return CheckResult(
         name="leaks",
         question="What share of the test images is in the gallery too, as it is or altered?",
-        value=float(evidence.leaked.mean()),
+        value=float(evaluation.leaked.mean()),
         pass_at=0.01,
         warn_at=0.1,
         higher_is_better=False,
@@ -265,7 +280,7 @@ def leaks(evidence: Evidence) -> CheckResult:
     )
 
 
-CHECKS: tuple[Callable[[Evidence], CheckResult], ...] = (
+CHECKS: tuple[Callable[[Evaluation], CheckResult], ...] = (
     reconstruction,
     generalisation,
     dead_dimensions,

@@ -55,7 +55,8 @@ class Duplicates:
         """A number for each image, the same for all that are linked by pairs, int `(num_images,)`."""
         count = len(self.first_copy)
         links = coo_array((np.ones(len(self.pairs)), tuple(self.pairs.T)), (count, count))
-        return connected_components(links, directed=False)[1]
+        groups: np.ndarray = connected_components(links, directed=False)[1]
+        return groups
 
     def with_duplicate_among(self, ids: np.ndarray) -> np.ndarray:
         """Whether each image has an exact or near duplicate among `ids`, or is one of them, bool `(num_images,)`."""
@@ -65,12 +66,14 @@ class Duplicates:
         one, other = self.first_copy[self.pairs].T
         linked[one[among[other]]] = True
         linked[other[among[one]]] = True
-        return linked[self.first_copy]
+        found: np.ndarray = linked[self.first_copy]
+        return found
 
     def places(self, dataset: ImageSet) -> np.ndarray:
         """Where each pair lies, `(num_pairs,)`: "within gallery", "across" or "within test"."""
         is_test = dataset.split == SPLITS.index("test")
-        return np.array(_PLACES)[is_test[self.pairs].sum(axis=1)]
+        places: np.ndarray = np.array(_PLACES)[is_test[self.pairs].sum(axis=1)]
+        return places
 
     def counts(self, dataset: ImageSet) -> dict[str, dict[str, int]]:
         """Pairs by place and kind: `{"within gallery": {"exact": 0, "near": 3}, ...}`."""
@@ -113,7 +116,8 @@ def needed_likeness(chance: float | np.ndarray, richness: np.ndarray) -> np.ndar
         chance: See `chance_likeness`.
         richness: The smaller `image_matching.richness` of the two images.
     """
-    return (chance + _HALFWAY * (1 - chance)) * (1 + _EMPTINESS / np.maximum(richness, 1e-6))
+    needed: np.ndarray = (chance + _HALFWAY * (1 - chance)) * (1 + _EMPTINESS / np.maximum(richness, 1e-6))
+    return needed
 
 
 def chance_likeness(grey: np.ndarray) -> float:
@@ -152,7 +156,7 @@ def find(images: np.ndarray, codes: np.ndarray, *, metric: Metric) -> Duplicates
     grey = image_matching.brightness(images)
     near, likeness = _near(images, grey, originals, codes, metric)
     pairs = np.concatenate([np.column_stack([first_copy[copies], copies]), near])
-    likeness = np.concatenate([np.tile(np.float32([1, -1]), (len(copies), 1)), likeness])
+    likeness = np.concatenate([np.tile(np.array([1, -1], np.float32), (len(copies), 1)), likeness])
     exact = np.arange(len(pairs)) < len(copies)
     best = likeness.max(axis=1)
     order = np.lexsort((-best, ~exact))
@@ -190,21 +194,12 @@ def _near(
         coarse[rows] = image_matching.halved(details)
         richness[rows] = image_matching.richness(details)
     layout = image_matching.layout(grey[originals])
-    pattern = image_matching.pattern(coarse)
-    pairs = _distinct(
-        np.concatenate(
-            [
-                proposals(vectors.reshape(count, -1), queries.reshape(count, -1), kind)
-                for vectors, queries, kind in (
-                    (codes[originals], codes[originals], metric),
-                    (layout, layout, "cosine"),
-                    (layout, layout[:, :, ::-1], "cosine"),
-                    (pattern, pattern, "cosine"),
-                )
-            ]
-        ),
-        count,
-    )
+    layout, mirrored = layout.reshape(count, -1), layout[:, :, ::-1].reshape(count, -1)
+    pattern = image_matching.pattern(coarse).reshape(count, -1)
+    looked_up = ((layout, layout), (layout, mirrored), (pattern, pattern))
+    proposed = [proposals(codes[originals], codes[originals], metric)]
+    proposed += [proposals(vectors, queries, "cosine") for vectors, queries in looked_up]
+    pairs = _distinct(np.concatenate(proposed), count)
     alike = [_look_the_same(grey, images, originals[pairs[rows]]) for rows in image_matching.batches(len(pairs))]
     fits = [
         image_matching.fit(coarse[pairs[rows, 0]], coarse[pairs[rows, 1]], image_matching.SHIFT // 2).max(axis=1)
@@ -228,13 +223,14 @@ def _upside_down(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Likeness of pairs of which the second image stands on its head, `(num_pairs,)`."""
     turned = np.concatenate([grey[pairs[:, 0]], grey[pairs[:, 1], ::-1]])
     rows = np.arange(len(pairs))
-    return image_matching.likeness(turned, np.column_stack([rows, rows + len(pairs)])).max(axis=1)
+    likeness: np.ndarray = image_matching.likeness(turned, np.column_stack([rows, rows + len(pairs)])).max(axis=1)
+    return likeness
 
 
 def _look_the_same(grey: np.ndarray, images: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Whether no pixel of two images differs by more than 2 of 255, bool `(num_pairs,)`; never of even images."""
     one, other = (grey[rows].astype(np.int16) for rows in pairs.T)
-    same = (np.abs(one - other) <= _SAME_LEVELS).all(axis=(1, 2)) & (one.std(axis=(1, 2)) >= _EVEN)
+    same: np.ndarray = (np.abs(one - other) <= _SAME_LEVELS).all(axis=(1, 2)) & (one.std(axis=(1, 2)) >= _EVEN)
     for row in np.flatnonzero(same):  # in grey, which is cheap; few are left for the colours
         first, second = (image_matching.small(images[image_id]).astype(np.int16) for image_id in pairs[row])
         same[row] = (np.abs(first - second) <= _SAME_LEVELS).all()

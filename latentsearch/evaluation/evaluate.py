@@ -10,7 +10,7 @@ from latentsearch.config import METRICS, Metric
 from latentsearch.data import ImageSet, corruptions, to_float
 from latentsearch.errors import InputError
 from latentsearch.evaluation import baselines, duplicates, kind_and_look
-from latentsearch.evaluation.evaluation import Evidence
+from latentsearch.evaluation.evaluation import Evaluation
 from latentsearch.evaluation.scorecard import Labelled, best_of, score
 from latentsearch.gallery import two_codes
 from latentsearch.gallery.gallery import Gallery
@@ -35,13 +35,13 @@ def gather(
     *,
     seed: int,
     say: Callable[[str], None] = lambda line: None,
-) -> Evidence:
+) -> Evaluation:
     """Measures a trained run.
 
     Args:
         trained: The run.
         others: Runs to set beside it.
-        seed: Of samples, distortions, bootstrap and projection.
+        seed: Of samples, corruptions, bootstrap and projection.
         say: Told what is being measured.
 
     Raises:
@@ -77,8 +77,10 @@ def gather(
     say("searching with codes and with the baselines")
     compared = gallery.weighted(autoencoder.kind_dim, two_codes.DEFAULT_LOOK)
     vectors, linear = baselines.compute(dataset, gallery_ids, test_ids, autoencoder.latent_dim)
-    if autoencoder.kind_dim:  # the rival of each of both
-        vectors |= baselines.pca_codes(dataset, gallery_ids, test_ids, autoencoder.kind_dim)
+    linear_rival = linear
+    if autoencoder.kind_dim:  # the rivals of each code alone; the look code has as many numbers as the kind code
+        alone, linear_rival = baselines.pca_codes(dataset, gallery_ids, test_ids, autoencoder.kind_dim)
+        vectors |= alone
     for other in others:
         weighted = other.gallery.weighted(other.autoencoder.kind_dim, two_codes.DEFAULT_LOOK)
         vectors[other.run.name] = _vectors(weighted, gallery_ids, test_ids)
@@ -112,10 +114,10 @@ def gather(
     ]
     slider = kind_and_look.measure_slider(dataset, gallery.codes, autoencoder.kind_dim, gallery_ids, test_ids)
 
-    say("looking for the originals of altered copies")
+    say("looking for the originals of corrupted copies")
     copied = np.sort(rng.permutation(gallery_ids)[:_NUM_COPIES])
     copies = {"original": dataset.images[copied]} | {
-        title: distort(dataset.images[copied], seed) for title, distort in corruptions.DISTORTIONS.items()
+        title: corrupt(dataset.images[copied], seed) for title, corrupt in corruptions.CORRUPTIONS.items()
     }
     searched = compared.only(gallery_ids)
     copy_recall = {
@@ -155,9 +157,9 @@ def gather(
             seed=seed,
         )
 
-    say("projecting the test codes with UMAP")
+    say("projecting the test codes by t-SNE")
     projected = np.sort(rng.permutation(len(test_ids))[:_NUM_PROJECTED])
-    return Evidence(
+    return Evaluation(
         name=name,
         encoder=autoencoder.fingerprint,
         seed=seed,
@@ -169,6 +171,7 @@ def gather(
         accuracy=accuracy,
         train_mse=float(train_errors.mean()),
         linear=linear,
+        linear_rival=linear_rival,
         chance=baselines.chance(gallery_labels, test_labels) if dataset.is_labelled else np.empty(0),
         metric=metric,
         scores=scores,

@@ -17,7 +17,7 @@ from latentsearch.metrics import Interval, rank_correlation
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evaluation:
     """Measurements of one run on the test split of its dataset.
 
     Args:
@@ -31,10 +31,12 @@ class Evidence:
         errors: Mean squared error of each test image, `(num_test,)`.
         accuracy: Share of test pixels whose strongest channel is right.
         train_mse: Mean squared error of (at most 5,000) images trained on.
-        linear: What a PCA with as many numbers reconstructs.
+        linear: What a PCA with as many numbers as the code reconstructs.
+        linear_rival: What a PCA reconstructs with as many numbers as learn from reconstruction: all of a single code,
+            the look code of two.
         chance: P@k of neighbours drawn at random, for each test image, `(num_test,)`; empty without labels.
         metric: The metric that suits the codes best, by P@10 of validation images among training images; without
-            labels cosine or euclidean, by recall@10 of altered copies.
+            labels cosine or euclidean, by recall@10 of corrupted copies.
         scores: The scorecard: the run under every metric first, then what it is compared with: the baselines and the
             other runs. Empty without labels.
         parts: Of a run with two codes: the score of each alone, by cosine. Empty without labels.
@@ -43,10 +45,10 @@ class Evidence:
         compared: Test images whose neighbours are set side by side, ids `(num_compared,)`.
         neighbours: Of these, by the name of the method, the baselines first, then the other runs, then the run itself:
             ids `(num_compared, depth)`.
-        copy_recall: recall@1 and @10 of altered copies: `{distortion: {metric: {k: interval}}}`.
-        copies: A few originals and their altered copies, uint8, by name.
+        copy_recall: recall@1 and @10 of corrupted copies: `{corruption: {metric: {k: interval}}}`.
+        copies: A few originals and their corrupted copies, uint8, by name.
         examples: Ids and reconstructions of the first, best and worst test images, by name.
-        points: UMAP of `projected` rows of the test codes, `(num_projected, 2)`.
+        points: t-SNE of `projected` rows of the test codes, `(num_projected, 2)`.
         projected: Those rows, positions in `test_ids`.
         duplicates: Images of the dataset that show the same shot.
         leakless_score: The score of the run under its metric, asked only with test images that have no duplicate in
@@ -64,6 +66,7 @@ class Evidence:
     accuracy: float
     train_mse: float
     linear: LinearReconstruction
+    linear_rival: LinearReconstruction
     chance: np.ndarray
     metric: Metric
     scores: list[Score]
@@ -83,12 +86,14 @@ class Evidence:
     @property
     def leaked(self) -> np.ndarray:
         """Whether each test image has an exact or near duplicate in the gallery, bool `(num_test,)`."""
-        return self.duplicates.with_duplicate_among(self.dataset.gallery_ids())[self.test_ids]
+        leaked: np.ndarray = self.duplicates.with_duplicate_among(self.dataset.gallery_ids())[self.test_ids]
+        return leaked
 
     @property
     def labels(self) -> np.ndarray:
         """Labels of the test images, int64 `(num_test,)`."""
-        return self.dataset.labels[self.test_ids]
+        labels: np.ndarray = self.dataset.labels[self.test_ids]
+        return labels
 
     @property
     def class_of_image(self) -> np.ndarray:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from latentsearch.data import SPLITS
-from latentsearch.evaluation.evaluation import Evidence
+from latentsearch.evaluation.evaluation import Evaluation
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.metrics import correlations
 from latentsearch.plots import charts, code_charts, image_grids
@@ -52,14 +52,14 @@ class Picture:
     figure: Figure
 
 
-def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
+def draw(evaluation: Evaluation, gallery: Gallery) -> list[Picture]:
     """All figures of the report, in its order; without labels those that need none.
 
     Args:
-        evidence: What was measured.
+        evaluation: What was measured.
         gallery: Codes of all images, to show neighbours.
     """
-    labelled = evidence.is_labelled
+    labelled = evaluation.is_labelled
     return [
         Picture(
             "neighbours",
@@ -70,9 +70,9 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
             if labelled
             else "The first test images, and their nearest gallery images by code. Good: the same kind of thing. "
             "Poor: same colours, other things. Broken: no likeness at all, or the same neighbours for every query.",
-            _neighbours(evidence, gallery),
+            _neighbours(evaluation, gallery),
         ),
-        *([_baseline_picture(evidence)] if labelled else ()),
+        *([_baseline_picture(evaluation)] if labelled else ()),
         Picture(
             "comparison",
             "The same queries, asked with other vectors",
@@ -83,27 +83,27 @@ def draw(evidence: Evidence, gallery: Gallery) -> list[Picture]:
                 else "Good: the last block is more alike"
             )
             + " than those before it. Poor: no difference.",
-            _comparison(evidence),
+            _comparison(evaluation),
         ),
-        *([_slider_picture(evidence)] if labelled and evidence.slider else ()),
-        *(_score_pictures(evidence) if labelled else ()),
-        *_reconstruction_pictures(evidence),
-        *([_error_picture(evidence)] if labelled else ()),
-        *_code_pictures(evidence),
+        *([_slider_picture(evaluation)] if labelled and evaluation.slider else ()),
+        *(_score_pictures(evaluation) if labelled else ()),
+        *_reconstruction_pictures(evaluation),
+        *([_error_picture(evaluation)] if labelled else ()),
+        *_code_pictures(evaluation),
         *(
             Picture(
                 f"training_{name}",
                 f"Training: {charts.CURVE_TITLES[measure]}",
                 _CURVE_TEXTS.get(name if labelled or name != "retrieval" else "copies", _CURVE_TEXT),
-                charts.curves(evidence.history, measure),
+                charts.curves(evaluation.history, measure),
             )
-            for name, measure in charts.curves_of(evidence.history).items()
+            for name, measure in charts.curves_of(evaluation.history).items()
         ),
     ]
 
 
-def _baseline_picture(evidence: Evidence) -> Picture:
-    scores = (evidence.own_score, *map(evidence.rival_score, evidence.baseline_names))
+def _baseline_picture(evaluation: Evaluation) -> Picture:
+    scores = (evaluation.own_score, *map(evaluation.rival_score, evaluation.baseline_names))
     values = {f"{score.method} ({score.metric})": score.overall["P@10"].value for score in scores}
     return Picture(
         "baselines",
@@ -111,25 +111,25 @@ def _baseline_picture(evidence: Evidence) -> Picture:
         "Share of the ten nearest gallery images that are of the query's class (P@10), each kind of vector under its "
         "best metric. Good: the first bar is the longest. Poor: a colour histogram or a PCA, which take no training, "
         "are near.",
-        charts.bars(values, "P@10", ("chance", float(evidence.chance.mean())), strong=next(iter(values))),
+        charts.bars(values, "P@10", ("chance", float(evaluation.chance.mean())), strong=next(iter(values))),
     )
 
 
-def _slider_picture(evidence: Evidence) -> Picture:
+def _slider_picture(evaluation: Evaluation) -> Picture:
     return Picture(
         "kind_and_look",
         "Kind and look",
         "Neighbours by the kind code alone (look 0), by the look code alone (1), and by both: how often they are of "
         "the query's class, and how different they look from it. Good: the curve goes left before it falls.",
-        charts.slider([(point.look, point.visual_difference, point.precision or 0.0) for point in evidence.slider]),
+        charts.slider([(point.look, point.visual_difference, point.precision or 0.0) for point in evaluation.slider]),
     )
 
 
-def _score_pictures(evidence: Evidence) -> list[Picture]:
-    own = evidence.own_score
+def _score_pictures(evaluation: Evaluation) -> list[Picture]:
+    own = evaluation.own_score
     curve_of = {
         f"{score.method} ({score.metric})": score.precision_curve
-        for score in (own, *map(evidence.rival_score, evidence.baseline_names))
+        for score in (own, *map(evaluation.rival_score, evaluation.baseline_names))
     }
     table = pd.DataFrame({printable(name): {m: v.value for m, v in ms.items()} for name, ms in own.by_class.items()}).T
     if len(table) > _MAX_CLASS_ROWS:
@@ -139,7 +139,7 @@ def _score_pictures(evidence: Evidence) -> list[Picture]:
             "precision_curve",
             "Precision against depth",
             "Good: far above chance and the baselines, falling slowly. Poor: on the baselines. Broken: flat at chance.",
-            charts.precision_curves(curve_of, float(evidence.chance.mean())),
+            charts.precision_curves(curve_of, float(evaluation.chance.mean())),
         ),
         Picture(
             "retrieval_by_class",
@@ -151,8 +151,8 @@ def _score_pictures(evidence: Evidence) -> list[Picture]:
     ]
 
 
-def _error_picture(evidence: Evidence) -> Picture:
-    errors = {printable(name): error for name, error in evidence.error_by_class.items()}
+def _error_picture(evaluation: Evaluation) -> Picture:
+    errors = {printable(name): error for name, error in evaluation.error_by_class.items()}
     drawn = errors
     if len(errors) > _MAX_CLASS_ROWS:
         drawn = {name: errors[name] for name in sorted(errors, key=errors.__getitem__)[-_MAX_CLASS_ROWS:]}
@@ -161,7 +161,7 @@ def _error_picture(evidence: Evidence) -> Picture:
         "Reconstruction error by class",
         "Good: bars of similar length. A class far longer than the others has images that ten numbers describe "
         "badly (much texture, strong contrast)." + _of_many(len(drawn), len(errors), "those of the largest error"),
-        charts.bars(drawn, "mean squared error", ("PCA, all classes", evidence.linear.mse)),
+        charts.bars(drawn, "mean squared error", ("PCA, all classes", evaluation.linear.mse)),
     )
 
 
@@ -169,14 +169,14 @@ def _of_many(count: int, total: int, which: str) -> str:
     return f" Here: {count} of {total} classes, {which}." if count < total else ""
 
 
-def _code_pictures(evidence: Evidence) -> list[Picture]:
-    classes = np.array([printable(name) for name in evidence.class_of_image])
-    names = tuple(map(printable, evidence.dataset.class_names))
+def _code_pictures(evaluation: Evaluation) -> list[Picture]:
+    classes = np.array([printable(name) for name in evaluation.class_of_image])
+    names = tuple(map(printable, evaluation.dataset.class_names))
     if len(names) > _MAX_COLOURS:
         names = ()
-    paired = min(evidence.kind_dim or _MAX_PAIRED_DIMENSIONS, _MAX_PAIRED_DIMENSIONS)
+    paired = min(evaluation.kind_dim or _MAX_PAIRED_DIMENSIONS, _MAX_PAIRED_DIMENSIONS)
     sample = np.linspace(0, len(classes) - 1, min(_NUM_PAIR_PLOT_IMAGES, len(classes))).astype(int)
-    projected = evidence.test_ids[evidence.projected]
+    projected = evaluation.test_ids[evaluation.projected]
     return [
         Picture(
             "pair_plot",
@@ -184,7 +184,7 @@ def _code_pictures(evidence: Evidence) -> list[Picture]:
             f"Good: round clouds{', classes in different places' if names else ''}. Poor: narrow bands (two dimensions "
             "say the same). Broken: lines or single points (dead or copied dimensions).",
             code_charts.pair_plot(
-                evidence.codes[sample, :paired], classes[sample], names, evidence.number_names[:paired]
+                evaluation.codes[sample, :paired], classes[sample], names, evaluation.number_names[:paired]
             ),
         ),
         Picture(
@@ -193,48 +193,48 @@ def _code_pictures(evidence: Evidence) -> list[Picture]:
             "Good: broad, and shifted between classes. Poor: the same for every class. Broken: one spike."
             if names
             else "Good: broad. Broken: one spike.",
-            code_charts.code_distributions(evidence.codes, classes, names, evidence.number_names),
+            code_charts.code_distributions(evaluation.codes, classes, names, evaluation.number_names),
         ),
         Picture(
             "correlations",
             "Correlation of the latent dimensions",
             "Good: pale off the diagonal. Broken: a cell at 1 or -1 off the diagonal: two copies of one dimension.",
-            code_charts.correlation_map(correlations(evidence.codes)),
+            code_charts.correlation_map(correlations(evaluation.codes)),
         ),
         Picture(
             "class_map",
-            "Map of the test codes by class (UMAP)",
+            "Map of the test codes by class (t-SNE)",
             "Good: islands or regions of one colour. Poor: gradual mixtures. Broken: all colours everywhere.",
-            code_charts.class_map(evidence.points, classes[evidence.projected], names),
+            code_charts.class_map(evaluation.points, classes[evaluation.projected], names),
         )
         if names
         else Picture(
             "code_map",
-            "Map of the test codes (UMAP)",
+            "Map of the test codes (t-SNE)",
             "Good: islands or regions. Poor: one cloud without structure. Broken: a line or a point.",
-            code_charts.class_map(evidence.points, classes[evidence.projected], names),
+            code_charts.class_map(evaluation.points, classes[evaluation.projected], names),
         ),
         Picture(
             "thumbnail_map",
-            "Map of the test codes by image (UMAP)",
+            "Map of the test codes by image (t-SNE)",
             "What do neighbours share? Kinds of things: good. Only background colour and brightness: poor.",
-            image_grids.thumbnail_map(evidence.points, evidence.dataset.images[projected]),
+            image_grids.thumbnail_map(evaluation.points, evaluation.dataset.images[projected]),
         ),
-        *_duplicate_pictures(evidence),
+        *_duplicate_pictures(evaluation),
     ]
 
 
-def _comparison(evidence: Evidence) -> Figure:
-    dataset = evidence.dataset
+def _comparison(evaluation: Evaluation) -> Figure:
+    dataset = evaluation.dataset
     return image_grids.neighbour_blocks(
-        dataset.images[evidence.compared],
-        {method: dataset.images[ids] for method, ids in evidence.neighbours.items()},
-        {method: dataset.same_class(evidence.compared, ids) for method, ids in evidence.neighbours.items()},
-        [printable(name) for name in dataset.class_of(evidence.compared)],
+        dataset.images[evaluation.compared],
+        {method: dataset.images[ids] for method, ids in evaluation.neighbours.items()},
+        {method: dataset.same_class(evaluation.compared, ids) for method, ids in evaluation.neighbours.items()},
+        [printable(name) for name in dataset.class_of(evaluation.compared)],
     )
 
 
-def _reconstruction_pictures(evidence: Evidence) -> list[Picture]:
+def _reconstruction_pictures(evaluation: Evaluation) -> list[Picture]:
     texts = {
         "first": "Good: blurred, but layout, pose and colour are right. Poor: right colours only. "
         "Broken: the same image every time.",
@@ -242,21 +242,21 @@ def _reconstruction_pictures(evidence: Evidence) -> list[Picture]:
         "worst": "Hard images: texture and strong contrast, which ten numbers cannot hold.",
     }
     pictures = []
-    for title, (ids, reconstructions) in evidence.examples.items():
-        captions = [f"{error:.4f}" for error in evidence.errors[np.searchsorted(evidence.test_ids, ids)]]
-        images = {"original": evidence.dataset.images[ids], "reconstruction": reconstructions}
+    for title, (ids, reconstructions) in evaluation.examples.items():
+        captions = [f"{error:.4f}" for error in evaluation.errors[np.searchsorted(evaluation.test_ids, ids)]]
+        images = {"original": evaluation.dataset.images[ids], "reconstruction": reconstructions}
         heading = {"first": "The first 10 test images", "best": "The best 10", "worst": "The worst 10"}[title]
         figure = image_grids.image_rows(images, captions)
         pictures.append(
             Picture(f"reconstructions_{title}", f"{heading}, with their squared error", texts[title], figure)
         )
-    copies = image_grids.image_rows(evidence.copies)
+    copies = image_grids.image_rows(evaluation.copies)
     text = "The alterations of the copy checks: each copy should find its original among all gallery images."
-    return [*pictures, Picture("copies", "Altered copies", text, copies)]
+    return [*pictures, Picture("copies", "Corrupted copies", text, copies)]
 
 
-def _duplicate_pictures(evidence: Evidence) -> list[Picture]:
-    found, dataset = evidence.duplicates, evidence.dataset
+def _duplicate_pictures(evaluation: Evaluation) -> list[Picture]:
+    found, dataset = evaluation.duplicates, evaluation.dataset
     if not len(found.pairs):
         return []
     # Most alike first, as `found` has them, one of each group: a series of shots would fill the picture. Pairs that
@@ -283,14 +283,14 @@ def _duplicate_pictures(evidence: Evidence) -> list[Picture]:
     ]
 
 
-def _neighbours(evidence: Evidence, gallery: Gallery) -> Figure:
-    dataset = evidence.dataset
-    queries = evidence.test_ids
-    if evidence.is_labelled:
-        queries = queries[np.unique(evidence.labels, return_index=True)[1]]  # in the order of the labels
+def _neighbours(evaluation: Evaluation, gallery: Gallery) -> Figure:
+    dataset = evaluation.dataset
+    queries = evaluation.test_ids
+    if evaluation.is_labelled:
+        queries = queries[np.unique(evaluation.labels, return_index=True)[1]]  # in the order of the labels
     queries = queries[:_MAX_QUERIES]
     searched = gallery.only(dataset.gallery_ids())
-    found = searched.ask(gallery.codes[queries], min(10, len(searched.ids)), metric=evidence.metric)
+    found = searched.ask(gallery.codes[queries], min(10, len(searched.ids)), metric=evaluation.metric)
     return image_grids.neighbour_rows(
         dataset.images[queries],
         [printable(name) for name in dataset.class_of(queries)],

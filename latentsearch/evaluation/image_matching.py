@@ -21,6 +21,7 @@ ZOOMS = (1.0, 1.07, 1.14)
 _BLUR = 2.0  # pixels, standard deviation: what is larger is layout, not detail
 _FAINT = 6.0  # grey levels: contrast well below is noise and stays small
 _BATCH = 512
+_SHARING = 8  # batches of pairs that share the details of their images: 12 KB an image
 
 
 def brightness(images: np.ndarray) -> np.ndarray:
@@ -31,7 +32,7 @@ def brightness(images: np.ndarray) -> np.ndarray:
     """
     grey = np.empty((len(images), SIDE, SIDE), dtype=np.uint8)
     for row, image in enumerate(images):
-        grey[row] = Image.fromarray(image).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+        grey[row] = np.asarray(Image.fromarray(image).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
     return grey
 
 
@@ -54,13 +55,15 @@ def detail(grey: np.ndarray, zoom: float = 1.0) -> np.ndarray:
         values = ndimage.affine_transform(values, [1, 1 / zoom, 1 / zoom], offset, order=1, mode="nearest")
     blur = (0, _BLUR, _BLUR)
     values -= ndimage.gaussian_filter(values, blur, mode="nearest")
-    return values / np.sqrt(ndimage.gaussian_filter(np.square(values), blur, mode="nearest") + _FAINT**2)
+    equal: np.ndarray = values / np.sqrt(ndimage.gaussian_filter(np.square(values), blur, mode="nearest") + _FAINT**2)
+    return equal
 
 
 def halved(values: np.ndarray) -> np.ndarray:
     """Means of blocks of 2 x 2 of `(num_images, side, side)`, `(num_images, side / 2, side / 2)`."""
     count, side = values.shape[:2]
-    return values.reshape(count, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
+    means: np.ndarray = values.reshape(count, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
+    return means
 
 
 def layout(grey: np.ndarray) -> np.ndarray:
@@ -70,7 +73,8 @@ def layout(grey: np.ndarray) -> np.ndarray:
         grey: uint8 `(num_images, side, side)`.
     """
     coarse = halved(halved(grey.astype(np.float32)))
-    return coarse - coarse.mean(axis=(1, 2), keepdims=True)
+    centred: np.ndarray = coarse - coarse.mean(axis=(1, 2), keepdims=True)
+    return centred
 
 
 def pattern(details: np.ndarray) -> np.ndarray:
@@ -80,7 +84,8 @@ def pattern(details: np.ndarray) -> np.ndarray:
         details: `(num_images, side, side)`.
     """
     fade = np.hanning(details.shape[1]).astype(np.float32)  # so that borders make no frequencies of their own
-    return np.abs(fft.rfft2(details * fade[:, None] * fade))
+    magnitudes: np.ndarray = np.abs(fft.rfft2(details * fade[:, None] * fade))
+    return magnitudes
 
 
 def fit(first: np.ndarray, second: np.ndarray, shift: int) -> np.ndarray:
@@ -105,12 +110,14 @@ def fit(first: np.ndarray, second: np.ndarray, shift: int) -> np.ndarray:
         # No window wraps around, as side - 2 * shift pixels at up to 2 * shift fill the side; other places are cut off.
         sums = fft.irfft(fft.ifft(product, axis=1)[:, :places], side, axis=2)[:, :, :places]
         best.append((sums / lengths).max(axis=(1, 2)))
-    return np.stack(best, axis=1) / np.sqrt(np.square(middle).sum(axis=(1, 2))).clip(min=1e-3)[:, None]
+    cosines: np.ndarray = np.stack(best, axis=1) / np.sqrt(np.square(middle).sum(axis=(1, 2))).clip(min=1e-3)[:, None]
+    return cosines
 
 
 def richness(details: np.ndarray) -> np.ndarray:
     """Share of each image that shows any detail, `(num_images,)`: 0 for an even one, about 0.8 for most photographs."""
-    return np.square(details[:, SHIFT:-SHIFT, SHIFT:-SHIFT]).mean(axis=(1, 2))
+    shares: np.ndarray = np.square(details[:, SHIFT:-SHIFT, SHIFT:-SHIFT]).mean(axis=(1, 2))
+    return shares
 
 
 def likeness(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
@@ -121,18 +128,22 @@ def likeness(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
         pairs: int `(num_pairs, 2)`, rows of `grey`; the order within a pair does not matter.
     """
     result = np.empty((len(pairs), 2), dtype=np.float32)
-    for rows in batches(len(pairs)):
-        one, other = grey[pairs[rows, 0]], grey[pairs[rows, 1]]
-        plain, opposite = detail(one), detail(other)
-        fits = [
-            fit(detail(enlarged, zoom), against, SHIFT)
-            for zoom in ZOOMS
-            for enlarged, against in ((one, opposite), (other, plain))
-        ]
-        result[rows] = np.max(fits, axis=0)
+    for many in batches(len(pairs), _SHARING * _BATCH):
+        # The details of an image are made once for all pairs in which it stands.
+        images, places = np.unique(pairs[many], return_inverse=True)
+        one, other = places.reshape(-1, 2).T
+        zoomed = [np.concatenate([detail(grey[images[rows]], zoom) for rows in batches(len(images))]) for zoom in ZOOMS]
+        plain = zoomed[0]
+        for rows in batches(len(one)):
+            fits = [
+                fit(enlarged[first[rows]], plain[second[rows]], SHIFT)
+                for enlarged in zoomed
+                for first, second in ((one, other), (other, one))
+            ]
+            result[many][rows] = np.max(fits, axis=0)
     return result
 
 
-def batches(count: int) -> Iterator[slice]:
-    """Slices that cover `count` rows."""
-    return (slice(start, start + _BATCH) for start in range(0, count, _BATCH))
+def batches(count: int, size: int = _BATCH) -> Iterator[slice]:
+    """Slices of `size` that cover `count` rows."""
+    return (slice(start, start + size) for start in range(0, count, size))

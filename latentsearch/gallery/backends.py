@@ -1,7 +1,7 @@
 """Exact ways to find the nearest vectors, and which one suits which question.
 
-Every engine answers with candidates, and with proven bounds of their distances. `index.Index` decides by the bounds
-which distances to compute anew and which queries to ask again, so all engines have the same answers.
+Every backend answers with candidates, and with proven bounds of their distances. `index.Index` decides by the bounds
+which distances to compute anew and which queries to ask again, so all backends have the same answers.
 
 Time of one query, k = 10, of 60,000 and of 1,000,000 10-d codes of images, as tried by hand on one core; whole searches
 are measured by `benchmarks/search.py`:
@@ -51,7 +51,7 @@ class Candidates(NamedTuple):
     beyond: np.ndarray
 
 
-class Engine(Protocol):
+class Backend(Protocol):
     """Finds candidates among points, float64 `(num_vectors, dim)`; see `index.Index` for what they are."""
 
     def __init__(self, points: np.ndarray, metric: Metric) -> None: ...
@@ -69,19 +69,19 @@ class Engine(Protocol):
         """
 
 
-class Scan:
-    """Computes all distances of one query after the other; see `Engine`. What it finds is settled."""
+class BruteForce:
+    """Computes all distances of one query after the other; see `Backend`. What it finds is settled."""
 
     def __init__(self, points: np.ndarray, metric: Metric) -> None:
         self._points, self._metric = points, metric
 
     @staticmethod
     def enough(k: int) -> int:
-        """See `Engine.enough`."""
+        """See `Backend.enough`."""
         return k
 
     def candidates(self, queries: np.ndarray, count: int) -> Candidates:
-        """See `Engine.candidates`."""
+        """See `Backend.candidates`."""
         rows = np.empty((len(queries), count), dtype=np.int64)
         found = np.empty((len(queries), count), dtype=np.float32)
         far = np.empty(len(self._points), dtype=np.float32)
@@ -96,8 +96,8 @@ class Scan:
         return Candidates(rows, found, found, np.full(len(queries), np.inf))
 
 
-class Tree:
-    """A k-d tree (SciPy's), for cosine and euclidean; see `Engine`.
+class KDTree:
+    """A k-d tree (SciPy's), for cosine and euclidean; see `Backend`.
 
     Points lie in memory in the order of its leaves, and queries are asked in the order of a tree of their own: what
     one query has brought into the cache then serves the next, which halves the time of many queries.
@@ -113,11 +113,11 @@ class Tree:
 
     @staticmethod
     def enough(k: int) -> int:
-        """See `Engine.enough`."""
+        """See `Backend.enough`."""
         return k + 1
 
     def candidates(self, queries: np.ndarray, count: int) -> Candidates:
-        """See `Engine.candidates`."""
+        """See `Backend.candidates`."""
         if len(queries) < _BATCH:
             lengths, places = self._tree.query(queries, count)
             lengths, places = lengths.reshape(-1, count), places.reshape(-1, count)
@@ -132,8 +132,8 @@ class Tree:
         return _candidates(self._order[places], lengths * (1 - share), lengths * (1 + share), self._metric)
 
 
-class Flat:
-    """FAISS's flat index: distances of all, in float32, many queries at a time; see `Engine`."""
+class FaissFlat:
+    """FAISS's flat index: distances of all, in float32, many queries at a time; see `Backend`."""
 
     def __init__(self, points: np.ndarray, metric: Metric) -> None:
         import faiss
@@ -148,11 +148,11 @@ class Flat:
 
     @staticmethod
     def enough(k: int) -> int:
-        """See `Engine.enough`."""
+        """See `Backend.enough`."""
         return k + k // 8 + 4
 
     def candidates(self, queries: np.ndarray, count: int) -> Candidates:
-        """See `Engine.candidates`."""
+        """See `Backend.candidates`."""
         dim = queries.shape[1]
         values = (queries - self._centre).astype(np.float32)
         far, rows = (found.astype(dtype) for found, dtype in zip(self._index.search(values, count), (float, np.int64)))
@@ -169,8 +169,8 @@ class Flat:
         return _candidates(rows, low, high, self._metric)
 
 
-class Product:
-    """Distances of all by matrix products in float64, for cosine and euclidean; see `Engine`."""
+class MatrixProduct:
+    """Distances of all by matrix products in float64, for cosine and euclidean; see `Backend`."""
 
     def __init__(self, points: np.ndarray, metric: Metric) -> None:
         self._points, self._metric = points, metric
@@ -178,11 +178,11 @@ class Product:
 
     @staticmethod
     def enough(k: int) -> int:
-        """See `Engine.enough`."""
+        """See `Backend.enough`."""
         return k + 1
 
     def candidates(self, queries: np.ndarray, count: int) -> Candidates:
-        """See `Engine.candidates`."""
+        """See `Backend.candidates`."""
         rows = np.empty((len(queries), count), dtype=np.int64)
         far = np.empty((len(queries), count))
         size = max(1, _PRODUCTS // len(self._points))
@@ -201,8 +201,8 @@ class Product:
         return _candidates(rows, low, high, self._metric)
 
 
-def choose(num_vectors: int, dim: int, metric: Metric, *, k: int, num_asked: int) -> type[Engine]:
-    """The engine for a search.
+def choose(num_vectors: int, dim: int, metric: Metric, *, k: int, num_asked: int) -> type[Backend]:
+    """The backend for a search.
 
     Args:
         num_vectors: In the index.
@@ -212,22 +212,23 @@ def choose(num_vectors: int, dim: int, metric: Metric, *, k: int, num_asked: int
         num_asked: Queries so far, with those of this search.
     """
     if dim > _SHORT:
-        return Product if metric != "manhattan" and k * dim > _GATHERED else Flat
+        return MatrixProduct if metric != "manhattan" and k * dim > _GATHERED else FaissFlat
     if num_asked <= _SCANNED:
-        return Scan
-    return Tree if metric != "manhattan" and k <= num_vectors * _SHARE else Flat
+        return BruteForce
+    return KDTree if metric != "manhattan" and k <= num_vectors * _SHARE else FaissFlat
 
 
 def distances(first: np.ndarray, second: np.ndarray, metric: Metric) -> np.ndarray:
     """Distances of points, float64 `(..., dim)` each: float32 `(...)`, computed in float64 and rounded once."""
     difference = second - first
     if metric == "manhattan":
-        return np.abs(difference, out=difference).sum(axis=-1).astype(np.float32)
-    squared = _squares(difference)
-    if metric == "euclidean":
-        return np.sqrt(squared).astype(np.float32)
-    cosine = squared / 2  # of unit vectors: 1 - cosine
-    return np.where(cosine < _SAME, 0, cosine).astype(np.float32)
+        far: np.ndarray = np.abs(difference, out=difference).sum(axis=-1)
+    elif metric == "euclidean":
+        far = np.sqrt(_squares(difference))
+    else:
+        far = _squares(difference) / 2  # of unit vectors: 1 - cosine
+        far = np.where(far < _SAME, 0, far)
+    return far.astype(np.float32)
 
 
 def _candidates(rows: np.ndarray, low: np.ndarray, high: np.ndarray, metric: Metric) -> Candidates:
@@ -240,4 +241,5 @@ def _candidates(rows: np.ndarray, low: np.ndarray, high: np.ndarray, metric: Met
 
 def _squares(vectors: np.ndarray) -> np.ndarray:
     """Sums of squares along the last axis; einsum is several times quicker here than a reduction."""
-    return np.einsum("...d,...d->...", vectors, vectors)
+    squares: np.ndarray = np.einsum("...d,...d->...", vectors, vectors)
+    return squares

@@ -22,8 +22,8 @@ _CHUNK = 1000  # images in memory at a time
 Coded = tuple[bytes, np.ndarray] | Skipped
 
 
-class Coder(Protocol):
-    """What codes files: `coded`, or `encode_spark.SparkCoder`."""
+class FileEncoder(Protocol):
+    """What codes files: `encode_files`, or `encode_spark.SparkEncoder`."""
 
     def __call__(
         self,
@@ -35,10 +35,10 @@ class Coder(Protocol):
         code_of: dict[bytes, np.ndarray],
         progress: bool,
     ) -> Iterator[tuple[FoundFile, Coded]]:
-        """See `coded`."""
+        """See `encode_files`."""
 
 
-def coded(
+def encode_files(
     files: list[FoundFile],
     folder: Path,
     autoencoder: Encoder,

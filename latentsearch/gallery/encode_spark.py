@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 _PART = 5000  # files of a task: an executor opens the encoder once for each
 
 
-class SparkCoder:
-    """Codes files as `encode_files.coded` does, which the executors call, each for parts of the files.
+class SparkEncoder:
+    """Codes files as `encode_files.encode_files` does, which the executors call, each for parts of the files.
 
     An executor writes each part that it has coded to a Parquet file, whole or not at all. So a part that is tried again
     is in one file in the end, and what was finished when a job ended early is used by the next.
@@ -61,7 +61,7 @@ class SparkCoder:
         code_of: dict[bytes, np.ndarray],
         progress: bool,
     ) -> Iterator[tuple[FoundFile, Coded]]:
-        """See `encode_files.coded`.
+        """See `encode_files.encode_files`.
 
         Raises:
             InputError: if Spark cannot be started, or does not come to the end of it.
@@ -159,7 +159,7 @@ class _Work:
         if encoder.fingerprint != self.fingerprint:
             raise InputError(f"{platform.node()} has another encoder than the one that codes are asked of.")
         no_code = np.empty(0, np.float32)
-        results = encode_files.coded(
+        results = encode_files.encode_files(
             files, self.folder, encoder, fit=self.fit, code_of=dict.fromkeys(known, no_code), progress=False
         )
         _write(path, list(results))

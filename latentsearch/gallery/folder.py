@@ -10,15 +10,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
-from latentsearch.config import FITS, Fit
+from latentsearch.config import Fit
+from latentsearch.data.images import Reason
 from latentsearch.data.scan import FoundFile, Skipped
 from latentsearch.errors import InputError
 from latentsearch.gallery import gallery
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.models.encoder import Encoder
 from latentsearch.text import printable
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the images of a gallery are; see `Gallery.origin`.
+
+    Args:
+        folder: The folder, absolute, as hexadecimal digits: its name may hold any bytes.
+        fit: What became of other proportions.
+        next_id: The id of the next file that is new.
+    """
+
+    folder: str
+    fit: Fit
+    next_id: int
 
 
 class Entry(NamedTuple):
@@ -58,9 +75,9 @@ class FolderGallery:
     passed_over: list[Skipped]
 
     @property
-    def fit(self) -> Fit:
-        """What became of other proportions."""
-        return self.gallery.origin["fit"]
+    def origin(self) -> Origin:
+        """Folder, fit and next id, as they are kept."""
+        return msgspec.convert(self.gallery.origin, Origin)
 
     @property
     def skipped(self) -> list[Skipped]:
@@ -69,7 +86,7 @@ class FolderGallery:
 
     def is_of(self, folder: Path, autoencoder: Encoder, fit: Fit) -> bool:
         """Whether it is the gallery of this folder, coded by this encoder from images fitted like this."""
-        return (self.folder, self.gallery.encoder, self.fit) == (folder.resolve(), autoencoder.fingerprint, fit)
+        return (self.folder, self.gallery.encoder, self.origin.fit) == (folder.resolve(), autoencoder.fingerprint, fit)
 
     def entries(self) -> list[Entry]:
         """The images."""
@@ -101,29 +118,35 @@ def open_kept(path: Path, folder: Path, autoencoder: Encoder, *, fit: Fit = "cro
     return kept
 
 
+@dataclass(frozen=True)
+class _Listing:
+    """The files of a folder in the file of its gallery; see `FolderGallery`."""
+
+    files: list[FoundFile]
+    bad: list[tuple[FoundFile, tuple[Reason, str]]]
+    passed_over: list[tuple[str, Reason, str]]
+
+
 def load(path: Path) -> FolderGallery | None:
     """The gallery kept at `path`, or None if there is none that is whole."""
     kept = gallery.load(path)
     if kept is None:
         return None
-    coded, arrays = kept
+    encoded, arrays = kept
     try:
-        listing = json.loads(arrays["listing"].tobytes())
-        files = [FoundFile(*row) for row in listing["files"]]
+        listing = msgspec.convert(json.loads(arrays["listing"].tobytes()), _Listing)
         digests = arrays["digests"].tobytes()
-        if not len(files) == len(coded.ids) == len(digests) // 32:
-            return None
-        if coded.origin["fit"] not in FITS or type(coded.origin["next_id"]) is not int:
+        if not len(listing.files) == len(encoded.ids) == len(digests) // 32:
             return None
         return FolderGallery(
-            Path(os.fsdecode(bytes.fromhex(coded.origin["folder"]))),
-            coded,
-            files,
+            Path(os.fsdecode(bytes.fromhex(msgspec.convert(encoded.origin, Origin).folder))),
+            encoded,
+            listing.files,
             [digests[start : start + 32] for start in range(0, len(digests), 32)],
-            {FoundFile(*row): Skipped(row[0], *reason) for row, reason in listing["bad"]},
-            [Skipped(*row) for row in listing["passed_over"]],
+            {file: Skipped(file.path, *reason) for file, reason in listing.bad},
+            [Skipped(*row) for row in listing.passed_over],
         )
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
+    except (AttributeError, KeyError, ValueError, RecursionError):
         return None
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from latentsearch.bounds import load_npz
 from latentsearch.config import Metric
 from latentsearch.data import ImageSet, to_float
-from latentsearch.data.corruptions import DISTORTIONS
+from latentsearch.data.corruptions import CORRUPTIONS
 from latentsearch.failures import check_damage
 from latentsearch.files import replacing
 from latentsearch.gallery import two_codes
@@ -26,8 +27,10 @@ from latentsearch.metrics import squared_error
 from latentsearch.models.encoder import Encoder
 
 # What NumPy, zipfile and zlib raise for a damaged file: an array whose header is gone comes as bytes, without a dtype.
-DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, MemoryError)
-DAMAGE += (NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
+DAMAGE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, MemoryError,
+    NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError,
+)  # fmt: skip
 
 _ARRAYS = ("codes", "ids", "copies", "errors")
 _NUM_SAMPLED = 500
@@ -41,7 +44,7 @@ class Gallery:
     Args:
         codes: float32 `(num_images, latent_dim)`.
         ids: int64 `(num_images,)`, distinct.
-        copies: Codes of some of the images (first) and of altered copies of them (second), to tell what a distance
+        copies: Codes of some of the images (first) and of corrupted copies of them (second), to tell what a distance
             means: float32 `(num_copies, 2, latent_dim)`.
         errors: Mean squared reconstruction errors of the same images, float32 `(num_sampled,)`.
         encoder: Fingerprint of the encoder that made the codes.
@@ -75,7 +78,8 @@ class Gallery:
         rows = order[np.searchsorted(self.ids, ids, sorter=order).clip(max=len(order) - 1)]
         if not np.array_equal(self.ids[rows], ids):
             raise KeyError(f"Some of {np.asarray(ids).tolist()} are not in the gallery.")
-        return self.codes[rows]
+        codes: np.ndarray = self.codes[rows]
+        return codes
 
     def only(self, ids: np.ndarray) -> Gallery:
         """The part of the gallery whose ids are among `ids`."""
@@ -99,15 +103,24 @@ class Gallery:
         record = json.dumps({"encoder": self.encoder, "origin": dict(self.origin)})
         arrays = {name: getattr(self, name) for name in _ARRAYS} | {"record": np.array(record)}
         with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **arrays, **more)
+            np.savez(file, allow_pickle=False, **arrays, **more)
+
+
+@dataclass(frozen=True)
+class _Record:
+    """The text in the file of a gallery; see `Gallery`."""
+
+    encoder: str
+    origin: dict[str, Any]
 
 
 def load(path: Path) -> tuple[Gallery, dict[str, np.ndarray]] | None:
     """The gallery kept at `path` and the other arrays kept with it, or None if there is none that can be used."""
     try:
         arrays = load_npz(path)
-        own = {name: arrays.pop(name) for name in _ARRAYS}
-        gallery = Gallery(**own, **json.loads(str(arrays.pop("record"))))
+        codes, ids, copies, errors = (arrays.pop(name) for name in _ARRAYS)
+        record = msgspec.convert(json.loads(str(arrays.pop("record"))), _Record)
+        gallery = Gallery(codes, ids, copies, errors, record.encoder, record.origin)
         return (gallery, arrays) if _is_sound(gallery) else None
     except DAMAGE as error:
         check_damage(error)
@@ -120,7 +133,7 @@ def _is_sound(gallery: Gallery) -> bool:
         return False
     if (codes.dtype, ids.dtype, copies.dtype, errors.dtype) != (np.float32, np.int64, np.float32, np.float32):
         return False
-    return isinstance(gallery.origin, dict) and all(np.isfinite(array).all() for array in (codes, copies, errors))
+    return all(np.isfinite(array).all() for array in (codes, copies, errors))
 
 
 def build(dataset: ImageSet, autoencoder: Encoder, *, progress: bool = False) -> Gallery:
@@ -154,7 +167,7 @@ def sampled(num_images: int) -> np.ndarray:
 
 
 def examined(codes: np.ndarray, images: np.ndarray, autoencoder: Encoder) -> tuple[np.ndarray, np.ndarray]:
-    """Altered copies (with noise, and seen from aside) and reconstructions of images.
+    """Corrupted copies (with noise, and seen from aside) and reconstructions of images.
 
     Args:
         codes: `(num_images, latent_dim)`.
@@ -164,8 +177,8 @@ def examined(codes: np.ndarray, images: np.ndarray, autoencoder: Encoder) -> tup
     Returns:
         `copies` and `errors` of a gallery.
     """
-    altered = [autoencoder.encode(distort(images, _SEED)) for distort in DISTORTIONS.values() if len(images)]
-    copies = np.stack([np.tile(codes, (len(altered), 1)), np.concatenate([codes[:0], *altered])], axis=1)
+    corrupted = [autoencoder.encode(corrupt(images, _SEED)) for corrupt in CORRUPTIONS.values() if len(images)]
+    copies = np.stack([np.tile(codes, (len(corrupted), 1)), np.concatenate([codes[:0], *corrupted])], axis=1)
     return copies, reconstruction_errors(images, codes, autoencoder).astype(np.float32)
 
 

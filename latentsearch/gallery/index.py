@@ -1,4 +1,4 @@
-"""Codes to neighbours: exact search, by the engine that is quickest for what is asked."""
+"""Codes to neighbours: exact search, by the backend that is quickest for what is asked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from latentsearch.config import METRICS, Metric
 from latentsearch.gallery import backends
-from latentsearch.gallery.backends import Engine, Scan
+from latentsearch.gallery.backends import Backend, BruteForce
 
 _BLOCK = 2**21  # numbers that are held at a time
 _CACHED = 2**12  # pairs whose numbers stay in the processor's cache
@@ -18,7 +18,7 @@ _LARGEST = 2.0**100  # magnitude of a number: of as many as there may be, sums h
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Answers to queries, closest first.
+    """Nearest vectors of queries, closest first.
 
     Args:
         ids: int64 `(num_queries, k)`.
@@ -69,7 +69,7 @@ class Index:
             at_zero = ~vectors.any(axis=1)
             if at_zero.any():
                 self._points = np.column_stack([self._points, at_zero])
-        self._engines: dict[type[Engine], Engine] = {}
+        self._backends: dict[type[Backend], Backend] = {}
         self._num_asked = 0
 
     def __len__(self) -> int:
@@ -123,11 +123,11 @@ class Index:
             rows[at_zero], distances[at_zero] = np.arange(k), 1
         return rows, distances
 
-    def _settled(self, kind: type[Engine], queries: np.ndarray, k: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `_nearest`, from `count` candidates of an engine, and from more of them where those leave it open."""
-        if kind not in self._engines:
-            self._engines[kind] = kind(self._points, self.metric)
-        rows, low, high, beyond = self._engines[kind].candidates(queries, count)
+    def _settled(self, kind: type[Backend], queries: np.ndarray, k: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `_nearest`, from `count` candidates of a backend, and from more of them where those leave it open."""
+        if kind not in self._backends:
+            self._backends[kind] = kind(self._points, self.metric)
+        rows, low, high, beyond = self._backends[kind].candidates(queries, count)
         distances = low.astype(np.float32)
         unsure = distances != high.astype(np.float32)
         if unsure.any():
@@ -145,7 +145,7 @@ class Index:
         still_open = distances[:, -1] >= beyond.astype(np.float32)
         if count < len(self) and still_open.any():
             count *= _WIDER
-            wider = (kind, count) if count * _WIDER <= len(self) else (Scan, k)
+            wider = (kind, count) if count * _WIDER <= len(self) else (BruteForce, k)
             rows[still_open], distances[still_open] = self._settled(wider[0], queries[still_open], k, wider[1])
         return rows, distances
 
@@ -161,7 +161,7 @@ def not_excluded(ids: np.ndarray, exclude: np.ndarray) -> np.ndarray:
         bool `(num_queries, k + 1)`, k of them true in each row: all but the excluded one, or but the last.
     """
     # The query's own id is found by value: with exact duplicates it need not come first, nor come at all.
-    own = ids == np.asarray(exclude)[:, None]
+    own: np.ndarray = ids == np.asarray(exclude)[:, None]
     own[~own.any(axis=1), -1] = True
     return ~own
 
@@ -214,7 +214,7 @@ def distances_of_rows(vectors: np.ndarray, first: np.ndarray, second: np.ndarray
         pairs = slice(start, start + _CACHED)
         distances[pairs] = backends.distances(compared[first[pairs]], compared[second[pairs]], metric)
     if metric == "cosine":
-        at_zero = ~vectors.any(axis=1)
+        at_zero = np.asarray(~vectors.any(axis=1))
         distances[at_zero[first] | at_zero[second]] = 1
     return distances
 

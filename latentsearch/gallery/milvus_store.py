@@ -53,7 +53,8 @@ class MilvusStore:
         self._milvus = MilvusConnection(where)
         self._metrics = metrics
         self._collections: dict[Metric, str] = {}
-        self._gallery: Gallery | None = None
+        self._gallery: Gallery  # since `sync`, as the labels
+        self._labels: np.ndarray
 
     @property
     def place(self) -> str:
@@ -82,7 +83,7 @@ class MilvusStore:
     ) -> Neighbours:
         """See `Store.search`; an InputError tells also that k is above 16,383, the most that Milvus gives.
 
-        Answers are those of an index, ordered by distance, then id, unless more codes than Milvus gives at a time are
+        Results are those of an index, ordered by distance, then id, unless more codes than Milvus gives at a time are
         as near as the last, but for its rounding: which of these answer is then left to Milvus.
         """
         codes = np.asarray(codes, dtype=np.float32)
@@ -141,7 +142,8 @@ class MilvusStore:
         if metric == "cosine":  # products of vectors of length 1
             return np.full(len(queries), share)
         reach = np.linalg.norm(queries.astype(float), axis=1) * 2 + far  # of the square: from products, at worst
-        return share * reach**2 / np.maximum(far, 1e-30)
+        rounding: np.ndarray = share * reach**2 / np.maximum(far, 1e-30)
+        return rounding
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -272,7 +274,8 @@ class MilvusStore:
                 bar.update(len(batch))
 
     def _count(self, collection: str) -> int:
-        return self._milvus.call("query", collection, filter="", output_fields=["count(*)"], **_STRONG)[0]["count(*)"]
+        [found] = self._milvus.call("query", collection, filter="", output_fields=["count(*)"], **_STRONG)
+        return int(found["count(*)"])
 
     def _changed_meanwhile(self) -> InputError:
         return InputError(

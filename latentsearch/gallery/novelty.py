@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 
-from latentsearch import files
+from latentsearch import files, records
 from latentsearch.data import ImageSet
 from latentsearch.errors import InputError
 from latentsearch.gallery.gallery import Gallery, reconstruction_errors
 from latentsearch.gallery.index import Index
 from latentsearch.models.encoder import Encoder
 from latentsearch.runs import Run
+
+_LARGEST = 1e30  # magnitude of a number in a code
+Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
 
 UNUSUAL = 0.95  # share of the validation images that are less unusual than an unusual image
 PARTLY, HARDLY = 0.15, 0.5  # shares of unusual images, where 1 - UNUSUAL are expected
@@ -39,7 +43,21 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Familiarity:
+class _Record:
+    """The content of profile.json; see `Profile`."""
+
+    encoder: str
+    error: Finite
+    distance: Finite
+    codes: Annotated[list[list[Finite]], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        if len({len(code) for code in self.codes}) != 1:
+            raise ValueError("expected codes of equal length")
+
+
+@dataclass(frozen=True)
+class Novelty:
     """How many images are unusual for an encoder; of the kind it was trained on, 0.05 would be.
 
     Args:
@@ -90,28 +108,16 @@ def load(run: Run, encoder: str) -> Profile:
         InputError: if it is missing, damaged, or of another encoder than the one with this fingerprint.
     """
     mend = run.command(_SCRIPT, "--overwrite")
-    record = files.read_json(run.profile, mend, ("encoder", "error", "distance", "codes"))
-    try:
-        profile = _profile(record)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{run.profile} is damaged ({error}). Restore your copy of it, or train again.") from None
-    if profile.encoder != encoder:
+    record = records.read(run.profile, _Record, mend)
+    if record.encoder != encoder:
         raise InputError(f"{run.profile} is of another encoder than {run.best_model}.\nTrain again: {mend}")
-    return profile
+    return Profile(encoder, record.error, record.distance, np.array(record.codes, np.float32))
 
 
-def compare(gallery: Gallery, profile: Profile) -> Familiarity:
+def compare(gallery: Gallery, profile: Profile) -> Novelty:
     """How usual the images of `gallery` are for the encoder of `profile`."""
     by_error = float(np.mean(gallery.errors > profile.error))
-    return Familiarity(by_error, float(np.mean(_nearest(gallery.codes, profile.codes) > profile.distance)))
-
-
-def _profile(record: dict[str, Any]) -> Profile:
-    codes = np.array(record["codes"], dtype=np.float32)
-    profile = Profile(str(record["encoder"]), float(record["error"]), float(record["distance"]), codes)
-    if codes.ndim != 2 or not np.isfinite([profile.error, profile.distance, *codes.ravel()]).all():
-        raise ValueError(f"expected finite codes (num_codes, latent_dim), found {codes.shape}")
-    return profile
+    return Novelty(by_error, float(np.mean(_nearest(gallery.codes, profile.codes) > profile.distance)))
 
 
 def _nearest(codes: np.ndarray, known: np.ndarray) -> np.ndarray:

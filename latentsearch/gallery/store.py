@@ -78,7 +78,7 @@ class Store(Protocol):
 
 
 class EmbeddedStore:
-    """Answers from the gallery itself, in this process."""
+    """Answer from the gallery itself, in this process."""
 
     place = ""
 

@@ -16,8 +16,8 @@ from latentsearch.data.scan import FoundFile, Skipped, find_images
 from latentsearch.errors import InputError
 from latentsearch.gallery import folder as folder_gallery
 from latentsearch.gallery import gallery
-from latentsearch.gallery.encode_files import Coder, coded
-from latentsearch.gallery.folder import Entry, FolderGallery
+from latentsearch.gallery.encode_files import FileEncoder, encode_files
+from latentsearch.gallery.folder import Entry, FolderGallery, Origin
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.locks import locked
 from latentsearch.models.encoder import Encoder
@@ -47,7 +47,7 @@ def sync(
     fit: Fit = "crop",
     verify: bool = False,
     progress: bool = False,
-    code: Coder = coded,
+    code: FileEncoder = encode_files,
 ) -> tuple[FolderGallery, Changes]:
     """The gallery of `folder` as it is now, kept at `path`.
 
@@ -71,9 +71,11 @@ def sync(
     """
     with locked(path.with_suffix(".lock"), f"the gallery of {printable(folder)}", wait=True):
         kept = folder_gallery.load(path)
-        before = kept.entries() if kept and kept.is_of(folder, autoencoder, fit) else []
-        known_bad = {file: why for file, why in kept.bad.items() if not why.is_transient} if before else {}
-        next_id = kept.gallery.origin["next_id"] if before else 0
+        if kept and not kept.is_of(folder, autoencoder, fit):
+            kept = None
+        before = kept.entries() if kept else []
+        known_bad = {file: why for file, why in kept.bad.items() if not why.is_transient} if kept else {}
+        next_id = kept.origin.next_id if kept else 0
 
         found = list(find_images(folder))
         files = [file for file in found if isinstance(file, FoundFile)]
@@ -83,11 +85,11 @@ def sync(
         code_of = {entry.digest: entry.code for entry in before}
         new: list[tuple[FoundFile, bytes, np.ndarray]] = []
         to_read = [file for file in files if file not in at and file not in bad]
-        for file, result in code(to_read, folder, autoencoder, fit=fit, code_of=code_of, progress=progress):
-            if isinstance(result, Skipped):
-                bad[file] = result
+        for file, encoded in code(to_read, folder, autoencoder, fit=fit, code_of=code_of, progress=progress):
+            if isinstance(encoded, Skipped):
+                bad[file] = encoded
             else:
-                new.append((file, *result))
+                new.append((file, *encoded))
         passed_over = [file for file in found if isinstance(file, Skipped)]
         unread = _unread(before, [*bad.values(), *passed_over])
         bad |= {file: _with_code_kept(why) for file, why in bad.items() if why.is_transient and file.path in unread}
@@ -96,10 +98,10 @@ def sync(
         changes = Changes(**counts, skipped=len(bad) + len(passed_over))
         if not entries:
             raise InputError(_nothing(folder, [*bad.values(), *passed_over]))
-        if before and not new and not changes.removed and (bad, passed_over) == (kept.bad, kept.passed_over):
+        if kept and not new and not changes.removed and (bad, passed_over) == (kept.bad, kept.passed_over):
             return kept, changes
-        origin = {"folder": os.fsencode(folder.resolve()).hex(), "fit": fit, "next_id": next_id}
-        earlier = kept.gallery if before else None
+        origin = Origin(os.fsencode(folder.resolve()).hex(), fit, next_id)
+        earlier = kept.gallery if kept else None
         result = _assembled(folder, entries, autoencoder, earlier, origin=origin, bad=bad, passed_over=passed_over)
         folder_gallery.save(path, result)
         return result, changes
@@ -156,7 +158,7 @@ def _assembled(
     autoencoder: Encoder,
     before: Gallery | None,
     *,
-    origin: dict[str, object],
+    origin: Origin,
     bad: dict[FoundFile, Skipped],
     passed_over: list[Skipped],
 ) -> FolderGallery:
@@ -164,7 +166,7 @@ def _assembled(
     rows, images = [], []
     for row in gallery.sampled(len(entries)):
         try:
-            images.append(read_image(folder / entries[row].file.path, autoencoder.image_shape, fit=origin["fit"]))
+            images.append(read_image(folder / entries[row].file.path, autoencoder.image_shape, fit=origin.fit))
             rows.append(row)
         except ImageFileError:  # gone in the meantime: the next synchronisation will see
             continue
@@ -174,9 +176,9 @@ def _assembled(
     else:
         copies, errors = gallery.examined(codes[rows], np.array(images, np.uint8).reshape(shape), autoencoder)
     ids = np.array([entry.id for entry in entries], dtype=np.int64)
-    coded = Gallery(codes, ids, copies, errors, autoencoder.fingerprint, origin)
+    content = Gallery(codes, ids, copies, errors, autoencoder.fingerprint, asdict(origin))
     files, digests = [entry.file for entry in entries], [entry.digest for entry in entries]
-    return FolderGallery(folder.resolve(), coded, files, digests, bad, passed_over)
+    return FolderGallery(folder.resolve(), content, files, digests, bad, passed_over)
 
 
 def _nothing(folder: Path, skipped: list[Skipped]) -> str:

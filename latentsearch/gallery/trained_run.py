@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from latentsearch import data, files
-from latentsearch.config import FITS, Fit
+from latentsearch import data, records
+from latentsearch.config import Fit
 from latentsearch.data import ImageSet
-from latentsearch.errors import InputError
 from latentsearch.gallery import gallery
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.models.encoder import Autoencoder
@@ -69,8 +68,4 @@ def fit_of(run: Run) -> Fit:
     Raises:
         InputError: if the record of the run is missing or damaged.
     """
-    record = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("dataset",))
-    fit = record["dataset"].get("fit") or "crop"  # sources of images that are all square record none
-    if fit not in FITS:
-        raise InputError(f"{run.build_record}: fit is {fit!r}, expected one of {', '.join(FITS)}.")
-    return fit
+    return records.read_build(run).dataset.fit or "crop"  # sources of images that are all square record none

@@ -88,5 +88,5 @@ def _fingerprint(encoder: keras.Model) -> str:
     digest = hashlib.sha256(json.dumps(encoder.get_config(), sort_keys=True, default=str).encode())
     for weights in encoder.get_weights():
         digest.update(f"{weights.dtype} {weights.shape}".encode())
-        digest.update(np.ascontiguousarray(weights))
+        digest.update(weights.tobytes())
     return digest.hexdigest()

@@ -1,1 +1,1 @@
-"""A local web page to click through a collection: `python -m latentsearch.page`."""
+"""A local web page to click through a corpus: `python -m latentsearch.page`."""

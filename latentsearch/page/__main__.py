@@ -1,4 +1,4 @@
-"""What looks like this? A page on this machine to click through a collection: drop an image, or click one.
+"""What looks like this? A page on this machine to click through a corpus: drop an image, or click one.
 
     python -m latentsearch.page                        the dataset of the run
     python -m latentsearch.page --gallery ~/Photos     a folder of images
@@ -27,14 +27,14 @@ def main(config: PageConfig) -> None:
     with quiet_libraries():
         from latentsearch import runs
         from latentsearch.page import app, code_map
-        from latentsearch.search.open import open_collection
+        from latentsearch.search.open import open_corpus
 
     with app.listen(config.port) as socket:  # a port that is taken is told before the long opening
         name = runs.choose(config.root, config.run)
-        collection, lines = open_collection(config.root, name, config.gallery, sync=config.sync, look=config.look)
+        corpus, lines = open_corpus(config.root, name, config.gallery, sync=config.sync, look=config.look)
         print(f"run: {name}", *lines, sep="\n")
-        path = code_map.map_path(collection.run, config.gallery)
-        app.serve(collection, lines, code_map.CodeMap(path, collection.gallery), socket)
+        path = code_map.map_path(corpus.run, config.gallery)
+        app.serve(corpus, lines, code_map.CodeMap(path, corpus.gallery), socket)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ from latentsearch.data import images
 from latentsearch.errors import InputError
 from latentsearch.page.code_map import CodeMap
 from latentsearch.search import explanation
-from latentsearch.search.corpus import Collection
-from latentsearch.search.queries import NOT_IN_COLLECTION, Queries
-from latentsearch.search.results import answer
+from latentsearch.search.corpus import Corpus
+from latentsearch.search.percentiles import nearer_pairs
+from latentsearch.search.queries import NOT_IN_CORPUS, Queries
+from latentsearch.search.results import search
 from latentsearch.text import printable
 
 MAX_NEIGHBOURS = 200
@@ -28,7 +29,7 @@ _SIDE = 192  # pixels of a thumbnail, where there are as many
 
 
 class UnknownImageError(InputError):
-    """There is no image of this id in the collection."""
+    """There is no image of this id in the corpus."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,11 @@ class Asked:
     picture: np.ndarray
 
 
-class Replies:
-    """Answers the questions of the page from a collection.
+class Handlers:
+    """Answer the questions of the page from a corpus.
 
     Args:
-        collection: Of at least two images.
+        corpus: Of at least two images.
         lines: What is to be said about it.
         code_map: Of its codes.
 
@@ -58,51 +59,51 @@ class Replies:
         InputError: if there are fewer images.
     """
 
-    def __init__(self, collection: Collection, lines: Sequence[str], code_map: CodeMap) -> None:
-        if len(collection.gallery.ids) < 2:
-            raise InputError(f"{collection.name} holds one image; expected two or more to search among.")
-        self._collection, self._lines, self._map = collection, list(lines), code_map
-        self._ids = frozenset(collection.gallery.ids.tolist())
-        self._by_look = {collection.look: collection}
+    def __init__(self, corpus: Corpus, lines: Sequence[str], code_map: CodeMap) -> None:
+        if len(corpus.gallery.ids) < 2:
+            raise InputError(f"{corpus.name} holds one image; expected two or more to search among.")
+        self._corpus, self._lines, self._map = corpus, list(lines), code_map
+        self._ids = frozenset(corpus.gallery.ids.tolist())
+        self._by_look = {corpus.look: corpus}
         self.max_k = min(MAX_NEIGHBOURS, len(self._ids) - 1)
 
     def about(self) -> dict[str, Any]:
         """What is searched, and what can be asked."""
         return {
-            "run": self._collection.run.name,
-            "name": self._collection.name,
+            "run": self._corpus.run.name,
+            "name": self._corpus.name,
             "num_images": len(self._ids),
-            "latent_dim": self._collection.autoencoder.latent_dim,
-            "classes": list(self._collection.class_names),
+            "latent_dim": self._corpus.autoencoder.latent_dim,
+            "classes": list(self._corpus.class_names),
             "lines": self._lines,
             "metrics": list(METRICS),
-            "look": None if self._collection.autoencoder.kind_dim is None else self._collection.look,
+            "look": None if self._corpus.autoencoder.kind_dim is None else self._corpus.look,
             "max_k": self.max_k,
         }
 
     def examples(self, seed: int) -> list[dict[str, Any]]:
         """Some images to begin with."""
-        ids = self._collection.examples
+        ids = self._corpus.examples
         chosen = np.random.default_rng(seed).permutation(len(ids))[:NUM_EXAMPLES]
         return [self._image(int(ids[position])) for position in chosen]
 
     def picture(self, image_id: int) -> bytes:
-        """An image of the collection as PNG.
+        """An image of the corpus as PNG.
 
         Raises:
             UnknownImageError: if there is none.
         """
-        return _png(self._collection.picture(self._known(image_id), _SIDE))
+        return _png(self._corpus.picture(self._known(image_id), _SIDE))
 
     def ask_about(self, image_id: int) -> Asked:
-        """An image of the collection, to ask about.
+        """An image of the corpus, to ask about.
 
         Raises:
             UnknownImageError: if there is none.
         """
         ids = np.array([self._known(image_id)])
-        query = Queries([self._collection.name_of(image_id)], self._collection.images(ids), ids)
-        return Asked(query, self._collection.gallery.code_of(ids), self._collection.picture(image_id, _SIDE))
+        query = Queries([self._corpus.name_of(image_id)], self._corpus.images(ids), ids)
+        return Asked(query, self._corpus.gallery.code_of(ids), self._corpus.picture(image_id, _SIDE))
 
     def ask_about_file(self, content: bytes, name: str) -> Asked:
         """The content of an image file, to ask about; it is kept nowhere.
@@ -110,11 +111,11 @@ class Replies:
         Raises:
             ImageFileError: if it is not an image that can be read.
         """
-        shape, fit = self._collection.autoencoder.image_shape, self._collection.fit
+        shape, fit = self._corpus.autoencoder.image_shape, self._corpus.fit
         image = images.decode(content, shape, fit=fit, name=name)
         picture = images.decode_larger(content, shape, _SIDE, fit=fit, name=name)
-        code = self._collection.autoencoder.encode(image[None])
-        return Asked(Queries([name], image[None], np.array([NOT_IN_COLLECTION])), code, picture)
+        code = self._corpus.autoencoder.encode(image[None])
+        return Asked(Queries([name], image[None], np.array([NOT_IN_CORPUS])), code, picture)
 
     def neighbours(
         self, asked: Asked, *, k: int, metric: Metric, min_score: float, look: float | None = None
@@ -124,12 +125,13 @@ class Replies:
         Raises:
             InputError: if a share of the look code is given and the run has a single code.
         """
-        collection = self._at(look)
-        answers = answer(asked.query, collection, k=k, metrics=(metric,), min_score=min_score, codes=asked.code)
+        corpus = self._at(look)
+        results = search(asked.query, corpus, k=k, metrics=(metric,), min_score=min_score, codes=asked.code)
         return {
             "query": self._query(asked),
             "neighbours": [
-                {**self._image(match.id), **match._asdict()} for match in answers.matches[metric][0]
+                {**self._image(hit.id), **hit._asdict(), "pairs": nearer_pairs(hit.score)}
+                for hit in results.hits[metric][0]
             ],
             "place": self._place(asked, metric),
         }  # fmt: skip
@@ -141,8 +143,8 @@ class Replies:
             UnknownImageError: if there is no image `neighbour`.
         """
         ids = np.array([self._known(neighbour)])
-        image, code = self._collection.images(ids)[0], self._collection.gallery.code_of(ids)[0]
-        autoencoder = self._collection.autoencoder
+        image, code = self._corpus.images(ids)[0], self._corpus.gallery.code_of(ids)[0]
+        autoencoder = self._corpus.autoencoder
         found = explanation.explain(
             asked.query.images[0],
             asked.code[0],
@@ -167,25 +169,25 @@ class Replies:
         points = self._map.points
         if points is None:
             return {"state": self._map.state}
-        number = {name: position for position, name in enumerate(self._collection.class_names)}
+        number = {name: position for position, name in enumerate(self._corpus.class_names)}
         x, y = points.places.astype(float).round(4).T.tolist()
         ids = points.ids.tolist()
-        classes = [number.get(self._collection.class_of(image_id), -1) for image_id in ids]
+        classes = [number.get(self._corpus.class_of(image_id), -1) for image_id in ids]
         names = [self._image(image_id)["name"] for image_id in ids]
         return {"state": "ready", "ids": ids, "x": x, "y": y, "classes": classes, "names": names}
 
     def _image(self, image_id: int) -> dict[str, Any]:
-        path = self._collection.path_of(image_id)
+        path = self._corpus.path_of(image_id)
         return {
             "id": image_id,
-            "name": printable(path.name if path else self._collection.name_of(image_id)),
+            "name": printable(path.name if path else self._corpus.name_of(image_id)),
             "path": printable(path) if path else None,
-            "class": self._collection.class_of(image_id),
+            "class": self._corpus.class_of(image_id),
         }
 
     def _query(self, asked: Asked) -> dict[str, Any]:
         image_id = int(asked.query.ids[0])
-        if image_id == NOT_IN_COLLECTION:
+        if image_id == NOT_IN_CORPUS:
             image = {"id": None, "name": printable(asked.query.names[0]), "path": None, "class": ""}
         else:
             image = self._image(image_id)
@@ -196,21 +198,21 @@ class Replies:
         points = self._map.points
         if points is None:
             return None
-        on_map = self._collection.gallery.only(points.ids)
+        on_map = self._corpus.gallery.only(points.ids)
         return int(on_map.ask(asked.code, 1, metric=metric).ids[0, 0])
 
-    def _at(self, look: float | None) -> Collection:
-        """The collection, compared with this share of the look code, to a twentieth: so few are kept ready."""
+    def _at(self, look: float | None) -> Corpus:
+        """The corpus, compared with this share of the look code, to a twentieth: so few are kept ready."""
         if look is None:
-            return self._collection
+            return self._corpus
         look = round(look * _LOOK_STEPS) / _LOOK_STEPS
         if look not in self._by_look:
-            self._by_look[look] = self._collection.with_look(look)
+            self._by_look[look] = self._corpus.with_look(look)
         return self._by_look[look]
 
     def _known(self, image_id: int) -> int:
         if image_id not in self._ids:
-            raise UnknownImageError(f"There is no image {image_id} in this collection.")
+            raise UnknownImageError(f"There is no image {image_id} in this corpus.")
         return image_id
 
 

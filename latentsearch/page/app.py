@@ -22,10 +22,10 @@ from starlette.staticfiles import StaticFiles
 from latentsearch.config import METRICS, Metric
 from latentsearch.data.memory import MemoryBudget
 from latentsearch.errors import InputError
-from latentsearch.page.api import Asked, Replies, UnknownImageError
+from latentsearch.page.api import Asked, Handlers, UnknownImageError
 from latentsearch.page.code_map import CodeMap
-from latentsearch.page.middleware import HOST, Guard
-from latentsearch.search.corpus import Collection
+from latentsearch.page.middleware import HOST, SecurityMiddleware
+from latentsearch.search.corpus import Corpus
 
 MAX_UPLOAD = 100_000_000  # bytes
 _UPLOADS = MemoryBudget(2 * MAX_UPLOAD)  # files that are held at a time, beside what it takes to decode them
@@ -52,19 +52,19 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-def serve(collection: Collection, lines: Sequence[str], code_map: CodeMap, listener: socket.socket) -> None:
+def serve(corpus: Corpus, lines: Sequence[str], code_map: CodeMap, listener: socket.socket) -> None:
     """Serves the page until Ctrl-C.
 
     Args:
-        collection: What is searched.
+        corpus: What is searched.
         lines: What is to be said about it.
         code_map: Of its codes; drawn now if there is none.
         listener: Where to.
 
     Raises:
-        InputError: if the collection holds one image.
+        InputError: if the corpus holds one image.
     """
-    app = make_app(Replies(collection, lines, code_map), code_map)
+    app = make_app(Handlers(corpus, lines, code_map), code_map)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, proxy_headers=False, ws="none", timeout_graceful_shutdown=1
     )
@@ -74,11 +74,11 @@ def serve(collection: Collection, lines: Sequence[str], code_map: CodeMap, liste
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def make_app(replies: Replies, code_map: CodeMap) -> Starlette:
+def make_app(handlers: Handlers, code_map: CodeMap) -> Starlette:
     """The page as an application.
 
     Args:
-        replies: What it tells.
+        handlers: What it tells.
         code_map: Drawn while the application lives.
     """
 
@@ -89,39 +89,39 @@ def make_app(replies: Replies, code_map: CodeMap) -> Starlette:
         code_map.stop()
 
     def about(request: Request) -> Response:
-        return JSONResponse({**replies.about(), "max_upload": MAX_UPLOAD})
+        return JSONResponse({**handlers.about(), "max_upload": MAX_UPLOAD})
 
     def examples(request: Request) -> Response:
-        return JSONResponse(replies.examples(_number(request, "seed", int, 0, 2**32 - 1)))
+        return JSONResponse(handlers.examples(_number(request, "seed", int, 0, 2**32 - 1)))
 
     def picture(request: Request) -> Response:
-        return Response(replies.picture(_image_id(request)), media_type="image/png")
+        return Response(handlers.picture(_image_id(request)), media_type="image/png")
 
     def map_of_codes(request: Request) -> Response:
-        return JSONResponse(replies.map())
+        return JSONResponse(handlers.map())
 
     async def neighbours(request: Request) -> Response:
-        k, metric = _number(request, "k", int, 1, replies.max_k), _metric(request)
+        k, metric = _number(request, "k", int, 1, handlers.max_k), _metric(request)
         lowest = _number(request, "min_score", float, 0, 100)
         look = _look(request)
-        return await answer(
+        return await respond(
             request,
-            lambda asked: replies.neighbours(asked, k=int(k), metric=metric, min_score=float(lowest), look=look),
+            lambda asked: handlers.neighbours(asked, k=int(k), metric=metric, min_score=float(lowest), look=look),
         )
 
     async def explanation(request: Request) -> Response:
         metric, neighbour, look = _metric(request), _image_id(request, "neighbour"), _look(request)
-        return await answer(request, lambda asked: replies.explanation(asked, neighbour, metric=metric, look=look))
+        return await respond(request, lambda asked: handlers.explanation(asked, neighbour, metric=metric, look=look))
 
-    async def answer(request: Request, reply: Callable[[Asked], dict[str, Any]]) -> Response:
-        """A question about an image of the collection (GET) or about the file that is sent (POST)."""
+    async def respond(request: Request, reply: Callable[[Asked], dict[str, Any]]) -> Response:
+        """A question about an image of the corpus (GET) or about the file that is sent (POST)."""
         if request.method == "POST":
             # A body, not a form: form parsers keep large files on disk.
             name = request.query_params.get("name") or "the file"
             async with _read(request) as content:
-                return JSONResponse(await run_in_threadpool(lambda: reply(replies.ask_about_file(content, name))))
+                return JSONResponse(await run_in_threadpool(lambda: reply(handlers.ask_about_file(content, name))))
         image_id = _image_id(request)
-        return JSONResponse(await run_in_threadpool(lambda: reply(replies.ask_about(image_id))))
+        return JSONResponse(await run_in_threadpool(lambda: reply(handlers.ask_about(image_id))))
 
     return Starlette(
         routes=[
@@ -133,7 +133,7 @@ def make_app(replies: Replies, code_map: CodeMap) -> Starlette:
             Route("/api/picture", picture),
             Mount("/", StaticFiles(directory=_STATIC, html=True)),
         ],
-        middleware=[Middleware(Guard)],
+        middleware=[Middleware(SecurityMiddleware)],
         exception_handlers={
             UnknownImageError: lambda request, error: JSONResponse({"error": str(error)}, 404),
             ClientDisconnect: lambda request, error: Response(status_code=400),  # nobody reads it

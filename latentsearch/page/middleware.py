@@ -17,12 +17,12 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",  # an id is another image when another collection is served at this port
+    "Cache-Control": "no-store",  # an id is another image when another corpus is served at this port
 }
 
 
-class Guard:
-    """Answers none but the page itself, and tells the browser to hold it to that.
+class SecurityMiddleware:
+    """Answer only the page itself, and tell the browser to hold it to that.
 
     Args:
         app: What is guarded.

@@ -27,7 +27,7 @@ from latentsearch.text import printable
 _GREY = 128  # stands for an image that is no longer there
 
 
-class Collection(abc.ABC):
+class Corpus(abc.ABC):
     """Images that can be searched.
 
     Args:
@@ -131,7 +131,7 @@ class Collection(abc.ABC):
 
     @abc.abstractmethod
     def id_of(self, path: Path) -> int | None:
-        """The image of a file, by whatever path or link it is named; None if it is not in the collection."""
+        """The image of a file, by whatever path or link it is named; None if it is not in the corpus."""
 
     def same_file(self, image_id: int) -> frozenset[int]:
         """The images whose file is that of an image, itself among them: a file may be there under several names."""
@@ -153,7 +153,7 @@ class Collection(abc.ABC):
         return read_image(path, self.autoencoder.image_shape, fit=self.fit)
 
 
-class DatasetCollection(Collection):
+class DatasetCorpus(Corpus):
     """The dataset of a trained run."""
 
     has_test_images = True
@@ -162,8 +162,8 @@ class DatasetCollection(Collection):
         self, run: Run, autoencoder: Encoder, gallery: Gallery, dataset: ImageSet, *, look: float | None = None
     ) -> None:
         self.dataset = dataset
-        if dataset.provenance["kind"] == "folder":
-            self.folder = Path(dataset.provenance["source"])
+        if dataset.provenance.source is not None:
+            self.folder = Path(dataset.provenance.source)
         super().__init__(run, autoencoder, gallery, fit=dataset.fit, name=f"dataset '{dataset.name}'", look=look)
 
     @property
@@ -189,8 +189,8 @@ class DatasetCollection(Collection):
         return str(self.dataset.class_of(np.array(image_id)))
 
     def path_of(self, image_id: int) -> Path | None:
-        paths = self.dataset.paths
-        return Path(self.dataset.provenance["source"], paths[image_id]) if paths else None
+        paths, source = self.dataset.paths, self.dataset.provenance.source
+        return Path(source, paths[image_id]) if paths and source is not None else None
 
     def id_of(self, path: Path) -> int | None:
         if not self.dataset.paths:
@@ -200,7 +200,7 @@ class DatasetCollection(Collection):
 
     @cached_property
     def _id_at(self) -> dict[Path, int]:
-        source = Path(self.dataset.provenance.get("source", ""))
+        source = Path(self.dataset.provenance.source or "")
         return {source / path: image_id for image_id, path in enumerate(self.dataset.paths)}
 
     @cached_property
@@ -211,13 +211,15 @@ class DatasetCollection(Collection):
         return found
 
 
-class FolderCollection(Collection):
+class FolderCorpus(Corpus):
     """A folder of images, coded with the encoder of a trained run."""
 
     def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery, *, look: float | None = None) -> None:
         self.content, self.folder = content, content.folder
         self._files = dict(zip(content.gallery.ids.tolist(), content.files, strict=True))
-        super().__init__(run, autoencoder, content.gallery, fit=content.fit, name=printable(content.folder), look=look)
+        super().__init__(
+            run, autoencoder, content.gallery, fit=content.origin.fit, name=printable(content.folder), look=look
+        )
 
     @property
     def examples(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Answers drawn: the neighbours of each query, and why the nearest is near."""
+"""Figures of search results: the neighbours of each query, and why the nearest is near."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from matplotlib.figure import Figure
 
 from latentsearch.plots import image_grids
 from latentsearch.search import explanation
-from latentsearch.search.corpus import Collection
-from latentsearch.search.results import Answers, class_of
+from latentsearch.search.corpus import Corpus
+from latentsearch.search.results import SearchResults, class_of
 from latentsearch.text import printable
 
 _MAX_ROWS, _MAX_NEIGHBOURS = 50, 20
 _MAX_EXPLAINED = 20
 
 
-def neighbours(answers: Answers, collection: Collection) -> Figure:
+def neighbours(results: SearchResults, corpus: Corpus) -> Figure:
     """Each query with its neighbours, a row a metric, the rows of one query under each other.
 
     At most 50 rows of 20 neighbours: no eye takes in more, and no picture may be longer than 65,536 pixels.
     """
     queries, titles, found, captions, same = [], [], [], [], []
-    rows = list(answers)
-    longest = max((len(matches) for _, _, matches in rows), default=0)
+    rows = list(results)
+    longest = max((len(hits) for _, _, hits in rows), default=0)
     k = min(longest, _MAX_NEIGHBOURS)
-    for number, metric, all_matches in rows[:_MAX_ROWS]:
-        matches = all_matches[:k]
-        query_class = class_of(answers.queries.ids[number], collection)
-        parts = (printable(query_class), metric if len(answers.matches) > 1 else "", "" if matches else "no match")
-        queries.append(answers.queries.images[number])
-        titles.append(f"{_short(answers.queries.names[number])}\n{' '.join(filter(None, parts))}")
-        empty = np.empty((0, *collection.autoencoder.image_shape), np.uint8)
-        images = collection.images(np.array([match.id for match in matches], np.int64)) if matches else empty
-        blank = np.full((k - len(matches), *collection.autoencoder.image_shape), 255, np.uint8)
+    for number, metric, all_hits in rows[:_MAX_ROWS]:
+        hits = all_hits[:k]
+        query_class = class_of(results.queries.ids[number], corpus)
+        parts = (printable(query_class), metric if len(results.hits) > 1 else "", "" if hits else "no match")
+        queries.append(results.queries.images[number])
+        titles.append(f"{_short(results.queries.names[number])}\n{' '.join(filter(None, parts))}")
+        empty = np.empty((0, *corpus.autoencoder.image_shape), np.uint8)
+        images = corpus.images(np.array([hit.id for hit in hits], np.int64)) if hits else empty
+        blank = np.full((k - len(hits), *corpus.autoencoder.image_shape), 255, np.uint8)
         found.append(np.concatenate([np.reshape(images, (-1, *blank.shape[1:])).astype(np.uint8), blank]))
-        classes = [collection.class_of(match.id) for match in matches]
+        classes = [corpus.class_of(hit.id) for hit in hits]
         captions.append([
-            f"{printable(name) or _short(collection.name_of(match.id))}\n{match.distance:.3g}, {match.score:.4g} %"
-            for match, name in zip(matches, classes, strict=True)
+            f"{printable(name) or _short(corpus.name_of(hit.id))}\n{hit.likeness}, {hit.distance:.3g}"
+            for hit, name in zip(hits, classes, strict=True)
         ] + [""] * len(blank))  # fmt: skip
         known = [int(name == query_class) if name and query_class else -1 for name in classes]
         same.append(known + [-1] * len(blank))
@@ -51,19 +51,19 @@ def neighbours(answers: Answers, collection: Collection) -> Figure:
     return image_grids.neighbour_rows(np.array(queries), titles, np.array(found), captions, same_class, note=note)
 
 
-def explanations(answers: Answers, collection: Collection) -> Figure:
+def explanations(results: SearchResults, corpus: Corpus) -> Figure:
     """Why the nearest neighbour of each query is near, under each metric; of the first 20 that have one."""
     found = [
         explanation.explain(
-            answers.queries.images[number],
-            answers.codes[number],
-            collection.images(np.array([matches[0].id]))[0],
-            collection.gallery.code_of(np.array([matches[0].id]))[0],
+            results.queries.images[number],
+            results.codes[number],
+            corpus.images(np.array([hits[0].id]))[0],
+            corpus.gallery.code_of(np.array([hits[0].id]))[0],
             metric=metric,
-            autoencoder=collection.autoencoder,
-            weights=collection.weights,
+            autoencoder=corpus.autoencoder,
+            weights=corpus.weights,
         )
-        for number, metric, matches in [row for row in answers if row[2]][:_MAX_EXPLAINED]
+        for number, metric, hits in [row for row in results if row[2]][:_MAX_EXPLAINED]
     ]
     return image_grids.explanations(
         [pair.query for pair in found],
@@ -79,4 +79,4 @@ def _short(name: str) -> str:
     return name if len(name) <= 16 else f"{name[:7]}…{name[-8:]}"
 
 
-PICTURES: dict[str, Callable[[Answers, Collection], Figure]] = {"neighbours": neighbours, "explanation": explanations}
+PICTURES: dict[str, Callable[[SearchResults, Corpus], Figure]] = {"neighbours": neighbours, "explanation": explanations}

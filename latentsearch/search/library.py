@@ -18,10 +18,10 @@ from latentsearch.errors import InputError
 from latentsearch.gallery.trained_run import fit_of
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.runs import Run
-from latentsearch.search.corpus import Collection
-from latentsearch.search.open import open_collection
-from latentsearch.search.queries import NOT_IN_COLLECTION, Queries
-from latentsearch.search.results import answer
+from latentsearch.search.corpus import Corpus
+from latentsearch.search.open import open_corpus
+from latentsearch.search.queries import NOT_IN_CORPUS, Queries
+from latentsearch.search.results import search
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,8 +118,8 @@ class OpenRun:
 
         Returns:
             One row a neighbour, closest first: query, rank (from 1), id, class, path, distance, score (percentage of
-            random pairs of images that are farther apart) and copy_score (percentage of altered copies that are
-            farther from their original).
+            random pairs of images that are farther apart), copy_score (percentage of corrupted copies that are
+            farther from their original) and likeness ("same picture", "very like", "alike" or "weak").
 
         Raises:
             InputError: if a file cannot be read, the dataset is not prepared, or the folder holds no images.
@@ -129,7 +129,7 @@ class OpenRun:
             >>> found["rank"].tolist()
             [1, 2, 3, 1, 2, 3]
             >>> list(found)
-            ['query', 'rank', 'id', 'class', 'path', 'distance', 'score', 'copy_score']
+            ['query', 'rank', 'id', 'class', 'path', 'distance', 'score', 'copy_score', 'likeness']
         """
         import pandas as pd
 
@@ -141,32 +141,33 @@ class OpenRun:
         queries = Queries(
             [str(name) for name, _ in named],
             np.stack([image for _, image in named]),
-            np.array([NOT_IN_COLLECTION if image_id is None else image_id for image_id in ids], np.int64),
+            np.array([NOT_IN_CORPUS if image_id is None else image_id for image_id in ids], np.int64),
         )
-        found = answer(queries, corpus, k=k, metrics=(metric,), min_score=min_score, only=tuple(only))
+        found = search(queries, corpus, k=k, metrics=(metric,), min_score=min_score, only=tuple(only))
         rows = [
             {
                 "query": queries.names[number],
-                "rank": match.rank,
-                "id": match.id,
-                "class": corpus.class_of(match.id),
-                "path": str(corpus.path_of(match.id) or ""),
-                "distance": match.distance,
-                "score": match.score,
-                "copy_score": match.copy_score,
+                "rank": hit.rank,
+                "id": hit.id,
+                "class": corpus.class_of(hit.id),
+                "path": str(corpus.path_of(hit.id) or ""),
+                "distance": hit.distance,
+                "score": hit.score,
+                "copy_score": hit.copy_score,
+                "likeness": hit.likeness,
             }
-            for number, _, matches in found
-            for match in matches
+            for number, _, hits in found
+            for hit in hits
         ]
-        columns = ["query", "rank", "id", "class", "path", "distance", "score", "copy_score"]
+        columns = ["query", "rank", "id", "class", "path", "distance", "score", "copy_score", "likeness"]
         return pd.DataFrame(rows, columns=columns)
 
     @cached_property
-    def _dataset(self) -> Collection:
-        return open_collection(self._run.root, self.name, None)[0]
+    def _dataset(self) -> Corpus:
+        return open_corpus(self._run.root, self.name, None)[0]
 
-    def _folder(self, folder: Path) -> Collection:
-        return open_collection(self._run.root, self.name, folder)[0]
+    def _folder(self, folder: Path) -> Corpus:
+        return open_corpus(self._run.root, self.name, folder)[0]
 
     @cached_property
     def _fit(self) -> Fit:

@@ -5,26 +5,25 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from latentsearch import files, runs
+from latentsearch import files, records, runs
 from latentsearch.config import BuildConfig, Metric, PrepareConfig, TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.gallery import folder as folder_gallery
 from latentsearch.gallery import novelty
 from latentsearch.gallery import sync as folder_sync
-from latentsearch.gallery.encode_files import coded
-from latentsearch.gallery.encode_spark import SparkCoder
+from latentsearch.gallery.encode_files import encode_files
+from latentsearch.gallery.encode_spark import SparkEncoder
 from latentsearch.gallery.folder import FolderGallery
 from latentsearch.gallery.milvus_store import MilvusStore
 from latentsearch.gallery.store import EmbeddedStore, Store
 from latentsearch.gallery.trained_run import fit_of, open_autoencoder, open_trained
 from latentsearch.models.encoder import Autoencoder
-from latentsearch.recipes import Network
 from latentsearch.runs import Run
-from latentsearch.search.corpus import Collection, DatasetCollection, FolderCollection
+from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
 from latentsearch.text import printable
 
 
-def open_collection(
+def open_corpus(
     root: Path,
     name: str,
     folder: Path | None,
@@ -33,7 +32,7 @@ def open_collection(
     verify: bool = False,
     master: str | None = None,
     look: float | None = None,
-) -> tuple[Collection, list[str]]:
+) -> tuple[Corpus, list[str]]:
     """Opens what is to be searched.
 
     Args:
@@ -46,7 +45,7 @@ def open_collection(
         look: Share of the look code in a distance, 0 to 1, where the run has two codes.
 
     Returns:
-        The collection, and lines to say about it.
+        The corpus, and lines to say about it.
 
     Raises:
         InputError: if the run is not trained, the dataset not prepared, the folder none or without images, a file
@@ -58,13 +57,13 @@ def open_collection(
         raise InputError("--verify compares the files of a folder: name it by --gallery, and leave out --no-sync.")
     if folder is None:
         trained = open_trained(root, name)
-        dataset = DatasetCollection(trained.run, trained.autoencoder, trained.gallery, trained.dataset, look=look)
+        dataset = DatasetCorpus(trained.run, trained.autoencoder, trained.gallery, trained.dataset, look=look)
         return dataset, [trained.gallery_origin]
     run, autoencoder = open_autoencoder(root, name)
     path, fit = folder_gallery.gallery_path(run.folder_galleries, folder), fit_of(run)
     if sync:
         parts, opening = path.with_suffix(".parts"), functools.partial(Autoencoder, run.best_model.absolute(), cores=1)
-        coder = SparkCoder(master, run, parts, open_encoder=opening) if master else coded
+        coder = SparkEncoder(master, run, parts, open_encoder=opening) if master else encode_files
         content, changes = folder_sync.sync(
             path, folder, autoencoder, fit=fit, verify=verify, progress=True, code=coder
         )
@@ -73,8 +72,8 @@ def open_collection(
     else:
         content = folder_gallery.open_kept(path, folder, autoencoder, fit=fit)
         lines = [f"gallery: {len(content.files):,} images of {printable(content.folder)}, as it was kept ({path})"]
-    collection = FolderCollection(run, autoencoder, content, look=look)
-    return collection, lines + _skipped(content) + _familiarity(run, content)
+    corpus = FolderCorpus(run, autoencoder, content, look=look)
+    return corpus, lines + _skipped(content) + _novelty(run, content)
 
 
 def open_store(where: str | None, metrics: tuple[Metric, ...]) -> Store:
@@ -86,13 +85,13 @@ def open_store(where: str | None, metrics: tuple[Metric, ...]) -> Store:
     return EmbeddedStore() if where is None else MilvusStore(where, metrics)
 
 
-def fill(store: Store, collection: Collection, *, sync: bool = True) -> list[str]:
-    """Brings a store up to date with a collection; returns lines to say about it.
+def fill(store: Store, corpus: Corpus, *, sync: bool = True) -> list[str]:
+    """Brings a store up to date with a corpus; returns lines to say about it.
 
     Raises:
         InputError: if it does not answer, or without `sync` holds something else.
     """
-    changes = store.sync(collection.store_name, collection.compared, collection.labels, compare=sync)
+    changes = store.sync(corpus.store_name, corpus.compared, corpus.labels, compare=sync)
     return [f"store: {changes} ({store.place})"] if store.place else []
 
 
@@ -102,7 +101,7 @@ def _skipped(content: FolderGallery) -> list[str]:
     return lines[:10] + [f"skipped: {len(lines) - 10:,} more"] * (len(lines) > 10)
 
 
-def _familiarity(run: Run, content: FolderGallery) -> list[str]:
+def _novelty(run: Run, content: FolderGallery) -> list[str]:
     """Whether the encoder knows such images, and how to train one that does."""
     try:
         usual = novelty.compare(content.gallery, novelty.load(run, content.gallery.encoder))
@@ -114,18 +113,11 @@ def _familiarity(run: Run, content: FolderGallery) -> list[str]:
 
 def _how_to_train(run: Run, folder: Path) -> list[str]:
     name = f"{run.name}-own"
-    build = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("config.architecture",))
-    architecture = build["config"]["architecture"]
-    try:
-        network = Network(**build["config"].get("network", {}))  # an older latentsearch recorded none
-    except TypeError:
-        raise InputError(
-            f"{run.build_record} holds no network.\nMake it again: {run.command('BuildingAutoencoder.py')}"
-        ) from None
+    built = records.read_build(run).config
     commands = {
         "DataPreperation.py": PrepareConfig(source=str(folder), dataset=name, root=run.root),
         "BuildingAutoencoder.py": BuildConfig(
-            architecture=architecture, network=network, dataset=name, run=name, root=run.root
+            architecture=built.architecture, network=built.network, dataset=name, run=name, root=run.root
         ),
         "TrainAutoencoder.py": TrainConfig(run=name, root=run.root),
     }

@@ -1,4 +1,4 @@
-"""Answers told: tables, JSON, figures, and the files themselves."""
+"""Write search results: tables, JSON, figures, and copies of the files."""
 
 from __future__ import annotations
 
@@ -14,76 +14,78 @@ from PIL import Image
 from latentsearch import files
 from latentsearch.config import METRICS, Metric, RetrieveConfig
 from latentsearch.errors import InputError
-from latentsearch.search.corpus import Collection
-from latentsearch.search.results import Answers, class_of
+from latentsearch.search.corpus import Corpus
+from latentsearch.search.percentiles import nearer_pairs
+from latentsearch.search.results import SearchResults, class_of
 from latentsearch.text import printable, write_csv
 
 _COPIES = "neighbours-"
-_COLUMNS = ("query", "query_class", "metric", "rank", "id", "class", "path", "distance", "score", "copy_score")
+_MEASURES = ("distance", "score", "copy_score", "likeness")
+_COLUMNS = ("query", "query_class", "metric", "rank", "id", "class", "path", *_MEASURES)
 
 
-def as_record(answers: Answers, collection: Collection, config: RetrieveConfig) -> dict[str, Any]:
+def as_record(results: SearchResults, corpus: Corpus, config: RetrieveConfig) -> dict[str, Any]:
     """The answers for neighbours.json and --json."""
     return {
-        "run": collection.run.name,
-        "encoder": collection.gallery.encoder,
-        "gallery": collection.name,
-        "k": config.k or max((len(matches) for _, _, matches in answers), default=0),
+        "run": corpus.run.name,
+        "encoder": corpus.gallery.encoder,
+        "gallery": corpus.name,
+        "k": config.k or max((len(hits) for _, _, hits in results), default=0),
         "only": list(config.only),
         "min_score": config.min_score,
+        "weak": config.weak,
         "seed": config.seed,
         "queries": [
             {
-                "query": answers.queries.names[number],
-                "class": class_of(answers.queries.ids[number], collection),
+                "query": results.queries.names[number],
+                "class": class_of(results.queries.ids[number], corpus),
                 "metric": metric,
-                "match": bool(matches),
+                "match": bool(hits),
                 "neighbours": [
-                    {"path": _path(collection, match.id), "class": collection.class_of(match.id), **match._asdict()}
-                    for match in matches
+                    {"path": _path(corpus, hit.id), "class": corpus.class_of(hit.id), **hit._asdict()} for hit in hits
                 ],
             }
-            for number, metric, matches in answers
+            for number, metric, hits in results
         ],
     }
 
 
-def table(answers: Answers, collection: Collection) -> list[dict[str, Any]]:
+def table(results: SearchResults, corpus: Corpus) -> list[dict[str, Any]]:
     """One row a query, metric and rank, for neighbours.csv."""
     return [
         {
-            "query": answers.queries.names[number],
-            "query_class": class_of(answers.queries.ids[number], collection),
+            "query": results.queries.names[number],
+            "query_class": class_of(results.queries.ids[number], corpus),
             "metric": metric,
-            "rank": match.rank,
-            "id": match.id,
-            "class": collection.class_of(match.id),
-            "path": _path(collection, match.id) or "",
-            **{name: getattr(match, name) for name in ("distance", "score", "copy_score")},
+            "rank": hit.rank,
+            "id": hit.id,
+            "class": corpus.class_of(hit.id),
+            "path": _path(corpus, hit.id) or "",
+            **{name: getattr(hit, name) for name in _MEASURES},
         }
-        for number, metric, matches in answers
-        for match in matches
+        for number, metric, hits in results
+        for hit in hits
     ]
 
 
-def for_terminal(answers: Answers, collection: Collection) -> list[dict[str, str]]:
+def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]:
     """One row a query, metric and rank; what is the same as in the row above is left empty."""
     rows = []
-    for number, metric, matches in answers:
-        head = {"query": printable(answers.queries.names[number])}
-        head["class"] = class_of(answers.queries.ids[number], collection)
-        if len(answers.matches) > 1:
+    for number, metric, hits in results:
+        head = {"query": printable(results.queries.names[number])}
+        head["class"] = class_of(results.queries.ids[number], corpus)
+        if len(results.hits) > 1:
             head["metric"] = metric
-        for match in matches:
-            row = {**(head if match.rank == 1 else dict.fromkeys(head, "")), "rank": str(match.rank)}
-            row["neighbour"] = printable(collection.name_of(match.id))
-            row["is a"] = collection.class_of(match.id)
-            row["distance"] = f"{match.distance:.4g}"
-            row["score"] = f"{match.score:.4g}"
-            row["copy score"] = f"{match.copy_score:.3g}"
+        for hit in hits:
+            row = {**(head if hit.rank == 1 else dict.fromkeys(head, "")), "rank": str(hit.rank)}
+            row["neighbour"] = printable(corpus.name_of(hit.id))
+            row["is a"] = corpus.class_of(hit.id)
+            row["likeness"] = hit.likeness
+            row["distance"] = f"{hit.distance:.4g}"
+            row["pairs as near"] = nearer_pairs(hit.score)
             rows.append(row)
-        if not matches:
-            empty = dict.fromkeys(("is a", "distance", "score", "copy score"), "")
+        if not hits:
+            empty = dict.fromkeys(("is a", "likeness", "distance", "pairs as near"), "")
             rows.append({**head, "rank": "", "neighbour": "no match", **empty})
     # Columns of classes where there are none are left out.
     without = [name for name in ("class", "is a") if not any(row[name] for row in rows)]
@@ -91,18 +93,18 @@ def for_terminal(answers: Answers, collection: Collection) -> list[dict[str, str
 
 
 SCORES_IN_WORDS = (
-    "score: % of random pairs of gallery images that are farther apart. "
-    "copy score: % of altered copies (with noise, or seen from aside) that are farther from their original."
+    "likeness: measured by how near copies of an image are to it (docs/checks.md).\n"
+    "pairs as near: share of random pairs of gallery images that are as near."
 )
 
 
-def write(answers: Answers, collection: Collection, config: RetrieveConfig) -> list[Path]:
+def write(results: SearchResults, corpus: Corpus, config: RetrieveConfig) -> list[Path]:
     """Writes neighbours.csv and .json, and the figures asked for, to reports/<run>/retrieval/; returns their paths."""
-    folder = collection.run.reports / "retrieval"
+    folder = corpus.run.reports / "retrieval"
     paths = [folder / "neighbours.csv", folder / "neighbours.json"]
     with files.replacing(paths[0]) as temporary:
-        write_csv(temporary, _COLUMNS, [list(row.values()) for row in table(answers, collection)])
-    files.write_json(paths[1], as_record(answers, collection, config))
+        write_csv(temporary, _COLUMNS, [list(row.values()) for row in table(results, corpus)])
+    files.write_json(paths[1], as_record(results, corpus, config))
     is_drawn = config.figure and (config.json_figure or not config.json)
     wanted = ["neighbours"] * is_drawn + ["explanation"] * config.explain
     if wanted:
@@ -112,31 +114,31 @@ def write(answers: Answers, collection: Collection, config: RetrieveConfig) -> l
         for name in wanted:
             paths.append(folder / f"{name}.png")
             with files.replacing(paths[-1]) as temporary:
-                save(figures.PICTURES[name](answers, collection), temporary)
+                save(figures.PICTURES[name](results, corpus), temporary)
     return paths
 
 
-def check_copy_to(folder: Path, collection: Collection) -> None:
+def check_copy_to(folder: Path | None, corpus: Corpus) -> None:
     """Refuse a folder for copies that lies in what is searched: they would become images of it.
 
     Raises:
         InputError: if it does, directly or through links.
     """
-    searched = collection.folder
-    if searched is not None and searched.resolve() in (folder.resolve(), *folder.resolve().parents):
+    searched = corpus.folder
+    if folder and searched and searched.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise InputError(
             f"--copy-to {printable(folder)} lies in {printable(searched)}, which is searched: the copies would become "
             "images of it. Give a folder outside."
         )
 
 
-def copy_to(folder: Path, answers: Answers, collection: Collection) -> tuple[Path, int]:
+def copy_to(folder: Path, results: SearchResults, corpus: Corpus) -> tuple[Path, int]:
     """Copy the neighbours to a new folder, named by query and rank: the files, where there are any. All or none.
 
     Args:
         folder: Gets a folder neighbours-001, or the next number.
-        answers: With the neighbours.
-        collection: Holds them.
+        results: With the neighbours.
+        corpus: Holds them.
 
     Returns:
         The new folder, and how many are in it.
@@ -144,22 +146,22 @@ def copy_to(folder: Path, answers: Answers, collection: Collection) -> tuple[Pat
     Raises:
         InputError: if one of the files is no longer there, or `folder` lies in what is searched.
     """
-    check_copy_to(folder, collection)
+    check_copy_to(folder, corpus)
     files.make_folder(folder)
     copies = files.make_folder(files.claim(folder / f".unfinished-{os.getpid()}"))
     count = 0
     try:
-        for number, metric, matches in answers:
-            for match in matches:
-                path = collection.path_of(match.id)
-                head = f"query{number + 1:03}_{metric}_{match.rank:03}_"
-                copy = files.claim(copies / _shortened(head, path.name if path else f"{match.id}.png", copies))
+        for number, metric, hits in results:
+            for hit in hits:
+                path = corpus.path_of(hit.id)
+                head = f"query{number + 1:03}_{metric}_{hit.rank:03}_"
+                copy = files.claim(copies / _shortened(head, path.name if path else f"{hit.id}.png", copies))
                 if path and not path.is_file():
                     raise InputError(f"{printable(path)} is no longer there. Leave out --no-sync, or bring it back.")
                 if path:
                     shutil.copyfile(path, copy)
                 else:
-                    Image.fromarray(collection.images(np.array([match.id]))[0]).save(copy)
+                    Image.fromarray(corpus.images(np.array([hit.id]))[0]).save(copy)
                 count += 1
         names = [path.name for path in folder.iterdir()]
         taken = [int(name.removeprefix(_COPIES)) for name in names if re.fullmatch(rf"{_COPIES}\d+", name)]
@@ -184,6 +186,6 @@ def metrics_of(config: RetrieveConfig) -> tuple[Metric, ...]:
     return METRICS if config.metric == "all" else (config.metric,)
 
 
-def _path(collection: Collection, image_id: int) -> str | None:
-    path = collection.path_of(image_id)
+def _path(corpus: Corpus, image_id: int) -> str | None:
+    path = corpus.path_of(image_id)
     return None if path is None else str(path)

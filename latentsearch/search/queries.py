@@ -12,10 +12,10 @@ import numpy as np
 
 from latentsearch.config import RetrieveConfig, expand_home
 from latentsearch.errors import InputError
-from latentsearch.search.corpus import Collection
+from latentsearch.search.corpus import Corpus
 from latentsearch.text import printable
 
-NOT_IN_COLLECTION = -1
+NOT_IN_CORPUS = -1
 _NUM_RANDOM = 20
 
 
@@ -26,7 +26,7 @@ class Queries:
     Args:
         names: What to call them.
         images: uint8 `(num_queries, height, width, 3)`.
-        ids: int64 `(num_queries,)`, ids in the collection; -1 for others.
+        ids: int64 `(num_queries,)`, ids in the corpus; -1 for others.
     """
 
     names: list[str]
@@ -34,7 +34,7 @@ class Queries:
     ids: np.ndarray
 
 
-def find_queries(config: RetrieveConfig, collection: Collection) -> tuple[Queries, list[str]]:
+def find_queries(config: RetrieveConfig, corpus: Corpus) -> tuple[Queries, list[str]]:
     """The images that the flags name, or 20 drawn at random.
 
     Returns:
@@ -49,17 +49,17 @@ def find_queries(config: RetrieveConfig, collection: Collection) -> tuple[Querie
         try:
             if "://" in path:
                 raise InputError(f"{printable(path)}: a URL is not fetched; download the image and give its path.")
-            image = collection.read(Path(path))
-            image_id = collection.id_of(Path(path))
+            image = corpus.read(Path(path))
+            image_id = corpus.id_of(Path(path))
         except InputError as error:
             problems.append(str(error))
             continue
-        found.append((path, image, NOT_IN_COLLECTION if image_id is None else image_id))
-    if config.query_index and not collection.has_test_images:
+        found.append((path, image, NOT_IN_CORPUS if image_id is None else image_id))
+    if config.query_index and not corpus.has_test_images:
         raise InputError(
             "--query-index names test images of the dataset: leave out --gallery, or give files by --query."
         )
-    examples = collection.examples
+    examples = corpus.examples
     positions = config.query_index
     if not config.query and not positions:
         chosen = np.random.default_rng(config.seed).permutation(len(examples))[:_NUM_RANDOM]
@@ -69,10 +69,10 @@ def find_queries(config: RetrieveConfig, collection: Collection) -> tuple[Querie
             problems.append(f"--query-index {position}: expected 0 to {len(examples) - 1}, the test images.")
             continue
         image_id = int(examples[position])
-        own = collection.path_of(image_id)
+        own = corpus.path_of(image_id)
         name = f"test {position}" if own is None else str(own)
-        found.append((name, collection.images(np.array([image_id]))[0], image_id))
-    shape = (len(found), *collection.autoencoder.image_shape)
+        found.append((name, corpus.images(np.array([image_id]))[0], image_id))
+    shape = (len(found), *corpus.autoencoder.image_shape)
     images = np.array([image for _, image, _ in found], dtype=np.uint8).reshape(shape)
     ids = np.array([image_id for _, _, image_id in found], dtype=np.int64)
     return Queries([name for name, _, _ in found], images, ids), problems

@@ -1,4 +1,4 @@
-"""Answers to "what looks like this?": the nearest images of a collection, with what their distances mean."""
+"""Search for the nearest images of queries in a corpus, and what their distances mean."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ import numpy as np
 from latentsearch.config import Metric
 from latentsearch.errors import InputError
 from latentsearch.gallery.store import EmbeddedStore, Store
-from latentsearch.search.corpus import Collection
-from latentsearch.search.queries import NOT_IN_COLLECTION, Queries
+from latentsearch.search.corpus import Corpus
+from latentsearch.search.percentiles import Likeness
+from latentsearch.search.queries import NOT_IN_CORPUS, Queries
 
 _DEFAULT_K = 10
 
 
-class Match(NamedTuple):
+class Hit(NamedTuple):
     """A neighbour of a query.
 
     Args:
         rank: From 1.
-        id: In the collection.
+        id: In the corpus.
         distance: Of the codes; smaller is closer.
         score: Percentage of random pairs of gallery images that are farther apart.
-        copy_score: Percentage of altered copies that are farther from their original.
+        copy_score: Percentage of corrupted copies that are farther from their original.
+        likeness: How near it is, in a word; see `percentiles.Scale.likeness`.
     """
 
     rank: int
@@ -33,91 +35,94 @@ class Match(NamedTuple):
     distance: float
     score: float
     copy_score: float
+    likeness: Likeness
 
 
 @dataclass(frozen=True)
-class Answers:
+class SearchResults:
     """Neighbours of queries under one or more metrics.
 
     Args:
         queries: What was asked about.
         codes: Of the queries, `(num_queries, latent_dim)`.
-        matches: Of each metric and query, closest first; an empty list where nothing is close enough.
+        hits: Of each metric and query, closest first; an empty list where nothing is close enough.
     """
 
     queries: Queries
     codes: np.ndarray
-    matches: dict[Metric, list[list[Match]]]
+    hits: dict[Metric, list[list[Hit]]]
 
-    def __iter__(self) -> Iterator[tuple[int, Metric, list[Match]]]:
+    def __iter__(self) -> Iterator[tuple[int, Metric, list[Hit]]]:
         """Number of the query, metric, and neighbours; the metrics of one query after each other."""
         for number in range(len(self.queries.names)):
-            for metric, matches in self.matches.items():
-                yield number, metric, matches[number]
+            for metric, hits in self.hits.items():
+                yield number, metric, hits[number]
 
 
-def answer(
+def search(
     queries: Queries,
-    collection: Collection,
+    corpus: Corpus,
     *,
     k: int | None = None,
     metrics: tuple[Metric, ...],
     min_score: float = 0,
+    weak: bool = True,
     only: tuple[str, ...] = (),
     codes: np.ndarray | None = None,
     store: Store | None = None,
-) -> Answers:
-    """The `k` nearest images of each query; an image of the collection never answers itself, nor does a link to it.
+) -> SearchResults:
+    """The `k` nearest images of each query; an image of the corpus never answers itself, nor does a link to it.
 
     Args:
         queries: At least one.
-        collection: What is searched.
+        corpus: What is searched.
         k: How many neighbours. Default: 10, or all where fewer can answer.
         metrics: How codes are compared.
         min_score: Neighbours with a smaller score are left out.
+        weak: Whether neighbours whose likeness is weak are kept.
         only: Names of the classes that may answer; none: all images.
         codes: Of the queries, where they are known, `(num_queries, latent_dim)`. Default: the encoder makes them.
 
-        store: Holds the codes of the collection. Default: one in this process.
+        store: Holds the codes of the corpus. Default: one in this process.
 
     Raises:
         InputError: if fewer than `k` images can answer, or none, `min_score` is no percentage, there is no
             class of a name, or the store does not answer.
     """
-    labels = collection.labels_of(only)
-    num_images = np.isin(collection.labels, labels).sum() if only else len(collection.gallery.ids)
-    is_inside = bool((queries.ids != NOT_IN_COLLECTION).any())  # then one image less can answer
+    labels = corpus.labels_of(only)
+    num_images = np.isin(corpus.labels, labels).sum() if only else len(corpus.gallery.ids)
+    is_inside = bool((queries.ids != NOT_IN_CORPUS).any())  # then one image less can answer
     most = int(num_images) - is_inside
     if most < 1:
-        raise InputError(
-            f"{collection.name}: no image but the query itself can answer. Add images, or ask for another."
-        )
+        raise InputError(f"{corpus.name}: no image but the query itself can answer. Add images, or ask for another.")
     if k is None:
         k = min(_DEFAULT_K, most)
     if not 1 <= k <= most:
         raise InputError(f"--k {k}: expected 1 to {most}, the images that can answer.")
     if not 0 <= min_score <= 100:
         raise InputError(f"--min-score {min_score}: expected 0 to 100, a percentage.")
-    codes = collection.autoencoder.encode(queries.images) if codes is None else codes
+    codes = corpus.autoencoder.encode(queries.images) if codes is None else codes
     if store is None:
         store = EmbeddedStore()
-        store.sync(collection.store_name, collection.compared, collection.labels)
-    own = [collection.same_file(number) if number != NOT_IN_COLLECTION else () for number in queries.ids.tolist()]
+        store.sync(corpus.store_name, corpus.compared, corpus.labels)
+    own = [corpus.same_file(number) if number != NOT_IN_CORPUS else () for number in queries.ids.tolist()]
     depth = min(k + max(map(len, own)), most)
-    answers, compared = {}, collection.weigh(codes)
+    results, compared = {}, corpus.weigh(codes)
     for metric in metrics:
         excluded = queries.ids if is_inside else None
         found = store.search(compared, depth, metric=metric, exclude=excluded, only=labels)
-        scale = collection.scale(metric)
-        columns = (found.ids, found.distances, scale.score(found.distances), scale.copy_score(found.distances))
+        scale = corpus.scale(metric)
+        words = np.reshape(scale.likeness(found.distances.ravel()), found.distances.shape)
+        columns = (found.ids, found.distances, scale.score(found.distances), scale.copy_score(found.distances), words)
         rows = zip(own, *(column.tolist() for column in columns), strict=True)
         others = [[values for values in zip(*row, strict=True) if values[0] not in itself][:k] for itself, *row in rows]
-        answers[metric] = [
-            [Match(rank, *values) for rank, values in enumerate(row, 1) if values[2] >= min_score] for row in others
+        hits = [[Hit(rank, *values) for rank, values in enumerate(row, 1)] for row in others]
+        results[metric] = [
+            [hit for hit in row if hit.score >= min_score and (weak or hit.likeness != "weak")] for row in hits
         ]
-    return Answers(queries, codes, answers)
+    return SearchResults(queries, codes, results)
 
 
-def class_of(image_id: int, collection: Collection) -> str:
-    """Name of the class of a query, empty where there is none or it is not in the collection."""
-    return "" if image_id == NOT_IN_COLLECTION else collection.class_of(int(image_id))
+def class_of(image_id: int, corpus: Corpus) -> str:
+    """Name of the class of a query, empty where there is none or it is not in the corpus."""
+    return "" if image_id == NOT_IN_CORPUS else corpus.class_of(int(image_id))

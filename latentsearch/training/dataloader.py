@@ -66,7 +66,7 @@ def training_batches(
         rows = np.sort(order(epoch)[step * batch_size : (step + 1) * batch_size])
         return rows, np.random.default_rng([seed, epoch, step])
 
-    def altered(number: np.int64) -> np.ndarray:
+    def corrupted(number: np.int64) -> np.ndarray:
         rows, rng = batch(number)
         return to_float(augment(images[rows], shift=settings.shift, flip=settings.flip, rng=rng))
 
@@ -108,7 +108,7 @@ def training_batches(
 
     def pair(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | dict[str, tf.Tensor]]:
         if not settings.similarity_weight:
-            originals = tf.numpy_function(altered, [number], tf.float32)
+            originals = tf.numpy_function(corrupted, [number], tf.float32)
             originals = tf.ensure_shape(originals, (batch_size, *images.shape[1:]))
             return originals, originals
         looks, originals = tf.numpy_function(two_views, [number], (tf.float32, tf.float32))

@@ -26,7 +26,7 @@ _DEPTH = 10
 
 
 class Validator:
-    """Measures autoencoders on the same validation images, and the same altered copies of them, each time.
+    """Measures autoencoders on the same validation images, and the same corrupted copies of them, each time.
 
     Args:
         dataset: Its validation images are looked at, at most 5,000.

@@ -43,7 +43,7 @@ class Criterion:
     def ingredients(self, row: Mapping[str, float]) -> dict[str, float]:
         """What the score is made of, each at most 1.
 
-        - copy_recall: share of altered copies that find their original.
+        - copy_recall: share of corrupted copies that find their original.
         - agreement: share of the neighbours by features that are neighbours by code; 0 where it was not measured.
         - health: share of the dimensions of the code that are used.
         - explained: share of the variance of the images that reconstructions explain; below 0 where the mean image

@@ -38,9 +38,7 @@ def as_table(search: Search, tried: Sequence[Trial], marked: Sequence[Trial] = (
         row |= {"seconds": round(trial.seconds, 1), "weights": trial.num_weights}
         row |= {name: best.get(name) for name in _MEASURES} | {name: trial.parameters.get(name) for name in PARAMETERS}
         for goal in WEIGHTS:
-            criterion = Criterion(
-                goal, search.mean_mse, trial.parameters.get("latent_dim", search.space["latent_dim"][0])
-            )
+            criterion = Criterion(goal, search.mean_mse, trial.parameters.get("latent_dim", search.space.latent_dim[0]))
             row[_score_name(goal)] = criterion.score(best) if best else None
         rows.append(row)
     table = pd.DataFrame(rows)
@@ -102,7 +100,7 @@ def write(run: Run, search: Search, table: pd.DataFrame) -> list[Path]:
         "weights": WEIGHTS[search.objective],
         "trials": len(tried),
         "by_status": tried["status"].value_counts().to_dict(),
-        "best": tried.loc[tried["score"].idxmax(), "trial"],
+        "best": tried["trial"].to_numpy()[tried["score"].argmax()],
         "pareto_front": table.loc[table["on_front"], "trial"].tolist(),
         "rank_correlation_with_precision": correlations,
         "seconds": float(tried["seconds"].sum()),
@@ -122,12 +120,14 @@ def best_rows(table: pd.DataFrame, count: int = 5) -> list[dict[str, object]]:
     some = pd.concat([scored[~scored["marked"]][:count], scored[scored["marked"]]])
     names = ("trial", "status", "score", "val_mse", "val_copy_recall", "val_precision", "seconds")
     shown = [name for name in names if name != "val_precision" or some[name].notna().any()]
-    return some[shown].rename(columns={"val_precision": "P@10 (labels)"}).to_dict("records")
+    table = some[shown].rename(columns={"val_precision": "P@10 (labels)"})
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def titles(tried: Sequence[Trial], count: int = 3) -> dict[str, str]:
     """The best trials by name, best first, with words on what they are."""
-    left, found = list(tried), {}
+    left = list(tried)
+    found: dict[str, str] = {}
     while len(found) < count and (trial := winner(left)):
         left.remove(trial)
         best = trial.best

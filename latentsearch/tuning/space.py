@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from hyperopt import hp
 
 from latentsearch.config import Searched
 
@@ -55,6 +54,8 @@ class Space:
 
     def expression(self) -> dict[str, Any]:
         """The space in the language of hyperopt; conditions are dictionaries within it."""
+        from hyperopt import hp  # not before: a build reads records of searches without it
+
         if self.architecture == "kind-look":
             return self._of_two_codes()
         plain = ("latent_dim", "filters", "depth", "dense_units", "activation", "normalisation", "batch_size")
@@ -73,6 +74,8 @@ class Space:
         }
 
     def _of_two_codes(self) -> dict[str, Any]:
+        from hyperopt import hp
+
         plain = ("latent_dim", "batch_size", "views", "view_side")
         near = {
             "neighbours": hp.choice("neighbours", list(self.neighbours)),
@@ -87,4 +90,6 @@ class Space:
 
 
 def _log_uniform(name: str, limits: tuple[float, float]) -> Any:
+    from hyperopt import hp
+
     return hp.loguniform(name, *np.log(limits))

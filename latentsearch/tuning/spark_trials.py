@@ -19,9 +19,9 @@ from latentsearch import locks, runs, spark
 from latentsearch.errors import InputError, NoRoom
 from latentsearch.runs import Run
 from latentsearch.tuning import sampler, storage, study, trials
-from latentsearch.tuning.sampler import Draws, Suggestion
-from latentsearch.tuning.study import Course
-from latentsearch.tuning.trials import Job, Trial
+from latentsearch.tuning.sampler import Suggestion
+from latentsearch.tuning.study import Study
+from latentsearch.tuning.trials import Draws, Job, Trial
 from latentsearch.tuning.worker import Worker
 
 if TYPE_CHECKING:
@@ -66,19 +66,19 @@ class SideBySide:
     """Goes between hyperopt, which asks what to try next, and the records on disk, which the executors write.
 
     Args:
-        course: Of the search.
+        study: Of the search.
         session: With Spark.
     """
 
-    def __init__(self, course: Course, session: SparkSession) -> None:
-        self._course, self._session, self._run = course, session, course.run
+    def __init__(self, study: Study, session: SparkSession) -> None:
+        self._course, self._session, self._run = study, session, study.run
         self._running: dict[str, Suggestion] = {}
-        self.objective = Objective(course.run)
-        wanted = course.config.parallel or session.sparkContext.defaultParallelism
+        self.objective = Objective(study.run)
+        wanted = study.config.parallel or session.sparkContext.defaultParallelism
         self.spark_trials = SparkTrials(min(wanted, SparkTrials.MAX_CONCURRENT_JOBS_ALLOWED), spark_session=session)
 
     def suggest(self, new_ids: list[int], domain: Domain, spark_trials: Trials, seed: int) -> list[dict[str, Any]]:
-        """What hyperopt calls for the next trial: `Course.upcoming`, or nothing when it is time to end."""
+        """What hyperopt calls for the next trial: `Study.upcoming`, or nothing when it is time to end."""
         self.look()
         if self._course.is_over:
             return []
@@ -90,7 +90,8 @@ class SideBySide:
         values = suggestion.draws | {_NUMBER: [int(name)]}
         idxs = {label: [tid] * len(drawn) for label, drawn in values.items()}
         misc = {"tid": tid, "cmd": domain.cmd, "workdir": domain.workdir, "idxs": idxs, "vals": values}
-        return spark_trials.new_trial_docs([tid], [None], [domain.new_result()], [misc])
+        docs: list[dict[str, Any]] = spark_trials.new_trial_docs([tid], [None], [domain.new_result()], [misc])
+        return docs
 
     def look(self) -> None:
         """Tells of the trials that have ended since the last look, and records those that Spark gave up.
@@ -126,8 +127,7 @@ class SideBySide:
             else ("its executor ended, and so did those that tried it again; see spark.log")
         )
         job, draws = self.objective.jobs[name]
-        parameters = dict(job.parameters)
-        return Trial(name=name, status="failed", reason=reason, parameters=parameters, draws=draws, seconds=0.0)
+        return Trial(name=name, status="failed", reason=reason, parameters=job.parameters, draws=draws, seconds=0.0)
 
     @contextlib.contextmanager
     def watched(self, initial: int, total: int) -> Iterator[SimpleNamespace]:
@@ -135,23 +135,23 @@ class SideBySide:
         yield SimpleNamespace(update=lambda count: self.look(), postfix="")
 
 
-def side_by_side(course: Course, session: SparkSession) -> None:
+def side_by_side(study: Study, session: SparkSession) -> None:
     """Tries suggestions, several at a time, until the search is over.
 
     Raises:
         InputError: if the executors do not see the folder of the run, or Spark ends.
     """
-    if course.is_over:
+    if study.is_over:
         return
-    spark.check_shared(session, course.run.tuning / "search.json")
+    spark.check_shared(session, study.run.tuning / "search.json")
     logging.getLogger("hyperopt-spark").setLevel(logging.CRITICAL)  # what it says is in the records
-    both = SideBySide(course, session)
+    both = SideBySide(study, session)
     with contextlib.suppress(AllTrialsFailed):
         fmin(
             both.objective,
-            course.space.expression() | {_NUMBER: hp.randint(_NUMBER, _MAX_NUMBER)},
+            study.space.expression() | {_NUMBER: hp.randint(_NUMBER, _MAX_NUMBER)},
             algo=both.suggest,
-            max_evals=course.config.trials - len(course.tried),
+            max_evals=study.config.trials - len(study.tried),
             trials=both.spark_trials,
             return_argmin=False,
             show_progressbar=both.watched,

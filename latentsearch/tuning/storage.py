@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
-from latentsearch import environment, files
+from latentsearch import environment, files, records
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
 from latentsearch.tuning.trials import SCRIPT, Search, Trial
@@ -45,17 +42,10 @@ def load_one(run: Run, name: str) -> Trial:
     Raises:
         InputError: if there is none, or its record is damaged.
     """
-    path = run.trial(name).trial_record
-    trial = _read(
-        Trial,
-        path,
-        run,
-        tuple(field.name for field in dataclasses.fields(Trial) if field.name not in ("num_weights", "keep")),
-    )
-    kinds = {"parameters": dict, "draws": dict, "scores": list, "history": list}
-    for field_name, kind in kinds.items():
-        if not isinstance(getattr(trial, field_name), kind):
-            raise InputError(f"{path} is damaged: its {field_name} is no {kind.__name__}. Restore your copy of it.")
+    path, mend = run.trial(name).trial_record, run.command(SCRIPT, "--overwrite")
+    trial = records.read(path, Trial, mend)
+    if trial.name != name:
+        raise InputError(f"{path}: name: expected {name}, found {trial.name:.50}.\nMake it again: {mend}")
     return trial
 
 
@@ -75,11 +65,4 @@ def load_search(run: Run) -> Search:
     Raises:
         InputError: if there was none, or its record is damaged.
     """
-    keys = tuple(field.name for field in dataclasses.fields(Search) if field.name != "subset")
-    return _read(Search, run.tuning / "search.json", run, keys)
-
-
-def _read(kind: type, path: Path, run: Run, keys: tuple[str, ...]) -> Any:
-    record = files.read_json(path, run.command(SCRIPT), keys)
-    names = {field.name for field in dataclasses.fields(kind)}
-    return kind(**{name: value for name, value in record.items() if name in names})
+    return records.read(run.tuning / "search.json", Search, run.command(SCRIPT, "--overwrite"))

@@ -18,9 +18,9 @@ from latentsearch.recipes import Recipe
 from latentsearch.runs import Run
 from latentsearch.tuning import from_trial, sampler, trials
 from latentsearch.tuning.config import TuneConfig
-from latentsearch.tuning.sampler import Draws, Suggestion
+from latentsearch.tuning.sampler import Suggestion
 from latentsearch.tuning.space import Space
-from latentsearch.tuning.trials import Job, Outcome, Search, Trial
+from latentsearch.tuning.trials import Draws, Job, Outcome, Parameters, Search, Trial
 from latentsearch.tuning.worker import WorkFailed
 
 
@@ -32,7 +32,7 @@ class Calls(Protocol):
 
 
 @dataclass(frozen=True)
-class Course:
+class Study:
     """A search under way.
 
     Args:
@@ -61,10 +61,11 @@ class Course:
         seed = self.config.seed
         name, suggestion = sampler.upcoming(self.run, self.space, self.tried, seed=seed, running=running)
         parameters = suggestion.parameters
-        architecture = self.config.architecture
-        how = {"shift": self.config.shift, "flip": self.config.flip, "architecture": architecture}
-        network, recipe = from_trial.network_and_recipe(parameters, **how)
-        build = BuildConfig(architecture=architecture, network=network, latent_dim=parameters["latent_dim"])
+        config = self.config
+        network, recipe = from_trial.network_and_recipe(
+            parameters, shift=config.shift, flip=config.flip, architecture=config.architecture
+        )
+        build = BuildConfig(architecture=config.architecture, network=network, latent_dim=parameters["latent_dim"])
         medians = trials.medians(self.tried)
         return name, suggestion, self.job(name, build=build, recipe=recipe, parameters=parameters, medians=medians)
 
@@ -74,16 +75,25 @@ class Course:
         *,
         build: BuildConfig,
         recipe: Recipe,
-        parameters: Mapping[str, Any],
+        parameters: Parameters,
         medians: Sequence[float] = (),
     ) -> Job:
         """What trains an architecture as a trial of this name; for the arguments see `trials.Job`."""
-        config = self.config
-        common = {"run": self.run.trial(name).name, "seed": config.seed, "root": config.root}
+        config, run = self.config, self.run.trial(name).name
         return Job(
-            build=dataclasses.replace(build, dataset=config.dataset, overwrite=True, **common),
+            build=dataclasses.replace(
+                build, run=run, dataset=config.dataset, seed=config.seed, overwrite=True, root=config.root
+            ),
             recipe=recipe,
-            train=TrainConfig(epochs=config.epochs, subset=config.subset, pictures_every=config.epochs, **common),
+            train=TrainConfig(
+                run=run,
+                epochs=config.epochs,
+                subset=config.subset,
+                seed=config.seed,
+                pictures_every=config.epochs,
+                root=config.root,
+            ),
+            epochs=config.epochs,
             criterion=self.search.criterion(build.latent_dim, recipe.keep),
             medians=medians,
             max_seconds=config.max_seconds,
@@ -120,7 +130,7 @@ def attempt(worker: Calls, name: str, job: Job, draws: Draws) -> Trial:
     def trial(status: Literal["finished", "stopped", "failed"], reason: str, **measured: Any) -> Trial:
         seconds = round(time.monotonic() - begin, 3)
         return Trial(
-            name=name, status=status, reason=reason, parameters=dict(job.parameters), draws=draws, seconds=seconds,
+            name=name, status=status, reason=reason, parameters=job.parameters, draws=draws, seconds=seconds,
             keep=job.criterion.keep, **measured,
         )  # fmt: skip
 

@@ -65,4 +65,5 @@ def train_trial(job: Job) -> Outcome:
         measures = {"score": watch.scores[-1]} | {name: measured[name] for name in names if name in measured}
         logs = Run(job.build.root, job.build.run).logs
         tensorboard.write_trial(logs, job.parameters, measures, PARAMETERS)
-    return Outcome(built.num_weights, watch.scores, result.history.to_dict("records"), watch.reason)
+    history = [{str(name): value for name, value in row.items()} for row in result.history.to_dict("records")]
+    return Outcome(built.num_weights, watch.scores, history, watch.reason)

@@ -5,18 +5,58 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
-from latentsearch.config import BuildConfig, Goal, Searched, TrainConfig
-from latentsearch.recipes import Keep, Recipe
+from msgspec import Meta
+
+from latentsearch.config import BuildConfig, Goal, TrainConfig
+from latentsearch.recipes import Activation, Keep, Optimizer, Recipe
 from latentsearch.tuning.objective import Criterion, kept
+from latentsearch.tuning.space import Space
 
 SCRIPT = "TuneAutoencoder.py"
-# What may be in `Trial.parameters`: fields of Network and Recipe, and the numbers in a code.
-PARAMETERS = ("latent_dim", "filters", "depth", "dense_units", "activation", "normalisation", "batch_size", "optimizer")
-PARAMETERS += ("learning_rate", "similarity_weight", "temperature", "projection")
-PARAMETERS += ("views", "view_side", "neighbours", "neighbours_from")
+
+Count = Annotated[int, Meta(ge=1)]
+# For each name of hyperopt's the value drawn, or none where a condition ruled the name out.
+Draws = dict[str, list[Any]]
+
+
+class Parameters(TypedDict, total=False):
+    """The settings that a trial tries: fields of `Network` and `Recipe`, and the numbers in a code."""
+
+    latent_dim: Count
+    filters: Count
+    depth: Count
+    dense_units: Count
+    activation: Activation
+    normalisation: bool
+    batch_size: Count
+    optimizer: Optimizer
+    learning_rate: float
+    similarity_weight: float
+    temperature: float
+    projection: bool
+    views: int
+    view_side: int
+    neighbours: int
+    neighbours_from: float
+
+
+PARAMETERS = tuple(Parameters.__annotations__)
+_ALWAYS = ("latent_dim", "batch_size", "learning_rate")  # whatever is searched
+_MEASURES = {"val_loss", "val_mse", "val_copy_recall", "val_effective_rank"}  # of each epoch, for the score
 _MIN_TRIALS, _MIN_EPOCHS = 5, 2  # before trials are measured against the median of others
+
+
+def check(parameters: Parameters) -> None:
+    """Refuse parameters of a record that lack one which every trial has.
+
+    Raises:
+        ValueError: naming the first that is missing.
+    """
+    for name in _ALWAYS:
+        if name not in parameters:
+            raise ValueError(f"expected {name} among the parameters")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +74,7 @@ class Search:
         seed: Of suggestions and trainings.
         max_seconds: Of a trial.
         max_weights: Of a network.
-        space: Fields of `space.Space`, as JSON knows them.
+        space: Where suggestions are from.
         mean_mse: See `objective.Criterion`; it follows from the images.
     """
 
@@ -48,13 +88,8 @@ class Search:
     seed: int
     max_seconds: float
     max_weights: int
-    space: Mapping[str, Any]
+    space: Space
     mean_mse: float = field(compare=False)
-
-    @property
-    def architecture(self) -> Searched:
-        """What is searched; an older latentsearch knew custom alone."""
-        return self.space.get("architecture", "custom")
 
     def criterion(self, latent_dim: int, keep: Keep = "best") -> Criterion:
         """What scores a trial whose codes have `latent_dim` numbers, and which keeps the weights of this epoch."""
@@ -69,7 +104,7 @@ class Trial:
         name: Its number, such as 003, or the name of an architecture that is marked.
         status: "finished"; "stopped" after some epochs, as too slow or hopeless; or "failed": nothing was measured.
         reason: Why it was stopped or failed, else "".
-        parameters: See `sampler.Suggestion`.
+        parameters: See `sampler.Suggestion`; empty of an architecture that is marked.
         draws: See `sampler.Suggestion`.
         seconds: That it took.
         num_weights: Of the network; None where there was none.
@@ -81,13 +116,26 @@ class Trial:
     name: str
     status: Literal["finished", "stopped", "failed"]
     reason: str
-    parameters: dict[str, Any]
-    draws: dict[str, list[Any]]
+    parameters: Parameters
+    draws: Draws
     seconds: float
     num_weights: int | None = None
     scores: list[float] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
     keep: Keep = "best"
+
+    def __post_init__(self) -> None:
+        """Check what a record may contradict.
+
+        Raises:
+            ValueError: if the number of scores or measures is not that of the epochs, or one is missing.
+        """
+        if self.name.isdecimal():
+            check(self.parameters)
+        if len(self.scores) != len(self.history) or bool(self.scores) == (self.status == "failed"):
+            raise ValueError(f"{len(self.scores)} scores, {len(self.history)} epochs, but the trial is {self.status}")
+        if missing := [name for name in sorted(_MEASURES) for row in self.history if name not in row]:
+            raise ValueError(f"expected {missing[0]} in each epoch of the history")
 
     @property
     def score(self) -> float | None:
@@ -112,7 +160,8 @@ class Job:
     Args:
         build: Of the untrained network.
         recipe: How it is trained.
-        train: Likewise.
+        train: Flags of its training.
+        epochs: Length of its training.
         criterion: What scores it.
         medians: Scores after each epoch that it should not stay below from the second on; empty without a rule.
         max_seconds: It ends after the epoch in which it takes longer.
@@ -123,11 +172,12 @@ class Job:
     build: BuildConfig
     recipe: Recipe
     train: TrainConfig
+    epochs: int
     criterion: Criterion
     medians: Sequence[float]
     max_seconds: float
     max_weights: int
-    parameters: Mapping[str, Any]
+    parameters: Parameters
 
     def reason_to_stop(self, scores: Sequence[float], seconds: float) -> str:
         """Why the training should end after these epochs, or "".
@@ -136,7 +186,7 @@ class Job:
             scores: After each epoch so far.
             seconds: Since it began.
         """
-        done, epochs = len(scores), self.train.epochs
+        done, epochs = len(scores), self.epochs
         if done >= epochs:
             return ""
         if seconds > self.max_seconds:
@@ -177,5 +227,5 @@ def medians(tried: Sequence[Trial]) -> list[float]:
 
 def winner(tried: Sequence[Trial]) -> Trial | None:
     """The first trial with the highest score, None if all failed."""
-    scored = [trial for trial in tried if trial.score is not None]
-    return max(scored, key=lambda trial: trial.score, default=None)
+    scored = [trial for trial in tried if trial.scores]
+    return max(scored, key=lambda trial: trial.scores[-1], default=None)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,12 @@ from latentsearch.errors import InputError
 from latentsearch.recipes import RECIPES, Architecture
 from latentsearch.runs import TUNING, Run
 from latentsearch.text import printable
-from latentsearch.tuning import report, spark_trials, storage, study, trials
+from latentsearch.tuning import report, spark_trials, storage, trials
 from latentsearch.tuning.config import TuneConfig
 from latentsearch.tuning.figures import write_comparison
 from latentsearch.tuning.objective import mean_image_error
 from latentsearch.tuning.space import Space
-from latentsearch.tuning.study import Calls, Course
+from latentsearch.tuning.study import Calls, Study, attempt, prepare
 from latentsearch.tuning.trials import Search, Trial
 from latentsearch.tuning.worker import Worker, WorkFailed
 
@@ -64,7 +64,7 @@ def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
     """
     if worker is None:
         log = Run(config.root, config.run).tuning / "worker.log"
-        with Worker(study.prepare, log, calls=_TRIALS_A_PROCESS) as process:
+        with Worker(prepare, log, calls=_TRIALS_A_PROCESS) as process:
             return tune(config, process)
     config = dataclasses.replace(config, root=config.root.absolute())  # as other machines are to see it
     run, dataset = Run(config.root, config.run), data.load(config.root, config.dataset)
@@ -81,7 +81,7 @@ def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
         seed=config.seed,
         max_seconds=config.max_seconds,
         max_weights=config.max_weights,
-        space=json.loads(json.dumps(asdict(space))),
+        space=space,
         mean_mse=mean_image_error(dataset),
     )
     engine = spark.session(config.spark, run.models / "spark.log") if config.spark else contextlib.nullcontext()
@@ -89,13 +89,13 @@ def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
     with engine as session, busy:
         tried = _begin_or_go_on(config, run, search)
         with tqdm(desc="trials", total=config.trials, initial=len(tried), unit="trial") as progress:
-            course = Course(config, search, space, run, tried, lambda trial: _tell(progress, trial, tried))
+            study = Study(config, search, space, run, tried, lambda trial: _tell(progress, trial, tried))
             try:
                 if session is None:
-                    _one_by_one(course, worker)
+                    _one_by_one(study, worker)
                 else:
-                    spark_trials.side_by_side(course, session)
-                return _result(course, worker)
+                    spark_trials.side_by_side(study, session)
+                return _result(study, worker)
             except KeyboardInterrupt:
                 return TuningResult(run, tried, pd.DataFrame(), [], finished=False)
 
@@ -105,27 +105,27 @@ def resume_command(config: TuneConfig) -> str:
     return runs.command_line(trials.SCRIPT, dataclasses.replace(config, resume=True, overwrite=False))
 
 
-def _one_by_one(course: Course, worker: Calls) -> None:
+def _one_by_one(study: Study, worker: Calls) -> None:
     """Tries one suggestion after the other."""
-    while not course.is_over:
-        name, suggestion, job = course.upcoming()
-        trial = study.attempt(worker, name, job, suggestion.draws)
-        storage.save(course.run, trial)
-        course.add(trial)
+    while not study.is_over:
+        name, suggestion, job = study.upcoming()
+        trial = attempt(worker, name, job, suggestion.draws)
+        storage.save(study.run, trial)
+        study.add(trial)
 
 
-def _result(course: Course, worker: Calls) -> TuningResult:
+def _result(study: Study, worker: Calls) -> TuningResult:
     """Trains the marked architectures, and writes tables and figures.
 
     Raises:
         InputError: if all trials failed, or a figure cannot be drawn.
     """
-    run, tried = course.run, course.tried
+    run, tried = study.run, study.tried
     if trials.winner(tried) is None:
         raise InputError(f"All {len(tried)} trials failed; the last one: {tried[-1].reason}")
-    marked = [_marked(course, worker, architecture) for architecture in course.config.mark]
-    table = report.as_table(course.search, tried, marked)
-    paths = report.write(run, course.search, table)
+    marked = [_marked(study, worker, architecture) for architecture in study.config.mark]
+    table = report.as_table(study.search, tried, marked)
+    paths = report.write(run, study.search, table)
     try:
         paths.append(worker.call(write_comparison, run.reports / TUNING / "best.png", run, report.titles(tried)))
     except WorkFailed as failure:
@@ -139,8 +139,9 @@ def _check(config: TuneConfig, dataset: ImageSet) -> None:
     Raises:
         InputError: if a flag has a value that cannot be, or the dataset is too small.
     """
-    counts = {"trials": config.trials, "epochs": config.epochs, "max-weights": config.max_weights}
-    counts |= {"subset": config.subset, "patience": config.patience, "parallel": config.parallel}
+    counts: dict[str, int | None] = {"trials": config.trials, "epochs": config.epochs}
+    counts |= {"max-weights": config.max_weights, "subset": config.subset}
+    counts |= {"patience": config.patience, "parallel": config.parallel}
     for flag, value in counts.items():
         if value is not None and value < 1:
             raise InputError(f"--{flag} {value}: expected at least 1.")
@@ -172,9 +173,9 @@ def _begin_or_go_on(config: TuneConfig, run: Run, search: Search) -> list[Trial]
     anew = runs.command_line(trials.SCRIPT, dataclasses.replace(config, resume=False, overwrite=True))
     if (run.tuning / "search.json").exists() and not config.overwrite:
         before = storage.load_search(run)
-        for name, now in asdict(search).items():
-            then = getattr(before, name)
-            if name != "mean_mse" and now != then:
+        for name in (field.name for field in dataclasses.fields(Search) if field.compare):
+            then, now = getattr(before, name), getattr(search, name)
+            if now != then:
                 raise InputError(
                     f"run '{run.name}' was searched with another {name}: it was {then}, is {now}.\n"
                     f"To begin anew: {anew}\nTo keep that search, name another run with --run."
@@ -195,20 +196,20 @@ def _parts_of(run: Run) -> list[Path]:
     return [*files.written(run.tuning, but=kept), run.logs / TUNING, run.reports / TUNING]
 
 
-def _marked(course: Course, worker: Calls, architecture: Architecture) -> Trial:
+def _marked(study: Study, worker: Calls, architecture: Architecture) -> Trial:
     """An architecture trained by its recipe as a trial would be, or the record of that."""
-    config, run = course.config, course.run
+    config, run = study.config, study.run
     if run.trial(architecture).trial_record.exists():
         return storage.load_one(run, architecture)
     recipe = dataclasses.replace(RECIPES[architecture], shift=config.shift, flip=config.flip)
     build = BuildConfig(architecture=architecture, latent_dim=config.latent_dims[0])
-    job = course.job(architecture, build=build, recipe=recipe, parameters={})
-    trial = study.attempt(worker, architecture, job, {})
+    job = study.job(architecture, build=build, recipe=recipe, parameters={})
+    trial = attempt(worker, architecture, job, {})
     storage.save(run, trial)
     return trial
 
 
-def _tell(progress: tqdm, trial: Trial, tried: Sequence[Trial]) -> None:
+def _tell(progress: tqdm[Any], trial: Trial, tried: Sequence[Trial]) -> None:
     score = f", score {trial.score:.4f}" if trial.score is not None else ""
     reason = f" ({printable(trial.reason)})" if trial.reason else ""
     progress.write(f"trial {trial.name}: {trial.status}{reason}{score}, {trial.seconds:.0f} s")

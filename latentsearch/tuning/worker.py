@@ -9,9 +9,10 @@ import threading
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from latentsearch import environment, files
 from latentsearch.errors import InputError, NoRoom
@@ -20,6 +21,13 @@ from latentsearch.failures import is_disk_full, no_room
 
 class WorkFailed(Exception):
     """A piece of work came to no result. The message is one line that says why."""
+
+
+class _Child(NamedTuple):
+    """A process that was started, and the connection with it."""
+
+    process: SpawnProcess
+    connection: Connection[Any, Any]
 
 
 class Worker:
@@ -38,8 +46,7 @@ class Worker:
         self._log = log
         self._calls = calls
         self._calls_done = 0
-        self._process: Any = None
-        self._connection: Connection | None = None
+        self._child: _Child | None = None
 
     def __enter__(self) -> Worker:
         return self
@@ -61,52 +68,51 @@ class Worker:
         """
         if self._calls_done == self._calls:
             self.close()
-        if self._process is None:
-            self._start()
+        child = self._child or self._start()
         self._calls_done += 1
-        self._send((function, arguments))
-        return value_of(*self._receive(seconds))
+        try:
+            child.connection.send((function, arguments))
+        except OSError:
+            raise self._death(child) from None
+        return value_of(*self._receive(child, seconds))
 
     def close(self) -> None:
         """Ends the process, whatever it does."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._connection.close()
-            self._process = None
+        if self._child is not None:
+            self._child.process.kill()
+            self._child.process.join()
+            self._child.connection.close()
+            self._child = None
 
-    def _start(self) -> None:
+    def _start(self) -> _Child:
         self._calls_done = 0
         files.claim(self._log)
         # Not a fork of this process: TensorFlow's threads do not survive one.
         context = multiprocessing.get_context("spawn")
-        self._connection, other_end = context.Pipe()
-        self._process = context.Process(target=_serve, args=(self._prepare, self._log, other_end), daemon=True)
-        self._process.start()
+        connection, other_end = context.Pipe()
+        process = context.Process(target=_serve, args=(self._prepare, self._log, other_end), daemon=True)
+        process.start()
+        child = self._child = _Child(process, connection)
         other_end.close()  # so that the end of the process is the end of the connection
-        succeeded, result = self._receive(None)
+        succeeded, result = self._receive(child, None)
         if not succeeded:
             self.close()
             raise WorkFailed(result)
+        return child
 
-    def _send(self, message: Any) -> None:
+    def _receive(self, child: _Child, seconds: float | None) -> tuple[bool, Any]:
         try:
-            self._connection.send(message)
-        except OSError:
-            raise self._death() from None
-
-    def _receive(self, seconds: float | None) -> tuple[bool, Any]:
-        try:
-            if not self._connection.poll(seconds):
+            if not child.connection.poll(seconds):
                 self.close()
                 raise WorkFailed(f"took more than {seconds:g} seconds: its process was killed")
-            return self._connection.recv()
+            succeeded, result = child.connection.recv()
+            return succeeded, result
         except (EOFError, OSError):
-            raise self._death() from None
+            raise self._death(child) from None
 
-    def _death(self) -> WorkFailed:
-        self._process.join()
-        status = self._process.exitcode
+    def _death(self, child: _Child) -> WorkFailed:
+        child.process.join()
+        status = child.process.exitcode or 0  # known once it is joined
         self.close()
         if status >= 0:
             return WorkFailed(f"its process ended with exit status {status}; see {self._log.name}")

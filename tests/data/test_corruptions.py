@@ -1,4 +1,4 @@
-"""Altered copies: what they change, how much, and that they are repeatable."""
+"""Corrupted copies: what they change, how much, and that they are repeatable."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def test_projection_keeps_the_inside_and_leaves_no_empty_edge():
     assert len(np.unique(copies.reshape(50, -1), axis=0)) == 50
 
 
-@pytest.mark.parametrize("distort", corruptions.DISTORTIONS.values(), ids=corruptions.DISTORTIONS)
-def test_distortions_are_repeatable_and_leave_the_original_alone(distort):
+@pytest.mark.parametrize("corrupt", corruptions.CORRUPTIONS.values(), ids=corruptions.CORRUPTIONS)
+def test_distortions_are_repeatable_and_leave_the_original_alone(corrupt):
     images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
     before = images.copy()
-    np.testing.assert_array_equal(distort(images, 7), distort(images, 7))
-    assert (distort(images, 7) != distort(images, 8)).any()
+    np.testing.assert_array_equal(corrupt(images, 7), corrupt(images, 7))
+    assert (corrupt(images, 7) != corrupt(images, 8)).any()
     np.testing.assert_array_equal(images, before)

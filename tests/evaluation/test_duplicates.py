@@ -9,7 +9,7 @@ import pytest
 
 from latentsearch.data import SPLITS, ImageSet, digits
 from latentsearch.evaluation import duplicates, image_matching
-from tests.evaluation.test_image_matching import ALTERATIONS, scenes
+from tests.evaluation.test_image_matching import CORRUPTIONS, scenes
 
 
 def find(images, codes=None):
@@ -30,7 +30,7 @@ def dataset_of(images, is_test, class_names=("a", "b")):
 
 def test_planted_copies_are_found_and_nothing_else():
     images = scenes(100)
-    copies = np.stack([alter(images[10 * number]) for number, alter in enumerate(ALTERATIONS)])
+    copies = np.stack([alter(images[10 * number]) for number, alter in enumerate(CORRUPTIONS)])
     found = find(np.concatenate([images, copies, images[77:78]]))
     assert as_set(found) == {*((10 * number, 100 + number) for number in range(5)), (77, 105)}
     assert found.exact.tolist() == [True, False, False, False, False, False]
@@ -41,7 +41,7 @@ def test_planted_copies_are_found_and_nothing_else():
 
 def test_codes_propose_what_coarse_detail_does_not(monkeypatch):
     images = scenes(60)
-    images[59] = ALTERATIONS[2](images[0])
+    images[59] = CORRUPTIONS[2](images[0])
     codes = np.random.default_rng(0).normal(size=(60, 4))
     codes[59] = codes[0]
     monkeypatch.setattr(duplicates, "PROPOSALS", 1)
@@ -90,7 +90,7 @@ def test_equal_images_make_a_star(count):
 def test_groups_and_leaks_reach_through_equal_images():
     base = scenes(20)
     # 20 equals 0, 21 is a near copy of 0, 22 a near copy of 5; test: 20 to 22 and 7.
-    images = np.concatenate([base, base[:1], ALTERATIONS[2](base[0])[None], ALTERATIONS[0](base[5])[None]])
+    images = np.concatenate([base, base[:1], CORRUPTIONS[2](base[0])[None], CORRUPTIONS[0](base[5])[None]])
     found = find(images)
     assert as_set(found) == {(0, 20), (0, 21), (5, 22)}
     is_test = np.isin(np.arange(23), [7, 20, 21, 22])
@@ -133,7 +133,7 @@ def test_the_emptier_an_image_the_more_likeness_is_needed():
 
 def resaved(image, rng):
     """A copy with faint noise, as JPEG."""
-    return ALTERATIONS[3](np.clip(image.astype(int) + rng.integers(-2, 3, image.shape), 0, 255).astype(np.uint8))
+    return CORRUPTIONS[3](np.clip(image.astype(int) + rng.integers(-2, 3, image.shape), 0, 255).astype(np.uint8))
 
 
 @pytest.mark.parametrize(("shots", "copies"), [(100, 3), (40, 5), (20, 10), (10, 2), (2, 20), (1, 40), (2, 2), (1, 2)])
@@ -151,7 +151,7 @@ def test_duplicates_are_found_at_any_rate(shots, copies):
 def test_a_shot_of_few_that_is_its_own_reflection_hides_no_copies():
     base = scenes(5)
     base[0, 16:] = base[0, 15::-1]  # a lake
-    found = find(np.concatenate([base, *(np.stack([alter(image) for image in base]) for alter in ALTERATIONS)]))
+    found = find(np.concatenate([base, *(np.stack([alter(image) for image in base]) for alter in CORRUPTIONS)]))
     assert (found.pairs[:, 0] % 5 == found.pairs[:, 1] % 5).all()
     # Copies of the lake itself are missed: it is as like its reflection as they are to it.
     assert np.isin(np.flatnonzero(np.arange(30) % 5), np.unique(found.pairs)).all()

@@ -48,7 +48,7 @@ def mirrored(image):
     return image[:, ::-1]
 
 
-ALTERATIONS = [shifted, cropped, recoloured, recompressed, mirrored]
+CORRUPTIONS = [shifted, cropped, recoloured, recompressed, mirrored]
 
 
 def against(images, copies):
@@ -59,7 +59,7 @@ def against(images, copies):
 
 
 @pytest.mark.parametrize("side", [SIDE, 3 * SIDE])
-@pytest.mark.parametrize("alter", ALTERATIONS)
+@pytest.mark.parametrize("alter", CORRUPTIONS)
 def test_altered_copies_are_alike_and_other_images_are_not(alter, side):
     images = scenes(6, side)
     likeness = against(images, np.stack([alter(image) for image in images]))

@@ -12,8 +12,8 @@ from tests.evaluation.test_checks import a_score, good, leaking
 __all__ = ["good"]  # a fixture
 
 
-def verdict(evidence):
-    return report.verdict(evidence, checks.run_checks(evidence))
+def verdict(evaluation):
+    return report.verdict(evaluation, checks.run_checks(evaluation))
 
 
 def test_the_verdict_names_the_best_rival_and_what_failed(good):
@@ -36,4 +36,4 @@ def test_the_verdict_of_a_collapsed_run_says_so(good):
 
 def test_the_verdict_without_labels_is_about_altered_copies(good):
     dataset = dataclasses.replace(good.dataset, class_names=(), labels=np.full_like(good.dataset.labels, -1))
-    assert verdict(dataclasses.replace(good, dataset=dataset, scores=[])).startswith("90 of 100 altered copies")
+    assert verdict(dataclasses.replace(good, dataset=dataset, scores=[])).startswith("90 of 100 corrupted copies")

@@ -81,7 +81,7 @@ def test_without_labels_all_is_there_but_what_needs_them(tmp_path, capsys):
         "leaks",
     ]
     page = (run.reports / "report.html").read_text()
-    for there in ("These images have no labels", "Latent dimensions in pairs", "Altered copies", "The worst 10"):
+    for there in ("These images have no labels", "Latent dimensions in pairs", "Corrupted copies", "The worst 10"):
         assert there in page
     for gone in ("error by class", "By class", "Precision against depth", "P@10"):
         assert gone not in page

@@ -15,7 +15,7 @@ def gallery_of(
     Args:
         codes: Codes `(num_images, latent_dim)`.
         ids: Their ids `(num_images,)`. Default: their rows.
-        copies: Codes of images and of altered copies `(num_copies, 2, latent_dim)`. Default: none.
+        copies: Codes of images and of corrupted copies `(num_copies, 2, latent_dim)`. Default: none.
         encoder: Fingerprint of the encoder.
     """
     codes = np.asarray(codes, np.float32)

@@ -19,7 +19,7 @@ from latentsearch import spark
 from latentsearch.errors import InputError
 from latentsearch.gallery import encode_spark
 from latentsearch.gallery import folder as folder_gallery
-from latentsearch.gallery.encode_spark import SparkCoder
+from latentsearch.gallery.encode_spark import SparkEncoder
 from latentsearch.gallery.folder import gallery_path
 from latentsearch.gallery.sync import sync
 from latentsearch.runs import Run
@@ -53,7 +53,7 @@ def folder(tmp_path, monkeypatch):
 
 def coder(tmp_path, *, seconds=0.0, log="log"):
     opening = functools.partial(LoggedColours, tmp_path / log, seconds)
-    return SparkCoder(MASTER, Run(tmp_path, "photos"), tmp_path / "parts", open_encoder=opening)
+    return SparkEncoder(MASTER, Run(tmp_path, "photos"), tmp_path / "parts", open_encoder=opening)
 
 
 def num_coded(tmp_path, log="log"):
@@ -78,7 +78,7 @@ def test_two_executors_make_the_gallery_of_one_process_and_code_only_what_is_new
     assert_same_gallery(path, folder, tmp_path)
     assert len(list((tmp_path / "log").iterdir())) == 2
     assert len(list((tmp_path / "parts").glob("*/*.parquet"))) == 7
-    shutil.rmtree(tmp_path / "parts")  # as open_collection does
+    shutil.rmtree(tmp_path / "parts")  # as open_corpus does
     (folder / "a/5.png").rename(folder / "moved.png")
     os.utime(folder / "a/7.png", (1, 1))
     make_photos(folder / "more", 2)
@@ -117,7 +117,7 @@ from tests.photos import LoggedColours
 spark_coding._PART = 4
 root = Path({root!r})
 opening = functools.partial(LoggedColours, root / "log", 2.0)
-coder = spark_coding.SparkCoder({master!r}, Run(root, "photos"), root / "parts", open_encoder=opening)
+coder = spark_coding.SparkEncoder({master!r}, Run(root, "photos"), root / "parts", open_encoder=opening)
 folder_sync.sync(root / "gallery.npz", root / "photos", MeanColours(), code=coder)
 """
 

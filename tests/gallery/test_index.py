@@ -1,4 +1,4 @@
-"""The index against brute force in float64, by every engine and metric, ties in order; and who may not answer."""
+"""The index against brute force in float64, by every backend and metric, ties in order; and who may not answer."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from hypothesis.extra.numpy import arrays
 
 from latentsearch.config import METRICS
 from latentsearch.gallery import backends
-from latentsearch.gallery.backends import Flat, Product, Scan, Tree
+from latentsearch.gallery.backends import BruteForce, FaissFlat, KDTree, MatrixProduct
 from latentsearch.gallery.index import Index, distances_between
 from tests.conftest import REPOSITORY
 
-# Every engine with every metric that it may be chosen for.
-every_engine = pytest.mark.parametrize(
-    ("engine", "metric"),
+# Every backend with every metric that it may be chosen for.
+every_backend = pytest.mark.parametrize(
+    ("backend", "metric"),
     [
-        (engine, metric)
-        for engine in (Scan, Tree, Flat, Product)
+        (backend, metric)
+        for backend in (BruteForce, KDTree, FaissFlat, MatrixProduct)
         for metric in METRICS
-        if metric != "manhattan" or engine in (Scan, Flat)
+        if metric != "manhattan" or backend in (BruteForce, FaissFlat)
     ],
 )
 
 
-def using(engine):
-    """Within this context, every search is made by `engine`."""
-    return mock.patch.object(backends, "choose", return_value=engine)
+def using(backend):
+    """Within this context, every search is made by `backend`."""
+    return mock.patch.object(backends, "choose", return_value=backend)
 
 
 def brute_force(queries, vectors, metric):
@@ -67,19 +67,19 @@ def assert_nearest(found, distances, ids=None):
     np.testing.assert_array_max_ulp(found.distances, np.take_along_axis(distances, order, axis=1), maxulp=0)
 
 
-@every_engine
+@every_backend
 @pytest.mark.parametrize(("num_queries", "k"), [(1, 1), (7, 10), (300, 50), (100, 500)])
-def test_neighbours_are_those_of_brute_force(engine, metric, num_queries, k):
+def test_neighbours_are_those_of_brute_force(backend, metric, num_queries, k):
     rng = np.random.default_rng(k)
     vectors = rng.normal(size=(500, 10)).astype(np.float32)
     queries = rng.normal(size=(num_queries, 10)).astype(np.float32)
-    with using(engine):
+    with using(backend):
         found = Index(vectors, metric=metric).search(queries, k)
     assert_nearest(found, brute_force(queries, vectors, metric))
 
 
-@every_engine
-def test_many_duplicates_and_zeros_are_searched_like_any(engine, metric):
+@every_backend
+def test_many_duplicates_and_zeros_are_searched_like_any(backend, metric):
     # More of a kind than any leaf of a tree holds, on planes, and a few that are alone.
     rng = np.random.default_rng(0)
     vectors = np.zeros((3000, 6), dtype=np.float32)
@@ -89,35 +89,35 @@ def test_many_duplicates_and_zeros_are_searched_like_any(engine, metric):
     rng.shuffle(vectors)
     queries = np.concatenate([vectors[:100], np.zeros((2, 6), np.float32), rng.normal(size=(30, 6)).astype(np.float32)])
     index = Index(vectors, metric=metric)
-    with using(engine):
+    with using(backend):
         for k in (1, 20, 3000):
             assert_nearest(index.search(queries, k), brute_force(queries, vectors, metric))
 
 
-@pytest.mark.parametrize("engine", [Scan, Tree, Flat, Product])
-def test_a_vector_of_zeros_is_no_nearer_than_a_right_angle(engine):
+@pytest.mark.parametrize("backend", [BruteForce, KDTree, FaissFlat, MatrixProduct])
+def test_a_vector_of_zeros_is_no_nearer_than_a_right_angle(backend):
     # By euclidean distance the zeros would come before the vector at 70 degrees.
     angle = np.deg2rad(70)
     vectors = np.array([[0, 0], [np.cos(angle), np.sin(angle)], [0, 0], [-1, 0.1]], dtype=np.float32)
     queries = np.tile(np.float32([[1, 0]]), (100, 1))
-    with using(engine):
+    with using(backend):
         for asked in (queries[:1], queries):
             found = Index(vectors, metric="cosine").search(asked, 1)  # of more, those that come along would be sorted
             assert (found.ids == 1).all()
             np.testing.assert_allclose(found.distances, 1 - np.cos(angle), atol=1e-6)
 
 
-@every_engine
+@every_backend
 @settings(max_examples=30, deadline=None)
 @given(
     # Coarse values: many ties, duplicates and zero vectors.
     vectors=arrays(np.float32, st.tuples(st.integers(3, 30), st.just(3)), elements=st.integers(-2, 2).map(float)),
     data=st.data(),
 )
-def test_an_image_never_answers_itself_even_among_duplicates(engine, metric, vectors, data):
+def test_an_image_never_answers_itself_even_among_duplicates(backend, metric, vectors, data):
     ids = np.arange(len(vectors))[::-1] * 3
     k = data.draw(st.integers(1, len(vectors) - 1))
-    with using(engine):
+    with using(backend):
         found = Index(vectors, ids, metric=metric).search(vectors, k, exclude=ids)
     assert not (found.ids == ids[:, None]).any()
     distances = np.where(np.eye(len(vectors), dtype=bool), np.inf, brute_force(vectors, vectors, metric))
@@ -125,22 +125,22 @@ def test_an_image_never_answers_itself_even_among_duplicates(engine, metric, vec
 
 
 @pytest.mark.parametrize(
-    ("situation", "engine"),
+    ("situation", "backend"),
     [
-        ((60_000, 10, "cosine", 11, 1), Scan),
-        ((60_000, 10, "manhattan", 11, 20), Scan),
-        ((60_000, 10, "cosine", 11, 21), Tree),
-        ((1_000_000, 10, "euclidean", 100, 10_000), Tree),
-        ((60_000, 10, "manhattan", 11, 21), Flat),
-        ((50_000, 10, "cosine", 1000, 10_000), Flat),
-        ((50_000, 3072, "cosine", 10, 1), Flat),
-        ((50_000, 3072, "cosine", 1000, 10_000), Product),
-        ((50_000, 3072, "manhattan", 1000, 10_000), Flat),
+        ((60_000, 10, "cosine", 11, 1), BruteForce),
+        ((60_000, 10, "manhattan", 11, 20), BruteForce),
+        ((60_000, 10, "cosine", 11, 21), KDTree),
+        ((1_000_000, 10, "euclidean", 100, 10_000), KDTree),
+        ((60_000, 10, "manhattan", 11, 21), FaissFlat),
+        ((50_000, 10, "cosine", 1000, 10_000), FaissFlat),
+        ((50_000, 3072, "cosine", 10, 1), FaissFlat),
+        ((50_000, 3072, "cosine", 1000, 10_000), MatrixProduct),
+        ((50_000, 3072, "manhattan", 1000, 10_000), FaissFlat),
     ],
 )
-def test_the_engine_suits_the_question(situation, engine):
+def test_the_backend_suits_the_question(situation, backend):
     num_vectors, dim, metric, k, num_asked = situation
-    assert backends.choose(num_vectors, dim, metric, k=k, num_asked=num_asked) is engine
+    assert backends.choose(num_vectors, dim, metric, k=k, num_asked=num_asked) is backend
 
 
 def bursts(rng, num_vectors, dim):
@@ -165,7 +165,7 @@ VECTORS = {
 }
 
 
-@every_engine
+@every_backend
 @settings(max_examples=60, deadline=None)
 @given(
     kind=st.sampled_from(sorted(VECTORS)),
@@ -175,19 +175,19 @@ VECTORS = {
     share=st.floats(0, 1),
     asked=st.sampled_from(["copies", "others", "zeros"]),
 )
-def test_every_engine_answers_as_brute_force_does(engine, metric, kind, seed, num, dim, share, asked):
+def test_every_backend_answers_as_brute_force_does(backend, metric, kind, seed, num, dim, share, asked):
     rng = np.random.default_rng(seed)
     vectors = VECTORS[kind](rng, num, dim).astype(np.float32)
     queries = {"copies": vectors[:25], "others": VECTORS[kind](rng, 80, dim), "zeros": np.zeros((2, dim))}[asked]
-    with using(engine):
+    with using(backend):
         found = Index(vectors, metric=metric).search(queries, max(1, round(share * num)))
     assert_nearest(found, brute_force(queries, vectors, metric))
 
 
-@every_engine
-def test_a_copy_in_a_burst_is_among_its_nearest(engine, metric):
+@every_backend
+def test_a_copy_in_a_burst_is_among_its_nearest(backend, metric):
     vectors = bursts(np.random.default_rng(0), 1200, 10).astype(np.float32)
-    with using(engine):
+    with using(backend):
         found = Index(vectors, metric=metric).search(vectors[:300], 10)
     assert (found.ids == np.arange(300)[:, None]).any(axis=1).all()
     assert (found.distances[:, 0] == 0).all()
@@ -248,12 +248,12 @@ def test_a_first_answer_waits_for_no_library_but_numpy():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
 
 
-@pytest.mark.parametrize("engine", [Scan, Tree, Flat, Product])
-def test_twenty_duplicates_answer_each_other_but_not_themselves(engine):
+@pytest.mark.parametrize("backend", [BruteForce, KDTree, FaissFlat, MatrixProduct])
+def test_twenty_duplicates_answer_each_other_but_not_themselves(backend):
     vectors = np.zeros((25, 4), dtype=np.float32)
     vectors[20:] = np.arange(20).reshape(5, 4) + 1
     ids = np.arange(25)
-    with using(engine):
+    with using(backend):
         found = Index(vectors, metric="euclidean").search(vectors[:20], 10, exclude=ids[:20])
     assert not (found.ids == ids[:20, None]).any()
     assert (found.distances == 0).all()
@@ -265,18 +265,18 @@ def test_ids_that_are_not_there_exclude_nothing():
     np.testing.assert_array_equal(found.ids[:, 0], [0, 1, 2])
 
 
-@every_engine
-def test_equal_vectors_are_at_distance_zero(engine, metric):
+@every_backend
+def test_equal_vectors_are_at_distance_zero(backend, metric):
     # Far from the origin, where a matrix product would round the distance to something else.
     vectors = (np.random.default_rng(0).normal(size=(50, 10)) + 300).astype(np.float32)
-    with using(engine):
+    with using(backend):
         assert (Index(vectors, metric=metric).search(vectors, 1).distances == 0).all()
 
 
-@every_engine
-def test_rank_gives_the_ids_of_search(engine, metric):
+@every_backend
+def test_rank_gives_the_ids_of_search(backend, metric):
     index = Index(np.random.default_rng(0).normal(size=(200, 5)), metric=metric)
-    with using(engine):
+    with using(backend):
         np.testing.assert_array_equal(index.rank(np.eye(5), 20), index.search(np.eye(5), 20).ids)
 
 

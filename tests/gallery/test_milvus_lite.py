@@ -155,7 +155,7 @@ def test_the_script_answers_from_it_as_without(in_process, tmp_path):
         assert result.returncode == 0
         found = json.loads(result.stdout)
         assert found == plain
-        assert {match["class"] for query in found["queries"] for match in query["neighbours"]} <= {"3", "8"}
+        assert {hit["class"] for query in found["queries"] for hit in query["neighbours"]} <= {"3", "8"}
     assert "0 added, 0 changed, 0 removed" in result.stderr
     refused = in_process("RetrieveSimilar.py", *arguments, "--store", root / "codes.db", "--metric", "all")
     assert refused.returncode == 2

@@ -15,9 +15,9 @@ from latentsearch.errors import InputError
 from latentsearch.gallery.milvus_store import MilvusStore
 from latentsearch.gallery.store import EmbeddedStore
 from latentsearch.runs import Run
-from latentsearch.search.corpus import DatasetCollection
+from latentsearch.search.corpus import DatasetCorpus
 from latentsearch.search.queries import Queries
-from latentsearch.search.results import answer
+from latentsearch.search.results import search
 from tests.conftest import REPOSITORY
 from tests.gallery.store_contract import StoreContract, random_gallery
 from tests.photos import photo_collection
@@ -34,39 +34,39 @@ class TestEmbeddedStore(StoreContract):
 
 
 @pytest.fixture
-def collection(small_digits, tmp_path):
+def corpus(small_digits, tmp_path):
     """200 digits with codes from a normal distribution."""
-    return DatasetCollection(Run(tmp_path, "digits"), MeanColours(), random_gallery(200), small_digits)
+    return DatasetCorpus(Run(tmp_path, "digits"), MeanColours(), random_gallery(200), small_digits)
 
 
-def ask(collection, image_id, **options):
+def ask(corpus, image_id, **options):
     queries = Queries(["query"], np.zeros((1, 8, 8, 3), np.uint8), np.array([image_id]))
-    codes = collection.gallery.code_of(queries.ids)
-    return [match.id for match in answer(queries, collection, codes=codes, **options).matches["euclidean"][0]]
+    codes = corpus.gallery.code_of(queries.ids)
+    return [hit.id for hit in search(queries, corpus, codes=codes, **options).hits["euclidean"][0]]
 
 
-def test_only_the_named_classes_answer(collection):
-    labels, codes = collection.labels, collection.gallery.codes
-    digits = np.array([collection.class_names[label] for label in labels])
+def test_only_the_named_classes_answer(corpus):
+    labels, codes = corpus.labels, corpus.gallery.codes
+    digits = np.array([corpus.class_names[label] for label in labels])
     image_id = int(np.flatnonzero(digits == "3")[0])
-    found = ask(collection, image_id, k=15, metrics=("euclidean",), only=("3", "8"))
+    found = ask(corpus, image_id, k=15, metrics=("euclidean",), only=("3", "8"))
     allowed = np.flatnonzero(np.isin(digits, ["3", "8"]))
     allowed = allowed[allowed != image_id]
     nearest = allowed[np.argsort(np.linalg.norm(codes[allowed] - codes[image_id], axis=1))[:15]]
     assert found == nearest.tolist()
-    assert found != ask(collection, image_id, k=15, metrics=("euclidean",))
+    assert found != ask(corpus, image_id, k=15, metrics=("euclidean",))
 
 
-def test_more_than_these_classes_hold_is_refused(collection):
-    num_images = int((collection.labels == collection.class_names.index("3")).sum())
-    assert len(ask(collection, 0, k=num_images - 1, metrics=("euclidean",), only=("3",))) == num_images - 1
+def test_more_than_these_classes_hold_is_refused(corpus):
+    num_images = int((corpus.labels == corpus.class_names.index("3")).sum())
+    assert len(ask(corpus, 0, k=num_images - 1, metrics=("euclidean",), only=("3",))) == num_images - 1
     with pytest.raises(InputError, match=rf"--k {num_images}: expected 1 to {num_images - 1}"):
-        ask(collection, 0, k=num_images, metrics=("euclidean",), only=("3",))
+        ask(corpus, 0, k=num_images, metrics=("euclidean",), only=("3",))
 
 
-def test_a_class_that_is_not_there_is_refused_with_those_that_are(collection, tmp_path):
+def test_a_class_that_is_not_there_is_refused_with_those_that_are(corpus, tmp_path):
     with pytest.raises(InputError, match="--only cat: no such class; expected one or more of 0, 1, 2, 3, 4,"):
-        ask(collection, 0, k=1, metrics=("euclidean",), only=("3", "cat"))
+        ask(corpus, 0, k=1, metrics=("euclidean",), only=("3", "cat"))
     photos = photo_collection(tmp_path / "root", num_images=3)
     with pytest.raises(InputError, match=r"photos has no classes\. Leave out --only"):
         ask(photos, 0, k=1, metrics=("euclidean",), only=("cat",))

@@ -11,9 +11,9 @@ from latentsearch.errors import InputError
 from latentsearch.gallery.sync import sync
 from latentsearch.gallery.two_codes import DEFAULT_LOOK, chosen_look, weighted, weights
 from latentsearch.runs import Run
-from latentsearch.search.corpus import FolderCollection
+from latentsearch.search.corpus import FolderCorpus
 from latentsearch.search.queries import Queries
-from latentsearch.search.results import answer
+from latentsearch.search.results import search
 from tests.photos import MeanColours, make_photos
 
 CODES = np.random.default_rng(0).normal(size=(40, 7)).astype(np.float32)
@@ -56,7 +56,7 @@ class TwoColours(MeanColours):
 def corpus(tmp_path):
     make_photos(tmp_path / "photos", 20)
     content, _ = sync(tmp_path / "gallery.npz", tmp_path / "photos", TwoColours())
-    return FolderCollection(Run(tmp_path, "colours"), TwoColours(), content)
+    return FolderCorpus(Run(tmp_path, "colours"), TwoColours(), content)
 
 
 @pytest.mark.parametrize("look", [0, 0.3, 1])
@@ -64,11 +64,11 @@ def test_answers_are_those_of_brute_force_over_the_weighted_codes(look, corpus):
     there = corpus.with_look(look)
     query = Queries(["a query"], np.full((1, 8, 8, 3), 130, np.uint8), np.array([-1]))
     codes = np.array([[130, 130, 130]], np.float32)
-    [match] = answer(query, there, k=5, metrics=("euclidean",), codes=codes).matches["euclidean"]
+    [hit] = search(query, there, k=5, metrics=("euclidean",), codes=codes).hits["euclidean"]
     compared = weighted(np.concatenate([codes, corpus.gallery.codes]), 1, look).astype(float)
     distances = np.linalg.norm(compared[1:] - compared[0], axis=1)
-    np.testing.assert_allclose([one.distance for one in match], np.sort(distances)[:5], rtol=1e-5)
-    assert {one.id for one in match} <= set(corpus.gallery.ids[distances <= np.sort(distances)[4] * 1.00001].tolist())
+    np.testing.assert_allclose([one.distance for one in hit], np.sort(distances)[:5], rtol=1e-5)
+    assert {one.id for one in hit} <= set(corpus.gallery.ids[distances <= np.sort(distances)[4] * 1.00001].tolist())
 
 
 def test_another_share_leaves_the_corpus_as_it_was_and_stores_tell_them_apart(corpus):

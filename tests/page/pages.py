@@ -10,11 +10,11 @@ from PIL import Image
 
 from fuzzing.colours import MeanColours
 from latentsearch.gallery.sync import sync
-from latentsearch.page.api import Replies
+from latentsearch.page.api import Handlers
 from latentsearch.page.app import make_app
 from latentsearch.page.code_map import CodeMap
 from latentsearch.runs import Run
-from latentsearch.search.corpus import FolderCollection
+from latentsearch.search.corpus import FolderCorpus
 
 ASK = {"k": 3, "metric": "euclidean", "min_score": 0}
 
@@ -43,7 +43,7 @@ class RedAndBlue(MeanColours):
         return super().decode(np.stack([codes[:, 0], codes[:, 1], codes[:, 1]], axis=1))
 
 
-class ByFolder(FolderCollection):
+class ByFolder(FolderCorpus):
     """A folder whose images are of the class that their folder names."""
 
     class_names = ("blue", "red")
@@ -61,9 +61,9 @@ def make_images(folder: Path) -> None:
 
 
 def make_page(root: Path, folder: Path):
-    """The collection, its map, and the application."""
+    """The corpus, its map, and the application."""
     run, autoencoder = Run(root, "colours"), RedAndBlue()
     content, _ = sync(root / "gallery.npz", folder, autoencoder)
-    collection = ByFolder(run, autoencoder, content)
-    code_map = CodeMap(root / "map.npz", collection.gallery)
-    return collection, code_map, make_app(Replies(collection, ["these images are known"], code_map), code_map)
+    corpus = ByFolder(run, autoencoder, content)
+    code_map = CodeMap(root / "map.npz", corpus.gallery)
+    return corpus, code_map, make_app(Handlers(corpus, ["these images are known"], code_map), code_map)

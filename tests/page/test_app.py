@@ -26,11 +26,11 @@ from latentsearch.gallery.sync import sync
 from latentsearch.page import __main__ as program
 from latentsearch.page import app as server
 from latentsearch.page import code_map as maps
-from latentsearch.page.api import Replies
+from latentsearch.page.api import Handlers
 from latentsearch.page.code_map import CodeMap
 from latentsearch.page.config import PageConfig
 from latentsearch.runs import Run
-from latentsearch.search.corpus import FolderCollection
+from latentsearch.search.corpus import FolderCorpus
 from tests.page.pages import ASK, RedAndBlue, make_images, make_page, pixels, png
 
 STATIC = REPOSITORY / "latentsearch" / "page" / "static"
@@ -60,7 +60,7 @@ def test_neighbours_of_an_image_are_those_of_its_code(metric, client, page):
         distances = 1 - codes @ own / lengths
     else:
         distances = np.linalg.norm(codes - own, ord=1 if metric == "manhattan" else 2, axis=1)
-    found = {match["id"]: match["distance"] for match in reply["neighbours"]}
+    found = {hit["id"]: hit["distance"] for hit in reply["neighbours"]}
     assert sorted(found) == [image_id for image_id in range(30) if image_id != 7]
     np.testing.assert_allclose(list(found.values()), np.sort(distances[ids != 7]), atol=1e-4)
     nearest = reply["neighbours"][0]
@@ -105,7 +105,7 @@ def test_names_of_any_bytes_are_told(tmp_path):
     (tmp_path / "photos/red" / name).write_bytes(png((1, 90, 239)))
     _, _, app = make_page(tmp_path, tmp_path / "photos")
     client = TestClient(app, base_url="http://127.0.0.1")
-    names = [match["name"] for match in client.get("/api/neighbours", params={**ASK, "id": 0}).json()["neighbours"]]
+    names = [hit["name"] for hit in client.get("/api/neighbours", params={**ASK, "id": 0}).json()["neighbours"]]
     assert "\\xff<b>\\n.png" in names
 
 
@@ -137,20 +137,20 @@ def test_the_map_is_kept_for_these_codes_alone(page, tmp_path):
 
 def test_a_query_is_placed_at_the_nearest_code_on_the_map(page, tmp_path, monkeypatch):
     monkeypatch.setattr(maps, "MOST", 8)
-    collection = page[0]
-    code_map = CodeMap(tmp_path / "map.npz", collection.gallery)
-    client = TestClient(server.make_app(Replies(collection, [], code_map), code_map), base_url="http://127.0.0.1")
+    corpus = page[0]
+    code_map = CodeMap(tmp_path / "map.npz", corpus.gallery)
+    client = TestClient(server.make_app(Handlers(corpus, [], code_map), code_map), base_url="http://127.0.0.1")
     assert client.get("/api/map").json() == {"state": "drawing"}
     assert client.get("/api/neighbours", params={**ASK, "id": 5}).json()["place"] is None
     on_map = code_map._ids
     maps.draw(tmp_path / "map.npz", code_map.identity, on_map, code_map._codes)
-    code_map = CodeMap(tmp_path / "map.npz", collection.gallery)
-    client = TestClient(server.make_app(Replies(collection, [], code_map), code_map), base_url="http://127.0.0.1")
+    code_map = CodeMap(tmp_path / "map.npz", corpus.gallery)
+    client = TestClient(server.make_app(Handlers(corpus, [], code_map), code_map), base_url="http://127.0.0.1")
     found = client.get("/api/map").json()
     assert (found["state"], found["ids"]) == ("ready", on_map.tolist())
-    assert found["x"] == collection.gallery.code_of(on_map)[:, 0].tolist()
-    assert found["names"] == [collection.path_of(image_id).name for image_id in on_map.tolist()]
-    assert found["classes"] == [int(collection.class_of(image_id) == "red") for image_id in on_map.tolist()]
+    assert found["x"] == corpus.gallery.code_of(on_map)[:, 0].tolist()
+    assert found["names"] == [corpus.path_of(image_id).name for image_id in on_map.tolist()]
+    assert found["classes"] == [int(corpus.class_of(image_id) == "red") for image_id in on_map.tolist()]
     # Ids go by the order of the names, which goes by colour.
     nearest = on_map[np.argmin(np.abs(on_map - 5))]
     assert client.get("/api/neighbours", params={**ASK, "id": 5}).json()["place"] == nearest
@@ -158,12 +158,12 @@ def test_a_query_is_placed_at_the_nearest_code_on_the_map(page, tmp_path, monkey
 
 @pytest.mark.slow
 def test_the_map_is_drawn_beside_the_page(page):
-    collection, code_map, app = page
+    corpus, code_map, app = page
     with TestClient(app, base_url="http://127.0.0.1") as client:
         assert client.get("/api/map").json() == {"state": "drawing"}
         code_map._process.join(60)
         assert len(client.get("/api/map").json()["ids"]) == 30
-    assert CodeMap(code_map._path, collection.gallery).state == "ready"
+    assert CodeMap(code_map._path, corpus.gallery).state == "ready"
 
 
 def test_who_asks_as_soon_as_the_address_is_told_is_not_refused(page, monkeypatch, capsys):
@@ -211,7 +211,7 @@ def test_help_loads_no_framework():
     assert "usage: python -m latentsearch.page" in result.stdout
     assert "--port" in result.stdout
     loaded = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
-    assert not {"keras", "tensorflow", "pandas", "starlette", "umap"} & loaded
+    assert not {"keras", "tensorflow", "pandas", "starlette", "sklearn"} & loaded
 
 
 def test_the_slider_between_kind_and_look_ranks_anew(tmp_path):
@@ -222,13 +222,13 @@ def test_the_slider_between_kind_and_look_ranks_anew(tmp_path):
 
     def ask(look):
         reply = client.get("/api/neighbours", params={**ASK, "metric": "manhattan", "k": 5, "id": 7, "look": look})
-        return [match["distance"] for match in reply.json()["neighbours"]]
+        return [hit["distance"] for hit in reply.json()["neighbours"]]
 
     make_images(tmp_path / "photos")
     content, _ = sync(tmp_path / "gallery.npz", tmp_path / "photos", TwoCodes())
-    corpus = FolderCollection(Run(tmp_path, "colours"), TwoCodes(), content)
+    corpus = FolderCorpus(Run(tmp_path, "colours"), TwoCodes(), content)
     code_map = CodeMap(tmp_path / "map.npz", corpus.gallery)
-    client = TestClient(server.make_app(Replies(corpus, [], code_map), code_map), base_url="http://127.0.0.1:8765")
+    client = TestClient(server.make_app(Handlers(corpus, [], code_map), code_map), base_url="http://127.0.0.1:8765")
     assert client.get("/api/about").json()["look"] == corpus.look
     codes, ids = corpus.gallery.codes, corpus.gallery.ids
     for look, column in ((0, 0), (1, 1)):

@@ -41,8 +41,8 @@ def address(tmp_path_factory):
     """Serves a page of thirty images, with its map."""
     root = tmp_path_factory.mktemp("page")
     make_images(root / "photos")
-    collection, code_map, app = make_page(root, root / "photos")
-    maps.draw(root / "map.npz", code_map.identity, collection.gallery.ids, collection.gallery.codes)
+    corpus, code_map, app = make_page(root, root / "photos")
+    maps.draw(root / "map.npz", code_map.identity, corpus.gallery.ids, corpus.gallery.codes)
     _, _, app = make_page(root, root / "photos")
     running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     with server.listen(0) as listener:

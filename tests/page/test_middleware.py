@@ -103,9 +103,9 @@ def test_a_link_in_the_gallery_shows_no_file_that_is_no_image(tmp_path):
     make_images(tmp_path / "photos")
     (tmp_path / "secret.txt").write_text("a secret")
     (tmp_path / "photos/link.png").symlink_to(tmp_path / "secret.txt")  # before it is coded
-    collection, _, app = make_page(tmp_path, tmp_path / "photos")
-    assert len(collection.gallery.ids) == 30
-    swapped = collection.path_of(4)
+    corpus, _, app = make_page(tmp_path, tmp_path / "photos")
+    assert len(corpus.gallery.ids) == 30
+    swapped = corpus.path_of(4)
     swapped.unlink()
     swapped.symlink_to(tmp_path / "secret.txt")  # and after
     response = TestClient(app, base_url="http://127.0.0.1").get("/api/picture?id=4")

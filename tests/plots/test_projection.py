@@ -1,4 +1,4 @@
-"""Codes on a plane: what is too small for UMAP stays as it is."""
+"""Codes on a plane: what is too small for t-SNE stays as it is."""
 
 import numpy as np
 import pytest

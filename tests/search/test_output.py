@@ -1,4 +1,4 @@
-"""Answers: ranks, scores, no match, JSON, copies of files."""
+"""Search results: ranks, scores, no match, JSON, copies of files."""
 
 from __future__ import annotations
 
@@ -14,81 +14,92 @@ from latentsearch.config import METRICS, RetrieveConfig
 from latentsearch.errors import InputError
 from latentsearch.search import figures, output
 from latentsearch.search.queries import find_queries
-from latentsearch.search.results import answer
+from latentsearch.search.results import search
 from tests.photos import photo_collection
 
 
 @pytest.fixture
-def collection(tmp_path):
+def corpus(tmp_path):
     """Thirty files of one colour each: image n looks most like n - 1 and n + 1."""
     return photo_collection(tmp_path, num_images=30)
 
 
-def ask(collection, numbers, **options):
-    files = tuple(str(collection.path_of(number)) for number in numbers)
-    queries, _ = find_queries(RetrieveConfig(query=files), collection)
-    return answer(queries, collection, **{"k": 4, "metrics": ("euclidean",)} | options)
+def ask(corpus, numbers, **options):
+    files = tuple(str(corpus.path_of(number)) for number in numbers)
+    queries, _ = find_queries(RetrieveConfig(query=files), corpus)
+    return search(queries, corpus, **{"k": 4, "metrics": ("euclidean",)} | options)
 
 
-def number_of(collection, image_id):
-    return int(collection.path_of(image_id).stem)
+def number_of(corpus, image_id):
+    return int(corpus.path_of(image_id).stem)
 
 
-def test_neighbours_are_the_nearest_and_never_the_query_itself(collection):
+def test_neighbours_are_the_nearest_and_never_the_query_itself(corpus):
     numbers = [0, 11]
-    ids = [image_id for image_id in collection.gallery.ids.tolist() if number_of(collection, image_id) in numbers]
-    answers = ask(collection, ids)
+    ids = [image_id for image_id in corpus.gallery.ids.tolist() if number_of(corpus, image_id) in numbers]
+    results = ask(corpus, ids)
     for row, image_id in enumerate(ids):
-        matches = answers.matches["euclidean"][row]
-        found = [number_of(collection, match.id) for match in matches]
-        own = number_of(collection, image_id)
+        hits = results.hits["euclidean"][row]
+        found = [number_of(corpus, hit.id) for hit in hits]
+        own = number_of(corpus, image_id)
         assert {abs(number - own) for number in found} == ({1, 2, 3, 4} if own == 0 else {1, 2})
-        assert [match.rank for match in matches] == [1, 2, 3, 4]
-        assert matches == sorted(matches, key=lambda match: match.distance)
-        assert all(0 <= match.copy_score <= 100 and 0 < match.score < 100 for match in matches)
+        assert [hit.rank for hit in hits] == [1, 2, 3, 4]
+        assert hits == sorted(hits, key=lambda hit: hit.distance)
+        assert all(0 <= hit.copy_score <= 100 and 0 < hit.score < 100 for hit in hits)
 
 
-def test_what_is_not_close_enough_is_no_match(collection, tmp_path):
+def test_weak_hits_are_left_out_on_demand(corpus, monkeypatch):
+    query = [corpus.gallery.ids[0]]
+    farthest = ask(corpus, query, k=29).hits["euclidean"][0][-1].distance
+    monkeypatch.setattr(corpus.scale("euclidean"), "recognised", np.linspace(0, farthest, 100))
+    every = ask(corpus, query, k=29).hits["euclidean"][0]
+    strong = ask(corpus, query, k=29, weak=False).hits["euclidean"][0]
+    assert 0 < len(strong) < len(every)
+    assert strong == [hit for hit in every if hit.likeness != "weak"]
+    assert {hit.likeness for hit in every[len(strong) :]} == {"weak"}
+
+
+def test_what_is_not_close_enough_is_no_match(corpus, tmp_path):
     Image.new("RGB", (9, 9), (0, 255, 0)).save(tmp_path / "green.png")  # far from all
-    near = str(collection.path_of(5))
+    near = str(corpus.path_of(5))
     config = RetrieveConfig(query=(str(tmp_path / "green.png"), near), min_score=50)
-    queries, _ = find_queries(config, collection)
-    answers = answer(queries, collection, k=4, metrics=("euclidean",), min_score=50)
-    assert answers.matches["euclidean"][0] == []
-    assert len(answers.matches["euclidean"][1]) == 4
-    record = output.as_record(answers, collection, config)
+    queries, _ = find_queries(config, corpus)
+    results = search(queries, corpus, k=4, metrics=("euclidean",), min_score=50)
+    assert results.hits["euclidean"][0] == []
+    assert len(results.hits["euclidean"][1]) == 4
+    record = output.as_record(results, corpus, config)
     assert [query["match"] for query in record["queries"]] == [False, True]
-    rows = output.for_terminal(answers, collection)
+    rows = output.for_terminal(results, corpus)
     assert rows[0]["neighbour"] == "no match"
     assert "class" not in rows[0]
-    assert len(output.table(answers, collection)) == 4
+    assert len(output.table(results, corpus)) == 4
 
 
-def test_the_record_is_what_scripts_need(collection):
+def test_the_record_is_what_scripts_need(corpus):
     config = RetrieveConfig(run="photos", k=4, metric="all")
-    answers = ask(collection, [3, 8], metrics=METRICS)
-    record = json.loads(json.dumps(output.as_record(answers, collection, config)))
+    results = ask(corpus, [3, 8], metrics=METRICS)
+    record = json.loads(json.dumps(output.as_record(results, corpus, config)))
     assert [(query["query"], query["metric"]) for query in record["queries"]] == [
-        (str(collection.path_of(number)), metric) for number in (3, 8) for metric in METRICS
+        (str(corpus.path_of(number)), metric) for number in (3, 8) for metric in METRICS
     ]
     neighbour = record["queries"][0]["neighbours"][0]
-    assert set(neighbour) == {"rank", "id", "path", "class", "distance", "score", "copy_score"}
-    assert neighbour["path"] == str(collection.path_of(neighbour["id"]))
+    assert set(neighbour) == {"rank", "id", "path", "class", "distance", "score", "copy_score", "likeness"}
+    assert neighbour["path"] == str(corpus.path_of(neighbour["id"]))
 
 
-def test_files_are_written_and_neighbours_copied(collection, tmp_path):
-    answers = ask(collection, [3, 8])
+def test_files_are_written_and_neighbours_copied(corpus, tmp_path):
+    results = ask(corpus, [3, 8])
     config = RetrieveConfig(explain=True)
-    paths = output.write(answers, collection, config)
+    paths = output.write(results, corpus, config)
     assert [path.name for path in paths] == ["neighbours.csv", "neighbours.json", "neighbours.png", "explanation.png"]
     assert all(path.stat().st_size for path in paths)
-    assert len(output.write(answers, collection, RetrieveConfig(figure=False))) == 2
-    assert output.copy_to(tmp_path / "hits", answers, collection) == (tmp_path / "hits/neighbours-001", 8)
-    first = answers.matches["euclidean"][0][0]
-    copy = tmp_path / "hits/neighbours-001" / f"query001_euclidean_001_{collection.path_of(first.id).name}"
-    assert copy.read_bytes() == collection.path_of(first.id).read_bytes()
+    assert len(output.write(results, corpus, RetrieveConfig(figure=False))) == 2
+    assert output.copy_to(tmp_path / "hits", results, corpus) == (tmp_path / "hits/neighbours-001", 8)
+    first = results.hits["euclidean"][0][0]
+    copy = tmp_path / "hits/neighbours-001" / f"query001_euclidean_001_{corpus.path_of(first.id).name}"
+    assert copy.read_bytes() == corpus.path_of(first.id).read_bytes()
     assert copies(tmp_path / "hits") == {"neighbours-001": 8}
-    assert output.copy_to(tmp_path / "hits", ask(collection, [3]), collection)[1] == 4
+    assert output.copy_to(tmp_path / "hits", ask(corpus, [3]), corpus)[1] == 4
     assert copies(tmp_path / "hits") == {"neighbours-001": 8, "neighbours-002": 4}  # a folder of its own each time
 
 
@@ -108,9 +119,9 @@ def test_long_names_are_shortened_and_all_are_copied(letter, length, tmp_path):
     size = len(letter.encode())
     name = letter * ((length - 4) // size) + "n" * ((length - 4) % size) + ".png"
     (tmp_path / "photos" / "a" / "1.png").rename(tmp_path / "photos" / name)
-    collection = photo_collection(tmp_path, num_images=0)
-    query = collection.id_of(tmp_path / "photos" / "a" / "3.png")
-    folder, count = output.copy_to(tmp_path / "hits", ask(collection, [query], k=3), collection)
+    corpus = photo_collection(tmp_path, num_images=0)
+    query = corpus.id_of(tmp_path / "photos" / "a" / "3.png")
+    folder, count = output.copy_to(tmp_path / "hits", ask(corpus, [query], k=3), corpus)
     assert count == 3
     found = [path for path in folder.iterdir() if letter * 50 in path.name]
     assert len(found) == 1
@@ -119,54 +130,52 @@ def test_long_names_are_shortened_and_all_are_copied(letter, length, tmp_path):
 
 
 @pytest.mark.parametrize("below", ["", "hits", "a/hits", "link/hits"])
-def test_copies_do_not_go_where_they_would_be_searched(below, collection, tmp_path):
+def test_copies_do_not_go_where_they_would_be_searched(below, corpus, tmp_path):
     (tmp_path / "photos" / "link").symlink_to(tmp_path / "photos" / "a")
     folder = tmp_path / "photos" / below
     for name in (folder, tmp_path / "photos" / "a" / ".." / below):
         with pytest.raises(InputError, match="which is searched: the copies would become images"):
-            output.copy_to(name, ask(collection, [3]), collection)
+            output.copy_to(name, ask(corpus, [3]), corpus)
     assert sum(path.is_file() for path in (tmp_path / "photos").rglob("*")) == 30
 
 
 def test_by_default_there_are_as_many_neighbours_as_can_answer(tmp_path):
     for count in (1, 2, 3, 9, 10, 11, 12):
-        collection = photo_collection(tmp_path / str(count), num_images=count)
+        corpus = photo_collection(tmp_path / str(count), num_images=count)
         outside = tmp_path / f"outside{count}"
         make_photos(outside, 1)
-        queries, _ = find_queries(RetrieveConfig(query=(str(outside / "b/c/0.png"),)), collection)
-        answers = answer(queries, collection, metrics=("euclidean",))
-        assert len(answers.matches["euclidean"][0]) == min(count, 10)
-        assert output.as_record(answers, collection, RetrieveConfig())["k"] == min(count, 10)
+        queries, _ = find_queries(RetrieveConfig(query=(str(outside / "b/c/0.png"),)), corpus)
+        results = search(queries, corpus, metrics=("euclidean",))
+        assert len(results.hits["euclidean"][0]) == min(count, 10)
+        assert output.as_record(results, corpus, RetrieveConfig())["k"] == min(count, 10)
         if count == 1:
             with pytest.raises(InputError, match="no image but the query"):
-                ask(collection, [0], k=None)
+                ask(corpus, [0], k=None)
         else:
-            assert len(ask(collection, [0], k=None).matches["euclidean"][0]) == min(count - 1, 10)
+            assert len(ask(corpus, [0], k=None).hits["euclidean"][0]) == min(count - 1, 10)
 
 
 def test_the_figure_of_many_is_capped_and_json_draws_none(tmp_path):
-    collection = photo_collection(tmp_path, num_images=70)
-    answers = ask(collection, list(range(60)), k=30)
-    figure = figures.neighbours(answers, collection)
+    corpus = photo_collection(tmp_path, num_images=70)
+    results = ask(corpus, list(range(60)), k=30)
+    figure = figures.neighbours(results, corpus)
     assert len(figure.axes) == 1
     assert len(figure.axes[0].images) == 50 * 21
     note = figure.axes[0].texts[-1].get_text()
     assert note == "Drawn: the first 50 of 60 rows, the nearest 20 of 30; neighbours.csv has all"
-    few = ask(collection, [0])
-    drawn = [
-        len(output.write(few, collection, RetrieveConfig(json=True, json_figure=wanted))) for wanted in (False, True)
-    ]
+    few = ask(corpus, [0])
+    drawn = [len(output.write(few, corpus, RetrieveConfig(json=True, json_figure=wanted))) for wanted in (False, True)]
     assert drawn == [2, 3]
 
 
-def test_a_neighbour_that_is_gone_leaves_a_grey_picture_and_is_told_when_copied(collection, tmp_path):
-    answers = ask(collection, [3])
-    gone = collection.path_of(answers.matches["euclidean"][0][0].id)
+def test_a_neighbour_that_is_gone_leaves_a_grey_picture_and_is_told_when_copied(corpus, tmp_path):
+    results = ask(corpus, [3])
+    gone = corpus.path_of(results.hits["euclidean"][0][0].id)
     gone.unlink()
-    output.write(answers, collection, RetrieveConfig(explain=True))
-    assert (collection.images(np.array([answers.matches["euclidean"][0][0].id])) == 128).all()
+    output.write(results, corpus, RetrieveConfig(explain=True))
+    assert (corpus.images(np.array([results.hits["euclidean"][0][0].id])) == 128).all()
     with pytest.raises(InputError, match="no longer there"):
-        output.copy_to(tmp_path / "hits", answers, collection)
+        output.copy_to(tmp_path / "hits", results, corpus)
     assert copies(tmp_path / "hits") == {}  # all or none
 
 
@@ -174,21 +183,21 @@ def test_names_of_any_bytes_are_written(tmp_path):
     make_photos(tmp_path / "photos", 30)
     strange = os.fsdecode(b"\xff\n.png")
     (tmp_path / "photos" / "a" / "3.png").rename(tmp_path / "photos" / strange)
-    collection = photo_collection(tmp_path, num_images=3)
-    answers = ask(collection, [5], k=29)
-    output.write(answers, collection, RetrieveConfig(explain=True))
-    assert "\\xff\\n.png" in (collection.run.reports / "retrieval" / "neighbours.csv").read_text()
-    record = json.loads((collection.run.reports / "retrieval" / "neighbours.json").read_text())
+    corpus = photo_collection(tmp_path, num_images=3)
+    results = ask(corpus, [5], k=29)
+    output.write(results, corpus, RetrieveConfig(explain=True))
+    assert "\\xff\\n.png" in (corpus.run.reports / "retrieval" / "neighbours.csv").read_text()
+    record = json.loads((corpus.run.reports / "retrieval" / "neighbours.json").read_text())
     assert any(neighbour["path"].endswith(strange) for neighbour in record["queries"][0]["neighbours"])
-    assert output.copy_to(tmp_path / "hits", answers, collection)[1] == 29
+    assert output.copy_to(tmp_path / "hits", results, corpus)[1] == 29
 
 
 @pytest.mark.parametrize(
     ("options", "message"), [({"k": 0}, "--k 0"), ({"k": 30}, "1 to 29"), ({"min_score": 101}, "--min-score 101")]
 )
-def test_what_cannot_be_asked_is_refused(options, message, collection):
+def test_what_cannot_be_asked_is_refused(options, message, corpus):
     with pytest.raises(InputError, match=message):
-        ask(collection, [0], **options)
+        ask(corpus, [0], **options)
 
 
 @pytest.mark.parametrize(("metric", "expected"), [("all", METRICS), ("manhattan", ("manhattan",))])

@@ -15,38 +15,38 @@ from latentsearch.errors import InputError
 from latentsearch.gallery.gallery import build
 from latentsearch.runs import Run
 from latentsearch.search import output
-from latentsearch.search.corpus import DatasetCollection, FolderCollection
+from latentsearch.search.corpus import DatasetCorpus, FolderCorpus
 from latentsearch.search.queries import find_queries
-from latentsearch.search.results import answer
+from latentsearch.search.results import search
 from tests.data.folders import prepare
 from tests.photos import MeanColours, make_photos, photo_collection
 
 
 @pytest.fixture
-def collection(tmp_path):
+def corpus(tmp_path):
     """Thirty files of one colour each."""
     return photo_collection(tmp_path, num_images=30)
 
 
-def test_random_queries_are_distinct_and_follow_the_seed(collection):
-    first, problems = find_queries(RetrieveConfig(seed=0), collection)
-    again, _ = find_queries(RetrieveConfig(seed=0), collection)
-    other, _ = find_queries(RetrieveConfig(seed=1), collection)
+def test_random_queries_are_distinct_and_follow_the_seed(corpus):
+    first, problems = find_queries(RetrieveConfig(seed=0), corpus)
+    again, _ = find_queries(RetrieveConfig(seed=0), corpus)
+    other, _ = find_queries(RetrieveConfig(seed=1), corpus)
     assert not problems
     assert len(set(first.ids)) == 20
-    assert set(first.ids) <= set(collection.examples)
+    assert set(first.ids) <= set(corpus.examples)
     np.testing.assert_array_equal(first.ids, again.ids)
     assert set(first.ids) != set(other.ids)
-    np.testing.assert_array_equal(first.images, collection.images(first.ids))
+    np.testing.assert_array_equal(first.images, corpus.images(first.ids))
 
 
-def test_files_keep_their_order_and_bad_ones_are_told(collection, tmp_path):
+def test_files_keep_their_order_and_bad_ones_are_told(corpus, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"")
-    files = [str(collection.path_of(number)) for number in (7, 3)]
+    files = [str(corpus.path_of(number)) for number in (7, 3)]
     config = RetrieveConfig(query=(str(tmp_path / "bad.png"), files[0], "nowhere.png", "http://a.b/c.png", files[1]))
-    queries, problems = find_queries(config, collection)
-    np.testing.assert_array_equal(queries.ids, [7, 3])  # files of the collection are known by their path
-    np.testing.assert_array_equal(queries.images, collection.images(np.array([7, 3])))
+    queries, problems = find_queries(config, corpus)
+    np.testing.assert_array_equal(queries.ids, [7, 3])  # files of the corpus are known by their path
+    np.testing.assert_array_equal(queries.images, corpus.images(np.array([7, 3])))
     assert queries.names == files
     assert [line.split("/")[-1] for line in problems[:2]] == [
         "bad.png: the file is empty.",
@@ -61,38 +61,38 @@ def standard_input(monkeypatch, content):
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\0"])
-def test_paths_can_come_from_standard_input(end, collection, monkeypatch):
-    files = [str(collection.path_of(number)) for number in (7, 3)]
+def test_paths_can_come_from_standard_input(end, corpus, monkeypatch):
+    files = [str(corpus.path_of(number)) for number in (7, 3)]
     standard_input(monkeypatch, end.join([*map(os.fsencode, files), b"", b"gone.png"]))
-    queries, problems = find_queries(RetrieveConfig(query=("-",)), collection)
+    queries, problems = find_queries(RetrieveConfig(query=("-",)), corpus)
     assert queries.names == files
     assert len(problems) == 1
 
 
-def test_names_in_another_encoding_come_and_go_as_bytes(collection, tmp_path, monkeypatch):
+def test_names_in_another_encoding_come_and_go_as_bytes(corpus, tmp_path, monkeypatch):
     latin, lines = os.fsencode(tmp_path) + b"/caf\xe9.png", os.fsencode(tmp_path) + b"/two\nlines.png"
     for name in (latin, lines):
-        shutil.copy(collection.path_of(7), os.fsdecode(name))
+        shutil.copy(corpus.path_of(7), os.fsdecode(name))
     standard_input(monkeypatch, b"\0".join([latin, lines, os.fsencode(tmp_path) + b"/gone\xe9.png"]))
-    queries, problems = find_queries(RetrieveConfig(query=("-",)), collection)
+    queries, problems = find_queries(RetrieveConfig(query=("-",)), corpus)
     assert [os.fsencode(name) for name in queries.names] == [latin, lines]
     assert [line.split("/")[-1] for line in problems] == [r"gone\xe9.png: there is no such file."]
-    answers = answer(queries, collection, k=3, metrics=("cosine",))
-    record = json.loads(json.dumps(output.as_record(answers, collection, RetrieveConfig())))
+    results = search(queries, corpus, k=3, metrics=("cosine",))
+    record = json.loads(json.dumps(output.as_record(results, corpus, RetrieveConfig())))
     assert [os.fsencode(query["query"]) for query in record["queries"]] == [latin, lines]
 
 
-def test_a_leading_tilde_is_the_home_folder(collection, tmp_path, monkeypatch):
+def test_a_leading_tilde_is_the_home_folder(corpus, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    shutil.copy(collection.path_of(7), tmp_path / "x.png")
+    shutil.copy(corpus.path_of(7), tmp_path / "x.png")
     standard_input(monkeypatch, b"~/x.png\n~nobody-of-that-name/x.png\n")
-    queries, problems = find_queries(RetrieveConfig(query=("~/x.png", "-")), collection)
+    queries, problems = find_queries(RetrieveConfig(query=("~/x.png", "-")), corpus)
     assert queries.names == [str(tmp_path / "x.png")] * 2
     assert len(problems) == 1
     monkeypatch.chdir(tmp_path)
     (tmp_path / "~").mkdir()
-    shutil.copy(collection.path_of(3), tmp_path / "~" / "x.png")
-    assert find_queries(RetrieveConfig(query=("~/x.png",)), collection)[0].names == ["~/x.png"]  # what is there, is it
+    shutil.copy(corpus.path_of(3), tmp_path / "~" / "x.png")
+    assert find_queries(RetrieveConfig(query=("~/x.png",)), corpus)[0].names == ["~/x.png"]  # what is there, is it
 
 
 def ways_to_name(path, elsewhere):
@@ -105,18 +105,18 @@ def ways_to_name(path, elsewhere):
             elsewhere / "second.png", path.parent / ".." / path.parent.name / path.name]  # fmt: skip
 
 
-def asked(collection, paths):
-    queries, problems = find_queries(RetrieveConfig(query=tuple(map(str, paths))), collection)
+def asked(corpus, paths):
+    queries, problems = find_queries(RetrieveConfig(query=tuple(map(str, paths))), corpus)
     assert not problems
-    return answer(queries, collection, k=4, metrics=("euclidean",)).matches["euclidean"]
+    return search(queries, corpus, k=4, metrics=("euclidean",)).hits["euclidean"]
 
 
-def test_an_image_never_answers_itself_however_it_is_named(collection, tmp_path):
+def test_an_image_never_answers_itself_however_it_is_named(corpus, tmp_path):
     (tmp_path / "elsewhere").mkdir()
-    paths = ways_to_name(collection.path_of(7), tmp_path / "elsewhere")
-    for matches in asked(collection, paths):
-        assert 7 not in [match.id for match in matches]
-        assert len(matches) == 4
+    paths = ways_to_name(corpus.path_of(7), tmp_path / "elsewhere")
+    for hits in asked(corpus, paths):
+        assert 7 not in [hit.id for hit in hits]
+        assert len(hits) == 4
 
 
 def test_nor_when_the_gallery_holds_links_to_what_lies_elsewhere(tmp_path):
@@ -126,36 +126,36 @@ def test_nor_when_the_gallery_holds_links_to_what_lies_elsewhere(tmp_path):
         (tmp_path / "photos" / f"link-{number}.png").symlink_to(path)
     (tmp_path / "photos" / "all").symlink_to(tmp_path / "store")
     (tmp_path / "photos" / "second.png").hardlink_to(tmp_path / "store" / "a" / "1.png")
-    collection = photo_collection(tmp_path, num_images=0)
-    assert len(collection.gallery.ids) == 25
-    own = collection.same_file(collection.id_of(tmp_path / "store" / "a" / "1.png"))
+    corpus = photo_collection(tmp_path, num_images=0)
+    assert len(corpus.gallery.ids) == 25
+    own = corpus.same_file(corpus.id_of(tmp_path / "store" / "a" / "1.png"))
     assert len(own) == 3
     queries = [tmp_path / "store/a/1.png", tmp_path / "photos/second.png", tmp_path / "photos/all/a/1.png"]
-    for matches in asked(collection, queries):
-        assert not own & {match.id for match in matches}
-        assert [match.rank for match in matches] == [1, 2, 3, 4]
-        assert matches[0].distance > 0
+    for hits in asked(corpus, queries):
+        assert not own & {hit.id for hit in hits}
+        assert [hit.rank for hit in hits] == [1, 2, 3, 4]
+        assert hits[0].distance > 0
 
 
 def test_nor_in_a_dataset(tmp_path):
     make_photos(tmp_path / "source", 24)
     dataset = prepare(tmp_path / "source")
     autoencoder = MeanColours()
-    collection = DatasetCollection(Run(tmp_path, "photos"), autoencoder, build(dataset, autoencoder), dataset)
+    corpus = DatasetCorpus(Run(tmp_path, "photos"), autoencoder, build(dataset, autoencoder), dataset)
     path = tmp_path / "source" / "a" / "7.png"
-    own = collection.id_of(path)
-    assert collection.path_of(own) == path
+    own = corpus.id_of(path)
+    assert corpus.path_of(own) == path
     (tmp_path / "elsewhere").mkdir()
     for way in ways_to_name(path, tmp_path / "elsewhere"):
-        assert collection.id_of(way) == own
+        assert corpus.id_of(way) == own
     shutil.copy(path, tmp_path / "copy.png")
-    assert collection.id_of(tmp_path / "copy.png") is None  # another file, though the same picture
+    assert corpus.id_of(tmp_path / "copy.png") is None  # another file, though the same picture
 
 
-def test_test_images_are_those_of_a_dataset(collection, monkeypatch):
+def test_test_images_are_those_of_a_dataset(corpus, monkeypatch):
     with pytest.raises(InputError, match="leave out --gallery"):
-        find_queries(RetrieveConfig(query_index=(0,)), collection)
-    monkeypatch.setattr(FolderCollection, "has_test_images", True)
-    queries, problems = find_queries(RetrieveConfig(query_index=(2, -1, 0, 99)), collection)
-    np.testing.assert_array_equal(queries.ids, collection.examples[[2, 0]])
+        find_queries(RetrieveConfig(query_index=(0,)), corpus)
+    monkeypatch.setattr(FolderCorpus, "has_test_images", True)
+    queries, problems = find_queries(RetrieveConfig(query_index=(2, -1, 0, 99)), corpus)
+    np.testing.assert_array_equal(queries.ids, corpus.examples[[2, 0]])
     assert [line.split(":")[0] for line in problems] == ["--query-index -1", "--query-index 99"]

@@ -50,7 +50,7 @@ export class CodeMap {
     }));
     this.showLegend();
     byId("map-hint").textContent =
-      `${reply.ids.length.toLocaleString("en")} codes by UMAP: near means alike. Drag to move, wheel to zoom, click to ` +
+      `${reply.ids.length.toLocaleString("en")} codes by t-SNE: near means alike. Drag to move, wheel to zoom, click to ` +
       "search. With the keyboard: arrows, + and −, 0 for all, Enter to search from the middle.";
     this.draw();
   }

@@ -21,7 +21,7 @@ _NEIGHBOURS = "neighbours.npy"
 
 
 @dataclass(frozen=True)
-class BackupState:
+class CheckpointState:
     """Where an interrupted training stood.
 
     Args:
@@ -35,7 +35,7 @@ class BackupState:
     neighbours: np.ndarray | None = None
 
 
-class Backup:
+class TrainingCheckpoint:
     """All that a training needs to go on, in one folder that appears whole when an epoch is finished.
 
     Args:
@@ -43,7 +43,7 @@ class Backup:
         training: Name of the training. What another one left in the folder, which this one replaces, is not read.
 
     Attributes:
-        neighbours: Kept with each epoch from when they are set on; see `BackupState`.
+        neighbours: Kept with each epoch from when they are set on; see `CheckpointState`.
     """
 
     def __init__(self, folder: Path, training: str | None = None) -> None:
@@ -51,7 +51,7 @@ class Backup:
         self.training = training
         self.neighbours: np.ndarray | None = None
 
-    def latest(self) -> BackupState | None:
+    def latest(self) -> CheckpointState | None:
         """The state after the last finished epoch, or None before the first.
 
         Raises:
@@ -72,7 +72,7 @@ class Backup:
                 check_damage(error)
                 raise InputError(f"{epoch} cannot be read ({error}): train again with --overwrite.") from None
             if training == self.training:
-                return BackupState(epoch / "trainee.keras", rows, neighbours)
+                return CheckpointState(epoch / "trainee.keras", rows, neighbours)
         return None
 
     def write(self, model: keras.Model, rows: list[EpochRow]) -> None:
@@ -101,11 +101,11 @@ class Backup:
         """
         backup = self
 
-        class WriteBackup(keras.callbacks.Callback):
+        class WriteCheckpoint(keras.callbacks.Callback):
             def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
                 backup.write(self.model, rows)
 
-        return WriteBackup()
+        return WriteCheckpoint()
 
     def _epochs(self) -> list[Path]:
         folders = self.folder.iterdir() if self.folder.is_dir() else ()
