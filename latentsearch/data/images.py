@@ -191,10 +191,18 @@ def decode(
     with DECODING.hold(DECODING.total):
         if not memory.is_there():
             raise ImageFileError(name, "too little memory")
+        pixels = headers.without_metadata(stream)
         try:
-            return _decoded(headers.without_metadata(stream) or stream, image_shape, fit, name, alone=True)
+            return _decoded(pixels or stream, image_shape, fit, name, alone=True)
         except ImageFileError as second:
-            raise (first if second.reason not in TRANSIENT else second) from None
+            if second.reason in TRANSIENT:
+                raise
+        if pixels and headers.is_jpeg(pixels):
+            with contextlib.suppress(ImageFileError):
+                one, other = (_decoded(file, image_shape, fit, name, alone=True) for file in headers.ended(pixels))
+                if np.array_equal(one, other):  # nothing is missing that would be seen
+                    return one
+    raise first
 
 
 def decode_larger(

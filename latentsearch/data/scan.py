@@ -24,6 +24,10 @@ _SYSTEM_FOLDERS = frozenset(
 _INNER_SUFFIX = re.compile(rf"({'|'.join(map(re.escape, SUFFIXES))})[^/]", re.IGNORECASE)
 
 
+# Phones and web sites put JPEG files under names of the formats that they took or sent them in.
+_OTHER_IMAGES = frozenset((".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2"))
+
+
 class FoundFile(NamedTuple):
     """A file that may hold an image. Two that are equal are taken to be of equal content.
 
@@ -67,7 +71,8 @@ def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
     """Find the files below `folder` that may hold images; what else is there comes as `Skipped`.
 
     Those are the files whose names end as those of images do, or have no suffix, and those with an image's suffix
-    inside their name (`photo.jpg~`, `photo.jpg.1`) that begin as an image does. Folders are searched in the order of
+    inside their name (`photo.jpg~`, `photo.jpg.1`), or that of a format that is not read (`.heic`), that begin as an
+    image does. Folders are searched in the order of
     their names. Links are followed, but no folder is entered twice. Names that start with a dot are hidden and left
     out; folders of the system (`@eaDir`, `$RECYCLE.BIN`) come as skipped.
 
@@ -119,7 +124,7 @@ def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
 def _may_be_image(path: Path, name: str) -> bool:
     if Path(name).suffix.lower() in ("", *SUFFIXES):
         return True
-    if not _INNER_SUFFIX.search(name):
+    if not _INNER_SUFFIX.search(name) and Path(name).suffix.lower() not in _OTHER_IMAGES:
         return False
     try:
         with open(path, "rb") as file:

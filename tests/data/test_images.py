@@ -142,6 +142,20 @@ def test_truncated_missing_folder_and_bomb_are_refused(tmp_path, monkeypatch):
         read_image(save(half_red(), tmp_path / "d.png"), SHAPE)
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_lacks_only_its_end_mark_is_read(progressive, tmp_path):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8))
+    path = save(noise, tmp_path / "a.jpg", progressive=progressive)
+    whole, content = read_image(path, SHAPE), path.read_bytes()
+    path.write_bytes(content[:-2])
+    np.testing.assert_array_equal(read_image(path, SHAPE), whole)
+    for missing in (len(content) // 50, len(content) // 3):
+        path.write_bytes(content[:-missing])
+        with pytest.raises(ImageFileError) as caught:
+            read_image(path, SHAPE)
+        assert caught.value.reason == "damaged"
+
+
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(ImageFileError) as caught:
@@ -209,9 +223,20 @@ def test_a_folder_is_searched_without_end_or_repetition(tmp_path):
             list(find_images(broken))
 
 
-def test_names_with_an_images_suffix_inside_are_looked_at_by_their_content(tmp_path):
-    images = ("x.jpg_large", "x.jpg.1", "photo.JPG~", "a.png!d", "b.jpeg-large", "c.jpg.bak", "d.jpg.part", "e.pjpeg")
-    others = ("x.jpg.json", "x.jpg.xmp", "f.jpg.txt", "notes.txt")
+def test_names_with_an_odd_suffix_are_looked_at_by_their_content(tmp_path):
+    images = (
+        "IMG_3256.HEIC",
+        "i.avif",
+        "x.jpg_large",
+        "x.jpg.1",
+        "photo.JPG~",
+        "a.png!d",
+        "b.jpeg-large",
+        "c.jpg.bak",
+        "d.jpg.part",
+        "e.pjpeg",
+    )
+    others = ("j.heic", "x.jpg.json", "x.jpg.xmp", "f.jpg.txt", "notes.txt")
     for name in images:
         half_red().save(tmp_path / name, "JPEG")
     for name in others:
