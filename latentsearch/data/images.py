@@ -23,7 +23,7 @@ from latentsearch.text import printable
 
 Reason = Literal[
     "missing", "unreadable", "too little memory", "empty", "another type of file", "not an image", "damaged",
-    "too large", "not a file", "a folder of the system",
+    "too large", "not a file", "a folder of the system", "written by latentsearch",
 ]  # fmt: skip
 
 # What says nothing of the content of a file, so that it is to be read again.
@@ -72,6 +72,7 @@ _SENTENCES: dict[Reason, str] = {
     "too large": f"too large: to decode it takes too long, or more memory than {MAX_DECODE_BYTES // 1_000_000} MB",
     "not a file": "neither a file nor a folder",
     "a folder of the system": "a folder of the system, not of yours",
+    "written by latentsearch": "latentsearch wrote it",
 }
 
 

@@ -31,7 +31,7 @@ def profile(gamma, *primaries, more=()):
         b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"wide\0" + bytes(78),
         b"cprt": b"text\0\0\0\0free\0\0\0\0",
         b"wtpt": b"XYZ \0\0\0\0" + numbers(*white),
-        **{name: b"XYZ \0\0\0\0" + numbers(*xyz) for name, xyz in zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries)},  # noqa: B905
+        **{name: b"XYZ \0\0\0\0" + numbers(*xyz) for name, xyz in zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries)},
         **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve),
         **dict(more),
     }

@@ -13,6 +13,7 @@ from latentsearch.data import images, resizing
 from latentsearch.data.images import ImageFileError, read_image
 from latentsearch.data.scan import FoundFile, Skipped, find_images
 from latentsearch.errors import InputError
+from latentsearch.ownership import RECORD, Record
 from latentsearch.text import printable
 
 SHAPE = (32, 32, 3)
@@ -259,6 +260,23 @@ def test_folders_of_the_system_are_left_out_and_counted(name, tmp_path):
         [(name, "a folder of the system"), (f"a/{name}", "a folder of the system")]
     )
     assert len(list(find_images(tmp_path / name))) == 1  # where it is asked for
+
+
+def test_what_latentsearch_wrote_is_left_out_unless_it_is_asked_for(tmp_path):
+    for path in ("photos/1.png", "reports/run/map.png", "reports/run/mine.png", "copies/neighbours-001/2.png"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"content")
+    Record(tmp_path / "reports" / "run").add("map.png")
+    Record(tmp_path / "copies").add("neighbours-001")
+    Record(tmp_path / "copies" / "neighbours-001").add("2.png")
+    (tmp_path / "photos" / RECORD).mkdir()  # no record
+    found = list(find_images(tmp_path))
+    assert [file.path for file in found if isinstance(file, FoundFile)] == ["photos/1.png", "reports/run/mine.png"]
+    assert {(file.path, file.reason) for file in found if isinstance(file, Skipped)} == {
+        ("copies/neighbours-001", "written by latentsearch"),
+        ("reports/run/map.png", "written by latentsearch"),
+    }
+    assert [file.path for file in find_images(tmp_path / "copies")] == ["neighbours-001/2.png"]
 
 
 def test_any_name_can_be_printed():
