@@ -41,6 +41,7 @@ class Flags:
     root: Path = Path("~/given")
     source: str = "digits"
     name: str = "~"
+    query: tuple[str, ...] = ()
 
 
 def flags_of(monkeypatch, *arguments):
@@ -61,6 +62,19 @@ def test_a_tilde_is_the_home_folder_in_every_flag_that_is_a_path(monkeypatch, tm
     (tmp_path / "~").mkdir()
     monkeypatch.chdir(tmp_path)
     assert flags_of(monkeypatch, "--gallery", "~").gallery == Path("~")  # a folder of that name
+
+
+def test_files_whose_names_begin_as_flags_are_files(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("-dash.jpg", "-9.jpg", "b.jpg"):
+        (tmp_path / name).touch()
+    flags = flags_of(monkeypatch, "--query", "-9.jpg", "-dash.jpg", "b.jpg", "-", "--name", "x")
+    assert flags.query == ("./-9.jpg", "./-dash.jpg", "b.jpg", "-")
+    assert flags.name == "x"
+    monkeypatch.setattr(sys, "argv", ["Script.py", "--query", "-none.jpg"])
+    with pytest.raises(SystemExit) as caught:
+        run_script(lambda _: None, Flags, "A script.")
+    assert caught.value.code == 2
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])

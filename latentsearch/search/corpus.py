@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import copy
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable
 from functools import cached_property
@@ -113,13 +114,15 @@ class Corpus(abc.ABC):
         Raises:
             InputError: if there is no such class.
         """
-        unknown = [name for name in names if name not in self.class_names]
+        # An accent may be a part of its letter, or follow it: as it is typed, and as macOS writes it.
+        numbers = {unicodedata.normalize("NFC", name): number for number, name in enumerate(self.class_names)}
+        unknown = [name for name in names if unicodedata.normalize("NFC", name) not in numbers]
         if unknown and not self.class_names:
             raise InputError(f"--only {printable(unknown[0])}: {self.name} has no classes. Leave out --only.")
         if unknown:
             classes = ", ".join(printable(name) for name in self.class_names)
             raise InputError(f"--only {printable(unknown[0])}: no such class; expected one or more of {classes}.")
-        return tuple(self.class_names.index(name) for name in names)
+        return tuple(numbers[unicodedata.normalize("NFC", name)] for name in names)
 
     @abc.abstractmethod
     def class_of(self, image_id: int) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from pathlib import Path
 
 from latentsearch import files, records, runs
 from latentsearch.config import BuildConfig, Metric, PrepareConfig, RetrieveConfig, TrainConfig
+from latentsearch.data import folder as image_folder
 from latentsearch.errors import InputError
 from latentsearch.gallery import folder as folder_gallery
 from latentsearch.gallery import novelty
@@ -21,6 +23,8 @@ from latentsearch.models.encoder import Autoencoder
 from latentsearch.runs import Run
 from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
 from latentsearch.text import printable
+
+_NUM_ENDINGS = 5  # of names, told of files that are left out
 
 
 def open_corpus(
@@ -111,9 +115,17 @@ def fill(store: Store, corpus: Corpus, *, sync: bool = True) -> list[str]:
 
 
 def _skipped(content: FolderGallery) -> list[str]:
-    """Return one line per file that looks like an image and cannot be read, at most ten; the others are counted."""
-    lines = [f"skipped: {printable(file.path)}: {file.reason} {file.detail}".rstrip() for file in content.bad.values()]
-    return lines[:10] + [f"skipped: {len(lines) - 10:,} more"] * (len(lines) > 10)
+    """Return a line per file or folder that cannot be read, at most ten, and the counts of what else is left out."""
+    unread = [*content.bad.values(), *(one for one in content.passed_over if one.is_transient)]
+    lines = [f"skipped: {printable(file.path)}: {file.reason} {file.detail}".rstrip() for file in unread]
+    told = lines[:10] + [f"skipped: {len(lines) - 10:,} more"] * (len(lines) > 10)
+    left_out = [one for one in content.passed_over if not one.is_transient]
+    endings = Counter(Path(one.path).suffix.lower() for one in left_out if one.reason == "another type of file")
+    counts = [f"{count:,} {reason}" for reason, count in image_folder.count_reasons(left_out).items()]
+    most = sorted(endings.items(), key=lambda item: (-item[1], item[0]))[:_NUM_ENDINGS]
+    of_types = ", ".join(f"{count:,} {printable(ending)}" for ending, count in most)
+    more = f"; types: {of_types}{', and others' * (len(endings) > _NUM_ENDINGS)}" if endings else ""
+    return told + ([f"left out: {', '.join(counts)}{more}"] if left_out else [])
 
 
 def _novelty(run: Run, content: FolderGallery) -> list[str]:

@@ -90,9 +90,9 @@ def search(
             unknown, or the store does not respond.
     """
     labels = corpus.labels_of(only)
-    num_images = np.isin(corpus.labels, labels).sum() if only else len(corpus.gallery.ids)
-    is_inside = bool((queries.ids != NOT_IN_CORPUS).any())  # then one image less can be found
-    most = int(num_images) - is_inside
+    candidates = corpus.gallery.ids[np.isin(corpus.labels, labels)] if only else corpus.gallery.ids
+    is_inside = bool(np.isin(queries.ids, candidates).any())  # then one image less can be found
+    most = len(candidates) - is_inside
     if most < 1:
         raise InputError(f"{corpus.name}: no image but the query itself can answer. Add images, or ask for another.")
     if k is None:
