@@ -106,20 +106,13 @@ def without_metadata(stream: BinaryIO) -> io.BytesIO | None:
 
 
 def ended(jpeg: io.BytesIO) -> Iterator[io.BytesIO]:
-    """A JPEG that lacks its end, ended in two ways, one after the other.
+    """End a JPEG that lacks its end in two ways, one after the other.
 
     Where pixels are missing, a decoder makes them up from what follows, and the two differ.
-
-    Args:
-        jpeg: Is changed.
     """
-    length = jpeg.seek(0, io.SEEK_END)
+    content = jpeg.getvalue()
     for filler in (b"", b"\x5a\xa5" * 2048):
-        jpeg.seek(length)
-        jpeg.truncate()
-        jpeg.write(filler + b"\xff\xd9")
-        jpeg.seek(0)
-        yield jpeg
+        yield io.BytesIO(content + filler + b"\xff\xd9")
 
 
 def _jpeg_segment(marker: int, body: bytes) -> bytes:
