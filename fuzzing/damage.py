@@ -185,8 +185,8 @@ def attempt(reader: Reader, seed: int, number: int) -> str:
         number: Of this one.
 
     Returns:
-        "read", what the reader says, or the reason why it was refused. Any other exception passes on, with a note of the
-        case.
+        "read", what the reader says, or the reason why it was refused. Any other exception passes on, with a note of
+        the case.
     """
     what, content = mutate(np.random.default_rng([seed, number]), reader.corpus, reader.mutators)
     try:
