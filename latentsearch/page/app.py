@@ -68,6 +68,7 @@ def serve(corpus: Corpus, lines: Sequence[str], code_map: CodeMap, listener: soc
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, proxy_headers=False, ws="none", timeout_graceful_shutdown=1
     )
+    listener.listen()  # before the address is told: who asks at once waits until the page answers
     print(f"\nThe page: http://{HOST}:{listener.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
