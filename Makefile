@@ -43,7 +43,7 @@ test: lint
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not engines and not torture"
 
 torture: $(VENV)/installed-dev
-	$(RUN) -m pytest -m torture
+	$(RUN) -m pytest -m torture -n 2
 	$(RUN) -m benchmarks.fuzz
 
 test-page: $(VENV)/installed-browser
