@@ -21,22 +21,18 @@ from latentsearch.config import RetrieveConfig
 
 
 def main(config: RetrieveConfig) -> int:
-    """Answers the queries that `config` names; returns 2 when some could not be answered."""
+    """Search for the queries that `config` names; return 2 when some could not be read."""
     with quiet_libraries():
-        from latentsearch import runs
         from latentsearch.search import output
-        from latentsearch.search.open import fill, open_corpus, open_store
+        from latentsearch.search.open import fill, open_named, open_store
         from latentsearch.search.queries import find_queries
         from latentsearch.search.results import search
 
     terminal = sys.stderr if config.json else sys.stdout
     metrics = output.metrics_of(config)
     with closing(open_store(config.store, metrics)) as store:
-        name = runs.choose(config.root, config.run)
-        sync, look, folder = config.sync, config.look, config.gallery
-        opened = open_corpus(config.root, name, folder, sync=sync, verify=config.verify, master=config.spark, look=look)
-        corpus, lines = opened
-        print(f"run: {name}", *lines, *fill(store, corpus, sync=sync), sep="\n", file=terminal)
+        corpus, lines = open_named(config)
+        print(*lines, *fill(store, corpus, sync=config.sync), sep="\n", file=terminal)
         output.check_copy_to(config.copy_to, corpus)
         queries, problems = find_queries(config, corpus)
         if queries.names:

@@ -191,7 +191,7 @@ def test_a_port_that_is_taken_is_told():
         server.listen(70_000)
 
 
-def test_one_image_is_no_collection(tmp_path):
+def test_one_image_is_no_corpus(tmp_path):
     make_images(tmp_path / "photos")
     for path in sorted(tmp_path.glob("photos/*/*.png"))[1:]:
         path.unlink()
