@@ -47,7 +47,7 @@ coverage: lint
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not engines and not torture" --cov --cov-report=term --cov-report=html
 
 torture: $(VENV)/installed-dev
-	$(RUN) -m pytest -m torture
+	$(RUN) -m pytest -m torture -n 2
 	$(RUN) -m benchmarks.fuzz
 
 test-page: $(VENV)/installed-browser
