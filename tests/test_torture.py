@@ -36,7 +36,7 @@ import latentsearch.models.build, latentsearch.models.export, latentsearch.train
 HEAVIEST = """
 import latentsearch.evaluation.checks, latentsearch.evaluation.evaluate, latentsearch.evaluation.report
 import latentsearch.tuning.tune, latentsearch.tuning.report, latentsearch.tuning.trial_training
-import umap
+import sklearn.manifold
 """
 IMPORTS = {"build": HEAVY, "train": HEAVY, "check": HEAVY + HEAVIEST, "tune": HEAVY + HEAVIEST}  # beside LIGHT
 RUN = ("--run", "digits")

@@ -22,7 +22,7 @@ from latentsearch.gallery.trained_run import fit_of, open_autoencoder, open_trai
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.runs import Run
 from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
-from latentsearch.text import printable
+from latentsearch.text import printable, shortened
 
 _NUM_ENDINGS = 5  # of names, told of files that are left out
 
@@ -117,7 +117,9 @@ def fill(store: Store, corpus: Corpus, *, sync: bool = True) -> list[str]:
 def _skipped(content: FolderGallery) -> list[str]:
     """Return a line per file or folder that cannot be read, at most ten, and the counts of what else is left out."""
     unread = [*content.bad.values(), *(one for one in content.passed_over if one.is_transient)]
-    lines = [f"skipped: {printable(file.path)}: {file.reason} {file.detail}".rstrip() for file in unread]
+    lines = [
+        f"skipped: {shortened(printable(file.path), 200)}: {file.reason} {file.detail}".rstrip() for file in unread
+    ]
     told = lines[:10] + [f"skipped: {len(lines) - 10:,} more"] * (len(lines) > 10)
     left_out = [one for one in content.passed_over if not one.is_transient]
     endings = Counter(Path(one.path).suffix.lower() for one in left_out if one.reason == "another type of file")
