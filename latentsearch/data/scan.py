@@ -80,7 +80,7 @@ def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
     latentsearch wrote below the folder, come as skipped.
 
     Args:
-        folder: Folder to search. If latentsearch wrote it, its files are searched as those of any other.
+        folder: Folder to search. If latentsearch wrote it, as a folder of copies, its files are searched as any other.
 
     Raises:
         InputError: if it is not a folder, or may not be read.
@@ -91,7 +91,8 @@ def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
     except OSError as error:
         raise InputError(f"{printable(folder)}: expected a folder of images ({error.strerror}).") from None
     entered = {(status.st_dev, status.st_ino)}
-    is_ours = Record(folder).exists
+    place = folder.resolve()
+    is_ours = any(part.name in _written(part.parent) for part in (place, *place.parents))
     waiting = [""]
     while waiting:
         below = waiting.pop()

@@ -276,7 +276,9 @@ def test_what_latentsearch_wrote_is_left_out_unless_it_is_asked_for(tmp_path):
         ("copies/neighbours-001", "written by latentsearch"),
         ("reports/run/map.png", "written by latentsearch"),
     }
-    assert [file.path for file in find_images(tmp_path / "copies")] == ["neighbours-001/2.png"]
+    assert [file.reason for file in find_images(tmp_path / "copies")] == ["written by latentsearch"]
+    for ours, expected in (("copies/neighbours-001", ["2.png"]), ("reports/run", ["mine.png"])):
+        assert [file.path for file in find_images(tmp_path / ours) if isinstance(file, FoundFile)] == expected
 
 
 def test_any_name_can_be_printed():
