@@ -21,12 +21,12 @@ def main(config: PrepareConfig) -> None:
     dataset = data.prepare(config)
     folder = config.root / "data" / dataset.name
     print(f"data set '{dataset.name}':")
-    print(f"  from {dataset.provenance['origin']}")
+    print(f"  from {dataset.provenance.origin}")
     for line in data.verify(dataset):
         print(f"  {line}")
     counts = data.class_counts(dataset)
     print_table([{"class": name, **splits} for name, splits in counts.items()])
-    skipped = dataset.provenance.get("skipped")
+    skipped = dataset.provenance.skipped
     if skipped:
         print_table([{"skipped because": reason, "files": count} for reason, count in skipped.items()])
         print(f"Each of them: {folder / data.SKIPPED_FILE}")

@@ -21,36 +21,32 @@ from latentsearch.config import RetrieveConfig
 
 
 def main(config: RetrieveConfig) -> int:
-    """Answers the queries that `config` names; returns 2 when some could not be answered."""
+    """Search for the queries that `config` names; return 2 when some could not be read."""
     with quiet_libraries():
-        from latentsearch import runs
         from latentsearch.search import output
-        from latentsearch.search.open import fill, open_corpus, open_store
+        from latentsearch.search.open import fill, open_named, open_store
         from latentsearch.search.queries import find_queries
         from latentsearch.search.results import search
 
     terminal = sys.stderr if config.json else sys.stdout
     metrics = output.metrics_of(config)
     with closing(open_store(config.store, metrics)) as store:
-        how = {"sync": config.sync, "verify": config.verify, "master": config.spark, "look": config.look}
-        name = runs.choose(config.root, config.run)
-        corpus, lines = open_corpus(config.root, name, config.gallery, **how)
-        print(f"run: {name}", *lines, *fill(store, corpus, sync=config.sync), sep="\n", file=terminal)
-        if config.copy_to:
-            output.check_copy_to(config.copy_to, corpus)
+        corpus, lines = open_named(config)
+        print(*lines, *fill(store, corpus, sync=config.sync), sep="\n", file=terminal)
+        output.check_copy_to(config.copy_to, corpus)
         queries, problems = find_queries(config, corpus)
-        asked = {"k": config.k, "metrics": metrics, "min_score": config.min_score, "only": config.only}
-        results = search(queries, corpus, **asked, store=store) if queries.names else None
-    if results:
-        if config.json:
-            print(json.dumps(output.as_record(results, corpus, config), indent=2))
-        else:
-            print_table(output.for_terminal(results, corpus))
-            print(output.SCORES_IN_WORDS)
-        print("Written:", *output.write(results, corpus, config), sep="\n  ", file=terminal)
-        if config.copy_to:
-            folder, count = output.copy_to(config.copy_to, results, corpus)
-            print(f"Copied: {count} images to {folder}", file=terminal)
+        if queries.names:
+            k, least, weak, only = config.k, config.min_score, config.weak, config.only
+            results = search(queries, corpus, k=k, metrics=metrics, min_score=least, weak=weak, only=only, store=store)
+            if config.json:
+                print(json.dumps(output.as_record(results, corpus, config), indent=2))
+            else:
+                print_table(output.for_terminal(results, corpus))
+                print(output.SCORES_IN_WORDS)
+            print("Written:", *output.write(results, corpus, config), sep="\n  ", file=terminal)
+            if config.copy_to:
+                folder, count = output.copy_to(config.copy_to, results, corpus)
+                print(f"Copied: {count} images to {folder}", file=terminal)
     for problem in problems:
         print(problem, file=sys.stderr)
     return 2 if problems else 0

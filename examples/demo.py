@@ -45,7 +45,7 @@ class DemoConfig:
 def main(config: DemoConfig) -> int:
     """Runs the scripts in order; returns the exit status of the first that fails."""
     if (config.root / "data" / NAME / "dataset.json").exists():
-        kind = data.load(config.root, NAME).provenance["kind"]
+        kind = data.load(config.root, NAME).provenance.kind
         if kind != "digits":
             raise InputError(
                 f"the dataset '{NAME}' is not that of the demo ({kind}).\nRename it, or give another --root."

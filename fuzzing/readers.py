@@ -21,4 +21,7 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "gallery.npz": run_readers.galleries,
     "galleries of folders": run_readers.folder_galleries,
     "profile.json": run_readers.profiles,
+    "trial.json": run_readers.trials,
+    "search.json": run_readers.searches,
+    "suggestion.json": run_readers.suggestions,
 }

@@ -14,11 +14,13 @@ from fuzzing import damage
 from fuzzing.colours import MeanColours, make_photos
 from fuzzing.damage import Reader
 from latentsearch import data as datasets
-from latentsearch import environment, files, recipes
-from latentsearch.config import PrepareConfig, TrainConfig
+from latentsearch import environment, files, recipes, records
+from latentsearch.config import BuildConfig, PrepareConfig, TrainConfig
 from latentsearch.gallery import novelty
 from latentsearch.gallery.sync import sync
 from latentsearch.runs import Run
+from latentsearch.tuning.space import Space
+from latentsearch.tuning.trials import Parameters, Search, Trial
 
 
 def build_records(folder: Path) -> Reader:
@@ -27,7 +29,8 @@ def build_records(folder: Path) -> Reader:
     run = Run(folder, "digits")
     record = {"config": {"architecture": "compact"}, "num_weights": 5, "environment": environment.environment()}
     files.write_json(
-        run.build_record, record | {"dataset": {"name": "digits", "content": dataset.content, **dataset.provenance}}
+        run.build_record,
+        record | {"dataset": {"name": "digits", "content": dataset.content, **dataset.provenance.as_record()}},
     )
 
     def read(content: bytes) -> None:
@@ -51,8 +54,8 @@ def training_records(folder: Path) -> Reader:
 
     def read(content: bytes) -> None:
         run.training_record.write_bytes(content)
-        record = files.read_json(run.training_record, "again", ("settings",))
-        resumed = settings.resumed(config, run, dataset, chosen, record["settings"])
+        record = records.read(run.training_record, settings.TrainingRecord, "again")
+        resumed = settings.resumed(config, run, dataset, chosen, record.settings)
         for field in dataclasses.fields(resumed):
             kinds = {type(getattr(chosen, field.name)), int} if field.name != "view_side" else {int, type(None)}
             assert type(getattr(resumed, field.name)) in kinds, field.name
@@ -123,10 +126,11 @@ def galleries(folder: Path) -> Reader:
     path = folder / "gallery.npz"
     whole, _ = gallery.open_or_build(path, dataset, encoder)
 
-    def read(content: bytes) -> None:
+    def read(content: bytes) -> str:
         path.write_bytes(content)
-        opened, _ = gallery.open_or_build(path, dataset, encoder)
+        opened, is_new = gallery.open_or_build(path, dataset, encoder)
         assert opened.ask(whole.codes, 3).ids.shape == (30, 3)
+        return "made anew" if is_new else "read"
 
     return Reader([path.read_bytes()], read, (*damage.BYTES, *(damage.archive,) * 10))
 
@@ -137,10 +141,11 @@ def folder_galleries(folder: Path) -> Reader:
     path = folder / "photos.npz"
     sync(path, folder / "photos", MeanColours())
 
-    def read(content: bytes) -> None:
+    def read(content: bytes) -> str:
         path.write_bytes(content)
-        opened, _ = sync(path, folder / "photos", MeanColours())
+        opened, changes = sync(path, folder / "photos", MeanColours())
         assert len(opened.entries()) == 12
+        return "made anew" if changes.added == 12 else "read"
 
     return Reader([path.read_bytes()], read, (*damage.BYTES, *(damage.archive,) * 10))
 
@@ -155,3 +160,79 @@ def profiles(folder: Path) -> Reader:
         assert novelty.load(run, "encoder").codes.ndim == 2
 
     return Reader([run.profile.read_bytes()], read)
+
+
+def trials(folder: Path) -> Reader:
+    """trial.json of a search, read for its table and to go on with it."""
+    from latentsearch.tuning import report, storage
+    from latentsearch.tuning.trials import medians, winner
+
+    run = Run(folder, "tuned")
+    tried = _trial()
+    storage.save(run, tried)
+
+    def read(content: bytes) -> None:
+        run.trial("000").trial_record.write_bytes(content)
+        [opened] = storage.load(run)
+        table = report.as_table(_search(), [opened])
+        assert len(table) == 1
+        assert len(medians([opened] * 5)) == (len(opened.scores) if opened.status == "finished" else 0)
+        if winner([opened]):
+            report.titles([opened])
+
+    return Reader([run.trial("000").trial_record.read_bytes()], read, (*damage.BYTES, *(damage.values,) * 20))
+
+
+def searches(folder: Path) -> Reader:
+    """search.json of a search, which a build from one of its trials reads."""
+    from latentsearch.tuning import from_trial, storage
+
+    run = Run(folder, "tuned")
+    storage.save(run, _trial())
+    with storage.saving_search(run, _search()):
+        pass
+    path = run.tuning / "search.json"
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        config, recipe = from_trial.resolve(BuildConfig(run="tuned", from_trial="best", root=folder))
+        assert isinstance(config.dataset, str)
+        assert recipe is not None
+
+    return Reader([path.read_bytes()], read, (*damage.BYTES, *(damage.values,) * 20))
+
+
+def suggestions(folder: Path) -> Reader:
+    """suggestion.json of a trial that was begun."""
+    from latentsearch.tuning import from_trial, sampler
+
+    run = Run(folder, "tuned")
+    sampler.save(run, "000", sampler.Suggestion(_trial().parameters, {"filters": [0]}))
+    path = run.trial("000").suggestion_record
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        network, recipe = from_trial.network_and_recipe(sampler.load(run, "000").parameters, shift=1, flip=True)
+        assert type(network.filters) is int
+        assert type(recipe.batch_size) is int
+
+    return Reader([path.read_bytes()], read, (*damage.BYTES, *(damage.values,) * 20))
+
+
+def _search() -> Search:
+    return Search(
+        objective="retrieval", dataset="digits", fingerprint="f", epochs=1, subset=None, shift=1, flip=False, seed=0,
+        max_seconds=9.0, max_weights=10, space=Space(latent_dim=(10,)), mean_mse=0.06,
+    )  # fmt: skip
+
+
+def _trial() -> Trial:
+    parameters: Parameters = {
+        "latent_dim": 10, "filters": 16, "depth": 2, "dense_units": 128, "activation": "elu", "normalisation": False,
+        "batch_size": 64, "optimizer": "adam", "learning_rate": 0.002, "similarity_weight": 0.0,
+    }  # fmt: skip
+    history = [{"epoch": 1.0, "val_loss": 0.03, "val_mse": 0.03, "val_copy_recall": 0.5, "val_effective_rank": 4.0}]
+    return Trial(
+        name="000", status="finished", reason="", parameters=parameters, draws={"filters": [0]}, seconds=1.5,
+        num_weights=7, scores=[0.5], history=history,
+    )  # fmt: skip

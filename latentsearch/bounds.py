@@ -1,29 +1,37 @@
-"""What files declare to hold, checked before any of it is unpacked: a small file cannot ask for much memory."""
+"""Bounds of what files declare to hold, checked before unpacking: a small file cannot ask for much memory."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
+import threading
 import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import h5py
+
 _RECORD_BYTES = 2**28  # of JSON and CSV: the paths of a million files take a third
+_TENSOR_NUMBERS = 2**26  # of one image: of 1,024 x 1,024 pixels with 64 channels
 _NETWORK_SHARE, _NETWORK_BYTES = 4, 2**24  # rounded weights shrink by a half, the text that describes layers by more
+_building = threading.Lock()
 
 
 class TooLarge(ValueError):
-    """A file declares more than it may hold."""
+    """An error for a file that declares more than it may hold."""
 
 
 def check_size(path: Path, most: int = _RECORD_BYTES) -> None:
-    """Checks the size of a file that is read as a whole.
+    """Check the size of a file that is read as a whole.
 
     Args:
         path: The file.
-        most: Bytes that it may have. Default: of a record, 256 MiB.
+        most: Largest size in bytes. Default: that of a record, 256 MiB.
 
     Raises:
         TooLarge: if it has more.
@@ -35,7 +43,7 @@ def check_size(path: Path, most: int = _RECORD_BYTES) -> None:
 
 
 def load_npz(path: Path) -> dict[str, np.ndarray]:
-    """Reads the arrays of an .npz file that `numpy.savez` wrote, which packs nothing.
+    """Read the arrays of an .npz file that `numpy.savez` wrote, which packs nothing.
 
     Memory taken is about the size of the file, whatever it declares.
 
@@ -55,8 +63,11 @@ def load_npz(path: Path) -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def check_network(path: Path) -> None:
-    """Checks what a .keras file, a zip archive with an HDF5 file, declares to hold.
+def check_network(path: Path) -> int:
+    """Check what a .keras file, a zip archive with an HDF5 file, declares to hold.
+
+    Returns:
+        Bytes of the HDF5 file: its layers have no more weights, see `at_most_weights`.
 
     Raises:
         TooLarge: if its members are packed far beyond the size of the file, or the arrays of the HDF5 file declare more
@@ -65,13 +76,62 @@ def check_network(path: Path) -> None:
     """
     import h5py
 
-    size = path.stat().st_size
+    size, weights_bytes = path.stat().st_size, 0
     with zipfile.ZipFile(path) as archive:
         _check_unpacked(archive, _NETWORK_SHARE * size + _NETWORK_BYTES, path)
         for member in archive.infolist():
             if member.filename.endswith((".h5", ".hdf5")):
                 with h5py.File(io.BytesIO(archive.read(member)), "r") as file:
                     _check_arrays(file, member)
+                weights_bytes += member.file_size
+    return weights_bytes
+
+
+@contextlib.contextmanager
+def at_most_weights(most: int) -> Iterator[None]:
+    """While the block runs, layers that this thread builds are refused before they get more weights than `most`.
+
+    Layers are described in words, which may ask for any number.
+
+    Raises:
+        TooLarge: by what builds the layers.
+    """
+    import keras
+
+    with _building:
+        thread, add_weight, asked = threading.get_ident(), keras.Layer.add_weight, 0
+
+        def checked(layer: Any, shape: Sequence[int] | None = None, *arguments: Any, **keywords: Any) -> Any:
+            nonlocal asked
+            if threading.get_ident() == thread:
+                asked += math.prod(shape or ())
+                if asked > most:
+                    raise TooLarge(
+                        f"layer {layer.name:.100} asks for {asked:,} weights, and the file has {most:,} bytes of them"
+                    )
+            return add_weight(layer, shape, *arguments, **keywords)
+
+        keras.Layer.add_weight = checked
+        try:
+            yield
+        finally:
+            keras.Layer.add_weight = add_weight
+
+
+def check_tensors(model: Any) -> None:
+    """Checks how large the images and tensors of a Keras model are, of one image.
+
+    Raises:
+        TooLarge: if one has more than 2^26 numbers.
+    """
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            check_tensors(layer)
+    operations = getattr(model, "operations", model.layers)  # a Sequential model has layers alone
+    for tensor in (*model.inputs, *(operation.output for operation in operations)):
+        shape = getattr(tensor, "shape", ())
+        if math.prod(side or 1 for side in shape[1:]) > _TENSOR_NUMBERS:
+            raise TooLarge(f"{model.name:.100} makes tensors of {tuple(shape[1:])}")
 
 
 def _check_unpacked(archive: zipfile.ZipFile, most: int, path: Path) -> None:
@@ -81,8 +141,8 @@ def _check_unpacked(archive: zipfile.ZipFile, most: int, path: Path) -> None:
         raise TooLarge(f"{unpacked:,} bytes packed into {path.stat().st_size:,}")
 
 
-def _check_arrays(file: object, member: zipfile.ZipInfo) -> None:
-    """Adds up what the arrays of an HDF5 file declare; reads their headers alone."""
+def _check_arrays(file: h5py.File, member: zipfile.ZipInfo) -> None:
+    """Check the sizes that the arrays of an HDF5 file declare; only their headers are read."""
     import h5py
 
     declared = 0
@@ -100,7 +160,7 @@ def _check_arrays(file: object, member: zipfile.ZipInfo) -> None:
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and dtype of an .npy file; it stands behind its header afterwards."""
+    """Read shape and dtype of an .npy file, up to the end of its header."""
     version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if read is None:

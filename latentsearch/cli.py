@@ -1,4 +1,4 @@
-"""How a script starts and ends: flags from a dataclass, errors in words, an exit status."""
+"""Start and end of a script: flags from a dataclass, errors in words, an exit status."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ def run_script(
     """Parse the command line into `config_type`, call `main` with it, and exit.
 
     Args:
-        main: What to do.
+        main: The work of the script; it may return an exit status.
         config_type: A dataclass of flags.
-        description: For --help.
-        name: What the script calls itself. Default: its file.
+        description: Text of the help.
+        name: Name in messages. Default: the name of the file.
 
     Exit status: see `terminal.exit_status`.
     """
@@ -131,7 +131,7 @@ _PATHS_IN_WORDS = ("source", "store")  # flags that name a path or something els
 
 
 def _with_homes(config: Config) -> Config:
-    """The flags with ~ for the home folder expanded: shells do so only where it begins a word, not in --gallery=~/a."""
+    """Expand ~ in the flags to the home folder: shells do so only where it begins a word, not in --gallery=~/a."""
     changes: dict[str, Any] = {}
     for field in dataclasses.fields(config):  # type: ignore[arg-type]
         value = getattr(config, field.name)

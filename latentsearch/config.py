@@ -1,4 +1,4 @@
-"""Every default, once. The flags of the scripts and their help are made from these dataclasses."""
+"""Flags of the scripts, with their defaults and help, as dataclasses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ SHIPPED_RUNS = ("cifar10", "cifar10-deep", "cifar10-compact")  # the first there
 Metric = Literal["cosine", "euclidean", "manhattan"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "manhattan")
 Fit = Literal["crop", "pad", "stretch"]
-FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
 LabelSource = Literal["auto", "folders", "none"]
 Goal = Literal["retrieval", "kinds", "reconstruction", "balanced"]
 Searched = Literal["custom", "kind-look"]
@@ -33,7 +32,7 @@ class PrepareConfig:
     """Flags of DataPreperation.py."""
 
     source: str = "cifar10"
-    """Where the images come from: cifar10 (downloaded once), digits (comes with scikit-learn, works offline), the PATH
+    """Source of the images: cifar10 (downloaded once), digits (comes with scikit-learn, works offline), the PATH
     of a folder of image files, or that of a copy of CIFAR-10: a cifar-10-batches-py folder or
     cifar-10-python.tar.gz."""
 
@@ -44,8 +43,7 @@ class PrepareConfig:
     """Side in pixels that the images of a folder are brought to, a multiple of 8."""
 
     fit: Fit = "crop"
-    """What becomes of images of a folder that are not square: crop keeps the centre, pad adds white, stretch
-    distorts."""
+    """Treatment of images of a folder that are not square: crop keeps the centre, pad adds white, stretch distorts."""
 
     labels: LabelSource = "auto"
     """Whether the names of sub-folders are classes. auto: if every image lies in one and there are two or more.
@@ -58,7 +56,7 @@ class PrepareConfig:
     """Share of the training images of each class that is held out to choose the checkpoint."""
 
     seed: int = 0
-    """Decides which images are held out."""
+    """Seed of the choice of images that are held out."""
 
     root: Path = ROOT
     """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
@@ -74,7 +72,7 @@ class BuildConfig:
     whose code knows the kind. reference: the network of the project's source document. custom: as --network says."""
 
     network: Network = field(default_factory=Network)
-    """Of the architecture custom."""
+    """The network of the architecture custom."""
 
     latent_dim: int = 10
     """Numbers in a code; kind-look has two such codes."""
@@ -121,21 +119,21 @@ class TrainConfig:
     """Train on so many training images at most, drawn by the seed: for quick tries. Default: all."""
 
     batch_size: int | None = None
-    """Images a step. Default: the recipe of the architecture."""
+    """Images per step. Default: the recipe of the architecture."""
 
     learning_rate: float | None = None
     """The optimizer's (peak) learning rate. Default: the recipe of the architecture."""
 
     similarity_weight: float | None = None
-    """How much it counts, beside the reconstruction error, that two views of one image get nearby codes and other
-    images distant ones; 0: reconstruction alone. Default: the recipe of the architecture (kind-look, deep: 1, others:
+    """Weight of the contrastive loss (two views of one image get nearby codes, other images distant ones) beside the
+    reconstruction error; 0: reconstruction alone. Default: the recipe of the architecture (kind-look, deep: 1, others:
     0)."""
 
     temperature: float | None = None
-    """Of that similarity: the smaller, the more the nearest wrong images count. Default: the recipe."""
+    """Temperature of the contrastive loss: lower values weight hard negatives more. Default: the recipe."""
 
     projection: bool | None = None
-    """Ask for similarity also of a projection of the features below the code. Default: the recipe (yes)."""
+    """Apply the contrastive loss also to a projection of the features below the code. Default: the recipe (yes)."""
 
     view_side: int | None = None
     """Side of the views of an image in pixels. Default: the recipe (kind-look and deep: 24, others: that of the
@@ -145,11 +143,11 @@ class TrainConfig:
     """Views of each image in a batch, at least 2. Default: the recipe (kind-look: 4, others: always 2)."""
 
     neighbours: int | None = None
-    """In the last epochs of kind-look, so many nearest training images of an image, by what the network has learnt by
-    then, count as views of it; 0: never. Default: the recipe (20, of few images at most a fiftieth of all)."""
+    """Nearest training images that count as views of an image in the last epochs of kind-look, by what the network has
+    learnt by then; 0: never. Default: the recipe (20, of few images at most a fiftieth of all)."""
 
     neighbours_from: float | None = None
-    """Share of the epochs before that, 0 to 1. Default: the recipe (0.6)."""
+    """Share of the epochs before --neighbours count, 0 to 1. Default: the recipe (0.6)."""
 
     noise: float | None = None
     """Standard deviation, at most, of Gaussian noise on some of the views, of values in [0, 1]: with it, a noisy copy
@@ -163,11 +161,11 @@ class TrainConfig:
     Another one than the recipe's needs a --learning-rate."""
 
     precision: Precision | None = None
-    """What the network is computed in while it is trained; bfloat16 is nearly twice as fast where the processor
-    has it. Weights are float32 in any case. Default: the recipe (kind-look, deep: bfloat16 where it is)."""
+    """Type of the numbers that the network computes with in training; bfloat16 is nearly twice as fast where the
+    processor has it. Weights are float32 in any case. Default: the recipe (kind-look, deep: bfloat16 where it is)."""
 
     shift: int | None = None
-    """Pixels that training images are moved by at most, if the similarity weight is 0: views are cropped instead.
+    """Largest shift of training images in pixels, if the similarity weight is 0: views are cropped instead.
     Default: the recipe of the architecture."""
 
     flip: bool | None = None
@@ -203,8 +201,8 @@ class CheckConfig:
     shipped one."""
 
     compare: tuple[str, ...] = ()
-    """Other trained runs of the same dataset to set beside it: in the scorecard, the headline, the curve
-    of precision and the picture of neighbours."""
+    """Other trained runs of the same dataset to compare it with: in the scorecard, the headline, the curve
+    of precision and the figure of neighbours."""
 
     strict: bool = False
     """Exit with status 1 when a check fails."""
@@ -227,35 +225,35 @@ class RetrieveConfig:
     """A folder of images to search, nested or not. Default: the dataset of the run."""
 
     sync: bool = True
-    """Look first for what was added, changed, moved and removed in that folder, and compare all codes of a --store.
-    --no-sync answers from the codes of before, and only checks how many a store holds."""
+    """--no-sync searches the codes of before: it does not look for changes in that folder, and only counts the codes of
+    a --store."""
 
     verify: bool = False
     """Compare the contents of all files of that folder, not only sizes and times."""
 
     spark: str | None = None
-    """Code what is new in that folder on Apache Spark, at this address, such as spark://host:7077, or
+    """Encode what is new in that folder on Apache Spark, at this address, such as spark://host:7077, or
     local-cluster[2,1,1024] for two processes of this machine. It needs requirements-spark.txt and Java. All machines
     must share the folder, --root, the code and its environment at the same paths."""
 
     query: tuple[str, ...] = ()
-    """Image files to ask about: JPEG, PNG, WebP, GIF, BMP or TIFF; - reads their paths from standard input, a line
+    """Image files as queries: JPEG, PNG, WebP, GIF, BMP or TIFF; - reads their paths from standard input, a line
     each, or ended by zeros, as find -print0 writes them."""
 
     query_index: tuple[int, ...] = ()
-    """Test images to ask about, counted from 0."""
+    """Numbers of test images as queries, from 0."""
 
     k: int | None = None
-    """Neighbours of each query. Default: 10, or all images where fewer can answer."""
+    """Neighbours of each query. Default: 10, or all images where there are fewer."""
 
     metric: Literal["cosine", "euclidean", "manhattan", "all"] = "cosine"
-    """How codes are compared; all: the three side by side."""
+    """Metric that compares codes; all: the three side by side."""
 
     look: float | None = None
     """Share of the look beside the kind, of runs with both codes: 0 same kind, 1 same look. Default: 0.2."""
 
     only: tuple[str, ...] = ()
-    """Classes of the images that may answer, where images have classes, such as cat dog. Default: all."""
+    """Restrict results to these classes, where images have classes, such as cat dog. Default: all."""
 
     store: str | None = None
     """Milvus to search in, brought up to date with the codes first: FILE.db (Milvus Lite keeps it), or the address of
@@ -263,26 +261,29 @@ class RetrieveConfig:
     the process itself searches."""
 
     min_score: float = 0.0
-    """Percentage of random pairs of gallery images that must be farther apart than a neighbour is from the query,
-    such as 99.5; a query without such a neighbour gets the answer "no match"."""
+    """Least percentage of random pairs of images that are farther apart than query and neighbour, such as 99.5. A query
+    without such a neighbour has the result "no match"."""
+
+    weak: bool = True
+    """--no-weak leaves out hits whose likeness is weak."""
 
     explain: bool = False
-    """Draw why the nearest neighbours are near: the share of each number of the code, and what lies between."""
+    """Draw why the nearest neighbours are near: the share of each number of the code, and images between the codes."""
 
     json: bool = False
-    """Write the answers as JSON to standard output, and nothing else there."""
+    """Write the results as JSON to standard output, and nothing else there."""
 
     copy_to: Path | None = None
     """Folder to copy the neighbours to, each time into a new folder in it. It may not be in what is searched."""
 
     figure: bool = True
-    """Draw the neighbours to neighbours.png. --no-figure is faster."""
+    """--no-figure leaves out neighbours.png, a figure of the neighbours, and is faster."""
 
     json_figure: bool = False
     """Draw the neighbours beside --json too, which leaves them out: a script reads no pictures."""
 
     seed: int = 0
-    """Chooses the 20 images that are asked about when no query is named."""
+    """Seed of the choice of 20 queries where none is named."""
 
     root: Path = ROOT
     """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""

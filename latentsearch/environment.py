@@ -1,4 +1,4 @@
-"""This machine and what is installed on it: what else shaped an artefact, and what the processor can."""
+"""The environment: package versions, commit, processor and cores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RECORDED_PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "faiss-cpu
 
 
 def environment() -> dict[str, Any]:
-    """What else shaped an artefact: time, versions, commit and machine."""
+    """Return what shaped an artefact beside its settings: time, package versions, commit and processor."""
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -36,7 +36,7 @@ def _version(package: str) -> str | None:
 
 
 def num_cores() -> int:
-    """Cores that this process may use."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -52,9 +52,9 @@ def _commit() -> str | None:
 
 
 def end_with_parent() -> None:
-    """End this process, one that `multiprocessing` started, when the other is gone, even by kill -9; waits until then.
+    """Wait for the end of the process that started this one by `multiprocessing`, even by kill -9; then end this one.
 
-    What it makes would have no reader.
+    Nobody would read its results.
     """
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -63,7 +63,7 @@ def end_with_parent() -> None:
 
 
 def has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 itself; where that cannot be told, no."""
+    """Tell whether this processor multiplies bfloat16 itself; False where that is not known."""
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(_cpuinfo("flags").split() + _cpuinfo("Features").split()))
 
 
@@ -72,7 +72,7 @@ def _processor() -> str:
 
 
 def _cpuinfo(name: str) -> str:
-    """What Linux says of the first processor, or nothing."""
+    """Look up a property of the first processor in Linux's list; empty if it is not there."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith(name):

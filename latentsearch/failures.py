@@ -1,14 +1,16 @@
-"""What a machine runs short of, recognised in whatever a library raises: room on the disk, and memory."""
+"""A full disk and a lack of memory, recognised in whatever error a library raises."""
 
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from latentsearch.errors import InputError
+from latentsearch.errors import InputError, NoRoom
 
 try:
     import resource  # now: when memory is short, nothing can be imported any more
@@ -27,7 +29,7 @@ _NO_MEMORY = re.compile(
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error, or one that it came from, says that there was no room to write."""
+    """Tell whether an error, or one that caused it, says that the disk was full."""
     return any(
         getattr(one, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _NO_ROOM.search(_text(one))
         for one in _chain(error)
@@ -35,7 +37,7 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or one that it came from, says that there was too little memory."""
+    """Tell whether an error, or one that caused it, says that there was too little memory."""
     return not is_disk_full(error) and any(
         isinstance(one, MemoryError)
         or getattr(one, "errno", None) == errno.ENOMEM
@@ -47,7 +49,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def has_used_its_memory() -> bool:
-    """Whether this process came near to a limit of its memory: what libraries raise then may be anything."""
+    """Tell whether this process came near to a limit of its memory: libraries may raise any error then."""
     if resource is None:
         return False
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
@@ -61,31 +63,52 @@ def has_used_its_memory() -> bool:
 
 
 def check_damage(error: BaseException) -> None:
-    """Raise an error again that says nothing about the file that was read: there was too little memory for it."""
-    if is_out_of_memory(error):
+    """Raise an error again that says nothing about the file that was read: memory was short, or the disk was full."""
+    if is_out_of_memory(error) or is_disk_full(error):
         raise error
 
 
-def no_room(path: Path, *, needed: int | None = None, written: int = 0) -> InputError:
-    """Say that a file cannot be written as the disk is full.
+def no_room(
+    path: Path | None = None, *, error: BaseException | None = None, needed: int | None = None, written: int = 0
+) -> NoRoom:
+    """Return the error for a file that cannot be written because the disk is full.
 
     Args:
-        path: The file.
-        needed: Bytes that it takes, if that is known.
-        written: Bytes of it that were written, and are deleted again.
+        path: The file. Default: the one that `error` names.
+        error: What was raised. It may be about a temporary file of a library, on another disk.
+        needed: Size of the file in bytes, if it is known.
+        written: Bytes that were written, and are deleted again.
     """
+    path = path or Path(getattr(error, "filename", None) or "A file of this stage")
     room = f"{needed:,} bytes" if needed is not None else f"more than {written:,} bytes"
+    temporary = _temporary_folder(error, path)
+    if temporary is not None:
+        return NoRoom(
+            f"{path} cannot be written: the disk of temporary files is full.\n"
+            f"{shutil.disk_usage(temporary).free:,} bytes are left in {temporary}. Make room there, or name another "
+            "folder by the environment variable TMPDIR, then call this again: what was there before is as it was."
+        )
     folder = next((one for one in (path, *path.parents) if one.is_dir()), Path())
     try:
         left = shutil.disk_usage(folder).free
     except OSError:
-        return InputError(f"{path} cannot be written: the disk is full. It takes {room}.")
+        return NoRoom(f"{path} cannot be written: the disk is full. It takes {room}.")
     # Where there is room for it, somebody gave this user, or the files of this kind, less of it.
     why = "the disk is full" if left <= (needed or written) else "the disk, or this user's part of it, is full"
-    return InputError(
+    return NoRoom(
         f"{path} cannot be written: {why}.\nIt takes {room}; {left:,} bytes are left in {folder}. "
         "Make room there, then call this again: what was there before is as it was."
     )
+
+
+def _temporary_folder(error: BaseException | None, path: Path) -> Path | None:
+    """The folder of temporary files, if an error names a file there that is not beside `path`."""
+    folder = tempfile.tempdir  # None: nobody asked for it yet
+    if error is None or folder is None:
+        return None
+    texts = [_text(one) for one in _chain(error)]
+    is_there = any(f"{folder}{os.sep}" in text and str(path.parent.absolute()) not in text for text in texts)
+    return Path(folder) if is_there else None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -21,18 +21,19 @@ from latentsearch.errors import InputError
 from latentsearch.failures import check_damage, is_disk_full, no_room
 from latentsearch.ownership import RECORD, TOP_FOLDERS, Record
 
+_MOST_DIGITS = 300  # of a whole number: it is to fit into a float
 _swept: set[Path] = set()  # folders in which this process looked for leftovers
 
 
 @contextlib.contextmanager
 def replacing(path: Path, *, needed: int | None = None, optional: bool = False) -> Iterator[Path]:
-    """Write a file whole or not at all: yields a temporary path, which becomes `path` when the block ends well.
+    """Write a file whole or not at all: yield a temporary path, which becomes `path` when the block ends well.
 
     A crash at any moment leaves either what was at `path` before or all of the new file.
 
     Args:
-        path: Where the file is to be. Its folder is made if need be.
-        needed: Bytes that it takes, if that is known, for the message when the disk is full.
+        path: The file. Its folder is made if need be.
+        needed: Size of the file in bytes, if it is known, for the message when the disk is full.
         optional: Leave `path` as it is where the block wrote nothing.
 
     Raises:
@@ -50,12 +51,12 @@ def replacing(path: Path, *, needed: int | None = None, optional: bool = False) 
 
 @contextlib.contextmanager
 def writing(path: Path, *, needed: int | None = None, written_to: Path | None = None) -> Iterator[None]:
-    """While the block writes `path`, say of a full disk what cannot be written, the room needed and the room left.
+    """Turn the error of a full disk in the block into one that names `path`, the room needed and the room left.
 
     Args:
         path: The file, for the message.
-        needed: Bytes that it takes, if that is known.
-        written_to: Where the block writes it to. Default: `path`.
+        needed: Size of the file in bytes, if it is known.
+        written_to: The path that the block writes to. Default: `path`.
 
     Raises:
         InputError: if the disk is full.
@@ -69,7 +70,7 @@ def writing(path: Path, *, needed: int | None = None, written_to: Path | None = 
             raise
         partial = written_to or path
         written = partial.stat().st_size if partial.is_file() else 0
-        raise no_room(path, needed=needed, written=written) from None
+        raise no_room(path, error=error, needed=needed, written=written) from None
 
 
 def temporary_for(path: Path) -> Path:
@@ -116,16 +117,15 @@ def as_json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
-def read_json(path: Path, mend: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+def read_json(path: Path, mend: str) -> dict[str, Any]:
     """Read a JSON object that latentsearch wrote.
 
     Args:
         path: The file.
         mend: The command that writes it, for the error message.
-        keys: What it must hold; "a.b" stands for b in the object a.
 
     Raises:
-        InputError: if it is missing, not a JSON object, or without one of `keys`.
+        InputError: if it is missing, or not a JSON object.
     """
     try:
         check_size(path)
@@ -135,38 +135,40 @@ def read_json(path: Path, mend: str, keys: tuple[str, ...] = ()) -> dict[str, An
     except (OSError, ValueError) as error:
         check_damage(error)
         raise InputError(f"{path} cannot be read ({error}).\nMake it again: {mend}") from None
-    return parse_json(text, path, mend, keys)
+    return parse_json(text, path, mend)
 
 
-def parse_json(text: bytes, path: Path, mend: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+def parse_json(text: bytes, path: Path, mend: str) -> dict[str, Any]:
     """Parse the bytes of a JSON object that latentsearch wrote to `path`; see `read_json`.
 
     Raises:
-        InputError: if they are no JSON object, or one without one of `keys`.
+        InputError: if they are not a JSON object.
     """
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_int=_whole_number)
+        if b"\\u" in text:  # half a character, but those that stand for the bytes of a file's name
+            json.dumps(content, ensure_ascii=False).encode(errors="surrogateescape")
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error}).\nMake it again: {mend}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}, expected a JSON object.\nMake it again: {mend}")
-    for key in keys:
-        inner: Any = content
-        for part in key.split("."):
-            inner = inner.get(part) if isinstance(inner, dict) else None
-        if inner is None:
-            raise InputError(f"{path} has no {key}.\nMake it again: {mend}")
     return content
 
 
+def _whole_number(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits):,} digits")
+    return int(digits)
+
+
 def file_fingerprint(path: Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """Compute the SHA-256 of a file, as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(content: bytes) -> str:
-    """SHA-256 of bytes, as 64 hexadecimal digits."""
+    """Compute the SHA-256 of bytes, as 64 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -208,7 +210,7 @@ def make_folder(path: Path) -> Path:
     if path.is_dir():
         return path
     if os.path.lexists(path):
-        raise InputError(f"{path} is no folder, but one is needed there.\nMove it to another place.")
+        raise InputError(f"{path} is not a folder, but one is needed there.\nMove it to another place.")
     make_folder(path.parent)
     above = Record(path.parent)
     if above.exists and path.name not in above.names():

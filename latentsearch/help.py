@@ -34,11 +34,11 @@ class Flag(NamedTuple):
     """A flag of a script.
 
     Args:
-        name: Its field, such as "batch_size", or "network.filters".
-        group: Its group.
-        words: What is typed, such as "--batch-size N".
-        text: What it does.
-        default: Its default, to be shown; empty where the text tells it, or there is none.
+        name: Name of the field, such as "batch_size", or "network.filters".
+        group: Title of the group in the help.
+        words: Flag and value as they are typed, such as "--batch-size N".
+        text: Sentences on its effect.
+        default: Default value in the help; empty where the text names it, or there is none.
     """
 
     name: str
@@ -48,13 +48,13 @@ class Flag(NamedTuple):
     default: str
 
     def line(self) -> str:
-        """One sentence, and the default."""
+        """Format the first sentence and the default."""
         sentences = re.split(r"(?<=[.])\s+", self.text)
         told = [sentences[0], *(sentence for sentence in sentences[1:] if sentence.startswith("Default:"))]
         return self._laid_out(" ".join(told))
 
     def paragraph(self) -> str:
-        """The whole text, and the default."""
+        """Format the whole text and the default."""
         return self._laid_out(self.text)
 
     def _laid_out(self, text: str) -> str:
@@ -75,10 +75,10 @@ def text(script: str, description: str, config_type: type[Any], *, whole: bool) 
     """Return the help of a script.
 
     Args:
-        script: Its name, such as "SanityChecks.py".
-        description: Its docstring: paragraphs are wrapped, indented lines kept as they are.
+        script: Name of the script, such as "SanityChecks.py".
+        description: Docstring of the script: paragraphs are wrapped, indented lines kept as they are.
         config_type: Dataclass of its flags.
-        whole: Tell each flag in full, in place of one line for a basic flag and the names of the others.
+        whole: Describe each flag in full, in place of one line for a basic flag and the names of the others.
     """
     by_group: dict[str, list[Flag]] = {"flags": []}
     for flag in flags(config_type):
@@ -92,7 +92,7 @@ def text(script: str, description: str, config_type: type[Any], *, whole: bool) 
     if not whole:
         names = [f"{group}: {', '.join(flag.words.split()[0].rstrip(',') for flag in m)}" for group, m in more.items()]
         wrapped = [textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in names]
-        parts.append("\n".join([*wrapped, "--help-all tells all flags in full; --version tells the version."]))
+        parts.append("\n".join([*wrapped, "--help-all shows all flags in full; --version shows the version."]))
     return "\n\n".join(parts)
 
 
@@ -108,18 +108,18 @@ def _flags(config_type: type[Any], prefix: str, group: str) -> Iterator[Flag]:
 
 
 def _texts(config_type: type[Any]) -> dict[str, str]:
-    """The string under each field of a dataclass."""
+    """Collect the string under each field of a dataclass, by name."""
     body = typing.cast("ast.ClassDef", ast.parse(textwrap.dedent(inspect.getsource(config_type))).body[0]).body
     found = {}
     for field, after in zip(body, [*body[1:], None], strict=True):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-            found[field.target.id] = " ".join(ast.literal_eval(after.value).split()) if is_text else ""
+            text = ast.literal_eval(after.value) if isinstance(after, ast.Expr) else ""
+            found[field.target.id] = " ".join(text.split())
     return found
 
 
 def is_switch(hint: Any) -> bool:
-    """Whether the flag of this type is typed --name or --no-name."""
+    """Tell whether a flag of this type is typed --name or --no-name."""
     return hint is bool or set(typing.get_args(hint)) == {bool, types.NoneType}
 
 
@@ -139,7 +139,7 @@ def _kind(hint: Any) -> str:
         return "|".join(map(str, options))
     if options:
         return "|".join(map(_kind, options))
-    return {int: "N", float: "X", str: "NAME", Path: "PATH"}.get(hint, hint.__name__)
+    return {int: "N", float: "X", str: "NAME", Path: "PATH"}.get(hint) or str(hint.__name__)
 
 
 def _default(default: Any) -> str:

@@ -17,7 +17,7 @@ class Interval(NamedTuple):
 
 
 def precision_at_k(relevant: np.ndarray, k: int) -> np.ndarray:
-    """Share of the first `k` neighbours that are relevant, float64 `(num_queries,)`.
+    """Compute the share of the first `k` neighbours that are relevant (P@k), float64 `(num_queries,)`.
 
     Args:
         relevant: bool `(num_queries, depth)`, closest first, depth at least `k`.
@@ -28,7 +28,7 @@ def precision_at_k(relevant: np.ndarray, k: int) -> np.ndarray:
 
 
 def average_precision(relevant: np.ndarray, k: int) -> np.ndarray:
-    """Average precision within the first `k` neighbours (AP@k), float64 `(num_queries,)`.
+    """Compute the average precision within the first `k` neighbours (AP@k), float64 `(num_queries,)`.
 
         AP@k = sum over ranks r <= k of [neighbour r is relevant] * precision@r
                / number of relevant neighbours among the first k
@@ -49,9 +49,9 @@ def average_precision(relevant: np.ndarray, k: int) -> np.ndarray:
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's rank correlation in [-1, 1]: the correlation of the ranks, those of equal values being their mean.
+    """Compute Spearman's rank correlation, in [-1, 1]; equal values share the mean of their ranks.
 
-    0 if one of them has a single value: it names no order.
+    0 if one of the arrays has a single value: it has no order.
 
     Args:
         first: `(num_values,)`.
@@ -67,7 +67,7 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def knn_correct(neighbour_labels: np.ndarray, query_labels: np.ndarray, k: int) -> np.ndarray:
-    """Whether the most frequent label of the first `k` neighbours is the query's, bool `(num_queries,)`.
+    """Tell whether the most frequent label of the first `k` neighbours is the query's, bool `(num_queries,)`.
 
     Every neighbour has one vote; of labels with as many votes, the one that appears first (closest) wins. The
     mean is the k-NN accuracy.
@@ -85,7 +85,7 @@ def knn_correct(neighbour_labels: np.ndarray, query_labels: np.ndarray, k: int) 
 
 
 def recall_at_k(neighbour_ids: np.ndarray, expected_ids: np.ndarray, k: int) -> np.ndarray:
-    """Whether the one expected id is among the first `k` neighbours, bool `(num_queries,)`.
+    """Tell whether the one expected id is among the first `k` neighbours, bool `(num_queries,)`.
 
     Args:
         neighbour_ids: int `(num_queries, depth)`, closest first, depth at least `k`.
@@ -97,14 +97,14 @@ def recall_at_k(neighbour_ids: np.ndarray, expected_ids: np.ndarray, k: int) -> 
 
 
 def bootstrap_means(values: np.ndarray, *, resamples: int = 1000, seed: int = 0) -> list[Interval]:
-    """Means of columns with 95 % percentile bootstrap intervals over the rows.
+    """Compute the means of columns, with 95 % percentile bootstrap intervals over the rows.
 
     The interval tells how much the mean would move with other queries, not with another training.
 
     Args:
         values: `(num_queries, num_measures)`, at least one row.
-        resamples: Draws of num_queries rows with replacement.
-        seed: Of the draws.
+        resamples: Number of draws of num_queries rows with replacement.
+        seed: Seed of the draws.
     """
     values = np.asarray(values, dtype=np.float64)
     num_queries = len(values)
@@ -115,24 +115,34 @@ def bootstrap_means(values: np.ndarray, *, resamples: int = 1000, seed: int = 0)
 
 
 def squared_error(images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
-    """Mean squared error of each image, float64 `(num_images,)`; both `(num_images, ...)`, in [0, 1]."""
+    """Compute the mean squared error of each image, float64 `(num_images,)`.
+
+    Args:
+        images: `(num_images, ...)`, in [0, 1].
+        reconstructions: `(num_images, ...)`, in [0, 1].
+    """
     difference = images.astype(np.float64) - reconstructions
     errors: np.ndarray = np.square(difference).reshape(len(images), math.prod(images.shape[1:])).mean(axis=1)
     return errors
 
 
 def psnr(mse: float) -> float:
-    """Peak signal-to-noise ratio in decibels of a mean squared error of images in [0, 1]: -10 log10(mse)."""
+    """Compute the peak signal-to-noise ratio in decibels, -10 log10(mse), of images in [0, 1]."""
     return float(-10 * np.log10(max(mse, 1e-12)))
 
 
 def strongest_channel_accuracy(images: np.ndarray, reconstructions: np.ndarray) -> float:
-    """Share of pixels whose strongest colour channel is right; both `(num_images, height, width, 3)`."""
+    """Compute the share of pixels whose strongest colour channel is right.
+
+    Args:
+        images: `(num_images, height, width, 3)`.
+        reconstructions: `(num_images, height, width, 3)`.
+    """
     return float((images.argmax(axis=-1) == reconstructions.argmax(axis=-1)).mean())
 
 
 def effective_rank(codes: np.ndarray) -> float:
-    """How many dimensions the codes use, from 1 to latent_dim; 0 of fewer than two different codes.
+    """Compute how many dimensions the codes use, from 1 to latent_dim; 0 for fewer than two different codes.
 
     exp of the Shannon entropy of the normalised eigenvalues of the covariance (Roy and Vetterli 2007, of
     singular values there; of variances here): all dimensions alike and independent give latent_dim.
@@ -151,7 +161,7 @@ def effective_rank(codes: np.ndarray) -> float:
 
 
 def correlations(codes: np.ndarray) -> np.ndarray:
-    """Pearson correlations of the dimensions `(latent_dim, latent_dim)`; 0 where a dimension is constant."""
+    """Compute Pearson correlations of the dimensions `(latent_dim, latent_dim)`; 0 where a dimension is constant."""
     centred = codes - codes.mean(axis=0, dtype=np.float64)
     deviations = np.sqrt(np.square(centred).sum(axis=0))
     scaled = np.divide(centred, deviations, out=np.zeros_like(centred), where=deviations > 0)
@@ -161,7 +171,7 @@ def correlations(codes: np.ndarray) -> np.ndarray:
 
 
 def pareto_front(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Rows that no other row beats, ascending by `first`, int64 `(num_on_front,)`; in both, more is better.
+    """Find the rows that no other row beats, ascending by `first`, int64 `(num_on_front,)`; more is better in both.
 
     A row beats another if it is at least as good in both and better in one; of equal rows, all are on the front.
 

@@ -1,4 +1,4 @@
-"""The record of what latentsearch wrote to a folder: only names in it are overwritten or deleted, by `files`."""
+"""The record of the names that latentsearch wrote to a folder: only those are overwritten or deleted, by `files`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Record:
         return self._path.is_file() and not self._path.is_symlink()
 
     def names(self) -> set[str]:
-        """The names that are recorded."""
+        """Read the names that are recorded."""
         names: set[str] = set()
         for sign, name in self._lines():
             if sign == "+":
@@ -47,7 +47,7 @@ class Record:
         return names
 
     def token(self) -> str:
-        """A text that is in no name but those of this folder's temporary files; written at the first call."""
+        """Return a text that only the names of this folder's temporary files hold; it is written at the first call."""
         for _ in range(2):
             for sign, token in self._lines():
                 if sign == "token" and re.fullmatch("[0-9a-f]{8}", token):
@@ -84,12 +84,16 @@ class Record:
             descriptor = os.open(self._path, flags, 0o666)
         except OSError as error:
             if self._path.is_symlink() or self._path.is_dir():
-                raise InputError(f"{self._path} is no record of latentsearch's.\nMove it to another place.") from None
+                raise InputError(f"{self._path} is not a record of latentsearch.\nMove it to another place.") from None
             raise error
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise InputError(f"{self._path} is no record of latentsearch's.\nMove it to another place.")
-            if os.write(descriptor, line) != len(line):
+                raise InputError(f"{self._path} is not a record of latentsearch.\nMove it to another place.")
+            try:
+                written = os.write(descriptor, line)
+            except OSError as error:  # it does not name the file
+                raise OSError(error.errno, error.strerror, str(self._path)) from None
+            if written != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
         finally:
             os.close(descriptor)
@@ -99,8 +103,8 @@ def record_events(folder: Path, before: frozenset[Path]) -> None:
     """Record the event files that TensorFlow wrote in this process.
 
     Args:
-        folder: Of the logs, searched with the folders that latentsearch made in it.
-        before: Files that were there before this process wrote.
+        folder: Folder of the logs, searched with the folders that latentsearch made in it.
+        before: The files that were there before this process wrote.
     """
     pattern = re.compile(_EVENTS.format(pid=os.getpid()))
     for path in event_files(folder) - before:

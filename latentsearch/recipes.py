@@ -1,4 +1,4 @@
-"""What there is to build and how it is trained unless flags say otherwise: architectures and their recipes."""
+"""Architectures, and the recipes that train them unless flags say otherwise."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ Keep = Literal["best", "last"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an architecture is trained unless flags say otherwise.
+    """The settings that train an architecture unless flags say otherwise.
 
     Args:
-        batch_size: Images a step.
+        batch_size: Images per step.
         learning_rate: The optimizer's learning rate, or its peak when the schedule is "cosine".
         schedule: "constant", or "cosine": half an epoch of linear warm-up, then cosine decay to 0.
         optimizer: "adam", or "muon": see `optimizers.Muon`.
         epochs: Passes over the training images.
-        steps: Of few images, more passes: as many as make so many steps, at most 300.
+        steps: Least number of steps: few images get more passes, at most 300.
         shift: Move every training image by up to as many pixels each way (when similarity_weight is 0).
         flip: Mirror every training image left to right with probability 1/2.
-        similarity_weight: Weight of the similarity of two views beside the reconstruction error; 0 leaves it out.
-        temperature: Of the similarity of codes: the smaller, the more the nearest wrong images count.
-        projection: Whether similarity is also asked of a projection of the features below the code.
+        similarity_weight: Weight of the contrastive loss beside the reconstruction error; 0 leaves it out.
+        temperature: Temperature of the contrastive loss: lower values weight hard negatives more.
+        projection: Whether the contrastive loss is also applied to a projection of the features below the code.
         view_side: Side of the views in pixels; None for that of the images.
-        views: Of each image in a batch.
+        views: Number of views of each image in a batch.
         look: Learn two codes: that of the kind from the views, that of the look from the image itself, moved by
             `shift`. Of the architecture kind-look.
         neighbours: From an epoch on, half of the views are of images that were among so many nearest training images
@@ -103,19 +103,26 @@ RECIPES: dict[Architecture, Recipe] = {
 
 @dataclass(frozen=True)
 class Network:
-    """The encoder of the architecture custom: blocks of convolution and 2x2 max-pool, then two dense layers."""
+    """The encoder of the architecture custom: blocks of convolution and 2x2 max-pool, then two dense layers.
+
+    Or an autoencoder that a function of the user's builds.
+    """
 
     filters: int = 32
-    """Of the first block; each further block has twice as many as the one before."""
+    """Filters of the first block; each further block has twice as many as the one before."""
 
     depth: int = 3
-    """Blocks; each halves the sides of the image."""
+    """Number of blocks; each halves the sides of the image."""
 
     dense_units: int = 256
-    """Of the dense layer before the code."""
+    """Units of the dense layer before the code."""
 
     activation: Activation = "relu"
-    """After each convolution, and after the dense layer."""
+    """Activation after each convolution, and after the dense layer."""
 
     normalisation: bool = True
-    """Batch normalisation before each activation."""
+    """Normalise batches before each activation."""
+
+    build: str | None = None
+    """MODULE:FUNCTION of your own that builds the autoencoder in the place of these blocks; see docs/extending.md.
+    Default: none."""

@@ -1,4 +1,4 @@
-"""Where each artefact lies, how it is written, and what to say when it is missing."""
+"""Paths of the artefacts of a run, and the commands that make what is missing."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Run:
         return self.models / "suggestion.json"
 
     def trial(self, name: str) -> Run:
-        """A trial of the search for this run, such as 003."""
+        """Return the run of a trial of the search for this run, such as 003."""
         return Run(self.root, f"{self.name}/{TUNING}/{name}")
 
     @property
@@ -123,13 +123,13 @@ class Run:
 
     @property
     def learnt(self) -> tuple[Path, ...]:
-        """All that a training leaves, but for logs and reports; first what makes a run a trained one."""
+        """The files that a training leaves, without logs and reports; first those that make a run a trained one."""
         networks = (self.best_model, self.exported, self.history, self.profile)
         galleries = (self.gallery, self.folder_galleries, self.maps)
         return (self.training_record, self.backup, *networks, *galleries)
 
     def require(self, path: Path, script: str) -> Path:
-        """Returns `path`, or says which script of this run makes it.
+        """Return `path` if it is there, else raise an error that names the script which makes it.
 
         Raises:
             InputError: if there is no file at `path`.
@@ -146,28 +146,28 @@ class Run:
         )
 
     def command(self, script: str, *flags: str) -> str:
-        """The command line that applies `script` to this run, for messages."""
+        """Return the command line that applies `script` to this run, for messages."""
         run = () if self.name == OWN_RUN else ("--run", self.name)
         root = () if self.root.absolute() == ROOT.absolute() else ("--root", str(self.root))
         return shlex.join(["python", script, *run, *root, *flags])
 
 
 def trained_runs(root: Path) -> list[str]:
-    """Names of the runs below `root` that are trained, without the trials of a search."""
+    """List the names of the trained runs below `root`, without the trials of a search."""
     return sorted(path.parent.name for path in (root / "models").glob("*/best.keras"))
 
 
 def choose(root: Path, name: str | None) -> str:
-    """Returns `name`; without one that of the user's own default run if it is trained, else of a shipped run.
+    """Return `name`; where it is None, the user's default run if it is trained, else a shipped run.
 
-    Where none of them is trained it is that of the user's own, so that an error says how to make it.
+    Where none of them is trained, it is the user's default run, so that an error says how to make it.
     """
     trained = trained_runs(root)
     return name or next((run for run in (OWN_RUN, *SHIPPED_RUNS) if run in trained), OWN_RUN)
 
 
 def check_name(name: str, flag: str) -> str:
-    """Returns `name` if it can safely name a folder below the root.
+    """Return `name` if it can safely name a folder below the root.
 
     Raises:
         InputError: if it is empty, has a path separator, or starts with a dot.
@@ -180,7 +180,7 @@ def check_name(name: str, flag: str) -> str:
 
 
 def command_line(script: str, config: Any) -> str:
-    """The command line that gives `config`, a dataclass of flags, to `script`, for messages."""
+    """Return the command line that gives `config`, a dataclass of flags, to `script`, for messages."""
     return shlex.join(["python", script, *_flags(config)])
 
 

@@ -1,4 +1,4 @@
-"""Opens Apache Spark, an extra: the cluster that --spark names, or one that begins and ends with this process."""
+"""Sessions with Apache Spark, an extra: on the cluster that --spark names, or one that ends with this process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MASTERS = "spark://HOST:7077, yarn, k8s://https://HOST:PORT, or on this machine
 
 @contextlib.contextmanager
 def session(master: str, log: Path) -> Iterator[SparkSession]:
-    """A session with Spark, which ends with the block; one that this process has already is used, and left open.
+    """Open a session with Spark, which ends with the block; one that this process has already is used and left open.
 
     Args:
         master: Address of the cluster, as Spark writes it.
@@ -67,7 +67,7 @@ def session(master: str, log: Path) -> Iterator[SparkSession]:
 
 
 def check_shared(opened: SparkSession, path: Path) -> None:
-    """Asks the executors whether they have this package and see what is at `path`.
+    """Check that the executors have this package and see what is at `path`.
 
     Raises:
         InputError: if not.
@@ -89,18 +89,18 @@ def check_shared(opened: SparkSession, path: Path) -> None:
 
 
 def sees(path: str, _: int = 0) -> bool:
-    """Whether the process that calls it sees what is at `path`."""
+    """Tell whether this process sees what is at `path`."""
     return Path(path).exists()
 
 
 def has_ended(opened: SparkSession) -> bool:
-    """Whether Spark itself is gone, with whatever was to be done."""
+    """Tell whether Spark itself has ended."""
     java = opened.sparkContext._jsc
     return java is None or java.sc().isStopped()
 
 
-def in_short(error: Exception) -> str:
-    """One line of the many that Spark makes of an exception: the one of Python, where there is one."""
+def in_short(error: BaseException) -> str:
+    """Shorten the many lines that Spark makes of an exception to one: that of Python, where there is one."""
     lines = re.findall(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Failed): .+)$", str(error), re.MULTILINE)
     lines += re.findall(r"^(?:: |Caused by: )?[\w.$]+\.(\w+(?:Error|Exception): .+)$", str(error), re.MULTILINE)
     return (lines or str(error).strip().splitlines() or [type(error).__name__])[0][:400]

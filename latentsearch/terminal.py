@@ -1,4 +1,4 @@
-"""What a script tells its terminal, whatever that can show, and how it ends: words and a status, never a traceback."""
+"""The terminal of a script: messages that any terminal can show, and an end in words and a status, not a traceback."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _STOPPED, _UNREAD = 130, 141  # what shells give for Ctrl-C, and for a pipe that
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Hide what libraries write to standard error while they are imported, or convert a network: greetings.
+    """Hide the greetings that libraries write to standard error while they are imported or convert a network.
 
-    A process that a library aborts meanwhile, as for memory, still says so.
+    A process that a library aborts meanwhile, for want of memory, still says so.
     """
     try:
         kept = os.dup(2)
@@ -45,11 +45,11 @@ def quiet_libraries() -> Iterator[None]:
 
 
 def exit_status(script: str, work: Callable[[], int]) -> int:
-    """Do the work of a script, and say in words what went wrong.
+    """Run the work of a script, and report what went wrong in words.
 
     Args:
-        script: What it calls itself.
-        work: Returns the exit status.
+        script: Name in messages.
+        work: Function that returns the exit status.
 
     Returns:
         That of `work`; 2 for what cannot be used, or what the machine lacks; 130 for Ctrl-C; 141 when nobody reads the
@@ -93,7 +93,7 @@ def open_streams() -> None:
 
 
 def stop_in_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """In the place of `sys.excepthook`: Ctrl-C before the work of a script has begun is no traceback."""
+    """Replace `sys.excepthook`: report Ctrl-C before the work of a script has begun without a traceback."""
     if not issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
         return
@@ -102,7 +102,7 @@ def stop_in_words(kind: type[BaseException], error: BaseException, trace: Traceb
 
 
 def _told(script: str, words: str, status: int = 2) -> int:
-    """Say something on standard error, if it can be said; returns `status`."""
+    """Write a message to standard error, if that is possible, and return `status`."""
     try:
         print(f"{script}: {printable(words, lines=True)}", file=sys.stderr, flush=True)
     except (OSError, ValueError):
@@ -112,13 +112,12 @@ def _told(script: str, words: str, status: int = 2) -> int:
 
 
 def _in_words(error: Exception) -> str | None:
-    """What an error of the machine comes to, or None of one that is a mistake in this program."""
+    """Describe an error of the machine; None for one that is a mistake in this program."""
     if failures.is_disk_full(error):
-        return str(failures.no_room(Path(getattr(error, "filename", None) or "A file of this stage")))
-    of_machine = isinstance(error, OSError)
-    if failures.is_out_of_memory(error) or (not of_machine and failures.has_used_its_memory()):
+        return str(failures.no_room(error=error))
+    if failures.is_out_of_memory(error) or (not isinstance(error, OSError) and failures.has_used_its_memory()):
         return _short((str(error) or type(error).__name__).splitlines()[0][:200])
-    if of_machine:  # a folder that may not be read or written
+    if isinstance(error, OSError):  # a folder that may not be read or written
         return f"{error.filename or 'the operating system'}: {error.strerror or error}"
     return None
 
@@ -131,7 +130,7 @@ def _short(what: str) -> str:
 
 
 def _lost_output() -> OSError | None:
-    """Why what was printed cannot be written; it is thrown away then. None if it can."""
+    """Flush what was printed; throw it away and return the error if it cannot be written, else None."""
     lost = None
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -146,9 +145,9 @@ def _lost_output() -> OSError | None:
 
 @contextlib.contextmanager
 def _stopped_at_once(script: str) -> Iterator[None]:
-    """While the block runs, Ctrl-C during an import ends the process: libraries turn what is raised into other errors.
+    """End the process at once on Ctrl-C during an import in the block: libraries turn the exception into other errors.
 
-    Nothing is written by then but whole files.
+    Only whole files are written by then.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""Text that was found in files and records, escaped for where it goes; into HTML the templates escape it."""
+"""Escapes for text from files and records, by its destination; templates escape it for HTML."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def shortened(text: str, most: int = 40) -> str:
 
 
 def csv_cell(value: object) -> object:
-    """Escape a value for a CSV file: text that a spreadsheet would take for a formula gets a ' before it.
+    """Escape a value for a CSV file: text that a spreadsheet would take for a formula gets a leading '.
 
     Args:
         value: Text; anything else stays as it is.

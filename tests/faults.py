@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from latentsearch.tuning.worker import outcome_of, value_of
 from tests.conftest import REPOSITORY
 
-Kind = Literal["none", "full", "kill"]
-MODES: dict[Kind, int] = {"none": 1, "full": 1, "kill": 2}
+Kind = Literal["none", "full", "full once", "kill", "copy"]
+MODES: dict[Kind, int] = {"none": 1, "full": 1, "kill": 2, "full once": 3, "copy": 4}
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), "1")
 
 _SERVER = """
-import json, os, sys, traceback
+import json, os, signal, sys, time, traceback
 IMPORTS
 for line in sys.stdin:
-    program, output = json.loads(line)
+    program, output, seconds = json.loads(line)
     child = os.fork()
     if not child:
         file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -33,27 +38,29 @@ for line in sys.stdin:
             sys.stderr.flush()
             os._exit(1)
         os._exit(0)
+    if seconds is not None:
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)  # one that has ended stays until it is waited for
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 _STAGE = """
-import ctypes, json, os, pathlib, runpy, sys
+import ctypes, json, os, pathlib, runpy, sys, tempfile
 from latentsearch.data import digits
 from tests.conftest import a_part_of_the_digits
-
-class InThisProcess:  # in the place of a worker process, which would not be armed
-    def __init__(self, *arguments, **keywords): pass
-    def __enter__(self): return self
-    def __exit__(self, *arguments): pass
-    def call(self, function, *arguments, seconds=None): return function(*arguments)
+from tests.faults import InThisProcess, measured_once
 
 digits.read = a_part_of_the_digits
+tempfile.tempdir = TEMPORARY
+os.environ["TMPDIR"] = TEMPORARY
 if "latentsearch.tuning.tune" in sys.modules:
     sys.modules["latentsearch.tuning.tune"].Worker = InThisProcess
 sys.argv = ARGUMENTS
 faults = ctypes.CDLL(None)
-faults.faults_refused.restype = ctypes.c_char_p
-faults.faults_arm(MODE, PLACE, ROOT.encode())
+faults.faults_refused.restype = faults.faults_told.restype = ctypes.c_char_p
+if sys.argv[0].endswith("SanityChecks.py"):
+    measured_once(pathlib.Path(MEASURED), faults.faults_count)
+faults.faults_arm(MODE, PLACE, DISK.encode(), COPIES.encode())
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
 except SystemExit as end:
@@ -61,9 +68,50 @@ except SystemExit as end:
     sys.stdout.flush()
     sys.stderr.flush()
     result = {"status": end.code, "count": faults.faults_count(), "refused": faults.faults_refused().decode()}
+    result["changes"] = faults.faults_told().decode().splitlines()
     pathlib.Path(RESULT).write_text(json.dumps(result))
     os._exit(0)
 """
+
+
+class InThisProcess:
+    """In the place of a worker process, which would not be armed."""
+
+    def __init__(self, *arguments: object, **keywords: object) -> None:
+        pass
+
+    def __enter__(self) -> InThisProcess:
+        return self
+
+    def __exit__(self, *arguments: object) -> None:
+        pass
+
+    def call(self, function: Callable[..., Any], *arguments: object, seconds: float | None = None) -> Any:
+        """What `worker.Worker.call` does."""
+        return value_of(*outcome_of(function, arguments))
+
+
+def measured_once(kept: Path, count: Callable[[], int]) -> None:
+    """Let SanityChecks.py measure a run once, and take that from a file the next time: it takes most of its time.
+
+    Args:
+        kept: The file.
+        count: Changes of the disk so far; measuring must make none, or they would not be tried.
+    """
+    from latentsearch.evaluation import evaluate
+
+    gather = evaluate.gather
+
+    def measured(trained: Any, *arguments: Any, **keywords: Any) -> Any:
+        if kept.exists():
+            return dataclasses.replace(pickle.loads(kept.read_bytes()), dataset=trained.dataset)
+        before = count()
+        found = gather(trained, *arguments, **keywords)
+        assert count() == before
+        kept.write_bytes(pickle.dumps(dataclasses.replace(found, dataset=None)))
+        return found
+
+    evaluate.gather = measured
 
 
 @dataclass(frozen=True)
@@ -75,12 +123,14 @@ class End:
         count: Changes of the disk; of a full one, those that take room.
         refused: The first path that could not be written, or "".
         output: What it printed.
+        changes: Each of the changes that were counted: what was called, and the path.
     """
 
     status: int | None
     count: int
     refused: str
     output: str
+    changes: tuple[str, ...] = ()
 
 
 def compiled(folder: Path) -> Path | None:
@@ -104,34 +154,59 @@ class Stages:
 
     def __init__(self, folder: Path, library: Path, imports: str) -> None:
         self._folder = folder
-        environment = os.environ | {"LD_PRELOAD": str(library), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment = os.environ | {"LD_PRELOAD": str(library), "TF_CPP_MIN_LOG_LEVEL": "3"} | _ONE_THREAD
         command = [sys.executable, "-c", _SERVER.replace("IMPORTS", imports)]
         self._process = subprocess.Popen(
             command, cwd=REPOSITORY, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def run(self, arguments: tuple[str, ...], root: Path, kind: Kind = "none", place: int = -1) -> End:
-        """Run a script in `root`, whose disk is full, or which is killed, from its change number `place` on."""
+    def run(
+        self,
+        arguments: tuple[str, ...],
+        root: Path,
+        kind: Kind = "none",
+        place: int = -1,
+        *,
+        seconds: float | None = None,
+        copies: Path | None = None,
+        disk: Path | None = None,
+    ) -> End:
+        """Run a script.
+
+        Args:
+            arguments: Its name and its flags.
+            root: Its --root.
+            kind: Its disk is full from its change number `place` on, or at that one alone; or it is killed there; or
+                `root` is copied before each change.
+            place: Of the changes that count: of a full disk, those that take room.
+            seconds: It is killed after that time.
+            copies: Folder of the copies, named by the number of the change.
+            disk: Folder that is watched. Default: `root`; or that of temporary files, `root.parent / "temporary"`.
+        """
         result, output = self._folder / "result.json", self._folder / "output.txt"
         result.unlink(missing_ok=True)
+        (root.parent / "temporary").mkdir(exist_ok=True)
         values = {
             "ARGUMENTS": [str(REPOSITORY / arguments[0]), *arguments[1:], "--root", str(root)],
             "MODE": MODES[kind],
             "PLACE": place,
-            "ROOT": str(root),
+            "DISK": str(disk or root),
+            "TEMPORARY": str(root.parent / "temporary"),
             "RESULT": str(result),
+            "COPIES": str(copies or ""),
+            "MEASURED": str(self._folder / "measured.pickle"),
         }
         program = _STAGE
         for name, value in values.items():
             program = program.replace(name, repr(value))
-        print(json.dumps([program, str(output)]), file=self._process.stdin, flush=True)
+        print(json.dumps([program, str(output), seconds]), file=self._process.stdin, flush=True)
         status = int(self._process.stdout.readline())
         text = output.read_text(errors="replace")
         if status < 0:
             return End(None, -1, "", text)
         assert status == 0, text
         found = json.loads(result.read_text())
-        return End(found["status"], found["count"], found["refused"], text)
+        return End(found["status"], found["count"], found["refused"], text, tuple(found["changes"]))
 
     def close(self) -> None:
         """End that process."""

@@ -1,4 +1,4 @@
-"""A collection of images of one colour each, and an encoder that logs what it encodes."""
+"""A corpus of images of one colour each, and an encoder that logs what it encodes."""
 
 from __future__ import annotations
 
@@ -31,11 +31,13 @@ class LoggedColours(MeanColours):
         return super().encode(images, ids, progress=progress)
 
 
-def photo_collection(root: Path, num_images: int) -> FolderCorpus:
-    """A collection of such images; `root` becomes that of a run "photos"."""
+def photo_corpus(root: Path, num_images: int) -> FolderCorpus:
+    """A corpus of such images; `root` becomes that of a run "photos"."""
     make_photos(root / "photos", num_images)
     run = Run(root, "photos")
     run.models.mkdir(parents=True)
-    run.build_record.write_text(json.dumps({"dataset": {}}))
+    dataset = {"name": "photos", "content": "", "kind": "folder", "seed": 0, "validation_fraction": 0.1}
+    record = {"config": {"architecture": "compact"}, "num_weights": 0, "dataset": dataset}
+    run.build_record.write_text(json.dumps(record))
     path = gallery_path(run.folder_galleries, root / "photos")
     return FolderCorpus(run, MeanColours(), sync(path, root / "photos", MeanColours())[0])

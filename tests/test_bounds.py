@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
 from unittest import mock
 
 import h5py
+import keras
 import numpy as np
 import pytest
 
@@ -180,6 +182,80 @@ def test_a_network_is_refused_before_its_weights_are_read(change, network):
         pytest.raises(InputError, match=r"TooLarge.*model\.weights\.h5"),
     ):
         Autoencoder(network)
+
+
+def described(path, change):
+    """Changes the layers that a .keras file describes: gives each one's class and settings to `change`."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    whole = json.loads(members["config.json"])
+
+    def go_through(value):
+        if isinstance(value, dict) and isinstance(value.get("config"), dict):
+            change(value.get("class_name"), value["config"])
+        for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            go_through(inner)
+
+    go_through(whole)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (members | {"config.json": json.dumps(whole).encode()}).items():
+            archive.writestr(name, content)
+
+
+def wide(kind, config):
+    if kind == "Dense":
+        config["units"] = 10**9
+
+
+def deep(kind, config):
+    if kind == "Conv2D":
+        config["filters"] = 10**9
+
+
+def with_a_wide_kernel(kind, config):
+    if kind == "Conv2D":
+        config["kernel_size"] = [30_000, 30_000]
+
+
+def with_large_images(kind, config):
+    if kind == "InputLayer" and config["batch_shape"][1:] == [8, 8, 3]:
+        config["batch_shape"] = [None, 80_000, 80_000, 3]
+
+
+def enlarging(kind, config):
+    if kind == "UpSampling2D":
+        config["size"] = [20_000, 20_000]
+
+
+@needs_proc
+def test_networks_that_describe_huge_layers_take_no_memory(network, tmp_path):
+    paths = []
+    for change in (wide, deep, with_a_wide_kernel, with_large_images, enlarging):
+        paths.append(str(shutil.copy(network, tmp_path / f"{change.__name__}.keras")))
+        described(paths[-1], change)
+    peak, said = peak_megabytes(f"""
+import time
+from pathlib import Path
+from latentsearch.models.export import load_model
+from latentsearch.errors import InputError
+for path in {paths}:
+    begin = time.process_time()
+    try:
+        load_model(Path(path))
+    except InputError as error:
+        print(str(error).splitlines()[0][:300], file=__import__("sys").stderr)
+        print("TooLarge" in str(error) or "Error" in str(error), time.process_time() - begin)
+""")
+    assert [line.split()[0] for line in said] == ["True"] * 5
+    assert peak < 1000
+    assert max(float(line.split()[1]) for line in said) < 5
+
+
+def test_no_layer_gets_more_weights_than_the_file_has(network):
+    described(network, wide)
+    with pytest.raises(InputError, match=r"TooLarge.*asks for [\d,]+ weights"):
+        Autoencoder(network)
+    assert keras.layers.Dense(2)(np.zeros((1, 3))).shape == (1, 2)  # other layers are built as before
 
 
 def test_records_have_a_greatest_size(tmp_path):

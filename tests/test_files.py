@@ -288,3 +288,14 @@ def test_sources_beside_our_folders_are_taken(tmp_path):
     (tmp_path / "disk").mkdir()
     with pytest.raises(InputError, match="lies in"):
         ownership.refuse_overlap(tmp_path / "disk" / "photos", tmp_path, "--source")
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 400, '"\\ud800"'])
+def test_a_record_with_a_value_that_nothing_can_take_is_refused(value, tmp_path):
+    path = tmp_path / "record.json"
+    path.write_text(f'{{"a": [{value}]}}')
+    with pytest.raises(InputError, match="cannot be read"):
+        files.read_json(path, "again")
+    content = {"a": os.fsdecode(b"caf\xe9"), "b": 10**200}  # the name of a file may be no UTF-8
+    files.write_json(tmp_path / "other.json", content)
+    assert files.read_json(tmp_path / "other.json", "again") == content

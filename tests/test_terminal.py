@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from latentsearch import failures, files
-from latentsearch.errors import InputError
+from latentsearch.errors import InputError, NoRoom
 from latentsearch.failures import check_damage, is_disk_full, is_out_of_memory
 from tests.conftest import REPOSITORY
 
@@ -236,6 +236,23 @@ def test_a_full_disk_names_the_file_the_room_needed_and_left(needed, tmp_path):
     assert f"bytes are left in {path.parent}" in words
     assert path.read_text() == "before"
     assert not list(path.parent.glob("*.tmp*"))
+
+
+def test_a_full_disk_of_temporary_files_is_not_that_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    path = tmp_path / "run" / "best.keras"
+    with pytest.raises(NoRoom) as told, files.replacing(path):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "temporary" / "tmp1"))
+    words = str(told.value)
+    assert words.startswith(f"{path} cannot be written: the disk of temporary files is full")
+    assert f"bytes are left in {tmp_path / 'temporary'}." in words
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # the run lies in the folder of temporary files
+    with pytest.raises(NoRoom) as told, files.replacing(path) as temporary:
+        raise OSError(errno.ENOSPC, "No space left on device", str(temporary))
+    assert f"bytes are left in {path.parent}" in str(told.value)
+    with pytest.raises(OSError, match="No space left"):  # nor is what was read damaged
+        check_damage(OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "tmp2")))
 
 
 def test_too_little_memory_is_not_a_damaged_dataset_network_or_gallery(built_digits, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Altered training images: more to learn from than there are, and views that a code should not tell apart."""
+"""Augmentation of training images: shifts and mirror images, and views for the contrastive loss."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _RGB = np.linalg.inv(_YIQ)
 
 
 def augment(images: np.ndarray, *, shift: int, flip: bool, rng: np.random.Generator) -> np.ndarray:
-    """Moves each image by up to `shift` pixels each way, and mirrors it left to right half of the time.
+    """Move each image by up to `shift` pixels each way, and mirror it left to right half of the time.
 
-    What moves in at an edge is the image reflected there, so pixels keep their statistics.
+    The image reflected at the edge moves in there, so pixels keep their statistics.
 
     Args:
         images: uint8 `(num_images, height, width, 3)`.
-        shift: Pixels, at least 0 and less than height and width.
+        shift: Largest shift in pixels, from 0 to less than height and width.
         flip: Whether to mirror.
-        rng: Where the random numbers come from.
+        rng: Source of the random numbers.
 
     Returns:
         uint8, same shape.
@@ -50,17 +50,17 @@ def views(
     noise: float = 0.0,
     noise_share: float = 0.5,
 ) -> np.ndarray:
-    """Another look at each image: a part of it, resized, in other colours, now and then in grey or noisy.
+    """Make a view of each image: a part of it, resized, in other colours, now and then in grey or noisy.
 
     Cropping, mirroring and resizing are one linear map of rows and one of columns, and all changes of colour one
-    linear map of the channels: three matrix products an image.
+    linear map of the channels: three matrix products per image.
 
     Args:
         images: uint8 `(num_images, height, width, 3)`.
         shape: Height and width of the views.
         flip: Whether to mirror, left to right, half of them.
-        rng: Where the random numbers come from.
-        noise: Standard deviation, at most, of Gaussian noise on every value of some of the views.
+        rng: Source of the random numbers.
+        noise: Largest standard deviation of the Gaussian noise on some of the views.
         noise_share: Share of the views that are noisy.
 
     Returns:
@@ -90,7 +90,7 @@ def views(
 
 
 def _resampling(starts: np.ndarray, extents: np.ndarray, mirrored: np.ndarray, side: int, source: int) -> np.ndarray:
-    """Weights of the source pixels in each pixel of a view along one axis, float32 `(num_images, side, source)`.
+    """Weigh the source pixels in each pixel of a view along one axis, float32 `(num_images, side, source)`.
 
     Linear interpolation; where a view is coarser than its source, each pixel is a mean over what it covers.
     """
@@ -105,7 +105,7 @@ def _resampling(starts: np.ndarray, extents: np.ndarray, mirrored: np.ndarray, s
 
 
 def _recoloured(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Pixels float32 `(num_images, num_pixels, 3)` with other brightness, contrast, saturation and hue, in [0, 1]."""
+    """Change brightness, contrast, saturation and hue of pixels in [0, 1], float32 `(num_images, num_pixels, 3)`."""
     num_images = len(pixels)
     changed = rng.random(num_images) < _COLOUR_PROBABILITY
 
@@ -129,6 +129,6 @@ def _recoloured(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _reflected(positions: np.ndarray, side: int) -> np.ndarray:
-    """Positions from -side + 1 to 2 * side - 2, those outside of 0 to side - 1 mirrored at the edge pixels."""
+    """Mirror positions from -side + 1 to 2 * side - 2 at the edge pixels, to 0 to side - 1."""
     positions = np.abs(positions)
     return np.where(positions >= side, 2 * (side - 1) - positions, positions)

@@ -54,17 +54,17 @@ _PICKLE_ERRORS += (struct.error, AssertionError, ImportError, UnicodeError, Memo
 
 
 def is_copy(path: Path) -> bool:
-    """Whether `path` looks like a copy of CIFAR-10: a folder with one of its batches, or an archive."""
+    """Tell whether `path` looks like a copy of CIFAR-10: a folder with one of its batches, or an archive."""
     if path.is_dir():
         return path.name == FOLDER or any((path / name).is_file() for name in OFFICIAL_MD5)
     return path.is_file() and path.name.endswith((".tar.gz", ".tgz"))
 
 
 def download() -> SourceImages:
-    """CIFAR-10 through Keras: downloaded once, its hash verified, kept in ~/.keras/datasets.
+    """Download CIFAR-10 by Keras, once, with its hash verified, to ~/.keras/datasets.
 
     Raises:
-        InputError: if it is neither there nor to be had.
+        InputError: if it is not there and cannot be downloaded.
     """
     import keras
 
@@ -88,10 +88,10 @@ def download() -> SourceImages:
 
 
 def read(path: Path) -> SourceImages:
-    """CIFAR-10 from a `cifar-10-batches-py` folder or from the official archive.
+    """Read CIFAR-10 from a `cifar-10-batches-py` folder or from the official archive.
 
     Raises:
-        InputError: if a batch is missing, truncated, or not what CIFAR-10 holds; or if the archive is not the
+        InputError: if a batch is missing, truncated, or does not hold CIFAR-10; or if the archive is not the
             official one.
     """
     if path.is_dir():
@@ -121,7 +121,7 @@ def read(path: Path) -> SourceImages:
 
 
 def _source(batches: list[tuple[np.ndarray, np.ndarray]], origin: str) -> SourceImages:
-    """Joins batches of (images, labels), the last of which is test, and checks the counts per class."""
+    """Join batches of (images, labels), the last of which is test, and check the counts per class."""
     images = np.concatenate([images for images, _ in batches])
     labels = np.concatenate([labels for _, labels in batches]).astype(np.int64)
     is_test = np.arange(len(images)) >= len(images) - len(batches[-1][0])
@@ -173,7 +173,7 @@ def _open_in_archive(archive: tarfile.TarFile, name: str) -> IO[bytes]:
 
 
 def _read_batch(opened: Callable[[str], IO[bytes]], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """One batch as images uint8 `(10000, 32, 32, 3)` and labels int64 `(10000,)`."""
+    """Read one batch: images uint8 `(10000, 32, 32, 3)` and labels int64 `(10000,)`."""
     again = f"Get CIFAR-10 again from {_HOME}."
     with opened(name) as file:
         try:
@@ -198,7 +198,7 @@ def _read_batch(opened: Callable[[str], IO[bytes]], name: str) -> tuple[np.ndarr
 
 
 class _DType:
-    """Stands for numpy.dtype in a pickle."""
+    """A stand-in for numpy.dtype in a pickle."""
 
     def __init__(self, code: Any, *_flags: Any) -> None:
         text = code.decode("ascii") if isinstance(code, bytes) else code
@@ -208,11 +208,11 @@ class _DType:
         self.name = name
 
     def __setstate__(self, _state: Any) -> None:
-        """The order of the bytes of numbers larger than one, which a batch does not need."""
+        """Ignore the byte order of numbers of several bytes, which a batch does not need."""
 
 
 class _Array:
-    """Stands for numpy.ndarray in a pickle: keeps what it is told, to be looked at afterwards."""
+    """A stand-in for numpy.ndarray in a pickle: it keeps its arguments, to be checked afterwards."""
 
     dtype: str = ""
     shape: tuple[int, ...] = ()
@@ -239,9 +239,9 @@ def _empty_array(kind: Any, *_shape_and_type: Any) -> _Array:
 
 
 class _ArraysUnpickler(pickle._Unpickler):
-    """Builds plain values and stand-ins for arrays, nothing else, whatever the pickle asks for.
+    """An unpickler that builds plain values and stand-ins for arrays, nothing else, whatever the pickle asks for.
 
-    Nothing of NumPy is called with what the pickle holds, because NumPy trusts it. The unpickler is Python's own in
+    Nothing of NumPy is called with the content of the pickle, because NumPy trusts it. The unpickler is Python's own in
     Python: that in C takes gigabytes for a pickle of twelve bytes that puts something at a large number of its memory.
     """
 
@@ -259,7 +259,7 @@ class _ArraysUnpickler(pickle._Unpickler):
 
 
 def _encode_latin1(text: Any, encoding: Any) -> bytes:
-    """How Python 3 writes bytes in an old pickle protocol."""
+    """Encode text as latin1: so Python 3 writes bytes in an old pickle protocol."""
     if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
         raise pickle.UnpicklingError("text may only be encoded as latin1 in a batch")
     return text.encode("latin1")

@@ -1,4 +1,4 @@
-"""Corrupted copies of images: does the code of a copy still find its original?"""
+"""Corruptions of images, for the check whether the code of a corrupted copy finds its original."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ CORNER_SHIFT = 0.15  # of a side, at most, for each corner of a projective corru
 
 
 def noisy(images: np.ndarray, seed: int) -> np.ndarray:
-    """Adds Gaussian noise of mean 0.1 and variance 0.01 (of images in [0, 1]) and clips.
+    """Add Gaussian noise of mean 0.1 and variance 0.01 (of images in [0, 1]) and clip.
 
     Args:
         images: uint8 `(num_images, height, width, 3)`.
-        seed: Of the noise.
+        seed: Seed of the noise.
 
     Returns:
         uint8, same shape.
@@ -27,11 +27,11 @@ def noisy(images: np.ndarray, seed: int) -> np.ndarray:
 
 
 def projected(images: np.ndarray, seed: int) -> np.ndarray:
-    """Images as seen from aside: each corner is drawn inwards by up to 15 % of a side.
+    """Show images at an angle: each corner is drawn inwards by up to 15 % of a side.
 
     Args:
         images: uint8 `(num_images, height, width, 3)`.
-        seed: Of the corners.
+        seed: Seed of the corners.
 
     Returns:
         uint8, same shape.
@@ -57,9 +57,9 @@ def projected(images: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _perspective(corners: np.ndarray, sources: np.ndarray) -> list[float]:
-    """Pillow's eight coefficients of the projective map that takes `corners` to `sources`, both `(4, 2)`.
+    """Solve for Pillow's eight coefficients of the projective map that takes `corners` to `sources`, both `(4, 2)`.
 
-    Solves x' = (a x + b y + c) / (g x + h y + 1), y' = (d x + e y + f) / (g x + h y + 1) at four points.
+    x' = (a x + b y + c) / (g x + h y + 1), y' = (d x + e y + f) / (g x + h y + 1) at four points.
     """
     rows, values = [], []
     for (x, y), (to_x, to_y) in zip(corners, sources, strict=True):

@@ -1,4 +1,4 @@
-"""scikit-learn's 1,797 handwritten digits: real, and on every machine that has scikit-learn."""
+"""The 1,797 handwritten digits of scikit-learn: real, and on every machine that has scikit-learn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TEST_EVERY = 5
 
 
 def read() -> SourceImages:
-    """The digits as 32 x 32 x 3 images: each of their 8 x 8 pixels becomes a block of 4 x 4.
+    """Read the digits as 32 x 32 x 3 images: each of their 8 x 8 pixels becomes a block of 4 x 4.
 
     Every fifth image of each class is test: 355 images, and 1,442 for the gallery.
     """

@@ -1,4 +1,4 @@
-"""A folder of image files: which of them can be used, and what their folders say of class and split."""
+"""A folder of image files as a source: its usable images, and their classes and splits by the names of folders."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MAX_SIDE = 1024
 
 
 def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
-    """Images of the files in a folder and all folders below it.
+    """Read the images of the files in a folder and all folders below it.
 
     Splits: if every image lies in a folder train, validation (or valid, val, dev) or test (or eval) of the source, in
     any case, and train has some, those are the splits. Labels: if every image lies in a sub-folder (of the source, or
@@ -40,11 +40,11 @@ def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
     `config.labels` overrides: "folders" refuses what cannot be labelled, "none" takes no labels.
 
     Args:
-        config: Names the folder, and says what becomes of its images.
-        unfinished: Where images are written to while they are read; see `decode_files`.
+        config: The flags.
+        unfinished: Folder that images are written to while they are read; see `decode_files`.
 
     Raises:
-        InputError: if it is not a folder, has no image that can be used, or not the labels that are asked for.
+        InputError: if it is not a folder, has no image that can be used, or lacks the labels that the flags ask for.
     """
     side = config.image_size
     if side % _SIDE_MULTIPLE or not _SIDE_MULTIPLE <= side <= _MAX_SIDE:
@@ -84,12 +84,12 @@ def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
 
 
 def count_reasons(skipped: Iterable[Skipped]) -> dict[str, int]:
-    """Files by the reason that they were skipped for, the most frequent first."""
+    """Count skipped files by reason, the most frequent first."""
     return dict(Counter(file.reason for file in skipped).most_common())
 
 
 def _listed(source: Path, form: str) -> tuple[list[str], list[Skipped], str]:
-    """Paths of the files that may be images, what else is there, and a hash of names, sizes, times and `form`."""
+    """List the files that may be images, and the other ones; return a hash of names, sizes, times and `form` too."""
     paths, skipped = [], []
     digest = hashlib.sha256(form.encode())
     for found in tqdm(find_images(source), desc="looking for images", unit=" files"):
@@ -102,7 +102,7 @@ def _listed(source: Path, form: str) -> tuple[list[str], list[Skipped], str]:
 
 
 def _splits(paths: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """What the first folders say of splits, uint8 `(num_images,)`, and the paths below those."""
+    """Derive splits from the first folders, uint8 `(num_images,)`, and return the paths below those."""
     tops = [path.partition("/") for path in paths]
     names = {_SPLIT_OF_FOLDER.get(top.casefold()) if slash else None for top, slash, _ in tops}
     if "train" not in names or None in names:
@@ -112,14 +112,14 @@ def _splits(paths: Sequence[str]) -> tuple[np.ndarray, list[str]]:
 
 
 def _labels(paths: Sequence[str], labels: LabelSource) -> tuple[tuple[str, ...], np.ndarray, str]:
-    """Names of the classes, int64 labels `(num_images,)`, and a word on why they are what they are.
+    """Derive class names and labels, int64 `(num_images,)`, from sub-folders, with a word on the reason.
 
     Args:
-        paths: Below the folder of the split.
+        paths: Paths below the folder of the split.
         labels: The flag.
 
     Raises:
-        InputError: if "folders" is asked for and there are none to go by.
+        InputError: if "folders" is asked for and there are no sub-folders to go by.
     """
     loose = next((path for path in paths if "/" not in path), None)
     # macOS writes an accent as a letter of its own: the same name, though of other bytes.

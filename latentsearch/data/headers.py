@@ -1,4 +1,4 @@
-"""What the bytes of an image file say outside of its pixels: scans of a JPEG, metadata that can be left out."""
+"""Headers of image files: scans of a JPEG, orientation, and metadata that can be left out."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _BLOCK = 2**20  # bytes
 
 
 class Jpeg(NamedTuple):
-    """How a JPEG is laid out.
+    """The layout of a JPEG.
 
     Args:
-        num_scans: Passes over the image.
-        buffer: Bytes of coefficients that are kept from scan to scan; 0 if there is one scan.
+        num_scans: Number of passes over the image.
+        buffer: Size in bytes of the coefficients that are kept from scan to scan; 0 if there is one scan.
     """
 
     num_scans: int
@@ -27,7 +27,7 @@ class Jpeg(NamedTuple):
 
 
 def begins_as_image(start: bytes) -> bool:
-    """Whether these first 12 bytes or more are those of a JPEG, PNG, WebP, GIF, BMP or TIFF file."""
+    """Tell whether these first 12 bytes or more begin a JPEG, PNG, WebP, GIF, BMP or TIFF file."""
     known = (b"\xff\xd8\xff", _PNG, b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     return start.startswith(known) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
 
@@ -36,7 +36,7 @@ def jpeg_layout(stream: BinaryIO) -> Jpeg:
     """Count the scans of a JPEG, and the coefficients that are kept from one to the next.
 
     Args:
-        stream: The file; where it is afterwards is not said.
+        stream: The file; its position afterwards is undefined.
     """
     blocks, num_parts, progressive = 0, 0, False
     for marker, body in _jpeg_segments(stream):
@@ -54,7 +54,7 @@ def jpeg_layout(stream: BinaryIO) -> Jpeg:
 
 
 def _jpeg_segments(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Markers and what they hold, to the first scan; the stream is then where its data begin."""
+    """Yield markers and their content up to the first scan; the stream is then at the data of that."""
     stream.seek(2)
     while len(head := stream.read(2)) == 2:
         while head[1] == 0xFF and (more := stream.read(1)):  # fill bytes
@@ -68,7 +68,7 @@ def _jpeg_segments(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def _count(stream: BinaryIO, word: bytes) -> int:
-    """How often a word of two bytes is in the rest of a stream."""
+    """Count a word of two bytes in the rest of a stream."""
     count, last = 0, b""
     while block := stream.read(_BLOCK):
         count += (last + block).count(word)
@@ -77,13 +77,13 @@ def _count(stream: BinaryIO, word: bytes) -> int:
 
 
 def is_jpeg(stream: BinaryIO) -> bool:
-    """Whether a file begins as a JPEG does."""
+    """Tell whether a file begins as a JPEG does."""
     stream.seek(0)
     return stream.read(2) == b"\xff\xd8"
 
 
 def without_metadata(stream: BinaryIO) -> io.BytesIO | None:
-    """A PNG or JPEG without what is not needed to see it; None of other files. Orientation is kept.
+    """Leave out the metadata of a PNG or JPEG, except its orientation; None for other files.
 
     Args:
         stream: The file.
@@ -106,20 +106,13 @@ def without_metadata(stream: BinaryIO) -> io.BytesIO | None:
 
 
 def ended(jpeg: io.BytesIO) -> Iterator[io.BytesIO]:
-    """A JPEG that lacks its end, ended in two ways, one after the other.
+    """End a JPEG that lacks its end in two ways, one after the other.
 
     Where pixels are missing, a decoder makes them up from what follows, and the two differ.
-
-    Args:
-        jpeg: Is changed.
     """
-    length = jpeg.seek(0, io.SEEK_END)
+    content = jpeg.getvalue()
     for filler in (b"", b"\x5a\xa5" * 2048):
-        jpeg.seek(length)
-        jpeg.truncate()
-        jpeg.write(filler + b"\xff\xd9")
-        jpeg.seek(0)
-        yield jpeg
+        yield io.BytesIO(content + filler + b"\xff\xd9")
 
 
 def _jpeg_segment(marker: int, body: bytes) -> bytes:
@@ -141,9 +134,9 @@ def _png_pixels(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def exif_orientation(exif: bytes) -> int:
-    """The orientation of EXIF data that begin with the TIFF header, 1 to 8; 1 where they have none.
+    """Read the orientation of EXIF data that begin with the TIFF header, 1 to 8; 1 where they have none.
 
-    Whatever the other tags hold: see section 4.6.4 of the EXIF standard, tag 0x0112.
+    See section 4.6.4 of the EXIF standard, tag 0x0112. Other tags may hold anything.
     """
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:

@@ -1,4 +1,4 @@
-"""Image files, read as the network takes them, and a word for each that cannot be."""
+"""Reader of image files as the network takes them, with a reason for each that cannot be read."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 
 
 class ImageFileError(InputError):
-    """An image file that cannot be used.
+    """An error for an image file that cannot be used.
 
     Args:
         path: The file.
-        reason: In a word, to count by.
-        detail: What exactly came.
+        reason: Short reason, to count by.
+        detail: Further words on the file.
     """
 
     def __init__(self, path: str | Path, reason: Reason, detail: str = "") -> None:
@@ -83,8 +83,8 @@ def read_image(path: str | Path, image_shape: tuple[int, int, int], *, fit: Fit 
 
     Args:
         path: A JPEG, PNG, WebP, GIF (its first frame), BMP or TIFF file.
-        image_shape: `(height, width, 3)` to return.
-        fit: What becomes of other proportions: "crop" keeps the centre, "pad" adds white, "stretch" distorts.
+        image_shape: `(height, width, 3)` of the result.
+        fit: Treatment of other proportions: "crop" keeps the centre, "pad" adds white, "stretch" distorts.
 
     Returns:
         uint8 of `image_shape`.
@@ -97,7 +97,7 @@ def read_image(path: str | Path, image_shape: tuple[int, int, int], *, fit: Fit 
 
 
 @contextlib.contextmanager
-def opened(path: str | Path) -> Iterator[BinaryIO]:
+def opened(path: str | Path) -> Iterator[io.BytesIO | io.BufferedReader]:
     """Open an image file for `decode`. Only a small one is held in memory.
 
     Raises:
@@ -138,10 +138,10 @@ class _Stream(io.RawIOBase):
     """A file that keeps its error, and has no descriptor: libtiff would map it, and die if it is cut short meanwhile.
 
     Args:
-        file: Open.
+        file: The open file.
 
     Attributes:
-        error: Of the last attempt to read it that failed.
+        error: Error of the last attempt to read it that failed.
     """
 
     def __init__(self, file: io.FileIO) -> None:
@@ -168,15 +168,15 @@ class _Stream(io.RawIOBase):
 def decode(
     content: bytes | BinaryIO, image_shape: tuple[int, int, int], *, fit: Fit = "crop", name: str | Path = "image"
 ) -> np.ndarray:
-    """As `read_image`, of the content of a file.
+    """Decode the content of an image file as `read_image` does.
 
-    It takes 300 MB of memory at most, which all threads of this process share; who comes later waits.
+    It takes 300 MB of memory at most, which all threads of this process share; later ones wait.
 
     Args:
         content: The bytes, or a stream of them.
-        image_shape: `(height, width, 3)` to return.
+        image_shape: `(height, width, 3)` of the result.
         fit: See `read_image`.
-        name: What to call it in an error.
+        name: Name of the file in an error.
 
     Raises:
         ImageFileError: if they are not an image that can be read.
@@ -214,14 +214,14 @@ def decode_larger(
     fit: Fit = "crop",
     name: str | Path = "image",
 ) -> np.ndarray:
-    """As `decode`, to look at: a whole multiple of the network's size, if the file has the pixels for it.
+    """Decode an image file for a viewer: at a whole multiple of the network's size, if it has the pixels for it.
 
     Args:
         content: The bytes, or a stream of them.
         image_shape: `(height, width, 3)` that the network takes.
-        side: Pixels that the longer side need not go beyond.
+        side: Largest useful length of the longer side in pixels.
         fit: See `read_image`.
-        name: What to call it in an error.
+        name: Name of the file in an error.
 
     Raises:
         ImageFileError: if they are not an image that can be read.
@@ -235,7 +235,7 @@ def decode_larger(
 
 
 def _opened(stream: BinaryIO, name: str | Path) -> Image.Image:
-    """The image, its pixels not yet decoded."""
+    """Open an image without decoding its pixels."""
     stream.seek(0)
     if not stream.read(1):
         raise ImageFileError(name, "empty")
@@ -256,7 +256,7 @@ def _decoded(
     """See `decode`.
 
     Args:
-        alone: The memory is held already.
+        alone: Whether the memory is held already.
     """
     file = _opened(stream, name)
     need = memory.needed(file, stream, image_shape)

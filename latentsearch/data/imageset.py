@@ -1,4 +1,4 @@
-"""A prepared dataset: its arrays, what is known of each image, and how its images reach the network."""
+"""A prepared dataset: its arrays, its metadata, and the scaling of its images for the network."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from latentsearch import files
+from latentsearch import files, records
 from latentsearch.config import Fit
 from latentsearch.data.source import prepare_command
 from latentsearch.errors import InputError
+from latentsearch.records import Provenance
 
 SPLITS = ("train", "validation", "test")
 PATHS_FILE = "paths.json"
 
 _PIECE_BYTES = 2**24
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """The content of paths.json."""
+
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -31,13 +38,12 @@ class ImageSet:
         images: uint8 `(num_images, height, width, 3)`, memory-mapped.
         labels: int64 `(num_images,)`, positions in `class_names`; all -1 if there are none.
         split: uint8 `(num_images,)`, positions in `SPLITS`.
-        class_names: One name a class; () for images without labels.
+        class_names: One name per class; () for images without labels.
         fingerprint: SHA-256 of all of the above, in this order of the images.
         content: SHA-256 that does not depend on the order of the images: two copies of one data set that
             store it in different orders share it, and their images fall into the same splits.
-        provenance: What it was prepared from and how: kind, seed, validation_fraction, origin; of a folder also
-            source, image_size, fit, labels, test_fraction, num_images and how many files were skipped, by reason.
-        folder: Where the arrays lie.
+        provenance: The source of the images, and how they were prepared.
+        folder: Folder of the arrays.
         listing: The bytes of the file that names the file of each image, uint8, memory-mapped; None where there is
             none. It is open from the beginning: a preparation may replace the folder.
     """
@@ -49,13 +55,13 @@ class ImageSet:
     class_names: tuple[str, ...]
     fingerprint: str
     content: str
-    provenance: dict[str, Any]
+    provenance: Provenance
     folder: Path
     listing: np.ndarray | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """`(height, width, 3)`."""
+        """Shape of an image, `(height, width, 3)`."""
         return self.images.shape[1:]
 
     @property
@@ -65,37 +71,36 @@ class ImageSet:
 
     @property
     def fit(self) -> Fit:
-        """What became of files of other proportions; it must become the same of queries."""
-        return self.provenance.get("fit") or "crop"
+        """Treatment of files of other proportions; queries must be treated alike."""
+        return self.provenance.fit or "crop"
 
     @functools.cached_property
     def paths(self) -> tuple[str, ...]:
-        """Of the file of each image, below the source folder; () if the images are not from files.
+        """Paths of the files of the images, below the source folder; () if the images are not from files.
 
         Read when first asked for. Names may hold anything: print them with `text.printable`.
 
         Raises:
             InputError: if the table is missing or damaged.
         """
-        if self.provenance["kind"] != "folder":
+        if self.provenance.kind != "folder":
             return ()
         mend = prepare_command(self.folder.parents[2], self.name, self.provenance)
         path = self.folder / PATHS_FILE
-        if self.listing is None:
-            paths = files.read_json(path, mend, ("paths",))["paths"]
-        else:
-            paths = files.parse_json(self.listing.tobytes(), path, mend, ("paths",))["paths"]
-        if not isinstance(paths, list) or len(paths) != len(self.images):
+        content = None if self.listing is None else self.listing.tobytes()
+        listing = files.read_json(path, mend) if content is None else files.parse_json(content, path, mend)
+        paths = records.convert(listing, _Listing, path, mend).paths
+        if len(paths) != len(self.images):
             raise InputError(f"{path} does not name {len(self.images)} files.\nPrepare them again: {mend}")
-        return tuple(paths)
+        return paths
 
     def class_of(self, ids: np.ndarray) -> np.ndarray:
-        """Names of the classes of images, str, of the shape of `ids`; "" where there are no labels."""
+        """Look up the class names of images, str, of the shape of `ids`; "" where there are no labels."""
         names: np.ndarray = np.array([*self.class_names, ""])[self.labels[ids]]  # the label -1 takes the last
         return names
 
     def same_class(self, queries: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
-        """Whether neighbours are of the class of their query: 1, 0, or -1 if there are no labels.
+        """Tell whether neighbours are of the class of their query: 1, 0, or -1 if there are no labels.
 
         Args:
             queries: Ids `(num_queries,)`.
@@ -108,16 +113,16 @@ class ImageSet:
         return same if self.is_labelled else np.full_like(same, -1)
 
     def ids(self, *splits: str) -> np.ndarray:
-        """Ids of the images in any of the named splits, ascending, int64 `(num_images,)`."""
+        """List the ids of the images in any of the named splits, ascending, int64 `(num_images,)`."""
         return np.flatnonzero(np.isin(self.split, [SPLITS.index(name) for name in splits]))
 
     def gallery_ids(self) -> np.ndarray:
-        """Ids of the images that test images are compared with: all that are not test."""
+        """List the ids of the images that test images are compared with: all that are not test."""
         return self.ids("train", "validation")
 
 
 def to_float(images: np.ndarray) -> np.ndarray:
-    """uint8 images as the network sees them: float32 in [0, 1], same shape.
+    """Scale uint8 images for the network: float32 in [0, 1], same shape.
 
     Raises:
         ValueError: if `images` is not uint8.
@@ -128,10 +133,10 @@ def to_float(images: np.ndarray) -> np.ndarray:
 
 
 def pieces(images: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """An array in pieces of about 16 MB, in memory, each with the row that it begins at.
+    """Yield an array in pieces of about 16 MB, in memory, each with the row that it begins at.
 
     Pages of a memory-mapped file stay in memory once they were touched; a piece is read from the file instead, and
-    its memory is free again when it is done with.
+    its memory is free again after use.
 
     Args:
         images: `(num_images, ...)`, in memory or memory-mapped in C order.

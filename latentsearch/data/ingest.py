@@ -1,4 +1,4 @@
-"""Image files to one array on disk, a chunk at a time, so that an interruption costs one chunk and no more."""
+"""Ingestion of image files into one array on disk, in chunks: an interruption costs one chunk at most."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _NUM_THREADS = min(os.cpu_count() or 1, 8)  # each may hold a large picture
 def decode_files(
     source: Path, paths: Sequence[str], folder: Path, *, listing: str, image_size: int, fit: Fit
 ) -> tuple[int, dict[int, Skipped]]:
-    """Reads image files into `folder`/images.npy, going on where an interrupted call for the same listing stopped.
+    """Read image files into `folder`/images.npy, going on where an interrupted call for the same listing stopped.
 
     Args:
         source: Folder that the paths are relative to.
-        paths: Of the files.
-        folder: Where to write: images.npy, uint8 `(num_images, image_size, image_size, 3)` of the files that can be
-            used, in the order of `paths`, and the journal of the finished chunks.
-        listing: What the paths, the files' content and the form of the images are known by; with another one, all is
+        paths: Paths of the files.
+        folder: Folder of the result: images.npy, uint8 `(num_images, image_size, image_size, 3)` of the files that
+            can be used, in the order of `paths`, and the journal of the finished chunks.
+        listing: Hash of the paths, the content of the files and the form of the images; another one has all
             read anew.
         image_size: Side of the images in pixels.
         fit: See `images.read_image`.
@@ -69,16 +69,16 @@ def decode_files(
 
 
 class _Journal:
-    """Images of the finished chunks, and a line for each chunk that says so, written when its images are on disk.
+    """The images of the finished chunks, and a line for each chunk, written when its images are on disk.
 
     Args:
-        folder: Holds both files. What is there of another listing is deleted.
+        folder: Folder of both files. Those of another listing are deleted.
         listing: See `decode_files`.
-        image_shape: Of one image.
+        image_shape: Shape of one image.
 
     Attributes:
-        num_files: Files looked at so far.
-        num_images: Images among them.
+        num_files: Number of files that were read so far.
+        num_images: Number of images among them.
         skipped: Reason and detail of the other files, by position.
     """
 
@@ -99,7 +99,7 @@ class _Journal:
                 self._lines.write_text(json.dumps({"listing": listing}) + "\n")
 
     def _go_on(self, listing: str) -> None:
-        """Takes over the chunks that are whole, and cuts off what comes after them."""
+        """Take over the chunks that are whole, and cut off what comes after them."""
         check_size(self._lines)
         first, *lines = self._lines.read_bytes().splitlines(keepends=True)
         if json.loads(first) != {"listing": listing}:
@@ -121,7 +121,7 @@ class _Journal:
         os.truncate(self._lines, length)
 
     def append(self, results: Sequence[np.ndarray | Skipped]) -> None:
-        """Adds a chunk."""
+        """Append a chunk."""
         images = [result for result in results if not isinstance(result, Skipped)]
         skipped = [
             (number, result.reason, result.detail)
@@ -142,14 +142,14 @@ class _Journal:
             files.flush(self._lines)
 
     def finish(self) -> None:
-        """Makes the images a .npy file of their number."""
+        """Complete the header of the .npy file with the number of images."""
         with files.writing(self._images):
             with open(self._images, "r+b") as file:
                 file.write(self._header())
             files.flush(self._images)
 
     def _header(self) -> bytes:
-        """That of a .npy file; NumPy leaves room in it for the first axis to grow, so its length is always the same."""
+        """Make the header of the .npy file; NumPy leaves room for the first axis, so its length is always the same."""
         buffer = io.BytesIO()
         content = {"descr": "|u1", "fortran_order": False, "shape": (self.num_images, *self._shape)}
         np.lib.format.write_array_header_1_0(buffer, content)

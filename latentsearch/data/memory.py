@@ -1,4 +1,4 @@
-"""How much memory it takes to decode an image, and the budget of it that all threads of the process share."""
+"""Memory for decoding images: estimates, and a budget that all threads of the process share."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _WEBP_BYTES = 17
 
 
 class MemoryBudget:
-    """Memory that threads take from and give back; who asks for more than is left waits, the first one first.
+    """A budget of memory that threads share; one that asks for more than is left waits, the first one first.
 
     Args:
-        total: Bytes.
+        total: Size in bytes.
     """
 
     def __init__(self, total: int) -> None:
@@ -36,7 +36,7 @@ class MemoryBudget:
 
     @contextlib.contextmanager
     def hold(self, amount: int) -> Iterator[None]:
-        """Takes `amount` bytes, at most `total`, for as long as the block runs."""
+        """Hold `amount` bytes, at most `total`, while the block runs."""
         amount = min(amount, self.total)
         with self._turn, self._changed:
             self._changed.wait_for(lambda: self._left >= amount)
@@ -49,7 +49,7 @@ class MemoryBudget:
             self._free(amount)
 
     def take(self, amount: int) -> bool:
-        """Takes `amount` bytes if they are left, without waiting; returns whether. They are to be given to `free`."""
+        """Take `amount` bytes if they are left, without waiting; return whether. `free` gives them back."""
         with self._changed:
             if self._left < amount:
                 return False
@@ -57,7 +57,7 @@ class MemoryBudget:
             return True
 
     def free(self, amount: int) -> None:
-        """Gives back what `take` took."""
+        """Give back the bytes that `take` took."""
         self._free(amount)
 
     def _free(self, amount: int) -> None:
@@ -70,13 +70,13 @@ DECODING = MemoryBudget(MAX_DECODE_BYTES)
 
 
 class Need(NamedTuple):
-    """What it takes to decode a file.
+    """The memory and work of decoding a file.
 
     Args:
-        size: Bytes of memory at the peak.
-        pixels: That are gone through, once for each scan.
+        size: Peak of the memory in bytes.
+        pixels: Number of pixels that are gone through, once for each scan.
         is_jpeg: Whether it is a JPEG.
-        told: What makes it so, in words.
+        told: The reason in words.
     """
 
     size: int
@@ -86,12 +86,12 @@ class Need(NamedTuple):
 
 
 def needed(file: Image.Image, stream: BinaryIO, image_shape: tuple[int, int, int]) -> Need:
-    """Estimate what it takes to decode a file to an image of a shape. A JPEG is made ready to be decoded smaller.
+    """Estimate the memory of decoding a file to an image of a shape. A JPEG is prepared to be decoded smaller.
 
     Args:
-        file: Opened, not yet decoded.
-        stream: What it was opened from.
-        image_shape: `(height, width, 3)`.
+        file: The opened image, not yet decoded.
+        stream: The stream that it was opened from.
+        image_shape: `(height, width, 3)` of the result.
     """
     position = stream.tell()
     content = stream.seek(0, io.SEEK_END)
@@ -118,7 +118,7 @@ def needed(file: Image.Image, stream: BinaryIO, image_shape: tuple[int, int, int
 
 
 def is_there(amount: int = MAX_DECODE_BYTES) -> bool:
-    """Whether the process could get so much memory now, as far as its limits tell."""
+    """Tell whether the process could get so much memory now, as far as its limits tell."""
     try:
         np.empty(amount, np.uint8)
     except MemoryError:
@@ -127,7 +127,7 @@ def is_there(amount: int = MAX_DECODE_BYTES) -> bool:
 
 
 def give_back() -> None:
-    """Returns freed memory to the system, where the C library keeps it for itself otherwise."""
+    """Return freed memory to the system, where the C library would keep it."""
     if _malloc_trim is not None:
         _malloc_trim(0)
 
@@ -138,7 +138,7 @@ def _first_decoder(file: Image.Image) -> str:
 
 
 def _tiff_buffer(file: Image.Image, content_size: int) -> int:
-    """Bytes that libtiff needs beside the image: the file and its largest strip or tile."""
+    """Estimate the bytes that libtiff needs beside the image: the file and its largest strip or tile."""
     tags = getattr(file, "tag_v2")  # noqa: B009 - of TIFF images alone
     buffer = 0
     if tags.get(259, 1) != 1:  # compressed

@@ -1,4 +1,4 @@
-"""From a source to data/<dataset>/: images and labels read, split, proved, and written whole or not at all."""
+"""Preparation of data/<dataset>/ from a source: read, split, verify, and write whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from latentsearch import environment, files, locks, ownership, runs
+from latentsearch import environment, files, locks, ownership, records, runs
 from latentsearch.config import PrepareConfig
 from latentsearch.data import cifar10, digits, folder
 from latentsearch.data.imageset import PATHS_FILE, SPLITS, ImageSet, pieces, to_float
 from latentsearch.data.ingest import IMAGES_FILE, JOURNAL_FILE
 from latentsearch.data.scan import Skipped
-from latentsearch.data.source import FOLDER_FLAGS, KINDS, SourceImages
+from latentsearch.data.source import FOLDER_FLAGS, KINDS, SCRIPT, SourceImages
 from latentsearch.data.splits import content_fingerprint, content_keys, fingerprint, split_images
 from latentsearch.data.storage import load, open_record
 from latentsearch.errors import InputError
+from latentsearch.records import DatasetRecord
 from latentsearch.text import printable, write_csv
 
 SKIPPED_FILE = "skipped.csv"
@@ -32,14 +33,14 @@ _HEADER = 128  # bytes, of an .npy file
 
 
 def prepare(config: PrepareConfig) -> ImageSet:
-    """Reads the source, splits it, writes data/<dataset>/, and opens what it wrote.
+    """Read the source, split it, write data/<dataset>/, and open the result.
 
     Arrays go into a folder "unfinished", which is renamed when it is complete; dataset.json, written last, points to
     it. So a failure or a crash at any moment leaves what was prepared before as it was. Image files that were read
     before it are kept there for the next call. One preparation of a dataset may run at a time.
 
     Raises:
-        InputError: if the source cannot be had or is not what it should be, or did not arrive intact.
+        InputError: if the source cannot be read or holds something else, or its images did not arrive intact.
     """
     name, read = _source(config)
     runs.check_name(name, "--dataset")
@@ -61,7 +62,8 @@ def _prepare(name: str, read: Callable[[Path], SourceImages], config: PrepareCon
         files.remove(unfinished, within=config.root)  # of another preparation that was stopped
     try:
         record = _write(source, unfinished, config)
-        verify(open_record(config.root, name, record))
+        mend = runs.command_line(SCRIPT, config)
+        verify(open_record(config.root, name, records.convert(record, DatasetRecord, parent / "dataset.json", mend)))
         if source.kind == "folder":
             _write_skipped(parent / SKIPPED_FILE, source.skipped)
         folder = f"{record['fingerprint'][:12]}-{secrets.token_hex(4)}"
@@ -78,7 +80,7 @@ def _prepare(name: str, read: Callable[[Path], SourceImages], config: PrepareCon
 
 
 def verify(dataset: ImageSet) -> list[str]:
-    """Proves that the images reach the network as they should, and says so line by line.
+    """Verify that the images reach the network unchanged, and return a line on each split.
 
     Raises:
         InputError: if a converted image is not finite, not in [0, 1] or not exactly its uint8 original.
@@ -99,7 +101,7 @@ def verify(dataset: ImageSet) -> list[str]:
 
 
 def class_counts(dataset: ImageSet) -> dict[str, dict[str, int]]:
-    """Images per class and split: `{class name: {split: count}}`; all as one class "all" if there are no labels."""
+    """Count images by class and split: `{class name: {split: count}}`; one class "all" if there are no labels."""
     classes = enumerate(dataset.class_names) if dataset.is_labelled else [(-1, "all")]
     return {
         class_name: {
@@ -111,11 +113,11 @@ def class_counts(dataset: ImageSet) -> dict[str, dict[str, int]]:
 
 
 def advice(dataset: ImageSet) -> list[str]:
-    """Say what to expect of few images: nothing to say of many."""
+    """Return lines of advice where images are few."""
     count = len(dataset.ids("train"))
-    if count >= FEW_IMAGES or dataset.provenance["kind"] != "folder":
+    if count >= FEW_IMAGES or dataset.provenance.source is None:
         return []
-    folder = shlex.quote(dataset.provenance["source"])
+    folder = shlex.quote(dataset.provenance.source)
     return [
         f"{count:,} images to learn from are few: below about {FEW_IMAGES:,} we advise a shipped encoder, "
         "which needs no training:",
@@ -124,7 +126,7 @@ def advice(dataset: ImageSet) -> list[str]:
 
 
 def _source(config: PrepareConfig) -> tuple[str, Callable[[Path], SourceImages]]:
-    """The name of the dataset and the function that reads it, given a folder to write to."""
+    """Choose the name of the dataset and the function that reads it, given a folder to write to."""
     path = Path(config.source).expanduser()
     if config.source not in KINDS and path.exists():
         ownership.refuse_overlap(path, config.root, "--source")
@@ -132,7 +134,9 @@ def _source(config: PrepareConfig) -> tuple[str, Callable[[Path], SourceImages]]
         return _name_of(path, config), lambda unfinished: folder.read(config, unfinished)
     for flag in FOLDER_FLAGS:
         if getattr(config, flag) != getattr(PrepareConfig, flag):
-            raise InputError(f"--{flag.replace('_', '-')} is for folders of images; --source {config.source} is none.")
+            raise InputError(
+                f"--{flag.replace('_', '-')} is for folders of images; --source {config.source} is not one."
+            )
     if config.source == "cifar10":
         name, read = "cifar10", lambda _: cifar10.download()
     elif config.source == "digits":
@@ -149,7 +153,7 @@ def _source(config: PrepareConfig) -> tuple[str, Callable[[Path], SourceImages]]
 
 
 def _name_of(path: Path, config: PrepareConfig) -> str:
-    """What a folder's dataset is called if the flags do not say: as the folder, without what names may not have."""
+    """Name the dataset of a folder: by the flag, or as the folder, without characters that names may not have."""
     if config.dataset is not None:
         return config.dataset
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.resolve().name).strip("-._")
@@ -159,7 +163,7 @@ def _name_of(path: Path, config: PrepareConfig) -> str:
 
 
 def _write(source: SourceImages, unfinished: Path, config: PrepareConfig) -> dict[str, Any]:
-    """Writes the arrays of a dataset to a folder and returns what dataset.json is to say of them."""
+    """Write the arrays of a dataset to a folder, and return the content of its dataset.json."""
     keys = content_keys(source.images, config.seed)
     fractions = {"test": config.test_fraction, "validation": config.validation_fraction}
     split = split_images(source, keys, fractions)

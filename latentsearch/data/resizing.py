@@ -1,4 +1,4 @@
-"""An image of any size and depth to RGB pixels of the network's size, a tile at a time: no copy of it is made."""
+"""Resizing of images of any size and depth to RGB pixels of the network's size, in tiles, without a copy."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def upright(image: Image.Image, image_shape: tuple[int, int, int], fit: Fit) -> 
     """Resize an image by a Lanczos filter, over white, in sRGB, and turn it as its metadata say.
 
     Args:
-        image: Of any mode, decoded.
-        image_shape: `(height, width, 3)` to return.
-        fit: What becomes of other proportions: "crop" keeps the centre, "pad" adds white, "stretch" distorts.
+        image: Decoded image of any mode.
+        image_shape: `(height, width, 3)` of the result.
+        fit: Treatment of other proportions: "crop" keeps the centre, "pad" adds white, "stretch" distorts.
     """
     turn, is_aside = _TURNS.get(_orientation(image), (None, False))
     # The small image is turned, not the large one.
@@ -54,7 +54,7 @@ def upright(image: Image.Image, image_shape: tuple[int, int, int], fit: Fit) -> 
 
 
 def _orientation(image: Image.Image) -> int:
-    """1 to 8 as in EXIF; anything else means nothing."""
+    """Return the orientation, 1 to 8 as in EXIF; 1 for any other value."""
     try:
         found = image.getexif().get(0x0112)
     except Exception:  # odd metadata are no damage
@@ -63,13 +63,13 @@ def _orientation(image: Image.Image) -> int:
 
 
 def work_bytes(image: Image.Image, image_shape: tuple[int, int, int]) -> int:
-    """Memory that `upright` takes beside the image: tiles in several forms, and rows that are resized one way."""
+    """Estimate the memory of `upright` beside the image: tiles in several forms, and rows resized one way."""
     rows = min(image.height, 2 * _OVERSAMPLING * image_shape[0])
     return 32 * min(image.width * image.height, _TILE) + 8 * image_shape[1] * rows
 
 
 def _centre(image: Image.Image, size: tuple[int, int]) -> Box:
-    """The largest box of these proportions, in the middle."""
+    """Find the largest box of these proportions, in the middle."""
     ratio = size[0] / size[1]
     width, height = min(float(image.width), image.height * ratio), min(float(image.height), image.width / ratio)
     left, top = (image.width - width) / 2, (image.height - height) / 2
@@ -77,7 +77,7 @@ def _centre(image: Image.Image, size: tuple[int, int]) -> Box:
 
 
 def _resized(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
-    """A box of an image at another size. As Pillow does it: rows first, then columns."""
+    """Resize a box of an image as Pillow does: rows first, then columns."""
     left, top, right, bottom = box
     steps = (
         max(1, int((right - left) // (_OVERSAMPLING * size[0]))),
@@ -96,7 +96,7 @@ def _resized(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image
 
 
 def _bands(image: Image.Image, steps: tuple[int, int]) -> Iterator[Image.Image]:
-    """The image in RGB, a few rows at a time, each pixel the mean of `steps` pixels of it."""
+    """Yield the image in RGB, a few rows at a time; each pixel is the mean of `steps` pixels."""
     to_rgb = _to_rgb(image, steps)
     width = max(steps[0], min(image.width, _TILE // steps[1]) // steps[0] * steps[0])
     height = max(steps[1], _TILE // width // steps[1] * steps[1])
@@ -110,7 +110,7 @@ def _bands(image: Image.Image, steps: tuple[int, int]) -> Iterator[Image.Image]:
 
 
 def _to_rgb(image: Image.Image, steps: tuple[int, int]) -> Callable[[Image.Image], Image.Image]:
-    """What reduces a part of the image and brings it to RGB, over white."""
+    """Return the function that reduces a part of the image and converts it to RGB, over white."""
 
     def reduced(part: Image.Image) -> Image.Image:
         return part if steps == (1, 1) else part.reduce(steps)
@@ -153,10 +153,10 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 class _Grey:
-    """Brings grey values of 16 or 32 bits, or floats, which Pillow would clip, to 8 bits.
+    """A scale from grey values of 16 or 32 bits, or floats, which Pillow would clip, to 8 bits.
 
-    White is what the format says: of whole numbers the largest of that many bits, or the tag MaxSampleValue; of floats
-    1. Where that cannot be, as there are smaller or larger values, it is their range that says it.
+    White is the largest number of that many bits, or the tag MaxSampleValue; 1 for floats. Where values lie outside,
+    their range decides.
     """
 
     def __init__(self, image: Image.Image) -> None:
@@ -207,7 +207,7 @@ class _Grey:
         return 255 - grey if self._white_is_zero else grey
 
     def _range(self, image: Image.Image) -> tuple[float, float]:
-        """Least and largest of the values that are numbers."""
+        """Find the least and the largest of the values that are numbers."""
         low, high = np.inf, -np.inf
         for strip in _strips(image):
             values = self._values(strip)
@@ -219,7 +219,7 @@ class _Grey:
 
 
 def _range_of_floats(low: float, high: float) -> tuple[float, float]:
-    """What is black and what is white.
+    """Decide which values are black and white.
 
     Args:
         low: Least value.

@@ -1,4 +1,4 @@
-"""Files below a folder that may hold images, and what else is there."""
+"""Search of a folder for files that may hold images."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class FoundFile(NamedTuple):
     """A file that may hold an image. Two that are equal are taken to be of equal content.
 
     Args:
-        path: Relative to the folder that was searched.
-        size: Bytes.
-        mtime_ns: Time of the last change of its content, nanoseconds since 1970, as programs may set it.
-        ctime_ns: Time of its last change of any kind, which no program can set: a file put in its place has a later
+        path: Path relative to the folder that was searched.
+        size: Size in bytes.
+        mtime_ns: Time of the last change of the content, nanoseconds since 1970; programs may set it.
+        ctime_ns: Time of the last change of any kind, which no program can set: a file put in its place has a later
             one.
-        inode: Its number in the file system, which goes with the file when it is renamed.
+        inode: Number in the file system, which goes with the file when it is renamed.
     """
 
     path: str
@@ -55,9 +55,9 @@ class Skipped:
     """A file or folder that was passed over.
 
     Args:
-        path: Relative to the folder that was searched.
-        reason: In a word, to count by.
-        detail: What exactly came.
+        path: Path relative to the folder that was searched.
+        reason: Short reason, to count by.
+        detail: Further words on the file.
     """
 
     path: str
@@ -80,7 +80,7 @@ def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
     latentsearch wrote below the folder, come as skipped.
 
     Args:
-        folder: Where to begin. If latentsearch wrote it, as a folder of copies, its files are searched as any other.
+        folder: Folder to search. If latentsearch wrote it, as a folder of copies, its files are searched as any other.
 
     Raises:
         InputError: if it is not a folder, or may not be read.

@@ -1,4 +1,4 @@
-"""Sources of images: what each hands over, what dataset.json keeps of it, and the command that prepares it again."""
+"""Images from a source, and the commands that prepare a dataset again or build a run for it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from latentsearch import runs
 from latentsearch.config import BuildConfig, PrepareConfig
 from latentsearch.data.scan import Skipped
+from latentsearch.records import Provenance
 
 SCRIPT = "DataPreperation.py"
 KINDS = ("cifar10", "digits")
@@ -21,18 +22,18 @@ FOLDER_FLAGS = ("image_size", "fit", "labels", "test_fraction")
 
 @dataclass(frozen=True)
 class SourceImages:
-    """Images as a source has them, before any are held out.
+    """The images of a source, before any are held out.
 
     Args:
         images: uint8 `(num_images, height, width, 3)`, in memory, or memory-mapped from the file that is to be kept.
         labels: int `(num_images,)`, positions in `class_names`; all -1 if there are none.
         split: uint8 `(num_images,)`, positions in `SPLITS`. A split without images is held out of train.
-        class_names: One name a class; () for images without labels.
+        class_names: One name per class; () for images without labels.
         kind: "cifar10", "digits" or "folder".
-        origin: Where they came from, in words.
-        details: What else dataset.json shall tell of them, by name.
-        paths: Of the file of each image, below the folder; () if they are not from files.
-        skipped: Files that could not be used.
+        origin: Where the images came from, in words.
+        details: Further fields of dataset.json, by name.
+        paths: Paths of the files of the images, below the folder; () if they are not from files.
+        skipped: The files that could not be used.
     """
 
     images: np.ndarray
@@ -46,22 +47,23 @@ class SourceImages:
     skipped: Sequence[Skipped] = ()
 
 
-def prepare_command(root: Path, name: str, record: Mapping[str, Any]) -> str:
-    """The command that prepares a dataset again, for messages.
+def prepare_command(root: Path, name: str, provenance: Provenance) -> str:
+    """Return the command that prepares a dataset again, for messages.
 
     Args:
         root: Folder that holds data/.
-        name: Of the dataset.
-        record: With kind, seed and validation_fraction, and of a folder source and its flags; others are not looked at.
+        name: Name of the dataset.
+        provenance: The source of the dataset, and how it was prepared.
     """
-    source = record["kind"] if record["kind"] in KINDS else record.get("source", "PATH")
+    source = provenance.kind if provenance.kind in KINDS else provenance.source or "PATH"
+    flags = {flag: getattr(provenance, flag) for flag in FOLDER_FLAGS}
     config = PrepareConfig(
         source=source,
         dataset=None if name == source else name,
-        validation_fraction=record["validation_fraction"],
-        seed=record["seed"],
+        validation_fraction=provenance.validation_fraction,
+        seed=provenance.seed,
         root=root,
-        **{flag: record[flag] for flag in FOLDER_FLAGS if flag in record},
+        **{flag: value for flag, value in flags.items() if value is not None},
     )
     return runs.command_line(SCRIPT, config)
 
@@ -71,7 +73,7 @@ def build_command(root: Path, name: str) -> str:
 
     Args:
         root: Folder that holds data/.
-        name: Of the dataset.
+        name: Name of the dataset.
     """
     run = BuildConfig.run if name == BuildConfig.dataset else name
     return runs.command_line("BuildingAutoencoder.py", BuildConfig(dataset=name, run=run, root=root))

@@ -1,4 +1,4 @@
-"""Which images are held out, decided by what they show, and fingerprints of what came of it."""
+"""Splits of images by their content, and fingerprints of datasets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latentsearch.errors import InputError
 
 
 def content_keys(images: np.ndarray, seed: int) -> np.ndarray:
-    """SHA-256 of each image with the seed, "S32" `(num_images,)`: what decides its split, wherever it stands."""
+    """Compute the SHA-256 of each image with the seed, "S32" `(num_images,)`, which decides its split."""
     keys = np.empty(len(images), dtype="S32")
     for start, piece in pieces(images):
         for row, image in enumerate(piece, start=start):
@@ -22,12 +22,12 @@ def content_keys(images: np.ndarray, seed: int) -> np.ndarray:
 
 
 def split_images(source: SourceImages, keys: np.ndarray, fractions: Mapping[str, float]) -> np.ndarray:
-    """Splits of the images: those of the source, and what is held out of its train images for those that it lacks.
+    """Split the images: as the source does; splits that it lacks are held out of its train images.
 
     Args:
         source: The images.
         keys: See `content_keys`.
-        fractions: Share of the train images to hold out, by the name of the split, in this order.
+        fractions: Shares of the train images to hold out, by the name of the split, in this order.
 
     Returns:
         uint8 `(num_images,)`, positions in `SPLITS`.
@@ -52,9 +52,9 @@ def split_images(source: SourceImages, keys: np.ndarray, fractions: Mapping[str,
 
 
 def _held_out(keys: np.ndarray, labels: np.ndarray, fraction: float) -> np.ndarray:
-    """Rows with the smallest keys of each class, as many as the fraction says; equal images go together.
+    """Find the rows with the smallest keys of each class, as many as the fraction says; equal images go together.
 
-    Classes that are too small to give one are taken together. A group of equal images that would be too many stays.
+    Classes that are too small for one are taken together. A group of equal images that would be too many stays.
     Equal images of different classes count for the first of these.
     """
     sizes = {label: int(np.sum(labels == label)) for label in np.unique(labels)}
@@ -76,7 +76,7 @@ def _held_out(keys: np.ndarray, labels: np.ndarray, fraction: float) -> np.ndarr
 
 
 def fingerprint(arrays: Mapping[str, np.ndarray], class_names: tuple[str, ...]) -> str:
-    """SHA-256 of arrays, in their order, and the names of the classes, as 64 hexadecimal digits."""
+    """Compute the SHA-256 of arrays, in their order, and class names, as 64 hexadecimal digits."""
     digest = hashlib.sha256(repr(class_names).encode())
     for key, array in arrays.items():
         digest.update(f"{key} {array.dtype} {array.shape}".encode())
@@ -86,7 +86,7 @@ def fingerprint(arrays: Mapping[str, np.ndarray], class_names: tuple[str, ...]) 
 
 
 def content_fingerprint(keys: np.ndarray, labels: np.ndarray, split: np.ndarray, class_names: tuple[str, ...]) -> str:
-    """SHA-256 of images, labels and splits whatever their order, as 64 hexadecimal digits."""
+    """Compute the SHA-256 of images, labels and splits in any order, as 64 hexadecimal digits."""
     content = keys.tobytes()  # an element of the array would lose zeros at its end
     rows = sorted(
         content[32 * row : 32 * (row + 1)] + b"%d %d;" % (label, part)

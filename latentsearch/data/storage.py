@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tokenize
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from latentsearch import files, runs
+from latentsearch import records, runs
 from latentsearch.config import PrepareConfig
 from latentsearch.data.imageset import PATHS_FILE, SPLITS, ImageSet
 from latentsearch.data.source import KINDS, SCRIPT, prepare_command
 from latentsearch.errors import InputError
 from latentsearch.failures import check_damage
-
-_KEYS = ("folder", "fingerprint", "content", "class_names", "kind", "seed", "validation_fraction")
-_OPTIONAL = ("origin", "source", "image_size", "fit", "labels", "test_fraction", "num_images", "skipped")
+from latentsearch.records import DatasetRecord, Provenance
 
 
 def load(root: Path, name: str, *, mend: str | None = None) -> ImageSet:
-    """Opens data/<name>/: what a preparation beside this has replaced, or what it replaces it by.
+    """Open data/<name>/, also while another process replaces it: the dataset before or after.
 
     Args:
         root: Folder that holds data/.
-        name: Of the dataset.
-        mend: The command that prepares it, if that is known.
+        name: Name of the dataset.
+        mend: The command that prepares it, if it is known.
 
     Raises:
         InputError: if it was not prepared, or its files are damaged.
@@ -36,14 +33,14 @@ def load(root: Path, name: str, *, mend: str | None = None) -> ImageSet:
         source = name if name in KINDS else "PATH"
         config = PrepareConfig(source=source, dataset=None if name == source else name, root=root)
         mend = runs.command_line(SCRIPT, config)
-    record = files.read_json(path, mend, _KEYS)
+    record = records.read(path, DatasetRecord, mend)
     while True:
         try:
             return open_record(root, name, record)
         except (OSError, ValueError, TypeError, OverflowError, tokenize.TokenError) as error:
             check_damage(error)
             # A preparation replaces the record and then deletes the arrays that it named before.
-            before, record = record, files.read_json(path, mend, _KEYS)
+            before, record = record, records.read(path, DatasetRecord, mend)
             if record == before:
                 mend = prepare_command(root, name, record)
                 raise InputError(
@@ -52,22 +49,15 @@ def load(root: Path, name: str, *, mend: str | None = None) -> ImageSet:
 
 
 def load_for(run: runs.Run) -> ImageSet:
-    """Opens the dataset that a run was built for.
+    """Open the dataset that a run was built for.
 
     Raises:
         InputError: if it is not there, or holds other images or splits than when the run was built.
     """
-    keys = ("name", "content", "kind", "seed", "validation_fraction")
-    record = files.read_json(
-        run.build_record, run.command("BuildingAutoencoder.py"), tuple(f"dataset.{key}" for key in keys)
-    )["dataset"]
-    if not isinstance(record["name"], str):
-        raise InputError(
-            f"{run.build_record} does not name a dataset.\nMake it again: {run.command('BuildingAutoencoder.py')}"
-        )
-    mend = prepare_command(run.root, record["name"], record)
-    dataset = load(run.root, record["name"], mend=mend)
-    if dataset.content != record["content"]:
+    built_for = records.read_build(run).dataset
+    mend = prepare_command(run.root, built_for.name, built_for)
+    dataset = load(run.root, built_for.name, mend=mend)
+    if dataset.content != built_for.content:
         raise InputError(
             f"run '{run.name}' was built for other images, or another split, than data/{dataset.name} now holds.\n"
             f"Prepare those again: {mend}\n"
@@ -76,25 +66,22 @@ def load_for(run: runs.Run) -> ImageSet:
     return dataset
 
 
-def open_record(root: Path, name: str, record: Mapping[str, Any]) -> ImageSet:
-    """The dataset that the content of a dataset.json describes.
+def open_record(root: Path, name: str, record: DatasetRecord) -> ImageSet:
+    """Open the dataset that a dataset.json describes.
 
     Raises:
-        OSError, ValueError, TypeError: if its files are not that.
+        OSError, ValueError, TypeError: if its files hold something else.
     """
-    folder = root / "data" / name / record["folder"]
-    texts = [record["class_names"], record["fingerprint"], record["content"]]
-    if not isinstance(texts[0], list) or not all(isinstance(text, str) for text in [*texts[0], *texts[1:]]):
-        raise ValueError("names of classes and fingerprints are not texts")
+    folder = root / "data" / name / record.folder
     # Before the arrays: where they are open, it is not missing because it was replaced.
     listing = folder / PATHS_FILE
-    mapped = np.memmap(listing, np.uint8, mode="r") if record["kind"] == "folder" and listing.is_file() else None
+    mapped = np.memmap(listing, np.uint8, mode="r") if record.kind == "folder" and listing.is_file() else None
     images, labels, split = (
         np.lib.format.open_memmap(folder / f"{key}.npy", mode="r") for key in ("images", "labels", "split")
     )
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
         raise ValueError(f"images are {images.dtype} {images.shape}, expected uint8 (num_images, height, width, 3)")
-    class_names = tuple(record["class_names"])
+    class_names = record.class_names
     lowest = 0 if class_names else -1
     for array, dtype, low, count in (
         (labels, np.int64, lowest, len(class_names)),
@@ -102,8 +89,7 @@ def open_record(root: Path, name: str, record: Mapping[str, Any]) -> ImageSet:
     ):
         if array.dtype != dtype or array.shape != images.shape[:1] or array.min() < low or array.max() >= count:
             raise ValueError(f"expected {len(images)} numbers below {count}, found {array.dtype} {array.shape}")
-    provenance = {key: record.get(key) for key in ("kind", "seed", "validation_fraction", "origin")}
-    provenance |= {key: record[key] for key in _OPTIONAL if key in record}
+    provenance = Provenance(**{one.name: getattr(record, one.name) for one in dataclasses.fields(Provenance)})
     return ImageSet(
-        name, images, labels, split, class_names, record["fingerprint"], record["content"], provenance, folder, mapped
+        name, images, labels, split, class_names, record.fingerprint, record.content, provenance, folder, mapped
     )

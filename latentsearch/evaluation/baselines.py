@@ -1,4 +1,4 @@
-"""What any learnt code must beat: vectors of images that take no training."""
+"""Baselines that any learnt code must beat: vectors of images that take no training."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Vectors(NamedTuple):
 
 
 class LinearReconstruction(NamedTuple):
-    """What a PCA with as many numbers as the code reconstructs of the queries.
+    """The reconstruction of the queries by a PCA with as many numbers as the code.
 
     Args:
         mse: Mean squared error.
         accuracy: Share of pixels whose strongest channel is right.
-        mean_mse: Mean squared error of the gallery's mean image, taken for every query.
+        mean_mse: Mean squared error of the mean image of the gallery, in place of every query.
     """
 
     mse: float
@@ -40,14 +40,14 @@ class LinearReconstruction(NamedTuple):
 
 
 def pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
-    """Images as rows of pixels in [0, 1], float32 `(len(ids), height * width * 3)`."""
+    """Flatten images to rows of pixels in [0, 1], float32 `(len(ids), height * width * 3)`."""
     return to_float(dataset.images[ids]).reshape(len(ids), -1)
 
 
 def compared_shape(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """The shape in which pixels are compared: sides of more than 32 pixels are divided until they are no longer."""
+    """Return the shape in which pixels are compared: longer sides are divided until they have at most 32 pixels."""
     height, width, channels = image_shape
-    return (*(side // _divisor(side) for side in (height, width)), channels)
+    return height // _divisor(height), width // _divisor(width), channels
 
 
 def _divisor(side: int) -> int:
@@ -55,7 +55,7 @@ def _divisor(side: int) -> int:
 
 
 def _compared_pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
-    """As `pixels`, each the mean of a block of them: `(len(ids), product of compared_shape)`."""
+    """Flatten images to means of blocks of pixels, `(len(ids), product of compared_shape)`."""
     height, width, channels = compared_shape(dataset.image_shape)
     tall, wide = dataset.image_shape[0] // height, dataset.image_shape[1] // width
     return np.concatenate(
@@ -70,7 +70,7 @@ def _compared_pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
 
 
 def colour_histograms(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
-    """Share of the pixels of each image in each of 4 x 4 x 4 boxes of colour, float32 `(len(ids), 64)`.
+    """Compute the share of the pixels of each image in 4 x 4 x 4 boxes of colour, float32 `(len(ids), 64)`.
 
     Swain and Ballard 1991: under manhattan distance, histogram intersection.
     """
@@ -85,35 +85,34 @@ def colour_histograms(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
 def compute(
     dataset: ImageSet, gallery_ids: np.ndarray, query_ids: np.ndarray, num_components: int
 ) -> tuple[dict[str, Vectors], LinearReconstruction]:
-    """Raw pixels, a colour histogram, a PCA with as many numbers as the code, and the same PCA whitened.
+    """Compute raw pixels, a colour histogram, a PCA with as many numbers as the code, and the same PCA whitened.
 
     The PCA is fitted on the gallery; of images of more than 32 x 32 pixels on as many of it as 512 MB hold, and their
     pixels are compared at `compared_shape`. In whitened codes every component has variance 1.
 
     Args:
         dataset: The images.
-        gallery_ids: `(num_gallery,)`.
-        query_ids: `(num_queries,)`.
-        num_components: Components to keep.
+        gallery_ids: Ids of the gallery, `(num_gallery,)`.
+        query_ids: Ids of the queries, `(num_queries,)`.
+        num_components: Number of components.
 
     Returns:
         Vectors by the name of the baseline, and the PCA's reconstruction of the queries.
     """
     pca = _fitted(dataset, gallery_ids, num_components)
-    gallery_codes, query_codes = (
-        np.concatenate([pca.transform(pixels(dataset, batch)) for batch in _batches(ids)])
-        for ids in (gallery_ids, query_ids)
-    )
+    gallery_codes, query_codes = (_transformed(pca, dataset, ids) for ids in (gallery_ids, query_ids))
     # Where the images have fewer dimensions than asked for, the rest is rounding: it must not be blown up.
     least = max(1e-6 * pca.explained_variance_[0], 1e-12)  # 0 where all images are equal
     deviations = np.sqrt(pca.explained_variance_.clip(min=least)).astype(np.float32)
     height, width, _ = shape = compared_shape(dataset.image_shape)
     name = "raw pixels" if shape == dataset.image_shape else f"raw pixels at {width} x {height}"
     num_components = pca.n_components_
+    searched, asked = (_compared_pixels(dataset, ids) for ids in (gallery_ids, query_ids))
+    colours, asked_colours = (colour_histograms(dataset, ids) for ids in (gallery_ids, query_ids))
     return {
         # Manhattan distances of whole images cannot be had from a matrix product: ten times the others' time.
-        name: Vectors(*(_compared_pixels(dataset, ids) for ids in (gallery_ids, query_ids)), ("euclidean", "cosine")),
-        "colour histogram": Vectors(*(colour_histograms(dataset, ids) for ids in (gallery_ids, query_ids)), METRICS),
+        name: Vectors(searched, asked, ("euclidean", "cosine")),
+        "colour histogram": Vectors(colours, asked_colours, METRICS),
         f"{num_components}-d PCA": Vectors(gallery_codes, query_codes, METRICS),
         f"whitened {num_components}-d PCA": Vectors(gallery_codes / deviations, query_codes / deviations, METRICS),
     }, _reconstruction(dataset, query_ids, pca, query_codes)
@@ -124,12 +123,13 @@ def pca_codes(
 ) -> tuple[dict[str, Vectors], LinearReconstruction]:
     """Compute a PCA of so many numbers, fitted on the gallery: its codes by its name, and what it reconstructs."""
     pca = _fitted(dataset, gallery_ids, num_components)
-    gallery_codes, query_codes = (
-        np.concatenate([pca.transform(pixels(dataset, batch)) for batch in _batches(ids)])
-        for ids in (gallery_ids, query_ids)
-    )
+    gallery_codes, query_codes = (_transformed(pca, dataset, ids) for ids in (gallery_ids, query_ids))
     vectors = {f"{pca.n_components_}-d PCA": Vectors(gallery_codes, query_codes, METRICS)}
     return vectors, _reconstruction(dataset, query_ids, pca, query_codes)
+
+
+def _transformed(pca: PCA, dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
+    return np.concatenate([pca.transform(pixels(dataset, batch)) for batch in _batches(ids)])
 
 
 def _fitted(dataset: ImageSet, ids: np.ndarray, num_components: int) -> PCA:
@@ -162,6 +162,7 @@ def _batches(rows: np.ndarray) -> list[np.ndarray]:
 
 
 def chance(gallery_labels: np.ndarray, query_labels: np.ndarray) -> np.ndarray:
-    """P@k of neighbours drawn at random: the share of the gallery with each query's label, `(num_queries,)`."""
+    """Compute P@k of random neighbours: the share of the gallery with the label of each query, `(num_queries,)`."""
     shares = np.bincount(gallery_labels, minlength=query_labels.max() + 1) / len(gallery_labels)
-    return shares[query_labels]
+    of_queries: np.ndarray = shares[query_labels]
+    return of_queries

@@ -38,8 +38,8 @@ class Duplicates:
 
     Args:
         pairs: Ids, int64 `(num_pairs, 2)`, the smaller one first.
-        likeness: In [-1, 1], float32 `(num_pairs,)`; 1 where exact.
-        exact: bool `(num_pairs,)`.
+        likeness: Likeness of each pair in [-1, 1], float32 `(num_pairs,)`; 1 where exact.
+        exact: Whether the bytes of each pair are equal, bool `(num_pairs,)`.
         mirrored: Whether one shows the other mirrored, bool `(num_pairs,)`.
         first_copy: Id of the first image with the same bytes, for every image of the dataset, int64 `(num_images,)`.
     """
@@ -55,25 +55,28 @@ class Duplicates:
         """A number for each image, the same for all that are linked by pairs, int `(num_images,)`."""
         count = len(self.first_copy)
         links = coo_array((np.ones(len(self.pairs)), tuple(self.pairs.T)), (count, count))
-        return connected_components(links, directed=False)[1]
+        groups: np.ndarray = connected_components(links, directed=False)[1]
+        return groups
 
     def with_duplicate_among(self, ids: np.ndarray) -> np.ndarray:
-        """Whether each image has an exact or near duplicate among `ids`, or is one of them, bool `(num_images,)`."""
+        """Tell whether each image has an exact or near duplicate among `ids`, or is one, bool `(num_images,)`."""
         among = np.zeros(len(self.first_copy), dtype=bool)
         among[self.first_copy[ids]] = True
         linked = among.copy()
         one, other = self.first_copy[self.pairs].T
         linked[one[among[other]]] = True
         linked[other[among[one]]] = True
-        return linked[self.first_copy]
+        found: np.ndarray = linked[self.first_copy]
+        return found
 
     def places(self, dataset: ImageSet) -> np.ndarray:
-        """Where each pair lies, `(num_pairs,)`: "within gallery", "across" or "within test"."""
+        """Tell the place of each pair, `(num_pairs,)`: "within gallery", "across" or "within test"."""
         is_test = dataset.split == SPLITS.index("test")
-        return np.array(_PLACES)[is_test[self.pairs].sum(axis=1)]
+        places: np.ndarray = np.array(_PLACES)[is_test[self.pairs].sum(axis=1)]
+        return places
 
     def counts(self, dataset: ImageSet) -> dict[str, dict[str, int]]:
-        """Pairs by place and kind: `{"within gallery": {"exact": 0, "near": 3}, ...}`."""
+        """Count pairs by place and kind: `{"within gallery": {"exact": 0, "near": 3}, ...}`."""
         places = self.places(dataset)
         return {
             place: {
@@ -84,7 +87,7 @@ class Duplicates:
         }
 
     def table(self, dataset: ImageSet) -> pd.DataFrame:
-        """One row a pair: ids, splits, classes if there are any, kind, likeness, mirrored, group."""
+        """Return one row per pair: ids, splits, classes if there are any, kind, likeness, mirrored, group."""
         columns = {}
         for number, ids in enumerate(self.pairs.T, start=1):
             columns[f"id_{number}"] = ids
@@ -103,7 +106,7 @@ class Duplicates:
 
 
 def needed_likeness(chance: float | np.ndarray, richness: np.ndarray) -> np.ndarray:
-    """Likeness from which on two images are duplicates, same shape as `richness`; above 1, none is.
+    """Compute the likeness from which on two images are duplicates, same shape as `richness`; above 1, none is.
 
     (half of the way from `chance` to 1) * (1 + 0.1 / richness). In CIFAR-10 chance is 0.36, so two common photographs
     need 0.77, two ships between an even sea and an even sky 0.91: the less there is to compare, the more often images
@@ -113,11 +116,12 @@ def needed_likeness(chance: float | np.ndarray, richness: np.ndarray) -> np.ndar
         chance: See `chance_likeness`.
         richness: The smaller `image_matching.richness` of the two images.
     """
-    return (chance + _HALFWAY * (1 - chance)) * (1 + _EMPTINESS / np.maximum(richness, 1e-6))
+    needed: np.ndarray = (chance + _HALFWAY * (1 - chance)) * (1 + _EMPTINESS / np.maximum(richness, 1e-6))
+    return needed
 
 
 def chance_likeness(grey: np.ndarray) -> float:
-    """Likeness that images of one collection reach by chance, in [0.35, 1], however many of them are duplicates.
+    """Estimate the likeness that images of one dataset reach by chance, in [0.35, 1], whatever its duplicates.
 
     1 pair in 100 reaches it in which one image stands on its head: no shot comes back upside down, while strokes,
     textures and horizons stay what they are. Random pairs as they are would be duplicates where these are frequent.
@@ -125,7 +129,7 @@ def chance_likeness(grey: np.ndarray) -> float:
     one that is its own mirror image in a lake would decide the 99th. In CIFAR-10 all three ways agree (0.35 to 0.36).
 
     Args:
-        grey: From `image_matching.brightness`, at least two.
+        grey: At least two images from `image_matching.brightness`.
     """
     count = len(grey)
     rng = np.random.default_rng(0)
@@ -137,22 +141,22 @@ def chance_likeness(grey: np.ndarray) -> float:
 
 
 def find(images: np.ndarray, codes: np.ndarray, *, metric: Metric) -> Duplicates:
-    """Finds pairs of images that show the same shot: equal, or shifted, cropped, recoloured, recompressed, mirrored.
+    """Find pairs of images that show the same shot: equal, or shifted, cropped, recoloured, recompressed, mirrored.
 
     Near duplicates are looked for among the `PROPOSALS` nearest of each image, by its code, by its layout (as it
-    is and mirrored) and by its pattern: codes alone propose six to nine of ten. Takes about 6 KB of memory an image.
+    is and mirrored) and by its pattern: codes alone propose six to nine of ten. Takes about 6 KB of memory per image.
 
     Args:
         images: uint8 `(num_images, height, width, 3)`, possibly memory-mapped.
-        codes: Their codes, `(num_images, latent_dim)`.
-        metric: How codes are compared.
+        codes: Codes of the images, `(num_images, latent_dim)`.
+        metric: Metric that compares codes.
     """
     first_copy = _first_copies(images)
     originals, copies = (np.flatnonzero((first_copy == np.arange(len(images))) == kind) for kind in (True, False))
     grey = image_matching.brightness(images)
     near, likeness = _near(images, grey, originals, codes, metric)
     pairs = np.concatenate([np.column_stack([first_copy[copies], copies]), near])
-    likeness = np.concatenate([np.tile(np.float32([1, -1]), (len(copies), 1)), likeness])
+    likeness = np.concatenate([np.tile(np.array([1, -1], np.float32), (len(copies), 1)), likeness])
     exact = np.arange(len(pairs)) < len(copies)
     best = likeness.max(axis=1)
     order = np.lexsort((-best, ~exact))
@@ -160,12 +164,12 @@ def find(images: np.ndarray, codes: np.ndarray, *, metric: Metric) -> Duplicates
 
 
 def proposals(vectors: np.ndarray, queries: np.ndarray, metric: Metric) -> np.ndarray:
-    """Unordered pairs of each row with the `PROPOSALS` vectors nearest to its query, itself left out.
+    """Pair each row with the `PROPOSALS` vectors nearest to its query, itself left out.
 
     Args:
-        vectors: `(num_images, dim)`, at least two.
-        queries: `(num_images, dim)`: row n asks for image n.
-        metric: How they are compared.
+        vectors: At least two vectors, `(num_images, dim)`.
+        queries: Queries, `(num_images, dim)`; row n is that of image n.
+        metric: Metric that compares them.
 
     Returns:
         int64 `(num_pairs, 2)`, the smaller row first, each pair once, ascending.
@@ -179,7 +183,7 @@ def proposals(vectors: np.ndarray, queries: np.ndarray, metric: Metric) -> np.nd
 def _near(
     images: np.ndarray, grey: np.ndarray, originals: np.ndarray, codes: np.ndarray, metric: Metric
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Near duplicates among `originals`: pairs of ids, and their likeness as they are and mirrored."""
+    """Find near duplicates among `originals`: pairs of ids, and their likeness as they are and mirrored."""
     count = len(originals)
     if count < 2:
         return np.empty((0, 2), dtype=np.int64), np.empty((0, 2), dtype=np.float32)
@@ -190,21 +194,12 @@ def _near(
         coarse[rows] = image_matching.halved(details)
         richness[rows] = image_matching.richness(details)
     layout = image_matching.layout(grey[originals])
-    pattern = image_matching.pattern(coarse)
-    pairs = _distinct(
-        np.concatenate(
-            [
-                proposals(vectors.reshape(count, -1), queries.reshape(count, -1), kind)
-                for vectors, queries, kind in (
-                    (codes[originals], codes[originals], metric),
-                    (layout, layout, "cosine"),
-                    (layout, layout[:, :, ::-1], "cosine"),
-                    (pattern, pattern, "cosine"),
-                )
-            ]
-        ),
-        count,
-    )
+    layout, mirrored = layout.reshape(count, -1), layout[:, :, ::-1].reshape(count, -1)
+    pattern = image_matching.pattern(coarse).reshape(count, -1)
+    looked_up = ((layout, layout), (layout, mirrored), (pattern, pattern))
+    proposed = [proposals(codes[originals], codes[originals], metric)]
+    proposed += [proposals(vectors, queries, "cosine") for vectors, queries in looked_up]
+    pairs = _distinct(np.concatenate(proposed), count)
     alike = [_look_the_same(grey, images, originals[pairs[rows]]) for rows in image_matching.batches(len(pairs))]
     fits = [
         image_matching.fit(coarse[pairs[rows, 0]], coarse[pairs[rows, 1]], image_matching.SHIFT // 2).max(axis=1)
@@ -225,16 +220,17 @@ def _near(
 
 
 def _upside_down(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Likeness of pairs of which the second image stands on its head, `(num_pairs,)`."""
+    """Compute the likeness of pairs with the second image upside down, `(num_pairs,)`."""
     turned = np.concatenate([grey[pairs[:, 0]], grey[pairs[:, 1], ::-1]])
     rows = np.arange(len(pairs))
-    return image_matching.likeness(turned, np.column_stack([rows, rows + len(pairs)])).max(axis=1)
+    likeness: np.ndarray = image_matching.likeness(turned, np.column_stack([rows, rows + len(pairs)])).max(axis=1)
+    return likeness
 
 
 def _look_the_same(grey: np.ndarray, images: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Whether no pixel of two images differs by more than 2 of 255, bool `(num_pairs,)`; never of even images."""
+    """Tell whether no pixel of two images differs by more than 2 of 255, bool `(num_pairs,)`; False for even images."""
     one, other = (grey[rows].astype(np.int16) for rows in pairs.T)
-    same = (np.abs(one - other) <= _SAME_LEVELS).all(axis=(1, 2)) & (one.std(axis=(1, 2)) >= _EVEN)
+    same: np.ndarray = (np.abs(one - other) <= _SAME_LEVELS).all(axis=(1, 2)) & (one.std(axis=(1, 2)) >= _EVEN)
     for row in np.flatnonzero(same):  # in grey, which is cheap; few are left for the colours
         first, second = (image_matching.small(images[image_id]).astype(np.int16) for image_id in pairs[row])
         same[row] = (np.abs(first - second) <= _SAME_LEVELS).all()
@@ -242,13 +238,13 @@ def _look_the_same(grey: np.ndarray, images: np.ndarray, pairs: np.ndarray) -> n
 
 
 def _distinct(pairs: np.ndarray, count: int) -> np.ndarray:
-    """Pairs of rows below `count`, the smaller first, each once, ascending."""
+    """Sort pairs of rows below `count`, the smaller row first, each pair once."""
     keys = np.unique(pairs.min(axis=1) * count + pairs.max(axis=1))
     return np.column_stack([keys // count, keys % count])
 
 
 def _first_copies(images: np.ndarray) -> np.ndarray:
-    """For each image the row of the first one with the same bytes, int64 `(num_images,)`."""
+    """Find for each image the row of the first one with the same bytes, int64 `(num_images,)`."""
     seen: dict[bytes, int] = {}
     return np.array(
         [seen.setdefault(hashlib.sha256(image.tobytes()).digest(), row) for row, image in enumerate(images)],

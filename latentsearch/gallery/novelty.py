@@ -1,19 +1,23 @@
-"""Does this encoder know these images? Their reconstruction errors and codes against those of its training."""
+"""Novelty of images for an encoder, by their reconstruction errors and codes beside those of its training."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 
-from latentsearch import files
+from latentsearch import files, records
 from latentsearch.data import ImageSet
 from latentsearch.errors import InputError
 from latentsearch.gallery.gallery import Gallery, reconstruction_errors
 from latentsearch.gallery.index import Index
 from latentsearch.models.encoder import Encoder
 from latentsearch.runs import Run
+
+_LARGEST = 1e30  # magnitude of a number in a code
+Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
 
 UNUSUAL = 0.95  # share of the validation images that are less unusual than an unusual image
 PARTLY, HARDLY = 0.15, 0.5  # shares of unusual images, where 1 - UNUSUAL are expected
@@ -23,13 +27,13 @@ _SCRIPT = "TrainAutoencoder.py"
 
 @dataclass(frozen=True)
 class Profile:
-    """What an encoder is used to.
+    """The range of errors and codes that an encoder is used to.
 
     Args:
-        encoder: Its fingerprint.
-        error: Reconstruction error that `UNUSUAL` of its validation images stay below.
-        distance: Likewise, euclidean distance from a code to the nearest of `codes`.
-        codes: Codes of (at most 2,000) images it was trained on, float32 `(num_codes, latent_dim)`.
+        encoder: Fingerprint of the encoder.
+        error: Reconstruction error that a share of `UNUSUAL` of the validation images stay below.
+        distance: Euclidean distance to the nearest of `codes` that a share of `UNUSUAL` of them stay below.
+        codes: Codes of (at most 2,000) training images, float32 `(num_codes, latent_dim)`.
     """
 
     encoder: str
@@ -39,8 +43,22 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class _Record:
+    """The content of profile.json; see `Profile`."""
+
+    encoder: str
+    error: Finite
+    distance: Finite
+    codes: Annotated[list[list[Finite]], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        if len({len(code) for code in self.codes}) != 1:
+            raise ValueError("expected codes of equal length")
+
+
+@dataclass(frozen=True)
 class Novelty:
-    """How many images are unusual for an encoder; of the kind it was trained on, 0.05 would be.
+    """Shares of images that are unusual for an encoder: 0.05 for images such as it was trained on.
 
     Args:
         by_error: Share that is reconstructed worse than 95 % of the validation images, of a sample.
@@ -52,7 +70,7 @@ class Novelty:
 
     @property
     def verdict(self) -> Literal["known", "partly known", "hardly known"]:
-        """In a word."""
+        """The novelty in a word."""
         worst = max(self.by_error, self.by_distance)
         return "hardly known" if worst >= HARDLY else "partly known" if worst >= PARTLY else "known"
 
@@ -64,7 +82,7 @@ class Novelty:
 
 
 def measure(dataset: ImageSet, autoencoder: Encoder) -> Profile:
-    """What `autoencoder`, trained on the training images of `dataset`, is used to."""
+    """Measure the profile of `autoencoder`, which was trained on the training images of `dataset`."""
     rng = np.random.default_rng(0)
     known, held_out = (
         np.sort(rng.permutation(dataset.ids(split))[:most])
@@ -77,41 +95,29 @@ def measure(dataset: ImageSet, autoencoder: Encoder) -> Profile:
 
 
 def save(run: Run, profile: Profile) -> None:
-    """Writes models/<run>/profile.json."""
+    """Write models/<run>/profile.json."""
     codes = [[float(f"{number:.6g}") for number in code] for code in profile.codes.tolist()]
     record = {"encoder": profile.encoder, "error": profile.error, "distance": profile.distance, "codes": codes}
     files.write_json(run.profile, record)
 
 
 def load(run: Run, encoder: str) -> Profile:
-    """Reads models/<run>/profile.json.
+    """Read models/<run>/profile.json.
 
     Raises:
         InputError: if it is missing, damaged, or of another encoder than the one with this fingerprint.
     """
     mend = run.command(_SCRIPT, "--overwrite")
-    record = files.read_json(run.profile, mend, ("encoder", "error", "distance", "codes"))
-    try:
-        profile = _profile(record)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{run.profile} is damaged ({error}). Restore your copy of it, or train again.") from None
-    if profile.encoder != encoder:
+    record = records.read(run.profile, _Record, mend)
+    if record.encoder != encoder:
         raise InputError(f"{run.profile} is of another encoder than {run.best_model}.\nTrain again: {mend}")
-    return profile
+    return Profile(encoder, record.error, record.distance, np.array(record.codes, np.float32))
 
 
 def compare(gallery: Gallery, profile: Profile) -> Novelty:
-    """How usual the images of `gallery` are for the encoder of `profile`."""
+    """Measure how unusual the images of `gallery` are for the encoder of `profile`."""
     by_error = float(np.mean(gallery.errors > profile.error))
     return Novelty(by_error, float(np.mean(_nearest(gallery.codes, profile.codes) > profile.distance)))
-
-
-def _profile(record: dict[str, Any]) -> Profile:
-    codes = np.array(record["codes"], dtype=np.float32)
-    profile = Profile(str(record["encoder"]), float(record["error"]), float(record["distance"]), codes)
-    if codes.ndim != 2 or not np.isfinite([profile.error, profile.distance, *codes.ravel()]).all():
-        raise ValueError(f"expected finite codes (num_codes, latent_dim), found {codes.shape}")
-    return profile
 
 
 def _nearest(codes: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -1,14 +1,13 @@
-"""Open a trained run: its network, the images that it was built for, and their codes."""
+"""Trained runs: the network, the images that it was built for, and their codes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from latentsearch import data, files
-from latentsearch.config import FITS, Fit
+from latentsearch import data, records
+from latentsearch.config import Fit
 from latentsearch.data import ImageSet
-from latentsearch.errors import InputError
 from latentsearch.gallery import gallery
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.models.encoder import Autoencoder
@@ -20,9 +19,9 @@ class TrainedRun:
     """A run whose best weights are loaded.
 
     Args:
-        run: Where its files lie.
+        run: Paths of the files.
         dataset: The images that it was built for.
-        autoencoder: With its best weights.
+        autoencoder: The network with its best weights.
         gallery: Codes of all images of the dataset.
         gallery_was_built: Whether they were made now; False when they were kept from before.
     """
@@ -41,10 +40,10 @@ class TrainedRun:
 
 
 def open_trained(root: Path, name: str) -> TrainedRun:
-    """Open a trained run; encode its dataset if the codes kept are missing or of another encoder or dataset.
+    """Open a trained run; encode its dataset unless the codes are kept from before.
 
     Raises:
-        InputError: if the run is not trained, its dataset is not prepared or another one, or a file is damaged.
+        InputError: if the run is not trained, its dataset is not prepared or has changed, or a file is damaged.
     """
     run, autoencoder = open_autoencoder(root, name)
     dataset = data.load_for(run)
@@ -69,8 +68,4 @@ def fit_of(run: Run) -> Fit:
     Raises:
         InputError: if the record of the run is missing or damaged.
     """
-    record = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("dataset",))
-    fit = record["dataset"].get("fit") or "crop"  # sources of images that are all square record none
-    if fit not in FITS:
-        raise InputError(f"{run.build_record}: fit is {fit!r}, expected one of {', '.join(FITS)}.")
-    return fit
+    return records.read_build(run).dataset.fit or "crop"  # sources of images that are all square record none

@@ -30,7 +30,8 @@ def weighted(codes: np.ndarray, kind_dim: int | None, look: float) -> np.ndarray
     kind, appearance = codes[..., :kind_dim], codes[..., kind_dim:]
     if look in (0, 1):
         return np.ascontiguousarray(appearance if look else kind)
-    return codes * weights(codes.shape[-1], kind_dim, look)
+    result: np.ndarray = codes * weights(codes.shape[-1], kind_dim, look)
+    return result
 
 
 def weights(latent_dim: int, kind_dim: int | None, look: float) -> np.ndarray:

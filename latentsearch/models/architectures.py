@@ -10,6 +10,7 @@ import keras
 from keras import layers
 
 from latentsearch.errors import InputError
+from latentsearch.models import own_network
 from latentsearch.recipes import Architecture, Network
 
 ImageShape = tuple[int, int, int]
@@ -54,6 +55,8 @@ def build(
     most = math.prod(image_shape)
     if not 1 <= latent_dim <= most:
         raise InputError(f"--latent-dim {latent_dim}: expected 1 to {most:,}, the numbers of an image.")
+    if architecture == "custom" and network is not None and network.build is not None:
+        return own_network.build(network.build, image_shape, latent_dim)
     maker = _custom(network) if architecture == "custom" and network is not None else ARCHITECTURES[architecture]
     make_encoder, make_decoder, multiple = maker
     height, width, _ = image_shape

@@ -10,13 +10,14 @@ from typing import Any
 
 import keras
 
-from latentsearch import data, environment, files, locks, runs
+from latentsearch import data, environment, files, locks, records, runs
 from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
 from latentsearch.models import architectures, transfer
 from latentsearch.models.export import load_model
 from latentsearch.plots import charts
 from latentsearch.recipes import Recipe
+from latentsearch.records import BuildFlags, Start
 from latentsearch.runs import Run
 
 
@@ -69,7 +70,7 @@ def _build_run(run: Run, config: BuildConfig, recipe: Recipe | None) -> BuiltRun
         )
     keras.utils.set_random_seed(config.seed)
     autoencoder = architectures.build(config.architecture, dataset.image_shape, config.latent_dim, config.network)
-    start = {}
+    start: dict[str, Any] = {}
     if config.start_from:
         source = Run(config.root, config.start_from)
         path = source.require(source.best_model, "TrainAutoencoder.py")
@@ -78,10 +79,10 @@ def _build_run(run: Run, config: BuildConfig, recipe: Recipe | None) -> BuiltRun
     layers = architectures.layer_rows(autoencoder)
     title = f"{config.architecture}: {autoencoder.count_params():,} weights"
     record = {
-        "config": _as_recorded(config),
+        "config": {**asdict(config), "root": None},
         **start,
         "num_weights": autoencoder.count_params(),
-        "dataset": {"name": dataset.name, "content": dataset.content, **dataset.provenance},
+        "dataset": {"name": dataset.name, "content": dataset.content, **dataset.provenance.as_record()},
         "environment": environment.environment(),
     }
     record |= {"recipe": asdict(recipe)} if recipe else {}
@@ -111,23 +112,15 @@ def _as_typed(config: BuildConfig) -> BuildConfig:
     return dataclasses.replace(config, **{name: getattr(plain, name) for name in given})
 
 
-def _as_recorded(config: BuildConfig) -> dict[str, Any]:
-    return {**asdict(config), "root": None}
-
-
 def _built_before(run: Run, config: BuildConfig, recipe: Recipe | None, content: str) -> BuiltRun | None:
-    """The run as it is, if it was built with these flags for these images; None if not, or if that cannot be told."""
+    """Return the run as it is, if it was built with these flags for these images, else None."""
     try:
-        keys = ("config", "num_weights", "dataset.content")
-        record = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), keys)
+        before = records.read_build(run)
     except InputError:
         return None
-    wanted, before = _as_recorded(config), record["config"]
-    if not isinstance(before, dict) or not run.initial_model.is_file():
-        return None
-    same = all(before.get(name) == value for name, value in wanted.items() if name != "overwrite")
+    same = run.initial_model.is_file() and (before.config, before.recipe) == (BuildFlags.of(config), recipe)
     if config.start_from:
         model = files.file_fingerprint(Run(config.root, config.start_from).best_model)
-        same = same and record.get("start") == {"run": config.start_from, "model": model}
-    same = same and record["dataset"]["content"] == content and record.get("recipe") == (recipe and asdict(recipe))
-    return BuiltRun(config, [], int(record["num_weights"]), [], is_new=False) if same else None
+        same = same and before.start == Start(config.start_from, model)
+    same = same and before.dataset.content == content
+    return BuiltRun(config, [], before.num_weights, [], is_new=False) if same else None

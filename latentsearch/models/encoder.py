@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
 
-from latentsearch import files
+from latentsearch import files, records
 from latentsearch.data import to_float
 from latentsearch.errors import InputError
-from latentsearch.models.litert import PARTS, SEALED, LiteRTNetwork, seal
+from latentsearch.models.litert import PARTS, ExportRecord, LiteRTNetwork, seal
 from latentsearch.terminal import quiet_libraries
 
 # Small enough that what the layers pass on stays in the cache of the processor.
@@ -67,17 +68,19 @@ class Autoencoder:
     def __init__(self, path: Path, *, cores: int | None = None) -> None:
         self._path = path
         exported = _exported(path)
-        networks = exported and _opened(exported[1], cores)
-        if not networks:
+        networks = _opened(exported[1], cores) if exported else None
+        if exported is None or networks is None:
             exported = _export(path)
             networks = _opened(exported[1], cores)
-        if not networks:
+        if networks is None:
             raise InputError(f"{path} does not hold an encoder of images to codes, and a decoder back.\n{_MEND}")
-        self.fingerprint: str = exported[0]["fingerprint"]
+        record, _ = exported
+        self.fingerprint = record.fingerprint
         self._encoder, self._decoder = networks
-        self.image_shape: tuple[int, int, int] = self._encoder.input_shape
+        height, width, channels = self._encoder.input_shape
+        self.image_shape = (height, width, channels)
         [self.latent_dim] = self._encoder.output_shape
-        self.kind_dim: int | None = exported[0].get("kind_dim")
+        self.kind_dim = record.kind_dim
 
     def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
         """Codes of images.
@@ -92,7 +95,7 @@ class Autoencoder:
         """
         ids = np.arange(len(images)) if ids is None else ids
         codes = np.empty((len(ids), self.latent_dim), np.float32)
-        with tqdm(total=len(ids), desc="coding images", unit=" images", disable=not progress) as bar:
+        with tqdm(total=len(ids), desc="encoding images", unit=" images", disable=not progress) as bar:
             for start in range(0, len(ids), _BATCH):
                 rows = slice(start, start + _BATCH)
                 codes[rows] = self._encoder(to_float(images[ids[rows]]))
@@ -113,17 +116,18 @@ class Autoencoder:
         return values
 
 
-def _exported(path: Path) -> tuple[dict[str, Any], dict[str, bytes]] | None:
+def _exported(path: Path) -> tuple[ExportRecord, dict[str, bytes]] | None:
     """The record and the LiteRT files that were made from `path`, or None if there are none that are whole."""
     record_path = _record_path(path)
     try:
-        record = files.read_json(record_path, "", (*SEALED, "seal"))
+        record = records.read(record_path, ExportRecord, "")
         content = {part: record_path.with_name(f"{part}.tflite").read_bytes() for part in PARTS}
     except (InputError, OSError):
         return None
     # LiteRT trusts its files: damaged ones would crash it.
-    whole = record["seal"] == seal(record) and all(files.fingerprint(content[part]) == record[part] for part in PARTS)
-    return (record, content) if whole and files.file_fingerprint(path) == record["model"] else None
+    digests = asdict(record)
+    whole = record.seal == seal(digests) and all(files.fingerprint(content[part]) == digests[part] for part in PARTS)
+    return (record, content) if whole and files.file_fingerprint(path) == record.model else None
 
 
 def _opened(content: dict[str, bytes], cores: int | None) -> tuple[LiteRTNetwork, LiteRTNetwork] | None:
@@ -137,7 +141,7 @@ def _opened(content: dict[str, bytes], cores: int | None) -> tuple[LiteRTNetwork
     return (encoder, decoder) if fit else None
 
 
-def _export(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+def _export(path: Path) -> tuple[ExportRecord, dict[str, bytes]]:
     with quiet_libraries():
         from latentsearch.models.export import export
     export(path, _record_path(path))

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from latentsearch import files, runs  # noqa: F401 - compiled models name the metric of objectives
-from latentsearch.bounds import check_network
+from latentsearch.bounds import at_most_weights, check_network, check_tensors
 from latentsearch.errors import InputError
 from latentsearch.failures import check_damage
 from latentsearch.models import litert, losses  # noqa: F401 - compiled models name the metric of objectives
@@ -30,9 +30,11 @@ def load_model(path: Path, *, compiled: bool = False) -> keras.Model:
         InputError: if the file is damaged or holds something else.
     """
     try:
-        check_network(path)
-        # Keras refuses what would run code on loading (safe_mode, on by default); a test holds it to that.
-        return keras.saving.load_model(path, compile=compiled)
+        with at_most_weights(check_network(path)):
+            # Keras refuses what would run code on loading (safe_mode, on by default); a test holds it to that.
+            model = keras.saving.load_model(path, compile=compiled)
+        check_tensors(model)
+        return model
     except Exception as error:  # zip, JSON, HDF5 and Keras each raise their own
         check_damage(error)
         raise InputError(f"{path} cannot be opened as a model ({type(error).__name__}: {error}).\n{_MEND}") from None
@@ -86,5 +88,5 @@ def _fingerprint(encoder: keras.Model) -> str:
     digest = hashlib.sha256(json.dumps(encoder.get_config(), sort_keys=True, default=str).encode())
     for weights in encoder.get_weights():
         digest.update(f"{weights.dtype} {weights.shape}".encode())
-        digest.update(np.ascontiguousarray(weights))
+        digest.update(weights.tobytes())
     return digest.hexdigest()

@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,18 @@ PARTS = ("encoder", "decoder")  # of an autoencoder, each a file
 SEALED = ("model", *PARTS, "fingerprint")
 
 _SEAL = "latentsearch export 1"
+
+
+@dataclass(frozen=True)
+class ExportRecord:
+    """The content of exported.json; see `export.export`."""
+
+    model: str
+    encoder: str
+    decoder: str
+    fingerprint: str
+    seal: str
+    kind_dim: int | None = None
 
 
 def seal(record: Mapping[str, Any]) -> str:
@@ -65,4 +78,5 @@ class LiteRTNetwork:
                 self._batch = len(values)
             self._interpreter.set_tensor(self._input["index"], np.ascontiguousarray(values, np.float32))
             self._interpreter.invoke()
-            return self._interpreter.get_tensor(self._output["index"])
+            result: np.ndarray = self._interpreter.get_tensor(self._output["index"])
+            return result

@@ -19,8 +19,8 @@ class PageConfig:
     """A folder of images to search, nested or not. Default: the dataset of the run."""
 
     sync: bool = True
-    """Look first for what was added, changed, moved and removed in that folder. --no-sync shows the codes of
-    before."""
+    """--no-sync shows the codes of before: it does not look for what was added, changed, moved or removed in that
+    folder."""
 
     look: float | None = None
     """Share of the look beside the kind, of runs with both codes: 0 same kind, 1 same look. Default: 0.2."""

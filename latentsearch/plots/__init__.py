@@ -1,1 +1,1 @@
-"""Arrays to matplotlib figures."""
+"""Figures of Matplotlib from arrays."""

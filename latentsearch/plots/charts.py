@@ -1,4 +1,4 @@
-"""Arrays to Matplotlib figures. Nothing here shows a window or writes a file."""
+"""Charts of trainings and retrieval as Matplotlib figures. Nothing here shows a window or writes a file."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _RETRIEVAL_LABELS = {
 
 
 def columns_of(measure: str, history: pd.DataFrame) -> dict[str, str]:
-    """The columns of a history that show a measure, with the words for each; empty if one is missing.
+    """Select the columns of a history that show a measure, with the words for each; empty if one is missing.
 
-    Of retrieval what is there: without labels there is no P@10.
+    Of retrieval, those that are there: without labels there is no P@10.
     """
     if measure == "retrieval":
         return {column: words for column, words in _RETRIEVAL_LABELS.items() if column in history}
@@ -49,24 +49,24 @@ def columns_of(measure: str, history: pd.DataFrame) -> dict[str, str]:
 
 
 def curves_of(history: pd.DataFrame) -> dict[str, str]:
-    """The curves that a history has, as measure by name of the figure; without a similarity weight loss is MSE."""
+    """Select the curves of a history: measure by figure; without a similarity weight, the loss is the MSE."""
     names = {"loss": "mse" if "mse" in history else "loss", "accuracy": "accuracy"}
     names |= {"similarity": "similarity", "retrieval": "retrieval"}
     return {name: measure for name, measure in names.items() if columns_of(measure, history)}
 
 
 def curves(history: pd.DataFrame, measure: str) -> Figure:
-    """Values of a measure by epoch.
+    """Draw the values of a measure by epoch.
 
     Args:
-        history: One row an epoch, with columns epoch and those of `columns_of(measure)`.
+        history: One row per epoch, with columns epoch and those of `columns_of(measure)`.
         measure: A key of `CURVE_TITLES`.
     """
     columns = columns_of(measure, history)
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for (column, label), colour, dashes in zip(columns.items(), (_BLUE, _ORANGE), ("-", "--")):
-        marker = "o" if len(history) < 2 else None  # a line of one point is none
+        marker = "o" if len(history) < 2 else None  # one point makes no line
         axes.plot(history["epoch"], history[column], dashes, label=label, color=colour, marker=marker)
     # The first epoch is far off whatever the network: the scale is that of the rest.
     values = history[list(columns)].iloc[1 if len(history) > 2 else 0 :].to_numpy(np.float64)
@@ -90,13 +90,13 @@ def curves(history: pd.DataFrame, measure: str) -> Figure:
 
 
 def network(rows: Sequence[tuple[str, str, tuple[int, ...], int]], title: str) -> Figure:
-    """A network as blocks from left to right: height tells how many numbers flow (as a logarithm), colour the kind.
+    """Draw a network as blocks from left to right: height shows the count of numbers (logarithmic), colour the kind.
 
-    Layers that keep their input's shape are left out; their weights count for the layer before them.
+    Layers that keep the shape of their input are left out; their weights count for the layer before them.
 
     Args:
         rows: (part, layer, shape, weights) of each layer, in order; see `architectures.layer_rows`.
-        title: Over the diagram.
+        title: Title of the diagram.
     """
     blocks: list[tuple[str, str, tuple[int, ...], int]] = []
     for row in rows:
@@ -128,7 +128,7 @@ def bars(
 
     Args:
         values: Length of each bar by its name.
-        label: Of the axis.
+        label: Label of the axis.
         line: Name and value of the line.
         strong: Name of the one bar that is coloured. Default: all.
     """
@@ -148,7 +148,7 @@ def bars(
 
 
 def precision_curves(curves_by_name: Mapping[str, np.ndarray], chance: float) -> Figure:
-    """P@k against k: one line a method, each `(depth,)`, and chance."""
+    """Draw P@k against k: one line per method, each `(depth,)`, and chance."""
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots()
     styles = ("-", "--", "-.", ":")
@@ -166,7 +166,7 @@ def precision_curves(curves_by_name: Mapping[str, np.ndarray], chance: float) ->
 
 
 def class_table(table: pd.DataFrame, label: str) -> Figure:
-    """A number for each class (row) and measure (column), as numbers on colours."""
+    """Draw a number for each class (row) and measure (column) on colours."""
     names = list(map(shortened, table.index))
     beside = 2.5 + 0.08 * max(0, max(map(len, names), default=0) - 12)  # inches, for names and legend
     figure = Figure(figsize=(1.1 * len(table.columns) + beside, 0.35 * len(table) + 1.2), layout="constrained")
@@ -182,7 +182,7 @@ def class_table(table: pd.DataFrame, label: str) -> Figure:
 
 
 def slider(points: Sequence[tuple[float, float, float]]) -> Figure:
-    """Draw P@10 against the visual difference of query and neighbours, a point a share of the look code.
+    """Draw P@10 against the visual difference of query and neighbours, one point per share of the look code.
 
     Args:
         points: Share of the look code, 0 to 1; mean squared difference at 8 x 8 pixels; P@10.

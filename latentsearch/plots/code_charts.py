@@ -1,4 +1,4 @@
-"""Codes to Matplotlib figures: their dimensions in pairs and alone, and maps. Nothing here writes a file."""
+"""Charts of codes as Matplotlib figures: dimensions in pairs and alone, and maps. Nothing here writes a file."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _MAX_NUMBERS = 24  # dimensions whose correlations can still be read as numbers
 def pair_plot(
     codes: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str], number_names: Sequence[str] = ()
 ) -> Figure:
-    """Every latent dimension against every other: below the diagonal a dot an image, above it how many lie where.
+    """Draw every latent dimension against every other: below the diagonal a dot per image, above it their density.
 
-    On the diagonal the distribution of each dimension.
+    The diagonal shows the distribution of each dimension.
 
     Args:
         codes: `(num_images, latent_dim)`; about a thousand images can still be told apart.
         class_of_image: `num_images` names.
-        class_names: In the order of the colours; () for one colour.
-        number_names: One a dimension. Default: code 0, code 1 and so on.
+        class_names: Names in the order of the colours; () for one colour.
+        number_names: One name per dimension. Default: code 0, code 1 and so on.
     """
     dims = codes.shape[1]
     number_names = number_names or [f"code {dimension}" for dimension in range(dims)]
@@ -75,7 +75,7 @@ def pair_plot(
 
 
 def _class_marks(class_names: Sequence[str]) -> list[Line2D]:
-    """What a legend shows of classes: colour and marker."""
+    """Make the marks of classes in a legend: colour and marker."""
     looks = [(name, *look_of(number)) for number, name in enumerate(class_names)]
     return [
         Line2D([], [], linestyle="", marker=marker, color=colour, label=shortened(name))
@@ -84,14 +84,14 @@ def _class_marks(class_names: Sequence[str]) -> list[Line2D]:
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
-    """Where an axis of these values begins and ends: without the outermost, and never at one place."""
+    """Find the limits of an axis of these values: without the outermost ones, and never equal."""
     low, high = np.percentile(values.astype(np.float64), [0.5, 99.5])
     margin = 0.08 * (high - low) or max(abs(low), 1.0) * 0.1
     return float(low - margin), float(high + margin)
 
 
 def _ridge(axes: Axes, values: np.ndarray, limits: tuple[float, float], height: float, colour: str) -> None:
-    """A smoothed histogram, 0.9 high, that stands at a height."""
+    """Draw a smoothed histogram, 0.9 high, at a height."""
     counts, edges = np.histogram(values, bins=60, range=limits)
     smooth = gaussian_filter1d(counts.astype(np.float64), 1.5)
     top = smooth.max() or 1
@@ -99,15 +99,15 @@ def _ridge(axes: Axes, values: np.ndarray, limits: tuple[float, float], height: 
 
 
 def code_distributions(
-    codes: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str], number_names: Sequence[str] = ()
+    codes: np.ndarray, class_of_image: np.ndarray, class_names: Sequence[str], number_names: Sequence[str] = ()
 ) -> Figure:
-    """Smoothed histogram of each latent dimension: of all images, and under it a ridge a class.
+    """Draw a smoothed histogram of each latent dimension: of all images, and below it a ridge per class.
 
     Args:
         codes: `(num_images, latent_dim)`.
         class_of_image: `num_images` names.
-        class_names: From top to bottom; () for all images alone.
-        number_names: One a dimension. Default: code 0, code 1 and so on.
+        class_names: Names from top to bottom; () for all images alone.
+        number_names: One name per dimension. Default: code 0, code 1 and so on.
     """
     num_columns = min(5, codes.shape[1])
     num_rows = -(-codes.shape[1] // num_columns)
@@ -136,7 +136,7 @@ def code_distributions(
 
 
 def correlation_map(correlations: np.ndarray) -> Figure:
-    """Correlations of the latent dimensions, `(latent_dim, latent_dim)`, as colours, and numbers where they fit."""
+    """Draw correlations of the latent dimensions, `(latent_dim, latent_dim)`, as colours, with numbers if they fit."""
     dims = len(correlations)
     side = float(np.clip(0.42 * dims, 3, 10))
     figure = Figure(figsize=(side + 1.6, side + 0.7), layout="constrained")
@@ -153,12 +153,12 @@ def correlation_map(correlations: np.ndarray) -> Figure:
 
 
 def class_map(points: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str]) -> Figure:
-    """Codes on a plane, coloured by class, with the names of the classes where most of each lie.
+    """Draw codes on a plane, coloured by class, with the names of the classes where most of each lie.
 
     Args:
         points: `(num_images, 2)`.
         class_of_image: `num_images` names.
-        class_names: In the order of the colours; () for one colour.
+        class_names: Names in the order of the colours; () for one colour.
     """
     figure = Figure(figsize=(8, 6.5), layout="constrained")
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""Colours that people with any colour vision tell apart, and shapes for more classes than there are colours."""
+"""Colours that people with any colour vision tell apart, and markers for more classes than colours."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ SHAPES = ("o", "^", "s", "X")
 
 
 def look_of(number: int) -> tuple[str, str]:
-    """Colour and marker of a class, counted from 0."""
+    """Return colour and marker of a class, counted from 0."""
     return PALETTE[number % len(PALETTE)], SHAPES[number // len(PALETTE) % len(SHAPES)]

@@ -1,4 +1,4 @@
-"""Images to Matplotlib figures that are made of them. Nothing here shows a window or writes a file."""
+"""Grids of images as Matplotlib figures. Nothing here shows a window or writes a file."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _CELL = 48  # pixels of a panel of `pairs`
 
 
 def image_rows(rows: Mapping[str, np.ndarray], captions: Sequence[str] = ()) -> Figure:
-    """Rows of images under each other, each row with its name.
+    """Draw rows of images under each other, each row with its name.
 
     Args:
         rows: Images `(num_images, height, width, 3)` by the name of the row; uint8, or float in [0, 1].
-        captions: One below each column.
+        captions: One caption below each column.
     """
     num_columns = max(len(images) for images in rows.values())
     figure = Figure(figsize=(_THUMB * (num_columns + 1.4), _THUMB * len(rows) + 0.3), layout="constrained")
@@ -52,11 +52,11 @@ def image_rows(rows: Mapping[str, np.ndarray], captions: Sequence[str] = ()) -> 
 
 
 def image_pairs(pairs: np.ndarray, captions: Sequence[str]) -> Figure:
-    """Pairs of images, each side by side under its caption.
+    """Draw pairs of images, each side by side under its caption.
 
     Args:
         pairs: uint8 `(num_pairs, 2, height, width, 3)`.
-        captions: One a pair.
+        captions: One caption per pair.
     """
     columns = 5
     rows = -(-len(pairs) // columns)
@@ -80,18 +80,18 @@ def neighbour_rows(
     *,
     note: str = "",
 ) -> Figure:
-    """Each query at the left, its neighbours to the right, closest first.
+    """Draw each query at the left, its neighbours to the right, closest first.
 
     Args:
         queries: uint8 `(num_queries, height, width, 3)`.
-        query_titles: One a query.
+        query_titles: One title per query.
         neighbours: uint8 `(num_queries, k, height, width, 3)`.
-        titles: One a neighbour: `num_queries` lists of `k`.
+        titles: One title per neighbour: `num_queries` lists of `k`.
         same_class: int `(num_queries, k)`: frames as `FRAMES` has them.
-        note: A line below, such as how many were left out.
+        note: Line below the figure, such as how many were left out.
     """
     num_queries, k = neighbours.shape[:2]
-    tall, wide, gap = 1.32, 1.12, 0.3  # of a thumbnail's side; a gap between question and answer
+    tall, wide, gap = 1.32, 1.12, 0.3  # of a thumbnail's side; a gap between query and results
     across, down = wide * (k + 1) + gap, tall * num_queries
     below = 0.45 if num_queries else 0.9
     figure = Figure(figsize=(max(_THUMB * across, 4), _THUMB * (down + below)))
@@ -125,15 +125,15 @@ def explanations(
     shares: Sequence[np.ndarray],
     metrics: Sequence[str],
 ) -> Figure:
-    """Draw pairs of images under each other: what the decoder draws between them, and the shares of the distance.
+    """Draw pairs of images under each other, with decoded images between them and the shares of the distance.
 
     Args:
-        queries: Images of the queries, uint8 `(height, width, 3)`, one a pair.
+        queries: Images of the queries, uint8 `(height, width, 3)`, one per pair.
         paths: Decoded images from the code of the query to that of the neighbour, float in [0, 1]
-            `(num_steps, height, width, 3)`, one a pair.
+            `(num_steps, height, width, 3)`, one per pair.
         neighbours: Images of the neighbours, as `queries`.
-        shares: Shares of the numbers of the code in the distance, `(latent_dim,)`, one a pair.
-        metrics: Metrics of the distances, one a pair.
+        shares: Shares of the numbers of the code in the distance, `(latent_dim,)`, one per pair.
+        metrics: Metrics of the distances, one per pair.
     """
     if not queries:
         figure = Figure(figsize=(4, 1))
@@ -165,13 +165,13 @@ def neighbour_blocks(
     same_class: Mapping[str, np.ndarray],
     query_titles: Sequence[str] = (),
 ) -> Figure:
-    """Each query at the left, then for each method its neighbours, closest first.
+    """Draw each query at the left, then for each method its neighbours, closest first.
 
     Args:
         queries: uint8 `(num_queries, height, width, 3)`.
         neighbours: Images `(num_queries, k, height, width, 3)` by method.
         same_class: int `(num_queries, k)` by method: frames as `FRAMES` has them.
-        query_titles: One a query, at its left.
+        query_titles: One title per query, at its left.
     """
     width = queries.shape[2]
     blocks = [("query", tiles(queries[:, None], np.full((len(queries), 1), -1)))]
@@ -198,7 +198,7 @@ def neighbour_blocks(
 
 
 def tiles(images: np.ndarray, same_class: np.ndarray) -> np.ndarray:
-    """One picture of framed images with white between them, uint8 `(tall, wide, 3)`.
+    """Join framed images, with white between them, to one picture, uint8 `(tall, wide, 3)`.
 
     Args:
         images: uint8 `(num_rows, num_columns, height, width, 3)`.
@@ -225,9 +225,9 @@ def tiles(images: np.ndarray, same_class: np.ndarray) -> np.ndarray:
 
 
 def pairs(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Every latent dimension against every other as one small picture, a dot an image, coloured by class.
+    """Draw every latent dimension against every other as one small picture, a dot per image, coloured by class.
 
-    `code_charts.pair_plot` says more, and takes a hundred times longer.
+    `code_charts.pair_plot` shows more, and takes a hundred times longer.
 
     Args:
         codes: `(num_images, latent_dim)`.
@@ -251,7 +251,7 @@ def pairs(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def side_by_side(columns: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Pictures in columns with a title each, under each other by the name of the row.
+    """Draw pictures in columns with a title each, and in rows with a name each.
 
     Args:
         columns: Pictures `(height, width, 3)` by row, by title of the column; the same rows in each.
@@ -270,7 +270,7 @@ def side_by_side(columns: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
 
 def thumbnail_map(points: np.ndarray, images: np.ndarray) -> Figure:
-    """Codes on a plane as the images themselves, moved onto a grid; of images in one cell, one is shown.
+    """Draw the images at their codes on a plane, moved onto a grid; a cell shows one image.
 
     Args:
         points: `(num_images, 2)`.

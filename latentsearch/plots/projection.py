@@ -1,4 +1,4 @@
-"""Codes to points on a plane, for pictures."""
+"""Projection of codes onto a plane, for figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures to PNG files, with every name drawn as it is."""
+"""Writer of figures as PNG files, with every name drawn as it is."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _told: set[str] = set()
 
 
 def save(figure: Figure, path: Path, *, dpi: int = DPI) -> None:
-    """Writes a figure as PNG; text in it is text and never a formula, in a font that has its letters.
+    """Write a figure as PNG; its text is never taken for a formula, and drawn in a font that has its letters.
 
     Letters that no font of the system has are drawn as boxes, and one line on standard error says so.
 
     Args:
-        figure: What to write.
-        path: Of the file.
-        dpi: Pixels an inch.
+        figure: The figure.
+        path: The file.
+        dpi: Pixels per inch.
     """
     _text_is_no_formula(figure)
     missing = _draw(figure, path, dpi)
@@ -52,7 +52,7 @@ def save(figure: Figure, path: Path, *, dpi: int = DPI) -> None:
 
 
 def _draw(figure: Figure, path: Path, dpi: int) -> Set[str]:
-    """Writes the file; returns the letters that the fonts lack. Other warnings are passed on."""
+    """Write the file, and return the letters that the fonts lack. Other warnings are passed on."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         figure.savefig(path, dpi=dpi, format="png")
@@ -67,7 +67,7 @@ def _draw(figure: Figure, path: Path, dpi: int) -> Set[str]:
 
 
 def _text_is_no_formula(figure: Figure) -> None:
-    """Take names with dollars for what they are; the powers of ten that Matplotlib writes at an axis are formulas."""
+    """Keep dollars in names; the powers of ten that Matplotlib writes at an axis stay formulas."""
     for text in figure.findobj(Text):
         text.set_parse_math(False)
     for axis in figure.findobj(Axis):
@@ -80,7 +80,7 @@ def _text_is_no_formula(figure: Figure) -> None:
 
 @cache
 def _font_with(letter: str) -> str | None:
-    """The name of a font of this system that has a letter, None if there is none; likely ones are tried first."""
+    """Find a font of this system that has a letter, or None; likely ones are tried first."""
     fonts = sorted(font_manager.fontManager.ttflist, key=lambda font: not any(w in font.name.lower() for w in _LIKELY))
     return next((font.name for font in fonts if ord(letter) in _letters_of(font.fname)), None)
 

@@ -1,4 +1,4 @@
-"""Trials of a search to Matplotlib figures. Nothing here shows a window or writes a file."""
+"""Charts of the trials of a search as Matplotlib figures. Nothing here shows a window or writes a file."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SPREAD = 30  # from this ratio of largest to smallest on, numbers are drawn on 
 
 
 def trade_off(table: pd.DataFrame, title: str) -> Figure:
-    """Copy-recall against reconstruction error of all trials, with those that no other beats in both joined.
+    """Draw copy-recall against reconstruction error of all trials, and join those that no other beats in both.
 
     Args:
-        table: One row a trial that has a score: trial, status, score, val_mse, val_copy_recall, on_front, and marked:
-            whether it is no trial but an architecture to compare with.
-        title: Over the figure.
+        table: One row per trial with a score: trial, status, score, val_mse, val_copy_recall, on_front, and marked:
+            whether it is an architecture to compare with.
+        title: Title of the figure.
     """
     figure = Figure(figsize=(8, 5.5), layout="constrained")
     axes = figure.subplots()
@@ -50,11 +50,11 @@ def trade_off(table: pd.DataFrame, title: str) -> Figure:
 
 
 def parameters(table: pd.DataFrame, names: Sequence[str]) -> Figure:
-    """The score against each parameter.
+    """Draw the score against each parameter.
 
     Args:
-        table: One row a trial that has a score: score, and a column a parameter, empty where a trial had none.
-        names: Of these columns.
+        table: One row per trial with a score: score, and a column per parameter, empty where a trial had none.
+        names: Names of these columns.
     """
     names = [name for name in names if table[name].notna().any()]
     num_rows = -(-len(names) // _NUM_COLUMNS)
@@ -73,11 +73,11 @@ def parameters(table: pd.DataFrame, names: Sequence[str]) -> Figure:
 
 
 def tracking(columns: Mapping[str, np.ndarray], precision: np.ndarray, correlations: Mapping[str, float]) -> Figure:
-    """P@10, which looks at labels, against numbers that do not: which of them names the same order?
+    """Draw P@10, which needs labels, against numbers that do not, to compare their orders.
 
     Args:
-        columns: `(num_trials,)` by name.
-        precision: `(num_trials,)`.
+        columns: Numbers without labels, `(num_trials,)`, by name.
+        precision: P@10, `(num_trials,)`.
         correlations: Rank correlation with P@10 by name; positive where the number chooses as P@10 would.
     """
     num_rows = -(-len(columns) // _NUM_COLUMNS)
@@ -96,7 +96,7 @@ def tracking(columns: Mapping[str, np.ndarray], precision: np.ndarray, correlati
 
 
 def _against(axes: Axes, values: pd.Series, height: pd.Series) -> None:
-    """Dots; numbers on a scale that suits them, a few names or whole numbers next to each other."""
+    """Draw dots; numbers on a scale that suits them, a few names or whole numbers next to each other."""
     distinct = sorted(values.unique(), key=lambda value: (isinstance(value, str), value))
     if len(distinct) <= 6 and all(isinstance(value, str) or float(value).is_integer() for value in distinct):
         places = np.array([distinct.index(value) for value in values], dtype=float)

@@ -19,9 +19,9 @@ _MAX_EXPLAINED = 20
 
 
 def neighbours(results: SearchResults, corpus: Corpus) -> Figure:
-    """Each query with its neighbours, a row a metric, the rows of one query under each other.
+    """Draw each query with its neighbours, one row per metric, the rows of one query under each other.
 
-    At most 50 rows of 20 neighbours: no eye takes in more, and no picture may be longer than 65,536 pixels.
+    At most 50 rows of 20 neighbours: no eye takes in more, and no image may be longer than 65,536 pixels.
     """
     queries, titles, found, captions, same = [], [], [], [], []
     rows = list(results)
@@ -39,7 +39,7 @@ def neighbours(results: SearchResults, corpus: Corpus) -> Figure:
         found.append(np.concatenate([np.reshape(images, (-1, *blank.shape[1:])).astype(np.uint8), blank]))
         classes = [corpus.class_of(hit.id) for hit in hits]
         captions.append([
-            f"{printable(name) or _short(corpus.name_of(hit.id))}\n{hit.distance:.3g}, {hit.score:.4g} %"
+            f"{printable(name) or _short(corpus.name_of(hit.id))}\n{hit.likeness}, {hit.distance:.3g}"
             for hit, name in zip(hits, classes, strict=True)
         ] + [""] * len(blank))  # fmt: skip
         known = [int(name == query_class) if name and query_class else -1 for name in classes]
@@ -52,7 +52,7 @@ def neighbours(results: SearchResults, corpus: Corpus) -> Figure:
 
 
 def explanations(results: SearchResults, corpus: Corpus) -> Figure:
-    """Why the nearest neighbour of each query is near, under each metric; of the first 20 that have one."""
+    """Draw why the nearest neighbour of each query is near, under each metric, for the first 20 that have one."""
     found = [
         explanation.explain(
             results.queries.images[number],

@@ -15,15 +15,17 @@ from latentsearch import files
 from latentsearch.config import METRICS, Metric, RetrieveConfig
 from latentsearch.errors import InputError
 from latentsearch.search.corpus import Corpus
+from latentsearch.search.percentiles import nearer_pairs
 from latentsearch.search.results import SearchResults, class_of
 from latentsearch.text import printable, write_csv
 
 _COPIES = "neighbours-"
-_COLUMNS = ("query", "query_class", "metric", "rank", "id", "class", "path", "distance", "score", "copy_score")
+_MEASURES = ("distance", "score", "copy_score", "likeness")
+_COLUMNS = ("query", "query_class", "metric", "rank", "id", "class", "path", *_MEASURES)
 
 
 def as_record(results: SearchResults, corpus: Corpus, config: RetrieveConfig) -> dict[str, Any]:
-    """The answers for neighbours.json and --json."""
+    """Return the results for neighbours.json and --json."""
     return {
         "run": corpus.run.name,
         "encoder": corpus.gallery.encoder,
@@ -31,6 +33,7 @@ def as_record(results: SearchResults, corpus: Corpus, config: RetrieveConfig) ->
         "k": config.k or max((len(hits) for _, _, hits in results), default=0),
         "only": list(config.only),
         "min_score": config.min_score,
+        "weak": config.weak,
         "seed": config.seed,
         "queries": [
             {
@@ -48,7 +51,7 @@ def as_record(results: SearchResults, corpus: Corpus, config: RetrieveConfig) ->
 
 
 def table(results: SearchResults, corpus: Corpus) -> list[dict[str, Any]]:
-    """One row a query, metric and rank, for neighbours.csv."""
+    """Return one row per query, metric and rank, for neighbours.csv."""
     return [
         {
             "query": results.queries.names[number],
@@ -58,7 +61,7 @@ def table(results: SearchResults, corpus: Corpus) -> list[dict[str, Any]]:
             "id": hit.id,
             "class": corpus.class_of(hit.id),
             "path": _path(corpus, hit.id) or "",
-            **{name: getattr(hit, name) for name in ("distance", "score", "copy_score")},
+            **{name: getattr(hit, name) for name in _MEASURES},
         }
         for number, metric, hits in results
         for hit in hits
@@ -66,7 +69,7 @@ def table(results: SearchResults, corpus: Corpus) -> list[dict[str, Any]]:
 
 
 def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]:
-    """One row a query, metric and rank; what is the same as in the row above is left empty."""
+    """Return one row per query, metric and rank; cells that repeat the row above are left empty."""
     rows = []
     for number, metric, hits in results:
         head = {"query": printable(results.queries.names[number])}
@@ -77,12 +80,12 @@ def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]
             row = {**(head if hit.rank == 1 else dict.fromkeys(head, "")), "rank": str(hit.rank)}
             row["neighbour"] = printable(corpus.name_of(hit.id))
             row["is a"] = corpus.class_of(hit.id)
+            row["likeness"] = hit.likeness
             row["distance"] = f"{hit.distance:.4g}"
-            row["score"] = f"{hit.score:.4g}"
-            row["copy score"] = f"{hit.copy_score:.3g}"
+            row["pairs as near"] = nearer_pairs(hit.score)
             rows.append(row)
         if not hits:
-            empty = dict.fromkeys(("is a", "distance", "score", "copy score"), "")
+            empty = dict.fromkeys(("is a", "likeness", "distance", "pairs as near"), "")
             rows.append({**head, "rank": "", "neighbour": "no match", **empty})
     # Columns of classes where there are none are left out.
     without = [name for name in ("class", "is a") if not any(row[name] for row in rows)]
@@ -90,13 +93,13 @@ def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]
 
 
 SCORES_IN_WORDS = (
-    "score: % of random pairs of gallery images that are farther apart. "
-    "copy score: % of corrupted copies (with noise, or seen from aside) that are farther from their original."
+    "likeness: measured by how near copies of an image are to it (docs/checks.md).\n"
+    "pairs as near: share of random pairs of gallery images that are as near."
 )
 
 
 def write(results: SearchResults, corpus: Corpus, config: RetrieveConfig) -> list[Path]:
-    """Writes neighbours.csv and .json, and the figures asked for, to reports/<run>/retrieval/; returns their paths."""
+    """Write neighbours.csv and .json, and the requested figures, to reports/<run>/retrieval/; return their paths."""
     folder = corpus.run.reports / "retrieval"
     paths = [folder / "neighbours.csv", folder / "neighbours.json"]
     with files.replacing(paths[0]) as temporary:
@@ -105,7 +108,7 @@ def write(results: SearchResults, corpus: Corpus, config: RetrieveConfig) -> lis
     is_drawn = config.figure and (config.json_figure or not config.json)
     wanted = ["neighbours"] * is_drawn + ["explanation"] * config.explain
     if wanted:
-        from latentsearch.plots.saving import save  # slow to import: an answer in words does without
+        from latentsearch.plots.saving import save  # slow to import: results in words do without
         from latentsearch.search import figures
 
         for name in wanted:
@@ -115,14 +118,14 @@ def write(results: SearchResults, corpus: Corpus, config: RetrieveConfig) -> lis
     return paths
 
 
-def check_copy_to(folder: Path, corpus: Corpus) -> None:
+def check_copy_to(folder: Path | None, corpus: Corpus) -> None:
     """Refuse a folder for copies that lies in what is searched: they would become images of it.
 
     Raises:
         InputError: if it does, directly or through links.
     """
     searched = corpus.folder
-    if searched is not None and searched.resolve() in (folder.resolve(), *folder.resolve().parents):
+    if folder and searched and searched.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise InputError(
             f"--copy-to {printable(folder)} lies in {printable(searched)}, which is searched: the copies would become "
             "images of it. Give a folder outside."
@@ -133,12 +136,12 @@ def copy_to(folder: Path, results: SearchResults, corpus: Corpus) -> tuple[Path,
     """Copy the neighbours to a new folder, named by query and rank: the files, where there are any. All or none.
 
     Args:
-        folder: Gets a folder neighbours-001, or the next number.
-        results: With the neighbours.
-        corpus: Holds them.
+        folder: Parent of the new folder, neighbours-001 or the next number.
+        results: The results with the neighbours.
+        corpus: The corpus of the search.
 
     Returns:
-        The new folder, and how many are in it.
+        The new folder, and the number of files in it.
 
     Raises:
         InputError: if one of the files is no longer there, or `folder` lies in what is searched.
@@ -168,7 +171,7 @@ def copy_to(folder: Path, results: SearchResults, corpus: Corpus) -> tuple[Path,
 
 
 def _shortened(head: str, name: str, folder: Path) -> str:
-    """A name as long as the file system of `folder` takes it, with its ending kept."""
+    """Shorten a name to the length that the file system of `folder` takes, with its ending kept."""
     most = os.pathconf(folder, "PC_NAME_MAX") - len(os.fsencode(head))
     stem, suffix = Path(name).stem, Path(name).suffix
     if len(os.fsencode(name)) <= most:
@@ -179,7 +182,7 @@ def _shortened(head: str, name: str, folder: Path) -> str:
 
 
 def metrics_of(config: RetrieveConfig) -> tuple[Metric, ...]:
-    """The metrics that --metric names."""
+    """Return the metrics that --metric names."""
     return METRICS if config.metric == "all" else (config.metric,)
 
 

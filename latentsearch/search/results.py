@@ -12,6 +12,7 @@ from latentsearch.config import Metric
 from latentsearch.errors import InputError
 from latentsearch.gallery.store import EmbeddedStore, Store
 from latentsearch.search.corpus import Corpus
+from latentsearch.search.percentiles import Likeness
 from latentsearch.search.queries import NOT_IN_CORPUS, Queries
 
 _DEFAULT_K = 10
@@ -21,11 +22,12 @@ class Hit(NamedTuple):
     """A neighbour of a query.
 
     Args:
-        rank: From 1.
-        id: In the corpus.
-        distance: Of the codes; smaller is closer.
+        rank: Rank, from 1.
+        id: Id in the corpus.
+        distance: Distance of the codes; smaller is closer.
         score: Percentage of random pairs of gallery images that are farther apart.
         copy_score: Percentage of corrupted copies that are farther from their original.
+        likeness: How near it is, in a word; see `percentiles.Scale.likeness`.
     """
 
     rank: int
@@ -33,6 +35,7 @@ class Hit(NamedTuple):
     distance: float
     score: float
     copy_score: float
+    likeness: Likeness
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,9 @@ class SearchResults:
     """Neighbours of queries under one or more metrics.
 
     Args:
-        queries: What was asked about.
-        codes: Of the queries, `(num_queries, latent_dim)`.
-        hits: Of each metric and query, closest first; an empty list where nothing is close enough.
+        queries: The queries.
+        codes: Codes of the queries, `(num_queries, latent_dim)`.
+        hits: Hits by metric, then query, closest first; an empty list where nothing is close enough.
     """
 
     queries: Queries
@@ -50,7 +53,7 @@ class SearchResults:
     hits: dict[Metric, list[list[Hit]]]
 
     def __iter__(self) -> Iterator[tuple[int, Metric, list[Hit]]]:
-        """Number of the query, metric, and neighbours; the metrics of one query after each other."""
+        """Yield the number of the query, the metric, and the hits; the metrics of one query after each other."""
         for number in range(len(self.queries.names)):
             for metric, hits in self.hits.items():
                 yield number, metric, hits[number]
@@ -63,30 +66,32 @@ def search(
     k: int | None = None,
     metrics: tuple[Metric, ...],
     min_score: float = 0,
+    weak: bool = True,
     only: tuple[str, ...] = (),
     codes: np.ndarray | None = None,
     store: Store | None = None,
 ) -> SearchResults:
-    """The `k` nearest images of each query; an image of the corpus never answers itself, nor does a link to it.
+    """Search for the `k` nearest images of each query; neither the query itself nor a link to it is a hit.
 
     Args:
-        queries: At least one.
-        corpus: What is searched.
-        k: How many neighbours. Default: 10, or all where fewer can answer.
-        metrics: How codes are compared.
-        min_score: Neighbours with a smaller score are left out.
-        only: Names of the classes that may answer; none: all images.
-        codes: Of the queries, where they are known, `(num_queries, latent_dim)`. Default: the encoder makes them.
+        queries: The queries, at least one.
+        corpus: The corpus.
+        k: Neighbours of each query. Default: 10, or all where there are fewer.
+        metrics: Metrics that compare codes.
+        min_score: Least score of a hit, 0 to 100.
+        weak: Whether hits whose likeness is weak are kept.
+        only: Names of the classes that results are restricted to; (): all images.
+        codes: Codes of the queries, if known, `(num_queries, latent_dim)`. Default: the encoder makes them.
 
-        store: Holds the codes of the corpus. Default: one in this process.
+        store: Store of the codes of the corpus. Default: one in this process.
 
     Raises:
-        InputError: if fewer than `k` images can answer, or none, `min_score` is no percentage, there is no
-            class of a name, or the store does not answer.
+        InputError: if fewer than `k` images can be found, or none, `min_score` is not a percentage, a class is
+            unknown, or the store does not respond.
     """
     labels = corpus.labels_of(only)
     candidates = corpus.gallery.ids[np.isin(corpus.labels, labels)] if only else corpus.gallery.ids
-    is_inside = bool(np.isin(queries.ids, candidates).any())  # then one image less can answer
+    is_inside = bool(np.isin(queries.ids, candidates).any())  # then one image less can be found
     most = len(candidates) - is_inside
     if most < 1:
         raise InputError(f"{corpus.name}: no image but the query itself can answer. Add images, or ask for another.")
@@ -107,15 +112,17 @@ def search(
         excluded = queries.ids if is_inside else None
         found = store.search(compared, depth, metric=metric, exclude=excluded, only=labels)
         scale = corpus.scale(metric)
-        columns = (found.ids, found.distances, scale.score(found.distances), scale.copy_score(found.distances))
+        words = np.reshape(scale.likeness(found.distances.ravel()), found.distances.shape)
+        columns = (found.ids, found.distances, scale.score(found.distances), scale.copy_score(found.distances), words)
         rows = zip(own, *(column.tolist() for column in columns), strict=True)
         others = [[values for values in zip(*row, strict=True) if values[0] not in itself][:k] for itself, *row in rows]
+        hits = [[Hit(rank, *values) for rank, values in enumerate(row, 1)] for row in others]
         results[metric] = [
-            [Hit(rank, *values) for rank, values in enumerate(row, 1) if values[2] >= min_score] for row in others
+            [hit for hit in row if hit.score >= min_score and (weak or hit.likeness != "weak")] for row in hits
         ]
     return SearchResults(queries, codes, results)
 
 
 def class_of(image_id: int, corpus: Corpus) -> str:
-    """Name of the class of a query, empty where there is none or it is not in the corpus."""
+    """Look up the class name of a query; "" where there is none or it is not in the corpus."""
     return "" if image_id == NOT_IN_CORPUS else corpus.class_of(int(image_id))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from latentsearch.config import TrainConfig
 from latentsearch.data import ImageSet
 from latentsearch.errors import InputError
 from latentsearch.models import distribution
-from latentsearch.recipes import RECIPES, Recipe
+from latentsearch.recipes import Recipe
 from latentsearch.runs import Run
 
 _SCRIPT = "TrainAutoencoder.py"
@@ -38,6 +37,21 @@ class Settings(Recipe):
     devices: int = 1
     initial_model: str
     dataset: str
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """The content of models/<run>/training.json.
+
+    Args:
+        settings: The settings of the training.
+        finished: Whether it came to its end.
+        training: Name of the training, which its backup bears too; None in a record of an older version.
+    """
+
+    settings: Settings
+    finished: bool = False
+    training: str | None = None
 
 
 def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> Settings:
@@ -74,34 +88,6 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
     return settings
 
 
-def recipe_of(run: Run, build_record: dict[str, Any]) -> Recipe:
-    """That of the trial from which a run was built, or of its architecture.
-
-    Args:
-        run: The run.
-        build_record: What its build.json holds.
-
-    Raises:
-        InputError: if there is no such architecture, or what build.json holds cannot be a recipe.
-    """
-    mend = f"Make it again: {run.command('BuildingAutoencoder.py')}"
-    architecture, own = build_record["config"]["architecture"], build_record.get("recipe")
-    if architecture not in tuple(RECIPES):
-        raise InputError(f"{run.build_record} names the architecture {architecture!r:.50}.\n{mend}")
-    if own is None:
-        return RECIPES[architecture]
-    if not isinstance(own, dict):
-        raise InputError(f"{run.build_record} holds no recipe, but {own!r:.50}.\n{mend}")
-    hints = typing.get_type_hints(Recipe)
-    for name, value in own.items():
-        if name not in hints or not _fits(value, hints[name]):
-            raise InputError(f"{run.build_record}: {name!r:.50} of the recipe cannot be {value!r:.50}.\n{mend}")
-    try:
-        return Recipe(**own)
-    except TypeError as error:
-        raise InputError(f"{run.build_record} lacks a part of its recipe ({error}).\n{mend}") from None
-
-
 def _num_used(dataset: ImageSet, subset: int | None) -> int:
     """Training images that a training uses."""
     num_images = len(dataset.ids("train"))
@@ -132,7 +118,7 @@ def _refuse_impossible(settings: Settings, dataset: ImageSet) -> None:
         raise InputError(f"--shift {settings.shift}: expected 0 to {min(dataset.image_shape[:2]) - 1} pixels.")
 
 
-def resumed(config: TrainConfig, run: Run, dataset: ImageSet, settings: Settings, before: Any) -> Settings:
+def resumed(config: TrainConfig, run: Run, dataset: ImageSet, settings: Settings, before: Settings) -> Settings:
     """The settings that a training was begun with, unless a flag or what it was made from contradicts them.
 
     Args:
@@ -140,48 +126,26 @@ def resumed(config: TrainConfig, run: Run, dataset: ImageSet, settings: Settings
         run: The run.
         dataset: Its images.
         settings: What those flags would give a new training.
-        before: What training.json holds as settings.
+        before: The settings in training.json. What an older version did not record, it did as the defaults say.
 
     Raises:
-        InputError: if they contradict each other, or what training.json holds cannot be settings.
+        InputError: if they contradict each other, or those in training.json are out of range.
     """
     again = f"Train again with {run.command(_SCRIPT, '--overwrite')}"
-    if not isinstance(before, dict):
-        raise InputError(f"{run.training_record} holds no settings.\n{again}")
     given = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
-    # What an older latentsearch did not record, it did as the defaults say.
-    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
-    before = {name: value for name, value in defaults.items() if value is not dataclasses.MISSING} | before
+    if "devices" in given:  # may change: the numbers stay the same, up to rounding
+        before = dataclasses.replace(before, devices=settings.devices)
     for name, value in asdict(settings).items():
-        if name not in before:
-            raise InputError(f"{run.training_record} has no {name}.\n{again}")
-        if not _fits(before[name], typing.get_type_hints(Settings)[name]):
-            raise InputError(f"{run.training_record}: {name} cannot be {before[name]!r:.50}.\n{again}")
-        if name == "devices" and name in given:
-            before[name] = value  # may change: the numbers stay the same, up to rounding
-        if before[name] != value and (name in given or name in ("initial_model", "dataset")):
+        if getattr(before, name) != value and (name in given or name in ("initial_model", "dataset")):
             raise InputError(
-                f"run '{run.name}' cannot go on with another {name}: it was {before[name]}, is {value}.\n"
+                f"run '{run.name}' cannot go on with another {name}: it was {getattr(before, name)}, is {value}.\n"
                 f"To go on as it began: {run.command(_SCRIPT, '--resume')}\n"
                 f"To begin anew: {run.command(_SCRIPT, '--overwrite')}"
             )
-    result = Settings(**{name: before[name] for name in asdict(settings)})
     try:
-        _refuse_impossible(result, dataset)
+        _refuse_impossible(before, dataset)
     except InputError as error:
         raise InputError(f"{run.training_record} was changed: {error}\n{again}") from None
-    if result.batch_size > _num_used(dataset, result.subset) or not 0 <= result.seed < 2**32:
+    if before.batch_size > _num_used(dataset, before.subset) or not 0 <= before.seed < 2**32:
         raise InputError(f"{run.training_record} was changed: its batches or its seed cannot be.\n{again}")
-    return result
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value from JSON can be that of a field."""
-    options = typing.get_args(hint)
-    if typing.get_origin(hint) is typing.Literal:
-        return value in options
-    if options:
-        return any(_fits(value, option) for option in options)
-    if hint is float and type(value) is int:
-        return abs(value) < 2**53
-    return type(value) is hint
+    return before

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from latentsearch import data, environment, files, locks, ownership
+from latentsearch import data, environment, files, locks, ownership, records
 from latentsearch.config import TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.gallery import novelty
@@ -21,6 +21,8 @@ from latentsearch.models import distribution
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.models.export import load_model
 from latentsearch.plots import charts
+from latentsearch.recipes import RECIPES
+from latentsearch.records import BuildRecord
 from latentsearch.runs import Run
 from latentsearch.training import neighbourhoods, rotation, settings, tensorboard
 from latentsearch.training.callbacks import BestModel, Bookkeeping, EpochRows, Validation
@@ -29,6 +31,7 @@ from latentsearch.training.dataloader import training_batches, training_ids
 from latentsearch.training.history import EpochRow, TrainingResult, read_history
 from latentsearch.training.model import compiled, normalise_together
 from latentsearch.training.progress import EpochLine
+from latentsearch.training.settings import TrainingRecord
 from latentsearch.training.validation import Validator
 
 _SCRIPT = "TrainAutoencoder.py"
@@ -51,15 +54,15 @@ def train(
     """
     run = Run(config.root, config.run)
     run.require(run.build_record, "BuildingAutoencoder.py")
-    build_record = files.read_json(run.build_record, run.command("BuildingAutoencoder.py"), ("config.architecture",))
+    built = records.read_build(run)
     with locks.locked(run.lock, f"run '{run.name}'"):
-        return _train(run, config, build_record, watch=watch, projector=projector)
+        return _train(run, config, built, watch=watch, projector=projector)
 
 
 def _train(
     run: Run,
     config: TrainConfig,
-    build_record: dict[str, Any],
+    built: BuildRecord,
     *,
     watch: Sequence[keras.callbacks.Callback],
     projector: bool,
@@ -67,13 +70,13 @@ def _train(
     dataset = data.load_for(run)
     # Kept for use: it is given the weights of its copy in training at the end of each epoch, and is not compiled, so
     # that no optimizer state is stored with it.
-    autoencoder = load_model(_initial_model(run, build_record))
-    chosen = settings.choose(config, run, dataset, settings.recipe_of(run, build_record))
-    record = _record_of(run)
+    autoencoder = load_model(_initial_model(run, built))
+    chosen = settings.choose(config, run, dataset, built.recipe or RECIPES[built.config.architecture])
+    record = _record_of(run, config)
     before = record if _goes_on(run, config, record) else None
     if before is not None:
-        chosen = settings.resumed(config, run, dataset, chosen, before["settings"])
-        if before.get("finished"):
+        chosen = settings.resumed(config, run, dataset, chosen, before.settings)
+        if before.finished:
             return TrainingResult(read_history(run), finished=True, keep=chosen.keep, is_new=False)
     elif not config.overwrite:
         _refuse_to_replace(run, record)
@@ -82,7 +85,7 @@ def _train(
 
     fit_ids = training_ids(dataset.ids("train"), chosen)
     steps = len(fit_ids) // chosen.batch_size
-    backup = TrainingCheckpoint(run.backup, record.get("training") if record else None)
+    backup = TrainingCheckpoint(run.backup, record.training if record else None)
     state = backup.latest() if before else None
     rows = state.rows if state else []
     _refuse_older(run, rows)
@@ -122,25 +125,24 @@ def _train(
     if chosen.look:
         rotation.turn_run(run, dataset, fit_ids)
     _write_products(run, dataset, result, projector=projector)
-    record = {"settings": asdict(chosen), "finished": finished, "training": backup.training}
-    record["epochs_done"] = len(result.history)
+    made: dict[str, Any] = {"settings": asdict(chosen), "finished": finished, "training": backup.training}
+    made["epochs_done"] = len(result.history)
     # An older latentsearch, which may have begun it, did not measure all that this one does.
-    record |= {"best": result.best.dropna().to_dict(), "environment": environment.environment()}
-    files.write_json(run.training_record, record)
+    made |= {"best": result.best.dropna().to_dict(), "environment": environment.environment()}
+    files.write_json(run.training_record, made)
     if finished:
         files.remove(run.backup, within=run.root)
     return result
 
 
-def _initial_model(run: Run, build_record: dict[str, Any]) -> Path:
+def _initial_model(run: Run, built: BuildRecord) -> Path:
     """The untrained network of a run.
 
     Raises:
         InputError: if it is not the one that the record of the run is of: the build was killed while it replaced them.
     """
     path = run.require(run.initial_model, "BuildingAutoencoder.py")
-    expected = build_record.get("initial_model")  # an older latentsearch recorded none
-    if expected is not None and files.file_fingerprint(path) != expected:
+    if built.initial_model not in (None, files.file_fingerprint(path)):
         raise InputError(
             f"{path} is not the network that {run.build_record} describes.\n"
             f"Build it again: {run.command('BuildingAutoencoder.py', '--overwrite')}"
@@ -203,17 +205,23 @@ class _Part(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def _record_of(run: Run) -> dict[str, Any] | None:
+def _record_of(run: Run, config: TrainConfig) -> TrainingRecord | None:
+    """Read the record of a training; None where there is none, or a damaged one that is to be replaced."""
     if not run.training_record.exists():
         return None
-    return files.read_json(run.training_record, run.command("BuildingAutoencoder.py"), ("settings",))
+    try:
+        return records.read(run.training_record, TrainingRecord, run.command(_SCRIPT, "--overwrite"))
+    except InputError:
+        if config.overwrite and not config.resume:
+            return None
+        raise
 
 
-def _goes_on(run: Run, config: TrainConfig, record: dict[str, Any] | None) -> bool:
+def _goes_on(run: Run, config: TrainConfig, record: TrainingRecord | None) -> bool:
     """Whether there is a training to go on with: as --resume says, or one that is finished, with nothing left to do."""
     if record is None:
         return False
-    return config.resume or (bool(record.get("finished")) and run.best_model.exists() and not config.overwrite)
+    return config.resume or (record.finished and run.best_model.exists() and not config.overwrite)
 
 
 def _refuse_older(run: Run, rows: list[EpochRow]) -> None:
@@ -224,7 +232,7 @@ def _refuse_older(run: Run, rows: list[EpochRow]) -> None:
         )
 
 
-def _refuse_to_replace(run: Run, record: dict[str, Any] | None) -> None:
+def _refuse_to_replace(run: Run, record: TrainingRecord | None) -> None:
     if record is not None or run.best_model.exists():
         raise InputError(
             f"run '{run.name}' holds a training.\n"

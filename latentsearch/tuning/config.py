@@ -1,4 +1,4 @@
-"""Every default of a search for settings, once; see `config`."""
+"""Flags of a search for settings, with their defaults and help; see `config`."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ class TuneConfig:
     """Name of the run: its trials are the runs <run>/tuning/000, <run>/tuning/001, ..."""
 
     dataset: str = "cifar10"
-    """Prepared dataset that settings are searched for."""
+    """Prepared dataset that the trials train on."""
 
     architecture: Searched = "custom"
-    """What is searched: custom, network and training of a small autoencoder; kind-look, the training of the network
-    with two codes."""
+    """Settings that are searched: custom, network and training of a small autoencoder; kind-look, the training of the
+    network with two codes."""
 
     trials: int = 30
     """Trials in all, those before a --resume included."""
 
     epochs: int = 5
-    """Length of each trial."""
+    """Epochs of each trial."""
 
     subset: int | None = 10_000
     """Training images of each trial, at most, drawn by the seed."""
 
     objective: Goal = "retrieval"
-    """What is sought, without labels: codes that find corrupted copies of an image (retrieval), that and codes with the
+    """Objective, without labels: codes that find corrupted copies of an image (retrieval), that and codes with the
     neighbours of the features below them (kinds; kind-look alone), a small reconstruction error (reconstruction), or it
     and corrupted copies (balanced)."""
 
@@ -41,10 +41,10 @@ class TuneConfig:
     """Numbers in a code: more than one, to search among them."""
 
     shift: int = 3
-    """Pixels that training images are moved by at most in a trial without similarity."""
+    """Largest shift of training images in pixels, in a trial without similarity."""
 
     flip: bool = True
-    """Mirror training images at random. --no-flip is for images whose left and right mean something, such as digits."""
+    """--no-flip does not mirror training images: for those whose left and right mean something, such as digits."""
 
     max_seconds: float = 900
     """A trial is ended after the epoch in which it takes longer; at twice that, its process is killed."""
@@ -59,7 +59,7 @@ class TuneConfig:
     """Architectures that are trained for as many epochs on the same images, to be marked in the figures."""
 
     seed: int = 0
-    """Of what is suggested, and of weights, order and augmentation in all trials."""
+    """Seed of suggestions, and of weights, order and augmentation in all trials."""
 
     spark: str | None = None
     """Try several settings at a time on Apache Spark, at this address, such as spark://host:7077, or

@@ -1,4 +1,4 @@
-"""How a trial of a search for settings becomes a run."""
+"""Builds from a trial of a search for settings."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def network_and_recipe(
 
     Args:
         parameters: See `sampler.Suggestion`.
-        architecture: That is searched.
-        shift: Of the search.
-        flip: Of the search.
+        architecture: Architecture of the search.
+        shift: Shift of the search, in pixels.
+        flip: Whether the search mirrors images.
     """
     network, recipe = (
         {field.name: parameters[field.name] for field in dataclasses.fields(kind) if field.name in parameters}
@@ -62,14 +62,21 @@ def resolve(config: BuildConfig) -> tuple[BuildConfig, Recipe | None]:
     if trial is None or trial.status == "failed":
         reason = trial.reason if trial else "no trial of it has a score"
         raise InputError(f"{flag}: nothing came of it ({reason}). Name another, or search on: {run.command(SCRIPT)}")
-    how = {"shift": search.shift, "flip": search.flip, "architecture": search.architecture}
-    network, recipe = network_and_recipe(trial.parameters, **how)
-    given = {"architecture": search.architecture, "network": network, "latent_dim": trial.parameters["latent_dim"]}
-    given["dataset"] = search.dataset
+    network, recipe = network_and_recipe(
+        trial.parameters, shift=search.shift, flip=search.flip, architecture=search.space.architecture
+    )
+    resolved = dataclasses.replace(
+        config,
+        architecture=search.space.architecture,
+        network=network,
+        latent_dim=trial.parameters["latent_dim"],
+        dataset=search.dataset,
+    )
     default = BuildConfig()
-    for name, value in given.items():
+    for name in ("architecture", "network", "latent_dim", "dataset"):
+        value = getattr(resolved, name)
         if getattr(config, name) not in (getattr(default, name), value):
             raise InputError(
                 f"{flag}: its {name.replace('_', ' ')} is {value}. Leave out the flag that says otherwise."
             )
-    return dataclasses.replace(config, **given), recipe
+    return resolved, recipe

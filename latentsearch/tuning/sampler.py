@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 import numpy as np
 from hyperopt import JOB_STATE_DONE, STATUS_FAIL, STATUS_OK, Trials, space_eval, tpe
 from hyperopt.base import Domain
 
-from latentsearch import files
+from latentsearch import files, records
 from latentsearch.runs import Run
 from latentsearch.tuning.space import Space
-from latentsearch.tuning.trials import SCRIPT, Trial
+from latentsearch.tuning.trials import SCRIPT, Draws, Parameters, Trial, check
 
 # Suggestions at random before the first that learn from trials: a third of a search of 30; hyperopt's own 20 are meant
 # for searches of hundreds.
@@ -22,34 +23,40 @@ NUM_RANDOM = 10
 # few to learn from: on made-up losses the last third of 30 trials had half the loss with 1 that it had with 0.25.
 _GAMMA = 1.0
 
-# What hyperopt drew: for each of its names the value drawn, or none where a condition ruled the name out.
-Draws = dict[str, list[Any]]
 
-
-class Suggestion(NamedTuple):
-    """What to try next.
+@dataclass(frozen=True)
+class Suggestion:
+    """The settings of the next trial.
 
     Args:
-        parameters: Fields of `Network` and `Recipe`, and latent_dim, by name; those that a condition rules out are
-            missing, such as the temperature where the similarity weight is 0.
-        draws: The same for hyperopt.
+        parameters: The settings by name; those that a condition rules out are missing, such as the temperature where
+            the similarity weight is 0.
+        draws: The settings as hyperopt drew them.
     """
 
-    parameters: dict[str, Any]
+    parameters: Parameters
     draws: Draws
+
+    def __post_init__(self) -> None:
+        """Check what a record may lack.
+
+        Raises:
+            ValueError: if a parameter is missing that every trial has.
+        """
+        check(self.parameters)
 
 
 def upcoming(
     run: Run, space: Space, tried: Sequence[Trial], *, seed: int, running: Mapping[str, Suggestion] | None = None
 ) -> tuple[str, Suggestion]:
-    """Name and settings of the next trial.
+    """Choose name and settings of the next trial.
 
     Args:
-        run: That is searched for.
-        space: Where from.
+        run: The run of the search.
+        space: Space of the settings.
         tried: The trials that have ended, in order.
-        seed: Of the search.
-        running: Those that are under way, by name; to hyperopt, they count as failed until they end.
+        seed: Seed of the search.
+        running: Suggestions of the trials under way, by name; to hyperopt, they count as failed until they end.
     """
     results = {int(trial.name): (trial.draws, trial.loss) for trial in tried}
     results |= {int(name): (suggestion.draws, None) for name, suggestion in (running or {}).items()}
@@ -60,30 +67,28 @@ def upcoming(
 
 
 def save(run: Run, name: str, suggestion: Suggestion) -> None:
-    """Writes what a trial is about to try: trials beside each other can end in another order than they began."""
-    files.write_json(run.trial(name).suggestion_record, suggestion._asdict())
+    """Write the settings of a trial before it begins: parallel trials can end in another order."""
+    files.write_json(run.trial(name).suggestion_record, asdict(suggestion))
 
 
 def load(run: Run, name: str) -> Suggestion:
-    """What a trial that was begun was to try.
+    """Read the settings of a trial that was begun.
 
     Raises:
         InputError: if the record is damaged.
     """
-    path = run.trial(name).suggestion_record
-    record = files.read_json(path, run.command(SCRIPT, "--overwrite"), ("parameters.latent_dim", "draws"))
-    return Suggestion(record["parameters"], record["draws"])
+    return records.read(run.trial(name).suggestion_record, Suggestion, run.command(SCRIPT, "--overwrite"))
 
 
 def suggest(space: Space, before: Sequence[tuple[Draws, float | None]], *, seed: int) -> Suggestion:
-    """What to try after some trials, by hyperopt's TPE (Bergstra et al., 2011); at random for the first ones.
+    """Suggest settings after some trials, by hyperopt's TPE (Bergstra et al., 2011); at random for the first ones.
 
-    It depends on the arguments alone, so a search that goes on gets what an uninterrupted one would.
+    They depend on the arguments alone, so a resumed search gets those of an uninterrupted one.
 
     Args:
-        space: Where from.
+        space: Space of the settings.
         before: Draws and loss of the trials so far, in order; None for the loss of a failed one.
-        seed: Of the search.
+        seed: Seed of the search.
     """
     expression, number = space.expression(), len(before)
     trials = Trials()
@@ -108,9 +113,9 @@ def suggest(space: Space, before: Sequence[tuple[Draws, float | None]], *, seed:
     parameters: dict[str, Any] = {}
     for name, value in drawn.items():
         parameters |= value if isinstance(value, dict) else {name: value}
-    return Suggestion(parameters, draws)
+    return Suggestion(cast(Parameters, parameters), draws)
 
 
 def _plain(value: Any) -> Any:
-    """A NumPy scalar as Python's, which JSON knows."""
+    """Convert a NumPy scalar to Python's, which JSON knows."""
     return value.item() if isinstance(value, np.generic) else value

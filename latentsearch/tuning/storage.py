@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
-from latentsearch import environment, files
+from latentsearch import environment, files, records
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
 from latentsearch.tuning.trials import SCRIPT, Search, Trial
 
 
 def save(run: Run, trial: Trial) -> None:
-    """Writes the record of a trial of a run."""
+    """Write the record of a trial of a run."""
     files.write_json(run.trial(trial.name).trial_record, asdict(trial))
 
 
 def load(run: Run) -> list[Trial]:
-    """The trials of a run, in order; one that was begun beside others and has not ended may be missing among them.
+    """Read the trials of a run, in order; one that was begun beside others and has not ended may be missing.
 
     Raises:
         InputError: if one is damaged, or another one is missing.
@@ -40,28 +37,21 @@ def load(run: Run) -> list[Trial]:
 
 
 def load_one(run: Run, name: str) -> Trial:
-    """The trial of this name.
+    """Read the trial of this name.
 
     Raises:
         InputError: if there is none, or its record is damaged.
     """
-    path = run.trial(name).trial_record
-    trial = _read(
-        Trial,
-        path,
-        run,
-        tuple(field.name for field in dataclasses.fields(Trial) if field.name not in ("num_weights", "keep")),
-    )
-    kinds = {"parameters": dict, "draws": dict, "scores": list, "history": list}
-    for field_name, kind in kinds.items():
-        if not isinstance(getattr(trial, field_name), kind):
-            raise InputError(f"{path} is damaged: its {field_name} is no {kind.__name__}. Restore your copy of it.")
+    path, mend = run.trial(name).trial_record, run.command(SCRIPT, "--overwrite")
+    trial = records.read(path, Trial, mend)
+    if trial.name != name:
+        raise InputError(f"{path}: name: expected {name}, found {trial.name:.50}.\nMake it again: {mend}")
     return trial
 
 
 @contextlib.contextmanager
 def saving_search(run: Run, search: Search) -> Iterator[None]:
-    """Write models/<run>/tuning/search.json; it is on disk before the block runs, and in its place after it."""
+    """Write models/<run>/tuning/search.json: to disk before the block runs, and in its place after it."""
     with files.replacing(run.tuning / "search.json") as temporary:
         content = files.as_json(asdict(search) | {"environment": environment.environment()})
         temporary.write_text(content, encoding="utf-8")
@@ -70,16 +60,9 @@ def saving_search(run: Run, search: Search) -> Iterator[None]:
 
 
 def load_search(run: Run) -> Search:
-    """The search of a run.
+    """Read the search of a run.
 
     Raises:
         InputError: if there was none, or its record is damaged.
     """
-    keys = tuple(field.name for field in dataclasses.fields(Search) if field.name != "subset")
-    return _read(Search, run.tuning / "search.json", run, keys)
-
-
-def _read(kind: type, path: Path, run: Run, keys: tuple[str, ...]) -> Any:
-    record = files.read_json(path, run.command(SCRIPT), keys)
-    names = {field.name for field in dataclasses.fields(kind)}
-    return kind(**{name: value for name, value in record.items() if name in names})
+    return records.read(run.tuning / "search.json", Search, run.command(SCRIPT, "--overwrite"))

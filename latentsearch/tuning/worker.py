@@ -1,4 +1,4 @@
-"""A process beside this one that does one piece of work after the other, and may die without taking this one along."""
+"""A subprocess that runs jobs, and can be restarted."""
 
 from __future__ import annotations
 
@@ -9,27 +9,36 @@ import threading
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from latentsearch import environment, files
-from latentsearch.errors import InputError
+from latentsearch.errors import InputError, NoRoom
+from latentsearch.failures import is_disk_full, no_room
 
 
 class WorkFailed(Exception):
-    """A piece of work came to no result. The message is one line that says why."""
+    """An error for a job without a result. The message is one line that says why."""
+
+
+class _Child(NamedTuple):
+    """A process that was started, and the connection with it."""
+
+    process: SpawnProcess
+    connection: Connection[Any, Any]
 
 
 class Worker:
-    """Calls functions in another process, which is started when it is needed, and again after it died.
+    """A subprocess that calls functions; it is started when it is needed, and again after it died.
 
     Args:
-        prepare: Called in the process when it has started, such as to import what is slow to import: it does not count
-            as time of the first call.
-        log: File that gets what the process writes to standard output and error, and tracebacks.
-        calls: After so many calls the next one gets a new process, as what a library holds on to is only freed with
-            its process. Default: never.
+        prepare: Function that is called when the process has started, such as for slow imports: its time does not
+            count for the first call.
+        log: File for standard output and error of the process, and tracebacks.
+        calls: Number of calls after which a new process is started, which frees the memory that libraries keep.
+            Default: never.
     """
 
     def __init__(self, prepare: Callable[[], None], log: Path, calls: int | None = None) -> None:
@@ -37,8 +46,7 @@ class Worker:
         self._log = log
         self._calls = calls
         self._calls_done = 0
-        self._process: Any = None
-        self._connection: Connection | None = None
+        self._child: _Child | None = None
 
     def __enter__(self) -> Worker:
         return self
@@ -47,67 +55,64 @@ class Worker:
         self.close()
 
     def call(self, function: Callable[..., Any], *arguments: Any, seconds: float | None = None) -> Any:
-        """The result of `function(*arguments)`; they and it travel as pickles between the two processes.
+        """Call `function(*arguments)` in the process, and return the result; all travel as pickles.
 
         Args:
-            function: Of a module, by name.
-            *arguments: Of the function.
-            seconds: The process is killed when it takes longer.
+            function: A function of a module.
+            *arguments: Arguments of the function.
+            seconds: Longest time; the process is killed when it takes longer.
 
         Raises:
             WorkFailed: if the function raised an exception, took longer, or its process died.
+            NoRoom: if the disk was full: the next piece of work would fare no better.
         """
         if self._calls_done == self._calls:
             self.close()
-        if self._process is None:
-            self._start()
+        child = self._child or self._start()
         self._calls_done += 1
-        self._send((function, arguments))
-        succeeded, result = self._receive(seconds)
-        if not succeeded:
-            raise WorkFailed(result)
-        return result
+        try:
+            child.connection.send((function, arguments))
+        except OSError:
+            raise self._death(child) from None
+        return value_of(*self._receive(child, seconds))
 
     def close(self) -> None:
-        """Ends the process, whatever it does."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._connection.close()
-            self._process = None
+        """Kill the process, whatever it does."""
+        if self._child is not None:
+            self._child.process.kill()
+            self._child.process.join()
+            self._child.connection.close()
+            self._child = None
 
-    def _start(self) -> None:
+    def _start(self) -> _Child:
         self._calls_done = 0
         files.claim(self._log)
         # Not a fork of this process: TensorFlow's threads do not survive one.
         context = multiprocessing.get_context("spawn")
-        self._connection, other_end = context.Pipe()
-        self._process = context.Process(target=_serve, args=(self._prepare, self._log, other_end), daemon=True)
-        self._process.start()
+        connection, other_end = context.Pipe()
+        process = context.Process(target=_serve, args=(self._prepare, self._log, other_end), daemon=True)
+        process.start()
+        child = self._child = _Child(process, connection)
         other_end.close()  # so that the end of the process is the end of the connection
-        succeeded, result = self._receive(None)
+        succeeded, result = self._receive(child, None)
         if not succeeded:
             self.close()
             raise WorkFailed(result)
+        return child
 
-    def _send(self, message: Any) -> None:
+    def _receive(self, child: _Child, seconds: float | None) -> tuple[bool, Any]:
         try:
-            self._connection.send(message)
-        except OSError:
-            raise self._death() from None
-
-    def _receive(self, seconds: float | None) -> tuple[bool, Any]:
-        try:
-            if not self._connection.poll(seconds):
+            if not child.connection.poll(seconds):
                 self.close()
                 raise WorkFailed(f"took more than {seconds:g} seconds: its process was killed")
-            return self._connection.recv()
+            succeeded, result = child.connection.recv()
+            return succeeded, result
         except (EOFError, OSError):
-            raise self._death() from None
+            raise self._death(child) from None
 
-    def _death(self) -> WorkFailed:
-        self._process.join()
-        status = self._process.exitcode
+    def _death(self, child: _Child) -> WorkFailed:
+        child.process.join()
+        status = child.process.exitcode or 0  # known once it is joined
         self.close()
         if status >= 0:
             return WorkFailed(f"its process ended with exit status {status}; see {self._log.name}")
@@ -116,18 +121,18 @@ class Worker:
 
 
 def _serve(prepare: Callable[[], None], log: Path, connection: Connection) -> None:
-    """What the process does: calls what it is sent, until nobody sends any more."""
+    """Call the functions that are sent, until the connection ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes: the other decides
     threading.Thread(target=environment.end_with_parent, daemon=True).start()
     for stream in (1, 2):
         os.dup2(_opened(log), stream)
-    connection.send(_outcome(prepare, ()))
+    connection.send(outcome_of(prepare, ()))
     while True:
         try:
             function, arguments = connection.recv()
         except EOFError:
             return
-        connection.send(_outcome(function, arguments))
+        connection.send(outcome_of(function, arguments))
 
 
 def _opened(log: Path) -> int:
@@ -137,11 +142,25 @@ def _opened(log: Path) -> int:
         return os.open(os.devnull, os.O_WRONLY)
 
 
-def _outcome(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+def outcome_of(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+    """Call a function; return whether it came to a result, and that, or why not: a line, or what a full disk raised."""
     try:
         return True, function(*arguments)
+    except NoRoom as error:
+        return False, error
     except InputError as error:
         return False, " ".join(str(error).split())
     except Exception as error:  # whatever a library raises is the end of this piece of work only
+        if is_disk_full(error):
+            return False, no_room(error=error)
         traceback.print_exc()
         return False, " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def value_of(succeeded: bool, result: Any) -> Any:
+    """Return the result of a piece of work, or raise what `outcome_of` says of it."""
+    if isinstance(result, NoRoom):
+        raise result
+    if not succeeded:
+        raise WorkFailed(result)
+    return result

@@ -95,7 +95,7 @@ def test_splits_are_known_by_the_names_that_people_give_them(names, photos):
     assert dataset.class_names == ("cat", "dog")
     expected = dict(zip(names, ("train", "validation", "test"), strict=True))
     assert {(path.partition("/")[0], split) for path, split in split_of(dataset).items()} == set(expected.items())
-    assert "WARNING" not in dataset.provenance["origin"]
+    assert "WARNING" not in dataset.provenance.origin
 
 
 def test_an_accent_makes_one_class_however_it_is_written(photos):
@@ -108,7 +108,7 @@ def test_an_accent_makes_one_class_however_it_is_written(photos):
 
 def test_a_split_among_the_classes_is_told(photos):
     fill(photos, [path for name in ("Train", "test", "more") for path in many(20, f"{name}/")])
-    assert "WARNING: a split is taken for a class, as Train, more, test are not" in prepare(photos).provenance["origin"]
+    assert "WARNING: a split is taken for a class, as Train, more, test are not" in prepare(photos).provenance.origin
 
 
 def test_the_split_follows_content_and_seed_not_names(photos):
@@ -162,7 +162,7 @@ def test_what_cannot_be_used_is_counted_and_listed(photos):
     Path(os.fsdecode(os.fsencode(photos) + b"/\xff.gif")).write_bytes(b"")
     (photos / "gone.png").symlink_to(photos / "nowhere.png")
     dataset = prepare(photos)
-    assert dataset.provenance["skipped"] == {
+    assert dataset.provenance.skipped == {
         "not an image": 2,
         "empty": 2,
         "missing": 1,

@@ -55,7 +55,7 @@ def test_an_interrupted_preparation_goes_on_where_it_stopped(photos, monkeypatch
     assert read == many(30)[8:]  # two chunks of four were finished
     assert dataset.fingerprint == straight.fingerprint
     assert dataset.paths == straight.paths
-    assert dataset.provenance["skipped"] == {"empty": 1}
+    assert dataset.provenance.skipped == {"empty": 1}
     assert {path.name for path in dataset.folder.glob("[!.]*")} == {
         "images.npy",
         "labels.npy",

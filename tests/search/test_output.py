@@ -23,13 +23,13 @@ from latentsearch.search.open import _skipped
 from latentsearch.search.queries import find_queries
 from latentsearch.search.results import search
 from tests.data.folders import prepare
-from tests.photos import photo_collection
+from tests.photos import photo_corpus
 
 
 @pytest.fixture
 def corpus(tmp_path):
     """Thirty files of one colour each: image n looks most like n - 1 and n + 1."""
-    return photo_collection(tmp_path, num_images=30)
+    return photo_corpus(tmp_path, num_images=30)
 
 
 def ask(corpus, numbers, **options):
@@ -56,6 +56,17 @@ def test_neighbours_are_the_nearest_and_never_the_query_itself(corpus):
         assert all(0 <= hit.copy_score <= 100 and 0 < hit.score < 100 for hit in hits)
 
 
+def test_weak_hits_are_left_out_on_demand(corpus, monkeypatch):
+    query = [corpus.gallery.ids[0]]
+    farthest = ask(corpus, query, k=29).hits["euclidean"][0][-1].distance
+    monkeypatch.setattr(corpus.scale("euclidean"), "recognised", np.linspace(0, farthest, 100))
+    every = ask(corpus, query, k=29).hits["euclidean"][0]
+    strong = ask(corpus, query, k=29, weak=False).hits["euclidean"][0]
+    assert 0 < len(strong) < len(every)
+    assert strong == [hit for hit in every if hit.likeness != "weak"]
+    assert {hit.likeness for hit in every[len(strong) :]} == {"weak"}
+
+
 def test_what_is_not_close_enough_is_no_match(corpus, tmp_path):
     Image.new("RGB", (9, 9), (0, 255, 0)).save(tmp_path / "green.png")  # far from all
     near = str(corpus.path_of(5))
@@ -80,7 +91,7 @@ def test_the_record_is_what_scripts_need(corpus):
         (str(corpus.path_of(number)), metric) for number in (3, 8) for metric in METRICS
     ]
     neighbour = record["queries"][0]["neighbours"][0]
-    assert set(neighbour) == {"rank", "id", "path", "class", "distance", "score", "copy_score"}
+    assert set(neighbour) == {"rank", "id", "path", "class", "distance", "score", "copy_score", "likeness"}
     assert neighbour["path"] == str(corpus.path_of(neighbour["id"]))
 
 
@@ -116,7 +127,7 @@ def test_long_names_are_shortened_and_all_are_copied(letter, length, tmp_path):
     size = len(letter.encode())
     name = letter * ((length - 4) // size) + "n" * ((length - 4) % size) + ".png"
     (tmp_path / "photos" / "a" / "1.png").rename(tmp_path / "photos" / name)
-    corpus = photo_collection(tmp_path, num_images=0)
+    corpus = photo_corpus(tmp_path, num_images=0)
     query = corpus.id_of(tmp_path / "photos" / "a" / "3.png")
     folder, count = output.copy_to(tmp_path / "hits", ask(corpus, [query], k=3), corpus)
     assert count == 3
@@ -138,7 +149,7 @@ def test_copies_do_not_go_where_they_would_be_searched(below, corpus, tmp_path):
 
 def test_by_default_there_are_as_many_neighbours_as_can_answer(tmp_path):
     for count in (1, 2, 3, 9, 10, 11, 12):
-        corpus = photo_collection(tmp_path / str(count), num_images=count)
+        corpus = photo_corpus(tmp_path / str(count), num_images=count)
         outside = tmp_path / f"outside{count}"
         make_photos(outside, 1)
         queries, _ = find_queries(RetrieveConfig(query=(str(outside / "b/c/0.png"),)), corpus)
@@ -153,7 +164,7 @@ def test_by_default_there_are_as_many_neighbours_as_can_answer(tmp_path):
 
 
 def test_the_figure_of_many_is_capped_and_json_draws_none(tmp_path):
-    corpus = photo_collection(tmp_path, num_images=70)
+    corpus = photo_corpus(tmp_path, num_images=70)
     results = ask(corpus, list(range(60)), k=30)
     figure = figures.neighbours(results, corpus)
     assert len(figure.axes) == 1
@@ -180,7 +191,7 @@ def test_names_of_any_bytes_are_written(tmp_path):
     make_photos(tmp_path / "photos", 30)
     strange = os.fsdecode(b"\xff\n.png")
     (tmp_path / "photos" / "a" / "3.png").rename(tmp_path / "photos" / strange)
-    corpus = photo_collection(tmp_path, num_images=3)
+    corpus = photo_corpus(tmp_path, num_images=3)
     results = ask(corpus, [5], k=29)
     output.write(results, corpus, RetrieveConfig(explain=True))
     assert "\\xff\\n.png" in (corpus.run.reports / "retrieval" / "neighbours.csv").read_text()
@@ -239,7 +250,7 @@ def test_what_is_left_out_is_told(tmp_path, monkeypatch):
         return scanned(path)
 
     monkeypatch.setattr(os, "scandir", guarded)
-    corpus = photo_collection(tmp_path, num_images=0)
+    corpus = photo_corpus(tmp_path, num_images=0)
     assert _skipped(corpus.content) == [
         "skipped: empty.png: empty",
         "skipped: private: unreadable Permission denied",

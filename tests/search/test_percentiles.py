@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from latentsearch.config import METRICS
-from latentsearch.search.percentiles import Scale
+from latentsearch.search.percentiles import LIKENESSES, Scale, nearer_pairs
 from tests.gallery.galleries import gallery_of
 
 SCIPY = {"cosine": "cosine", "euclidean": "euclidean", "manhattan": "cityblock"}
@@ -31,3 +31,32 @@ def test_scores_are_shares_of_what_is_farther(metric):
 def test_an_image_is_not_paired_with_itself():
     scale = Scale(gallery_of(np.array([[0.0, 0], [1, 0]], np.float32)), metric="euclidean")
     assert set(scale.random) == {1.0}
+
+
+def test_likeness_is_measured_by_the_corruption_that_the_encoder_withstands():
+    """Copies with noise are at distances of about 5 here, those at an angle at 0.01 to 1.00."""
+    near = np.arange(1, 101, dtype=np.float32)[:, None] / 100
+    copies = np.zeros((200, 2, 1), np.float32)
+    copies[:100, 1], copies[100:, 1] = 5 + near, near
+    scale = Scale(gallery_of(np.array([[0.0], [1], [9]], np.float32), copies=copies), metric="euclidean")
+    words = scale.likeness(np.array([0, 0.005, 0.02, 0.245, 0.3, 0.795, 0.9, 7], np.float32))
+    assert words == ["same picture", "same picture", *["very like"] * 2, *["alike"] * 2, *["weak"] * 2]
+    order = [LIKENESSES.index(word) for word in scale.likeness(np.linspace(0, 2, 50, dtype=np.float32))]
+    assert order == sorted(order)
+    without = Scale(gallery_of(np.array([[0.0], [1]], np.float32)), metric="euclidean")
+    assert without.likeness(np.array([0.0, 1.0])) == ["weak", "weak"]
+
+
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [
+        (0, "1 in 1"),
+        (50, "1 in 2"),
+        (75, "1 in 4"),
+        (99.9799, "1 in 4,900"),
+        (100, "1 in 500,000"),
+        (99.93, "1 in 1,400"),
+    ],
+)
+def test_shares_of_pairs_are_told_in_two_digits(score, words):
+    assert nearer_pairs(score) == words

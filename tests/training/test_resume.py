@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shlex
@@ -162,14 +163,14 @@ def test_a_backup_without_numbers_is_refused(rows, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (None, "holds no settings"),
-        ({"epochs": "many"}, "epochs cannot be 'many'"),
-        ({"epochs": True}, "epochs cannot be True"),
+        (None, "settings: Expected `object`, got `null`"),
+        ({"epochs": "many"}, "settings.epochs: Expected `int`, got `str`"),
+        ({"epochs": True}, "settings.epochs: Expected `int`, got `bool`"),
         ({"batch_size": 0}, "--batch-size 0"),
         ({"batch_size": 100_000}, "its batches"),
         ({"learning_rate": float("nan")}, "--learning-rate nan"),
-        ({"schedule": "steps"}, "schedule cannot be 'steps'"),
-        ({"view_side": [8]}, r"view_side cannot be \[8\]"),
+        ({"schedule": "steps"}, "settings.schedule: Invalid enum value 'steps'"),
+        ({"view_side": [8]}, r"settings\.view_side: Expected `int \| null`, got `array`"),
         ({"shift": 32}, "--shift 32"),
         ({"seed": -1}, "its seed"),
     ],
@@ -177,10 +178,20 @@ def test_a_backup_without_numbers_is_refused(rows, tmp_path):
 def test_a_training_record_that_was_changed_is_refused(changes, message, built_digits, tmp_path):
     run, config = Run(tmp_path, "digits"), TrainConfig(run="digits", root=tmp_path)
     chosen = settings.choose(config, run, built_digits, RECIPES["compact"])
-    assert settings.resumed(config, run, built_digits, chosen, asdict(chosen)) == chosen
+    assert settings.resumed(config, run, built_digits, chosen, chosen) == chosen
     before = changes and asdict(chosen) | changes
+    run.training_record.write_text(json.dumps({"settings": before, "finished": False}))
     with pytest.raises(InputError, match=rf"(?s)training.json.*{message}.*--overwrite"):
-        settings.resumed(config, run, built_digits, chosen, before)
+        training.train(dataclasses.replace(config, resume=True))
+
+
+def test_a_damaged_training_record_is_replaced_as_the_refusal_says(built_digits, tmp_path):
+    record = Run(tmp_path, "digits").training_record
+    files.write_json(record, {"settings": None})
+    with pytest.raises(InputError, match=r"TrainAutoencoder\.py --run digits .*--overwrite"):
+        train(tmp_path, epochs=1)
+    assert train(tmp_path, epochs=1, overwrite=True).finished
+    assert json.loads(record.read_text())["settings"]["epochs"] == 1
 
 
 def test_half_a_file_left_by_a_kill_never_becomes_the_best_model(built_digits, tmp_path):

@@ -14,6 +14,7 @@ from latentsearch.runs import Run
 from latentsearch.tuning import from_trial, sampler, storage, trials
 from latentsearch.tuning.objective import WEIGHTS, Criterion
 from latentsearch.tuning.sampler import Suggestion
+from latentsearch.tuning.space import Space
 from latentsearch.tuning.trials import Job, Search, Trial
 
 PARAMETERS = {"latent_dim": 10, "filters": 16, "depth": 2, "dense_units": 128, "activation": "elu"}
@@ -22,7 +23,7 @@ PARAMETERS |= {"similarity_weight": 0.0}
 ROW = {"val_loss": 0.03, "val_mse": 0.03, "val_copy_recall": 0.5, "val_effective_rank": 4.0}
 SEARCH = Search(
     objective="retrieval", dataset="digits", fingerprint="f", epochs=3, subset=None, shift=1, flip=False, seed=0,
-    max_seconds=9.0, max_weights=10, space={"filters": [16]}, mean_mse=0.06,
+    max_seconds=9.0, max_weights=10, space=Space(latent_dim=(10,), filters=(16,)), mean_mse=0.06,
 )  # fmt: skip
 
 
@@ -75,7 +76,7 @@ def test_medians_need_five_finished_trials_and_count_stopped_ones_as_far_as_they
     ],
 )
 def test_trials_are_stopped_when_hopeless_or_slow(scores, seconds, reason):
-    job = Job(BuildConfig(), None, TrainConfig(epochs=4), None, [0.2, 0.3], 10, 100, {})
+    job = Job(BuildConfig(), None, TrainConfig(epochs=4), 4, None, [0.2, 0.3], 10, 100, {})
     assert job.reason_to_stop(scores, seconds) == reason
 
 
@@ -103,7 +104,7 @@ def test_a_gap_or_a_damaged_record_is_refused_in_words(tmp_path):
     assert [one.name for one in storage.load(run)] == ["000", "002"]
     path = run.trial("000").trial_record
     path.write_text(json.dumps(json.loads(path.read_text()) | {"history": 3}))
-    with pytest.raises(InputError, match="history is no list"):
+    with pytest.raises(InputError, match=r"(?s)trial.json: history: Expected `array`, got `int`.*--overwrite"):
         storage.load_one(run, "000")
 
 

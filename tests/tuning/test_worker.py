@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from latentsearch.errors import InputError
+from latentsearch.errors import InputError, NoRoom
+from latentsearch.failures import no_room
 from latentsearch.tuning.worker import Worker, WorkFailed
 from tests.conftest import REPOSITORY
 
@@ -21,6 +24,14 @@ def prepare():
 
 def refuse():
     raise InputError("one\ntwo")
+
+
+def fill_the_disk(path):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+
+def fill_the_disk_in_words(path):
+    raise no_room(Path(path))
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +48,12 @@ def test_one_process_does_all_and_exceptions_end_only_their_own_work(worker):
     with pytest.raises(WorkFailed, match=r"^one two$"):
         worker.call(refuse)
     assert worker.call(os.getpid) == first
+
+
+@pytest.mark.parametrize("fill", [fill_the_disk, fill_the_disk_in_words])
+def test_a_full_disk_is_not_the_failure_of_one_piece_of_work(fill, worker, tmp_path):
+    with pytest.raises(NoRoom, match=r"best\.keras cannot be written: the disk"):
+        worker.call(fill, str(tmp_path / "best.keras"))
 
 
 def test_after_a_death_or_a_kill_a_new_process_works_on(worker):

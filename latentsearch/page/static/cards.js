@@ -1,6 +1,6 @@
 // Images in the grid: examples, neighbours, and places for those that are on their way.
 import * as api from "./api.js";
-import { classLabel, element, percent, thumb } from "./elements.js";
+import { classLabel, element, thumb } from "./elements.js";
 
 function titleOf(image, classes) {
   return image.class ? classLabel(image.class, classes) : element("span", { className: "file" }, image.name);
@@ -27,7 +27,7 @@ export function neighbourCard(match, query, classes, onSearch, onWhy) {
   why.addEventListener("click", () => onWhy(match));
   return element(
     "li",
-    { className: "card" },
+    { className: match.likeness === "weak" ? "card weak" : "card" },
     searchButton(match, onSearch),
     element(
       "span",
@@ -38,14 +38,14 @@ export function neighbourCard(match, query, classes, onSearch, onWhy) {
     element(
       "span",
       { className: "numbers" },
-      element("strong", { title: `Score: closer than ${match.score} % of random pairs` }, percent(match.score)),
+      element("strong", { title: `As near as ${match.pairs} random pairs of images` }, match.likeness),
       why,
     ),
     element(
       "span",
       { className: "numbers" },
       element("span", { title: "Distance of the codes" }, match.distance.toPrecision(3)),
-      element("span", { title: `Closer than ${match.copy_score} % of altered copies` }, `copies ${percent(match.copy_score)}`),
+      element("span", { title: "Share of random pairs of images that are as near" }, match.pairs),
     ),
   );
 }

@@ -60,7 +60,7 @@ export async function explain(query, match, asked, classes) {
         {},
         match.class ? classLabel(match.class, classes) : match.name,
         ` is neighbour ${match.rank}: ${metric} distance ${match.distance.toPrecision(3)}, closer than ` +
-          `${percent(match.score)} of random pairs and than ${percent(match.copy_score)} of altered copies.`,
+          `${percent(match.score)} of random pairs and than ${percent(match.copy_score)} of corrupted copies.`,
       ),
       pictures(reply),
       element(
