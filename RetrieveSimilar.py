@@ -4,12 +4,13 @@
     python RetrieveSimilar.py --query cat.jpg dog.png --k 10
     python RetrieveSimilar.py --query-index 0 1 --metric all
     python RetrieveSimilar.py --gallery ~/Photos --query cat.jpg
+    python RetrieveSimilar.py --gallery ~/Photos --duplicates
     python RetrieveSimilar.py --query cat.jpg --only cat dog
     python RetrieveSimilar.py --store codes.db      search in Milvus Lite
     ls *.jpg | python RetrieveSimilar.py --query - --json
 
 Reads models/<run>/best.keras, and data/<dataset>/ unless there is a --gallery; writes models/<run>/gallery.npz or
-models/<run>/galleries/, and reports/<run>/retrieval/.
+models/<run>/galleries/, and reports/<run>/retrieval/ or duplicates/.
 """
 
 import json
@@ -25,14 +26,20 @@ def main(config: RetrieveConfig) -> int:
     with quiet_libraries():
         from latentsearch.search import output
         from latentsearch.search.open import fill, open_named, open_store
-        from latentsearch.search.queries import find_queries
+        from latentsearch.search.queries import check_flags, find_queries
         from latentsearch.search.results import search
 
+    check_flags(config)
     terminal = sys.stderr if config.json else sys.stdout
     metrics = output.metrics_of(config)
     with closing(open_store(config.store, metrics)) as store:
         corpus, lines = open_named(config)
         print(*lines, *fill(store, corpus, sync=config.sync), sep="\n", file=terminal)
+        if config.duplicates:
+            from latentsearch.search import duplicates
+
+            duplicates.tell(corpus, config, terminal)
+            return 0
         output.check_copy_to(config.copy_to, corpus)
         queries, problems = find_queries(config, corpus)
         if queries.names:

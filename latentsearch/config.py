@@ -237,11 +237,16 @@ class RetrieveConfig:
     must share the folder, --root, the code and its environment at the same paths."""
 
     query: tuple[str, ...] = ()
-    """Image files as queries: JPEG, PNG, WebP, GIF, BMP or TIFF; - reads their paths from standard input, a line
-    each, or ended by zeros, as find -print0 writes them."""
+    """Image files as queries; - reads their paths from standard input. They may be JPEG, PNG, WebP, GIF, BMP or TIFF;
+    paths come a line each, or ended by zeros, as find -print0 writes them."""
 
     query_index: tuple[int, ...] = ()
     """Numbers of test images as queries, from 0."""
+
+    duplicates: bool = False
+    """In place of queries: group the exact and near duplicates in the gallery. Nothing is ever deleted. Exact are files
+    of the same content (in a dataset: the same pixels); near are images of one shot, resized, recompressed, cropped by
+    up to a tenth, recoloured or mirrored."""
 
     k: int | None = None
     """Neighbours of each query. Default: 10, or all images where there are fewer."""
@@ -271,16 +276,16 @@ class RetrieveConfig:
     """Draw why the nearest neighbours are near: the share of each number of the code, and images between the codes."""
 
     json: bool = False
-    """Write the results as JSON to standard output, and nothing else there."""
+    """Write the results as JSON to standard output alone."""
 
     copy_to: Path | None = None
     """Folder to copy the neighbours to, each time into a new folder in it. It may not be in what is searched."""
 
     figure: bool = True
-    """--no-figure leaves out neighbours.png, a figure of the neighbours, and is faster."""
+    """--no-figure leaves out the figure of the neighbours or duplicates, and is faster."""
 
     json_figure: bool = False
-    """Draw the neighbours beside --json too, which leaves them out: a script reads no pictures."""
+    """Draw the neighbours beside --json too. By itself, it leaves them out: a script reads no pictures."""
 
     seed: int = 0
     """Seed of the choice of 20 queries where none is named."""

@@ -9,10 +9,10 @@ import numpy as np
 from latentsearch.config import METRICS, Metric
 from latentsearch.data import ImageSet, corruptions, to_float
 from latentsearch.errors import InputError
-from latentsearch.evaluation import baselines, duplicates, kind_and_look
+from latentsearch.evaluation import baselines, kind_and_look
 from latentsearch.evaluation.evaluation import Evaluation
 from latentsearch.evaluation.scorecard import Labelled, best_of, score
-from latentsearch.gallery import two_codes
+from latentsearch.gallery import duplicates, two_codes
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.gallery.index import Index
 from latentsearch.gallery.trained_run import TrainedRun

@@ -10,9 +10,9 @@ import pandas as pd
 from latentsearch.config import Metric
 from latentsearch.data import ImageSet
 from latentsearch.evaluation.baselines import LinearReconstruction
-from latentsearch.evaluation.duplicates import Duplicates
 from latentsearch.evaluation.kind_and_look import SliderPoint
 from latentsearch.evaluation.scorecard import Score, best_of
+from latentsearch.gallery.duplicates import Duplicates
 from latentsearch.metrics import Interval, rank_correlation
 
 

@@ -1,4 +1,4 @@
-"""Figures of search results: the neighbours of each query, and why the nearest is near."""
+"""Figures of search results: the neighbours of each query, why the nearest is near, groups of duplicates."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from latentsearch.plots import image_grids
 from latentsearch.search import explanation
 from latentsearch.search.corpus import Corpus
+from latentsearch.search.duplicates import Groups
 from latentsearch.search.results import SearchResults, class_of
 from latentsearch.text import printable
 
@@ -72,6 +73,30 @@ def explanations(results: SearchResults, corpus: Corpus) -> Figure:
         [pair.shares for pair in found],
         [pair.metric for pair in found],
     )
+
+
+def duplicate_groups(found: Groups) -> Figure:
+    """Each group of duplicates in a row, its first image at the left; at most 50 rows of 20 others."""
+    corpus, groups = found.corpus, found.groups[:_MAX_ROWS]
+    longest = max((len(group) - 1 for group in found.groups), default=0)
+    k = min(longest, _MAX_NEIGHBOURS)
+    images = np.full((len(groups), k + 1, *corpus.autoencoder.image_shape), 255, np.uint8)
+    captions = []
+    for row, group in enumerate(groups):
+        shown = group[: k + 1]
+        images[row, : len(shown)] = corpus.images(np.array([copy.id for copy in shown]))
+        words = [
+            "first",
+            *(copy.kind if copy.kind == "exact" else f"{copy.kind}, {copy.likeness:.2f}" for copy in shown[1:]),
+        ]
+        names = [f"{_short(corpus.name_of(copy.id))}\n{word}" for copy, word in zip(shown, words, strict=True)]
+        captions.append(names + [""] * (k + 1 - len(shown)))
+    left_out = [f"the first {_MAX_ROWS} of {len(found.groups):,} groups"] * (len(found.groups) > _MAX_ROWS)
+    left_out += [f"the first {k + 1} of up to {longest + 1:,} images"] * (longest > k)
+    note = f"Drawn: {', '.join(left_out)}; duplicates.csv has all" if left_out else "" if groups else "No duplicates"
+    titles, others = [row[0] for row in captions], [row[1:] for row in captions]
+    unknown = np.full((len(groups), k), -1)
+    return image_grids.neighbour_rows(images[:, 0], titles, images[:, 1:], others, unknown, note=note)
 
 
 def _short(name: str) -> str:

@@ -34,6 +34,21 @@ class Queries:
     ids: np.ndarray
 
 
+_NOT_WITH_DUPLICATES = ("query", "query_index", "k", "only", "min_score", "weak", "explain", "copy_to", "store")
+
+
+def check_flags(config: RetrieveConfig) -> None:
+    """Refuse flags of a search beside --duplicates, which answers no query.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    for name in _NOT_WITH_DUPLICATES:
+        if config.duplicates and getattr(config, name) != getattr(RetrieveConfig(), name):
+            flag = "--no-weak" if name == "weak" else f"--{name.replace('_', '-')}"
+            raise InputError(f"--duplicates compares all images of the gallery and answers no query: leave out {flag}.")
+
+
 def find_queries(config: RetrieveConfig, corpus: Corpus) -> tuple[Queries, list[str]]:
     """Read the images that the flags name, or draw 20 at random.
 

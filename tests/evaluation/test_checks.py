@@ -10,9 +10,9 @@ import pytest
 
 from latentsearch.evaluation import checks
 from latentsearch.evaluation.baselines import LinearReconstruction
-from latentsearch.evaluation.duplicates import Duplicates
 from latentsearch.evaluation.evaluation import Evaluation
 from latentsearch.evaluation.scorecard import MEASURES, Score
+from latentsearch.gallery.duplicates import Duplicates
 from latentsearch.metrics import Interval
 
 FOR_SIMILARITY = pd.DataFrame({"epoch": [1], "val_similarity": [5.0]})

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from latentsearch.evaluation import image_matching
-from latentsearch.evaluation.image_matching import SHIFT, SIDE
+from latentsearch.gallery import image_matching
+from latentsearch.gallery.image_matching import SHIFT, SIDE
 
 
 def scenes(count, side=SIDE, seed=0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from latentsearch.config import Metric
 from latentsearch.data import SPLITS, ImageSet
-from latentsearch.evaluation import image_matching
+from latentsearch.gallery import image_matching
 from latentsearch.gallery.index import Index
 
 PROPOSALS = 10
@@ -140,7 +141,9 @@ def chance_likeness(grey: np.ndarray) -> float:
     return float(np.clip(high + _TAIL * (high - middle), _LEAST_CHANCE, 1))
 
 
-def find(images: np.ndarray, codes: np.ndarray, *, metric: Metric) -> Duplicates:
+def find(
+    images: np.ndarray, codes: np.ndarray, *, metric: Metric, contents: Sequence[bytes] | None = None
+) -> Duplicates:
     """Find pairs of images that show the same shot: equal, or shifted, cropped, recoloured, recompressed, mirrored.
 
     Near duplicates are looked for among the `PROPOSALS` nearest of each image, by its code, by its layout (as it
@@ -150,8 +153,12 @@ def find(images: np.ndarray, codes: np.ndarray, *, metric: Metric) -> Duplicates
         images: uint8 `(num_images, height, width, 3)`, possibly memory-mapped.
         codes: Codes of the images, `(num_images, latent_dim)`.
         metric: Metric that compares codes.
+        contents: Digests that are equal where images are exact duplicates, such as those of their files, one per image.
+            Default: digests of their pixels.
     """
-    first_copy = _first_copies(images)
+    first_copy = _first_copies(
+        (hashlib.sha256(image.tobytes()).digest() for image in images) if contents is None else contents
+    )
     originals, copies = (np.flatnonzero((first_copy == np.arange(len(images))) == kind) for kind in (True, False))
     grey = image_matching.brightness(images)
     near, likeness = _near(images, grey, originals, codes, metric)
@@ -243,10 +250,7 @@ def _distinct(pairs: np.ndarray, count: int) -> np.ndarray:
     return np.column_stack([keys // count, keys % count])
 
 
-def _first_copies(images: np.ndarray) -> np.ndarray:
-    """Find for each image the row of the first one with the same bytes, int64 `(num_images,)`."""
+def _first_copies(contents: Iterable[bytes]) -> np.ndarray:
+    """Find for each image the row of the first one with the same content, int64 `(num_images,)`."""
     seen: dict[bytes, int] = {}
-    return np.array(
-        [seen.setdefault(hashlib.sha256(image.tobytes()).digest(), row) for row, image in enumerate(images)],
-        dtype=np.int64,
-    )
+    return np.array([seen.setdefault(content, row) for row, content in enumerate(contents)], dtype=np.int64)

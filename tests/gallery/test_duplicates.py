@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from latentsearch.data import SPLITS, ImageSet, digits
-from latentsearch.evaluation import duplicates, image_matching
-from tests.evaluation.test_image_matching import CORRUPTIONS, scenes
+from latentsearch.gallery import duplicates, image_matching
+from tests.gallery.test_image_matching import CORRUPTIONS, scenes
 
 
 def find(images, codes=None):

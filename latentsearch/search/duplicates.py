@@ -1,0 +1,288 @@
+"""Groups of exact and near duplicates in what is searched. They are told, never deleted."""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import json
+import os
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TextIO
+
+import numpy as np
+from tqdm import tqdm
+
+from latentsearch import files
+from latentsearch.cli import print_table
+from latentsearch.config import Metric, RetrieveConfig
+from latentsearch.data.images import ImageFileError, read_image
+from latentsearch.data.scan import FoundFile, Skipped
+from latentsearch.gallery import duplicates
+from latentsearch.gallery.image_matching import SIDE
+from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
+from latentsearch.text import printable, write_csv
+
+Kind = Literal["first", "exact", "near", "mirrored"]
+
+_METRIC: Metric = "cosine"
+_SHOWN = 100  # rows in the terminal
+_COLUMNS = ("group", "path", "id", "class", "kind", "of", "likeness", "bytes")
+
+
+class Copy(NamedTuple):
+    """An image of a group of duplicates.
+
+    Args:
+        id: In the corpus.
+        kind: "first": the largest file of the group, which the others are compared with, directly or through each
+            other. "exact": a file of the same content, or in a dataset the same pixels. "near": the same shot.
+            "mirrored": the same shot, mirrored.
+        of: Id of the image before it in the group that it was compared with: the first where they are alike; None of
+            the first.
+        likeness: Of these two, at most 1; 1 if exact, and of the first.
+        size: Of the file in bytes; None in a dataset.
+    """
+
+    id: int
+    kind: Kind
+    of: int | None
+    likeness: float
+    size: int | None
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Duplicates in a corpus.
+
+    Args:
+        corpus: What was looked at.
+        groups: The images of each, the first one first; the largest group first, then the most alike.
+        num_images: How many images were compared.
+        left_out: Files that could not be read any more.
+    """
+
+    corpus: Corpus
+    groups: list[list[Copy]]
+    num_images: int
+    left_out: list[Skipped]
+
+    @cached_property
+    def num_files(self) -> int:
+        """How many images are in groups."""
+        return sum(map(len, self.groups))
+
+    @cached_property
+    def exact_bytes(self) -> int:
+        """Bytes of the files that have the content of another one before them in their group."""
+        return sum(copy.size or 0 for group in self.groups for copy in group if copy.kind == "exact")
+
+
+@dataclass(frozen=True)
+class _Images:
+    """What is compared: rows of the gallery, images, what tells equal ones, sizes of files, and files left out."""
+
+    rows: np.ndarray
+    pixels: np.ndarray
+    contents: list[bytes] | None
+    sizes: list[int | None]
+    left_out: list[Skipped]
+
+
+def find_groups(corpus: Corpus, *, progress: bool = False) -> Groups:
+    """Find the groups of images that show the same shot; see `gallery.duplicates`.
+
+    Each file of a folder is decoded once, to 32 x 32 pixels: about 10 KB of memory an image, whatever the encoder
+    takes. A file with several names, through links, is no duplicate of itself.
+
+    Args:
+        corpus: The images.
+        progress: Show a progress bar.
+    """
+    if isinstance(corpus, FolderCorpus):
+        images = _of_folder(corpus, progress=progress)
+    else:
+        assert isinstance(corpus, DatasetCorpus)
+        ids = corpus.gallery.ids
+        pixels = corpus.dataset.images
+        is_whole = np.array_equal(ids, np.arange(len(pixels)))
+        images = _Images(np.arange(len(ids)), pixels if is_whole else pixels[ids], None, [None] * len(ids), [])
+    codes = corpus.compared.codes[images.rows]
+    found = duplicates.find(images.pixels, codes, metric=_METRIC, contents=images.contents)
+    members = defaultdict(list)
+    for row, number in enumerate(found.groups.tolist()):
+        members[number].append(row)
+    near = defaultdict(list)
+    for (one, other), *link in zip(
+        found.pairs.tolist(), found.exact.tolist(), found.likeness.tolist(), found.mirrored.tolist(), strict=True
+    ):
+        near[one].append((other, link))
+        near[other].append((one, link))
+    ids = corpus.gallery.ids[images.rows].tolist()
+    groups = [_ordered(rows, near, ids, images.sizes) for rows in members.values() if len(rows) > 1]
+    groups.sort(key=lambda group: (-len(group), -sum(copy.likeness for copy in group) / len(group)))
+    return Groups(corpus, groups, len(ids), images.left_out)
+
+
+def _ordered(
+    rows: list[int], near: dict[int, list[tuple[int, list[Any]]]], ids: list[int], sizes: list[int | None]
+) -> list[Copy]:
+    """The images of a group: the largest file, what is like it, then what is like one of those before."""
+    first = min(rows, key=lambda row: (-(sizes[row] or 0), row))
+    copies = [Copy(ids[first], "first", None, 1.0, sizes[first])]
+    seen = {first}
+    waiting: list[tuple[bool, bool, float, int, int, bool]] = []
+    newest = first
+    while len(copies) < len(rows):
+        for row, (exact, likeness, mirrored) in near[newest]:
+            if row not in seen:
+                # A link with the first one itself says most.
+                heapq.heappush(waiting, (not exact, newest != first, -likeness, row, newest, mirrored))
+        while newest in seen:
+            altered, _, distance, newest, before, mirrored = heapq.heappop(waiting)
+        seen.add(newest)
+        kind: Kind = ("mirrored" if mirrored else "near") if altered else "exact"
+        copies.append(Copy(ids[newest], kind, ids[before], round(min(-distance, 1.0), 4), sizes[newest]))
+    return copies
+
+
+def _of_folder(corpus: FolderCorpus, *, progress: bool) -> _Images:
+    """Read the files of a folder, one name of each."""
+    content = corpus.content
+    pixels = np.empty((len(content.files), SIDE, SIDE, 3), np.uint8)
+
+    def read(row: int) -> tuple[int, int] | Skipped:
+        """Read an image; return device and number of its file, or why it is left out."""
+        file = content.files[row]
+        path = content.folder / file.path
+        try:
+            pixels[row] = read_image(path, (SIDE, SIDE, 3), fit=corpus.fit)
+            status = path.stat()
+        except ImageFileError as error:
+            return Skipped(file.path, error.reason, error.detail)
+        except OSError as error:
+            return Skipped(file.path, "unreadable", error.strerror or "")
+        now = FoundFile(file.path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        if now[:4] != file[:4]:  # then neither code nor digest is known to be its own
+            return Skipped(file.path, "unreadable", "it changed since it was coded")
+        return status.st_dev, status.st_ino
+
+    count, left_out = len(content.files), []
+    rows_of = defaultdict(list)
+    bar = tqdm(total=count, desc="reading images", unit=" images", disable=not progress)
+    with bar, ThreadPoolExecutor() as readers:
+        for row, result in enumerate(readers.map(read, range(count))):
+            bar.update()
+            if isinstance(result, Skipped):
+                left_out.append(result)
+            else:
+                rows_of[result].append(row)
+    paths = [content.folder / file.path for file in content.files]
+    rows = np.sort([_its_own_name(names, paths) for names in rows_of.values()]).astype(np.int64)
+    chosen = rows.tolist()
+    return _Images(
+        rows,
+        pixels if len(rows) == count else pixels[rows],
+        [content.digests[row] for row in chosen],
+        [content.files[row].size for row in chosen],
+        left_out,
+    )
+
+
+def _its_own_name(rows: list[int], paths: list[Path]) -> int:
+    """Of several names of one file the first that leads through no link, or the first."""
+    if len(rows) == 1:
+        return rows[0]
+    return next((row for row in rows if os.path.realpath(paths[row]) == str(paths[row])), rows[0])
+
+
+def table(found: Groups) -> list[dict[str, Any]]:
+    """One row an image, for duplicates.csv; groups are numbered from 1."""
+    return [
+        {
+            "group": number,
+            "path": found.corpus.name_of(copy.id),
+            "id": copy.id,
+            "class": found.corpus.class_of(copy.id),
+            "kind": copy.kind,
+            "of": None if copy.of is None else found.corpus.name_of(copy.of),
+            "likeness": copy.likeness,
+            "bytes": copy.size,
+        }
+        for number, group in enumerate(found.groups, 1)
+        for copy in group
+    ]
+
+
+def as_record(found: Groups) -> dict[str, Any]:
+    """The groups for duplicates.json and --json."""
+    by_group = defaultdict(list)
+    for row in table(found):
+        by_group[row.pop("group")].append(row)
+    return {
+        "run": found.corpus.run.name,
+        "encoder": found.corpus.gallery.encoder,
+        "gallery": found.corpus.name,
+        "images": found.num_images,
+        "images_in_groups": found.num_files,
+        "bytes_of_exact_copies": found.exact_bytes,
+        "left_out": [dataclasses.asdict(file) for file in found.left_out],
+        "groups": list(by_group.values()),
+    }
+
+
+def for_terminal(found: Groups) -> list[dict[str, str]]:
+    """One row an image, of the first groups, with paths below the folder."""
+    folder = found.corpus.folder
+    shown: list[dict[str, str]] = []
+    for row in table(found)[:_SHOWN]:
+        path = Path(row["path"])
+        name = path.relative_to(folder) if folder and path.is_relative_to(folder) else path
+        size = {} if row["bytes"] is None else {"bytes": f"{row['bytes']:,}"}
+        head = {"group": str(row["group"]) if row["kind"] == "first" else "", "image": printable(name)}
+        shown.append({**head, "kind": row["kind"], "likeness": f"{row['likeness']:.2f}", **size})
+    return shown
+
+
+def in_words(found: Groups) -> list[str]:
+    """How many there are, and what was left out."""
+    lines = [f"left out: {printable(file.path)}: {file.reason} {file.detail}".rstrip() for file in found.left_out]
+    lines = lines[:10] + [f"left out: {len(lines) - 10:,} more"] * (len(lines) > 10)
+    if not found.groups:
+        return [*lines, f"No duplicates among {found.num_images:,} images."]
+    if found.num_files > _SHOWN:
+        lines.append(f"Shown: {_SHOWN} of {found.num_files:,} images; duplicates.csv has all.")
+    many = f"{len(found.groups):,} group{'s' * (len(found.groups) > 1)} of duplicates"
+    exact = f"; exact copies take {found.exact_bytes:,} bytes" if found.corpus.folder and found.exact_bytes else ""
+    return [*lines, f"{many}: {found.num_files:,} of {found.num_images:,} images{exact}. Nothing was deleted."]
+
+
+def tell(corpus: Corpus, config: RetrieveConfig, terminal: TextIO) -> None:
+    """Find the groups, write them, and print them as `config` says; `terminal` gets what is no result."""
+    found = find_groups(corpus, progress=True)
+    if config.json:
+        print(json.dumps(as_record(found), indent=2))
+    elif found.groups:
+        print_table(for_terminal(found))
+    print(*in_words(found), sep="\n", file=terminal)
+    print("Written:", *write(found, config), sep="\n  ", file=terminal)
+
+
+def write(found: Groups, config: RetrieveConfig) -> list[Path]:
+    """Write duplicates.csv, .json, and the figure if it is asked for, to reports/<run>/duplicates/; return paths."""
+    folder = found.corpus.run.reports / "duplicates"
+    paths = [folder / "duplicates.csv", folder / "duplicates.json"]
+    with files.replacing(paths[0]) as temporary:
+        write_csv(temporary, _COLUMNS, [list(row.values()) for row in table(found)])
+    files.write_json(paths[1], as_record(found))
+    if config.figure and (config.json_figure or not config.json):
+        from latentsearch.plots.saving import save  # slow to import
+        from latentsearch.search import figures
+
+        paths.append(folder / "duplicates.png")
+        with files.replacing(paths[-1]) as temporary:
+            save(figures.duplicate_groups(found), temporary)
+    return paths
