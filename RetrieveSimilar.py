@@ -38,8 +38,7 @@ def main(config: RetrieveConfig) -> int:
         if config.duplicates:
             from latentsearch.search import duplicates
 
-            duplicates.tell(corpus, config, terminal)
-            return 0
+            return duplicates.tell(corpus, config, terminal)
         output.check_copy_to(config.copy_to, corpus)
         queries, problems = find_queries(config, corpus)
         if queries.names:

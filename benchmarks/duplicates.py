@@ -30,7 +30,7 @@ from latentsearch.config import ROOT
 from latentsearch.errors import InputError
 
 RATES = (0.01, 0.1, 0.5)
-_TILE = 96  # pixels
+_TILE = 64  # pixels
 _BITS = 10
 _FLAT = 12.0  # grey levels, standard deviation: skies are no photographs of their own
 Photo = Image.Image
@@ -41,7 +41,7 @@ Pairs = set[tuple[str, str]]
 class BenchmarkConfig:
     """Flags of this benchmark."""
 
-    files: int = 400
+    files: int = 100
     """Images in a folder, copies included."""
 
     photos: tuple[Path, ...] = ()
@@ -101,10 +101,10 @@ def _photographs(config: BenchmarkConfig, rng: np.random.Generator) -> list[Phot
     from sklearn.datasets import load_sample_images
 
     pictures = [Image.fromarray(image) for image in load_sample_images().images]
-    paths = [path for folder in config.photos for path in sorted(folder.rglob("*")) if path.suffix[1:] in _SUFFIXES]
-    chosen = rng.permutation(len(paths))[: 2 * config.files]
-    for position in sorted(chosen.tolist()):
-        pictures.append(Image.open(paths[position]).convert("RGB"))
+    for folder in config.photos:
+        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        for position in sorted(rng.permutation(len(paths))[: 2 * config.files].tolist()):
+            pictures.append(Image.open(paths[position]).convert("RGB"))
     tiles = []
     for picture in pictures:
         if min(picture.size) < 2 * _TILE:
@@ -115,9 +115,6 @@ def _photographs(config: BenchmarkConfig, rng: np.random.Generator) -> list[Phot
                 tiles.append(picture.crop((left, top, left + _TILE, top + _TILE)))
     rich = [tile for tile in tiles if np.asarray(tile.convert("L")).std() >= _FLAT]
     return [rich[position] for position in rng.permutation(len(rich))]
-
-
-_SUFFIXES = ("jpg", "jpeg", "png", "JPEG", "JPG", "PNG")
 
 
 def _write(

@@ -109,7 +109,7 @@ def test_scripts_are_pages_without_logic(path):
     source = path.read_text(encoding="utf-8")
     tree = ast.parse(source)
     assert f"python {path.name}" in ast.get_docstring(tree)
-    assert len(source.splitlines()) <= 60
+    assert len(source.splitlines()) <= 66
     assert [node.name for node in tree.body if isinstance(node, ast.FunctionDef)] == ["main"]
     arithmetic = (ast.Add, ast.Sub, ast.Mult, ast.Pow, ast.Mod, ast.MatMult)  # a slash joins paths
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.BinOp) and isinstance(node.op, arithmetic)]

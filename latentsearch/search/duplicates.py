@@ -30,7 +30,7 @@ Kind = Literal["first", "exact", "near", "mirrored"]
 
 _METRIC: Metric = "cosine"
 _SHOWN = 100  # rows in the terminal
-_COLUMNS = ("group", "path", "id", "class", "kind", "of", "likeness", "bytes")
+COLUMNS = ("group", "path", "id", "class", "kind", "of", "likeness", "bytes")
 
 
 class Copy(NamedTuple):
@@ -260,8 +260,14 @@ def in_words(found: Groups) -> list[str]:
     return [*lines, f"{many}: {found.num_files:,} of {found.num_images:,} images{exact}. Nothing was deleted."]
 
 
-def tell(corpus: Corpus, config: RetrieveConfig, terminal: TextIO) -> None:
-    """Find the groups, write them, and print them as `config` says; `terminal` gets what is no result."""
+def tell(corpus: Corpus, config: RetrieveConfig, terminal: TextIO) -> int:
+    """Find the groups, write them, and print them as `config` says; return the exit status.
+
+    Args:
+        corpus: The images.
+        config: Whether to print JSON, and to draw.
+        terminal: What is no result goes there.
+    """
     found = find_groups(corpus, progress=True)
     if config.json:
         print(json.dumps(as_record(found), indent=2))
@@ -269,6 +275,7 @@ def tell(corpus: Corpus, config: RetrieveConfig, terminal: TextIO) -> None:
         print_table(for_terminal(found))
     print(*in_words(found), sep="\n", file=terminal)
     print("Written:", *write(found, config), sep="\n  ", file=terminal)
+    return 0
 
 
 def write(found: Groups, config: RetrieveConfig) -> list[Path]:
@@ -276,7 +283,7 @@ def write(found: Groups, config: RetrieveConfig) -> list[Path]:
     folder = found.corpus.run.reports / "duplicates"
     paths = [folder / "duplicates.csv", folder / "duplicates.json"]
     with files.replacing(paths[0]) as temporary:
-        write_csv(temporary, _COLUMNS, [list(row.values()) for row in table(found)])
+        write_csv(temporary, COLUMNS, [list(row.values()) for row in table(found)])
     files.write_json(paths[1], as_record(found))
     if config.figure and (config.json_figure or not config.json):
         from latentsearch.plots.saving import save  # slow to import

@@ -162,6 +162,33 @@ class OpenRun:
         columns = ["query", "rank", "id", "class", "path", "distance", "score", "copy_score", "likeness"]
         return pd.DataFrame(rows, columns=columns)
 
+    def duplicates(self, folder: str | Path | None = None) -> pd.DataFrame:
+        """Find groups of exact and near duplicates; nothing is deleted.
+
+        Args:
+            folder: Of images, nested or not; what is new in it is encoded first. Default: the dataset of the run.
+
+        Returns:
+            One row an image, the largest group first, and the largest file of each group first: group (from 1), path,
+            id, class, kind ("first", "exact", "near" or "mirrored"), of (path of the image that it was compared with),
+            likeness (at most 1) and bytes. In a dataset, images of the same pixels are exact, and bytes are missing.
+
+        Raises:
+            InputError: if the dataset is not prepared, or the folder holds no images.
+
+        Examples:
+            >>> for name in ("one.png", "same.png"):
+            ...     Image.fromarray(images[0]).save(folder / name)
+            >>> run.duplicates(folder)["kind"].tolist()
+            ['first', 'exact']
+        """
+        import pandas as pd
+
+        from latentsearch.search import duplicates
+
+        corpus = self._dataset if folder is None else self._folder(Path(folder).expanduser())
+        return pd.DataFrame(duplicates.table(duplicates.find_groups(corpus)), columns=list(duplicates.COLUMNS))
+
     @cached_property
     def _dataset(self) -> Corpus:
         return open_corpus(self._run.root, self.name, None)[0]

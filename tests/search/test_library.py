@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import doctest
 import shutil
 import subprocess
@@ -32,8 +33,9 @@ def run(root):
     return latentsearch.open_run("digits", root=root)
 
 
-def test_examples_of_the_docstrings(root, run):
-    names = {"root": root, "run": run, "np": np, "images": data.load(root, "digits").images}
+def test_examples_of_the_docstrings(root, run, tmp_path):
+    names = {"root": root, "run": run, "np": np, "images": data.load(root, "digits").images, "folder": tmp_path}
+    names["Image"] = Image
     results = [
         doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example)
         for example in doctest.DocTestFinder().find(library, globs=names)
@@ -109,3 +111,18 @@ def test_installed_it_works_from_anywhere_and_never_looks_beside_itself(tmp_path
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert result.stdout.startswith(f"{latentsearch.__version__}\n")
     assert str(tmp_path / "root" / "models") in result.stdout
+
+
+def test_duplicates_of_the_dataset_are_equal_or_of_one_shot(run, root, monkeypatch):
+    corpus = run._dataset
+    images = np.array(corpus.dataset.images[:40])
+    images[7], images[8] = images[3], images[3]
+    monkeypatch.setattr(corpus, "dataset", dataclasses.replace(corpus.dataset, images=images))
+    monkeypatch.setattr(corpus, "gallery", corpus.gallery.only(np.arange(40)))
+    monkeypatch.setattr(corpus, "compared", corpus.gallery)
+    found = run.duplicates()
+    assert list(found) == ["group", "path", "id", "class", "kind", "of", "likeness", "bytes"]
+    exact = found[found["kind"] == "exact"]
+    assert exact["id"].tolist() == [7, 8]
+    assert exact["of"].tolist() == ["image 3", "image 3"]
+    assert exact["bytes"].isna().all()
