@@ -158,6 +158,10 @@ class TrainConfig:
     noise_share: float | None = None
     """Share of the views that are noisy, 0 to 1. Default: the recipe (kind-look: 0.15, others: 0.5)."""
 
+    denoiser_epochs: int | None = None
+    """Passes over the training images (20,000 of them at most) in which the first layers of kind-look learn to take
+    noise away, when all else is trained; 0: they do nothing. Default: the recipe (2)."""
+
     optimizer: Optimizer | None = None
     """adam, or muon, which needs fewer epochs for convolutions. Default: the recipe (kind-look, deep: muon, else adam).
     Another one than the recipe's needs a --learning-rate."""

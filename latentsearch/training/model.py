@@ -10,7 +10,7 @@ from keras import layers, ops
 
 from latentsearch.errors import InputError
 from latentsearch.models import losses as objectives
-from latentsearch.models.architectures import TOWERS
+from latentsearch.models.architectures import DENOISER, TOWERS
 from latentsearch.models.layers import BatchNormalization
 from latentsearch.training.optimizers import optimizer_of
 from latentsearch.training.settings import Settings
@@ -44,7 +44,7 @@ def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Mode
     encoder, decoder = (initial.get_layer(name) for name in ("encoder", "decoder"))
     if not settings.similarity_weight:
         images = keras.Input(initial.input_shape[1:], name="image")
-        copies = [_copy(part, part.input_shape[1:], settings) for part in (encoder, decoder)]
+        copies = [copied(part, part.input_shape[1:], settings) for part in (encoder, decoder)]
         model = keras.Model(images, copies[1](copies[0](images)), name=initial.name)
         model.compile(optimizer_of(settings, steps), loss=objectives.RECONSTRUCTION_LOSS, metrics=[objectives.accuracy])
     else:
@@ -55,10 +55,10 @@ def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Mode
             views, seen, code, features = _two_codes(encoder, shape, settings)
         else:
             views = keras.Input(shape, name="views")
-            code, features = _copy(encoder, shape, settings, also="features")(views)
+            code, features = copied(encoder, shape, settings, also="features")(views)
             seen = code
         outputs = {
-            "reconstruction": _copy(decoder, decoder.input_shape[1:], settings)(seen),
+            "reconstruction": copied(decoder, decoder.input_shape[1:], settings)(seen),
             "code": code,
         }
         losses: dict[str, Any] = {
@@ -100,16 +100,16 @@ def _two_codes(
     views = keras.Input((settings.views, *shape), name="views")
     images = keras.Input(encoder.input_shape[1:], name="images")
     free = (None, None, shape[-1])  # for views, and for whole images where neighbours are looked for
-    code, features = _copy(kind, free, settings, also="features")(ops.reshape(views, (-1, *shape)))
+    code, features = copied(kind, free, settings, also="features")(ops.reshape(views, (-1, *shape)))
     own = settings.views - settings.views // 2  # the others may be of neighbours
     together = ops.mean(ops.reshape(code, (-1, settings.views, code.shape[-1]))[:, :own], axis=1)
     together = ops.stop_gradient(ops.normalize(together, axis=-1))
-    seen = ops.concatenate([together, _copy(look, look.input_shape[1:], settings)(images)], axis=-1)
+    seen = ops.concatenate([together, copied(look, look.input_shape[1:], settings)(images)], axis=-1)
     return {"views": views, "images": images}, seen, code, features
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Gives the layers of the target's encoder and decoder the weights of those of the source.
+    """Gives the layers of the target's encoder and decoder the weights of those of the source, but for its denoiser.
 
     Kernels that the source computes with in bfloat16 are given as it sees them, rounded to 8 bits of mantissa.
     """
@@ -126,7 +126,7 @@ def _parts(model: keras.Model) -> dict[str, keras.Model]:
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             inner = _parts(layer)
-            found |= inner or ({layer.name: layer} if layer.name != "projection" else {})
+            found |= inner or ({layer.name: layer} if layer.name not in ("projection", DENOISER) else {})
     return found
 
 
@@ -150,7 +150,9 @@ def _as_computed(layer: layers.Layer) -> list[np.ndarray]:
     return [ops.convert_to_numpy(ops.cast(ops.cast(values, "bfloat16"), "float32")) for values in weights]
 
 
-def _copy(part: keras.Model, shape: tuple[int | None, ...], settings: Settings, also: str | None = None) -> keras.Model:
+def copied(
+    part: keras.Model, shape: tuple[int | None, ...], settings: Settings, also: str | None = None
+) -> keras.Model:
     """A sub-model with layers of its own, computed in the precision of the settings; its output is float32.
 
     Args:

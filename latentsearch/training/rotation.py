@@ -93,8 +93,8 @@ def turn(autoencoder: keras.Model, encode: Callable[[], np.ndarray]) -> bool:
 
     The kind code is turned alone, which changes no distance but by the scale. The look code is whitened first: learnt
     by reconstruction, most of its variance is that of a few numbers (brightness, above all), which would decide every
-    distance. The turned codes come from the last layer of each tower; the first layer of the decoder turns them back, so what is
-    drawn stays the same. Nothing changes where it was done before.
+    distance. The turned codes come from the last layer of each tower; the first layer of the decoder turns them back,
+    so what is drawn stays the same. Nothing changes where it was done before.
 
     Args:
         autoencoder: Of the architecture kind-look.
