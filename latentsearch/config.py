@@ -160,7 +160,7 @@ class TrainConfig:
 
     denoiser_epochs: int | None = None
     """Passes over the training images (20,000 of them at most) in which the first layers of kind-look learn to take
-    noise away, when all else is trained; 0: they do nothing. Default: the recipe (2)."""
+    noise away, when all else is trained; 0: they do nothing. Default: the recipe (5)."""
 
     optimizer: Optimizer | None = None
     """adam, or muon, which needs fewer epochs for convolutions. Default: the recipe (kind-look, deep: muon, else adam).

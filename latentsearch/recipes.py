@@ -85,7 +85,7 @@ RECIPES: dict[Architecture, Recipe] = {
         keep="last",
         noise=0.15,
         noise_share=0.15,
-        denoiser_epochs=2,
+        denoiser_epochs=5,
         precision="bfloat16",
     ),
     "compact": Recipe(batch_size=128, learning_rate=4e-3, schedule="cosine", shift=3, flip=True),

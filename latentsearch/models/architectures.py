@@ -23,7 +23,7 @@ DENOISER = "denoiser"
 # Objects look larger in views, which show parts, than in images, so the kind tower sees images enlarged (Touvron et
 # al., "Fixing the train-test resolution discrepancy", 2019). Chosen without labels: see docs/codes.md.
 _ENLARGED = 1.25
-_DENOISER_FILTERS = 48
+_DENOISER_FILTERS = (48, 96)
 
 
 class LayerRow(NamedTuple):
@@ -178,14 +178,19 @@ def _two_encoders(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTenso
 
 
 def _denoiser(image_shape: ImageShape) -> keras.Model:
-    """Four convolutions at half the side find what noise added to an image; the gate keeps images without noise.
+    """Convolutions at a half and a quarter of the side find what noise added to an image; the gate keeps clean images.
 
-    The last layer begins with zeros: the image passes as it is.
+    A small U-Net (Ronneberger et al., 2015). The last layer begins with zeros: images pass as they are.
     """
+    half, quarter = _DENOISER_FILTERS
     image = keras.Input(image_shape)
-    x = layers.Conv2D(_DENOISER_FILTERS, 4, strides=2, padding="same", activation="relu")(image)
-    for _ in range(3):
-        x = layers.Conv2D(_DENOISER_FILTERS, 3, padding="same", activation="relu")(x)
+    x = layers.Rescaling(1, offset=-0.5)(image)
+    fine = layers.Conv2D(half, 4, strides=2, padding="same", activation="relu")(x)
+    x = layers.Conv2D(quarter, 3, strides=2, padding="same", activation="relu")(fine)
+    x = layers.Conv2D(quarter, 3, padding="same", activation="relu")(x)
+    x = layers.Conv2DTranspose(half, 4, strides=2, padding="same", activation="relu")(x)
+    x = layers.Concatenate()([fine, x])
+    x = layers.Conv2D(half, 3, padding="same", activation="relu")(x)
     x = layers.Conv2DTranspose(image_shape[-1], 4, strides=2, padding="same", kernel_initializer="zeros")(x)
     denoised = layers.Add(name="denoised")([image, x])
     return keras.Model(image, NoiseGate(name="gate")([image, denoised]), name=DENOISER)

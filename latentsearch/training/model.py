@@ -44,7 +44,7 @@ def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Mode
     encoder, decoder = (initial.get_layer(name) for name in ("encoder", "decoder"))
     if not settings.similarity_weight:
         images = keras.Input(initial.input_shape[1:], name="image")
-        copies = [copied(part, part.input_shape[1:], settings) for part in (encoder, decoder)]
+        copies = [_copy(part, part.input_shape[1:], settings) for part in (encoder, decoder)]
         model = keras.Model(images, copies[1](copies[0](images)), name=initial.name)
         model.compile(optimizer_of(settings, steps), loss=objectives.RECONSTRUCTION_LOSS, metrics=[objectives.accuracy])
     else:
@@ -55,10 +55,10 @@ def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Mode
             views, seen, code, features = _two_codes(encoder, shape, settings)
         else:
             views = keras.Input(shape, name="views")
-            code, features = copied(encoder, shape, settings, also="features")(views)
+            code, features = _copy(encoder, shape, settings, also="features")(views)
             seen = code
         outputs = {
-            "reconstruction": copied(decoder, decoder.input_shape[1:], settings)(seen),
+            "reconstruction": _copy(decoder, decoder.input_shape[1:], settings)(seen),
             "code": code,
         }
         losses: dict[str, Any] = {
@@ -100,11 +100,11 @@ def _two_codes(
     views = keras.Input((settings.views, *shape), name="views")
     images = keras.Input(encoder.input_shape[1:], name="images")
     free = (None, None, shape[-1])  # for views, and for whole images where neighbours are looked for
-    code, features = copied(kind, free, settings, also="features")(ops.reshape(views, (-1, *shape)))
+    code, features = _copy(kind, free, settings, also="features")(ops.reshape(views, (-1, *shape)))
     own = settings.views - settings.views // 2  # the others may be of neighbours
     together = ops.mean(ops.reshape(code, (-1, settings.views, code.shape[-1]))[:, :own], axis=1)
     together = ops.stop_gradient(ops.normalize(together, axis=-1))
-    seen = ops.concatenate([together, copied(look, look.input_shape[1:], settings)(images)], axis=-1)
+    seen = ops.concatenate([together, _copy(look, look.input_shape[1:], settings)(images)], axis=-1)
     return {"views": views, "images": images}, seen, code, features
 
 
@@ -150,9 +150,7 @@ def _as_computed(layer: layers.Layer) -> list[np.ndarray]:
     return [ops.convert_to_numpy(ops.cast(ops.cast(values, "bfloat16"), "float32")) for values in weights]
 
 
-def copied(
-    part: keras.Model, shape: tuple[int | None, ...], settings: Settings, also: str | None = None
-) -> keras.Model:
+def _copy(part: keras.Model, shape: tuple[int | None, ...], settings: Settings, also: str | None = None) -> keras.Model:
     """A sub-model with layers of its own, computed in the precision of the settings; its output is float32.
 
     Args:

@@ -116,11 +116,13 @@ def test_noisy_images_come_nearer_to_their_codes_and_nothing_else_changes(autoen
 
 def test_noise_is_of_many_strengths_and_shifts_the_brightness():
     images = np.full((500, 32, 32, 3), 0.5, np.float32)
-    noisy = denoising._noisy(images, np.random.default_rng(0))
+    noisy, shifted = denoising._noisy(images, np.random.default_rng(0))
+    assert np.ptp(shifted, axis=(1, 2, 3)).max() == 0
     assert noisy.dtype == np.float32
     assert noisy.min() >= 0
     assert noisy.max() <= 1
-    deviations, shifts = noisy.std(axis=(1, 2, 3)), noisy.mean(axis=(1, 2, 3)) - 0.5
+    deviations, shifts = noisy.std(axis=(1, 2, 3)), shifted[:, 0, 0, 0] - 0.5
+    np.testing.assert_allclose(noisy.mean(axis=(1, 2, 3)), shifted[:, 0, 0, 0], atol=0.01)
     assert deviations.min() < 0.03 < 0.18 < deviations.max()
     assert shifts.min() < -0.13 < 0.13 < shifts.max()
 
