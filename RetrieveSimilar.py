@@ -36,9 +36,9 @@ def main(config: RetrieveConfig) -> int:
         corpus, lines = open_named(config)
         print(*lines, *fill(store, corpus, sync=config.sync), sep="\n", file=terminal)
         if config.duplicates:
-            from latentsearch.search import duplicates
+            from latentsearch.search import duplicates_output
 
-            return duplicates.tell(corpus, config, terminal)
+            return duplicates_output.tell(corpus, config, terminal)
         output.check_copy_to(config.copy_to, corpus)
         queries, problems = find_queries(config, corpus)
         if queries.names:

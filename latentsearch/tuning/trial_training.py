@@ -58,7 +58,7 @@ def train_trial(job: Job) -> Outcome:
     if built.num_weights > job.max_weights:
         raise InputError(f"{built.num_weights:,} weights, more than --max-weights {job.max_weights}")
     watch = Watch(job, begin)
-    result = train(job.train, watch=[watch], projector=False)
+    result = train(job.train, watch=[watch], trial=True)
     measured = {name: float(result.best[name]) for name in result.best.index if name.startswith("val_")}
     if job.parameters:
         names = ("val_mse", "val_copy_recall", "val_effective_rank", "val_agreement", "val_precision")
