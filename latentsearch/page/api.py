@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from latentsearch.text import printable
 MAX_NEIGHBOURS = 200
 NUM_EXAMPLES = 24
 _LOOK_STEPS = 20  # positions of the slider between kind and look
+_MAX_GROUPS, _MAX_COPIES = 200, 20  # of duplicates that are shown
 _SIDE = 192  # pixels of a thumbnail, where there are as many
 
 
@@ -65,6 +67,8 @@ class Handlers:
         self._corpus, self._lines, self._map = corpus, list(lines), code_map
         self._ids = frozenset(corpus.gallery.ids.tolist())
         self._by_look = {corpus.look: corpus}
+        self._looking = threading.Lock()
+        self._duplicates: dict[str, Any] | None = None
         self.max_k = min(MAX_NEIGHBOURS, len(self._ids) - 1)
 
     def about(self) -> dict[str, Any]:
@@ -175,6 +179,29 @@ class Handlers:
         classes = [number.get(self._corpus.class_of(image_id), -1) for image_id in ids]
         names = [self._image(image_id)["name"] for image_id in ids]
         return {"state": "ready", "ids": ids, "x": x, "y": y, "classes": classes, "names": names}
+
+    def duplicates(self) -> dict[str, Any]:
+        """The groups of duplicates, looked for when first asked; at most 200 groups of 20 images are shown."""
+        with self._looking:  # who asks meanwhile waits for the same answer
+            if self._duplicates is None:
+                self._duplicates = self._find_duplicates()
+            return self._duplicates
+
+    def _find_duplicates(self) -> dict[str, Any]:
+        from latentsearch.search import duplicates, duplicates_output  # slow to import
+
+        found = duplicates.find_groups(self._corpus)
+        groups = [
+            {
+                "num_images": len(group),
+                "images": [
+                    {**self._image(copy.id), "kind": copy.kind, "likeness": copy.likeness, "bytes": copy.size}
+                    for copy in group[:_MAX_COPIES]
+                ],
+            }
+            for group in found.groups[:_MAX_GROUPS]
+        ]
+        return {"words": duplicates_output.in_words(found)[-1], "num_groups": len(found.groups), "groups": groups}
 
     def _image(self, image_id: int) -> dict[str, Any]:
         path = self._corpus.path_of(image_id)

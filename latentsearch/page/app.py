@@ -100,6 +100,9 @@ def make_app(handlers: Handlers, code_map: CodeMap) -> Starlette:
     def map_of_codes(request: Request) -> Response:
         return JSONResponse(handlers.map())
 
+    def duplicates(request: Request) -> Response:
+        return JSONResponse(handlers.duplicates())
+
     async def neighbours(request: Request) -> Response:
         k, metric = _number(request, "k", int, 1, handlers.max_k), _metric(request)
         lowest = _number(request, "min_score", float, 0, 100)
@@ -130,6 +133,7 @@ def make_app(handlers: Handlers, code_map: CodeMap) -> Starlette:
             Route("/api/neighbours", neighbours, methods=["GET", "POST"]),
             Route("/api/explanation", explanation, methods=["GET", "POST"]),
             Route("/api/map", map_of_codes),
+            Route("/api/duplicates", duplicates),
             Route("/api/picture", picture),
             Mount("/", StaticFiles(directory=_STATIC, html=True)),
         ],

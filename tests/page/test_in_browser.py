@@ -201,3 +201,31 @@ def test_the_map_can_be_used_from_the_keyboard(page):
     page.wait_for_selector("#map-tip:visible")
     page.keyboard.press("Enter")
     assert len(names(page)) == 10
+
+
+def test_duplicates_are_shown_from_the_keyboard(page):
+    page.focus("#find-duplicates")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#duplicates-body [role=status]")
+    assert page.inner_text("#duplicates-body [role=status]") == "No duplicates among 30 images."
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.id") == "find-duplicates"
+    images = [
+        {
+            "id": image_id,
+            "name": name,
+            "path": f"/photos/{name}",
+            "class": "",
+            "kind": kind,
+            "likeness": 0.91,
+            "bytes": 1234,
+        }
+        for image_id, name, kind in ((1, "<b>.png", "first"), (2, "two.png", "mirrored"))
+    ]
+    reply = {"words": "1 group", "num_groups": 3, "groups": [{"num_images": 5, "images": images}]}
+    page.route("**/api/duplicates*", lambda route: route.fulfill(json=reply))
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#duplicates .copies img")
+    text = page.inner_text("#duplicates-body")
+    for words in ("Group 1: 5 images", "/photos/<b>.png", "mirrored, 0.91, 1,234 bytes", "and 3 more", "2 more groups"):
+        assert words in text

@@ -29,4 +29,5 @@ export const examples = (seed, signal) => ask("/api/examples", { seed }, { signa
 export const map = () => ask("/api/map");
 export const neighbours = (query, parameters, signal) => askAbout("/api/neighbours", query, parameters, signal);
 export const explanation = (query, parameters, signal) => askAbout("/api/explanation", query, parameters, signal);
+export const duplicates = (signal) => ask("/api/duplicates", {}, { signal });
 export const picture = (id) => `/api/picture?id=${id}`;

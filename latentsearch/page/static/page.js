@@ -2,6 +2,7 @@
 import * as api from "./api.js";
 import { exampleCard, neighbourCard, placeholder } from "./cards.js";
 import { byId, classLabel, element, sharpen } from "./elements.js";
+import { showDuplicates } from "./duplicates.js";
 import { CodeMap } from "./map.js";
 import { explain } from "./why.js";
 
@@ -166,6 +167,7 @@ function listen() {
     byId("min-score").value = 0;
     ask(state.query);
   });
+  byId("find-duplicates").addEventListener("click", showDuplicates);
   byId("more").addEventListener("click", () => {
     if (state.query) history.pushState({}, "", location.pathname);
     else state.seed += 1;
