@@ -66,7 +66,13 @@ def serve(corpus: Corpus, lines: Sequence[str], code_map: CodeMap, listener: soc
     """
     app = make_app(Handlers(corpus, lines, code_map), code_map)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, proxy_headers=False, ws="none", timeout_graceful_shutdown=1
+        app,
+        log_config=None,  # its own would close the handlers of all other loggers
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        ws="none",
+        timeout_graceful_shutdown=1,
     )
     listener.listen()  # before the address is told: who asks at once waits until the page answers
     print(f"\nThe page: http://{HOST}:{listener.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)

@@ -59,9 +59,11 @@ def test_only_the_named_classes_answer(corpus):
 
 def test_more_than_these_classes_hold_is_refused(corpus):
     num_images = int((corpus.labels == corpus.class_names.index("3")).sum())
-    assert len(ask(corpus, 0, k=num_images - 1, metrics=("euclidean",), only=("3",))) == num_images - 1
-    with pytest.raises(InputError, match=rf"--k {num_images}: expected 1 to {num_images - 1}"):
-        ask(corpus, 0, k=num_images, metrics=("euclidean",), only=("3",))
+    inside = int(corpus.gallery.ids[corpus.labels == corpus.class_names.index("3")][0])  # never answers itself
+    for image_id, most in ((0, num_images), (inside, num_images - 1)):
+        assert len(ask(corpus, image_id, k=most, metrics=("euclidean",), only=("3",))) == most
+        with pytest.raises(InputError, match=rf"--k {most + 1}: expected 1 to {most}"):
+            ask(corpus, image_id, k=most + 1, metrics=("euclidean",), only=("3",))
 
 
 def test_a_class_that_is_not_there_is_refused_with_those_that_are(corpus, tmp_path):

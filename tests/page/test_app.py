@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+import io
+import logging
 import os
 import re
 import shutil
@@ -180,9 +182,13 @@ def test_who_asks_as_soon_as_the_address_is_told_is_not_refused(page, monkeypatc
             asked.append(connection.getpeername())
 
     monkeypatch.setattr("uvicorn.Server.run", ask)
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    monkeypatch.setattr(handler, "close", stream.close)  # as that of absl, which TensorFlow brings, does
     with server.listen(0) as listener:
         server.serve(page[0], [], page[1], listener)
     assert asked
+    assert not stream.closed
 
 
 def test_a_port_that_is_taken_is_told():
