@@ -40,9 +40,9 @@ def main(config: RetrieveConfig) -> int:
         corpus, lines = opened
         print(f"run: {name}", *lines, *fill(store, corpus, sync=sync), sep="\n", file=terminal)
         if config.duplicates:
-            from latentsearch.search import duplicates
+            from latentsearch.search import duplicates_output
 
-            return duplicates.tell(corpus, config, terminal)
+            return duplicates_output.tell(corpus, config, terminal)
         output.check_copy_to(config.copy_to, corpus)
         queries, problems = find_queries(config, corpus)
         if queries.names:

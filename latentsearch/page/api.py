@@ -188,7 +188,7 @@ class Handlers:
             return self._duplicates
 
     def _find_duplicates(self) -> dict[str, Any]:
-        from latentsearch.search import duplicates  # slow to import
+        from latentsearch.search import duplicates, duplicates_output  # slow to import
 
         found = duplicates.find_groups(self._corpus)
         groups = [
@@ -201,7 +201,7 @@ class Handlers:
             }
             for group in found.groups[:_MAX_GROUPS]
         ]
-        return {"words": duplicates.in_words(found)[-1], "num_groups": len(found.groups), "groups": groups}
+        return {"words": duplicates_output.in_words(found)[-1], "num_groups": len(found.groups), "groups": groups}
 
     def _image(self, image_id: int) -> dict[str, Any]:
         path = self._corpus.path_of(image_id)

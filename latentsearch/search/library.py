@@ -184,10 +184,11 @@ class OpenRun:
         """
         import pandas as pd
 
-        from latentsearch.search import duplicates
+        from latentsearch.search import duplicates, duplicates_output
 
         corpus = self._dataset if folder is None else self._folder(Path(folder).expanduser())
-        return pd.DataFrame(duplicates.table(duplicates.find_groups(corpus)), columns=list(duplicates.COLUMNS))
+        rows = duplicates_output.table(duplicates.find_groups(corpus))
+        return pd.DataFrame(rows, columns=list(duplicates_output.COLUMNS))
 
     @cached_property
     def _dataset(self) -> Corpus:

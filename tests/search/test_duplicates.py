@@ -16,7 +16,7 @@ import RetrieveSimilar
 from latentsearch.config import RetrieveConfig
 from latentsearch.errors import InputError
 from latentsearch.gallery import duplicates as finder
-from latentsearch.search import duplicates, figures
+from latentsearch.search import duplicates, duplicates_output, figures
 from latentsearch.search.queries import check_flags
 from tests.gallery.test_image_matching import scenes
 from tests.photos import photo_collection
@@ -52,7 +52,7 @@ def found_in(tmp_path):
 
 def told(found):
     """Of each group the names, kinds, and what they are a copy of."""
-    rows = duplicates.table(found)
+    rows = duplicates_output.table(found)
     assert [row["path"] for row in rows] == [found.corpus.name_of(copy.id) for g in found.groups for copy in g]
     of = [Path(row["of"]).name if row["of"] else None for row in rows]
     return [(row["group"], Path(row["path"]).name, row["kind"], name) for row, name in zip(rows, of, strict=True)]
@@ -79,7 +79,7 @@ def test_groups_tell_exact_near_and_mirrored_copies(photos, tmp_path):
     likeness = [copy.likeness for group in found.groups for copy in group]
     assert min(likeness) > 0.8
     assert max(likeness) == 1
-    words = duplicates.in_words(found)
+    words = duplicates_output.in_words(found)
     assert words == [
         f"2 groups of duplicates: 7 of 17 images; exact copies take {sum(sizes):,} bytes. Nothing was deleted."
     ]
@@ -99,8 +99,8 @@ def test_the_largest_file_is_the_first_and_a_chain_stays_one_group(photos, tmp_p
 def test_none_are_told_in_words(photos, tmp_path):
     found = found_in(tmp_path)
     assert found.groups == []
-    assert duplicates.in_words(found) == ["No duplicates among 12 images."]
-    paths = duplicates.write(found, RetrieveConfig())
+    assert duplicates_output.in_words(found) == ["No duplicates among 12 images."]
+    paths = duplicates_output.write(found, RetrieveConfig())
     assert [path.name for path in paths] == ["duplicates.csv", "duplicates.json", "duplicates.png"]
     assert json.loads(paths[1].read_text())["groups"] == []
 
@@ -126,22 +126,22 @@ def test_files_that_are_gone_or_changed_are_left_out_and_named(photos, tmp_path)
     found = duplicates.find_groups(corpus)
     assert [row[1:3] for row in told(found)] == [("03.png", "first"), ("c.png", "exact")]
     assert found.num_images == 13
-    assert [line.split(":")[1].strip() for line in duplicates.in_words(found)[:2]] == ["a.png", "b.png"]
-    assert [file["path"] for file in duplicates.as_record(found)["left_out"]] == ["a.png", "b.png"]
+    assert [line.split(":")[1].strip() for line in duplicates_output.in_words(found)[:2]] == ["a.png", "b.png"]
+    assert [file["path"] for file in duplicates_output.as_record(found)["left_out"]] == ["a.png", "b.png"]
 
 
 def test_names_of_any_bytes_are_written(photos, tmp_path):
     strange = os.fsdecode(b"=\xff\n$a^$.png")
     shutil.copy(photos / "03.png", photos / strange)
     found = found_in(tmp_path)
-    table, record, picture = duplicates.write(found, RetrieveConfig())
+    table, record, picture = duplicates_output.write(found, RetrieveConfig())
     rows = list(csv.DictReader(io.StringIO(table.read_text())))
     assert len(rows) == 2
     assert any("\\xff\\n$a^$.png" in row["path"] for row in rows)
     paths = [file["path"] for file in json.loads(record.read_text())["groups"][0]]
     assert sorted(map(os.fsencode, paths)) == sorted(os.fsencode(photos / name) for name in ("03.png", strange))
     assert picture.stat().st_size
-    assert all(row["image"].isprintable() for row in duplicates.for_terminal(found))
+    assert all(row["image"].isprintable() for row in duplicates_output.for_terminal(found))
 
 
 def test_the_figure_is_capped_and_left_out_on_demand(photos, tmp_path, monkeypatch):
@@ -158,10 +158,10 @@ def test_the_figure_is_capped_and_left_out_on_demand(photos, tmp_path, monkeypat
         "Drawn: the first 3 of 4 groups, the first 3 of up to 5 images; duplicates.csv has all"
     )
     options = ({"figure": False}, {"json": True}, {"json": True, "json_figure": True})
-    assert [len(duplicates.write(found, RetrieveConfig(**option))) for option in options] == [2, 2, 3]
-    monkeypatch.setattr(duplicates, "_SHOWN", 6)
-    assert len(duplicates.for_terminal(found)) == 6
-    assert "Shown: 6 of 14 images; duplicates.csv has all." in duplicates.in_words(found)
+    assert [len(duplicates_output.write(found, RetrieveConfig(**option))) for option in options] == [2, 2, 3]
+    monkeypatch.setattr(duplicates_output, "_SHOWN", 6)
+    assert len(duplicates_output.for_terminal(found)) == 6
+    assert "Shown: 6 of 14 images; duplicates.csv has all." in duplicates_output.in_words(found)
 
 
 @pytest.mark.parametrize(
