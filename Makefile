@@ -4,6 +4,7 @@
 # make page     a local web page to click through the images of a run (SHOW=run) or of a folder (GALLERY=PATH)
 # make benchmark  all measurements on CIFAR-10, about an hour; writes benchmarks/README.md (BENCHMARKS=NAMES for some)
 # make test     lint and tests
+# make coverage  the tests, and which lines and branches of the package they reach; htmlcov/ shows them
 # make torture  every write on a full disk, hundreds of kills, thousands of requests, damaged files: hours
 # make test-page  the page in a browser: installs chromium where it is missing (as root, with apt-get), else skips
 # make test-engines  searches and coding on Spark: installs pyspark, and Java where it is missing (likewise), else skips
@@ -18,7 +19,7 @@ START ?=
 GALLERY ?=
 BENCHMARKS ?= training_speed training_profile coding first_answer search folders growth scaling set_up duplicates
 
-.PHONY: demo cifar10 page benchmark test torture test-page test-engines lint clean
+.PHONY: demo cifar10 page benchmark test coverage torture test-page test-engines lint clean
 
 demo: $(VENV)/installed
 	$(RUN) -m examples.demo
@@ -42,8 +43,11 @@ benchmark: $(VENV)/installed-benchmark
 test: lint
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not engines and not torture"
 
+coverage: lint
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not engines and not torture" --cov --cov-report=term --cov-report=html
+
 torture: $(VENV)/installed-dev
-	$(RUN) -m pytest -m torture
+	$(RUN) -m pytest -m torture -n 2
 	$(RUN) -m benchmarks.fuzz
 
 test-page: $(VENV)/installed-browser

@@ -22,11 +22,10 @@ from latentsearch.config import RetrieveConfig
 
 
 def main(config: RetrieveConfig) -> int:
-    """Answers the queries that `config` names; returns 2 when some could not be answered."""
+    """Search for the queries that `config` names; return 2 when some could not be read."""
     with quiet_libraries():
-        from latentsearch import runs
         from latentsearch.search import output
-        from latentsearch.search.open import fill, open_corpus, open_store
+        from latentsearch.search.open import fill, open_named, open_store
         from latentsearch.search.queries import check_flags, find_queries
         from latentsearch.search.results import search
 
@@ -34,11 +33,8 @@ def main(config: RetrieveConfig) -> int:
     terminal = sys.stderr if config.json else sys.stdout
     metrics = output.metrics_of(config)
     with closing(open_store(config.store, metrics)) as store:
-        name = runs.choose(config.root, config.run)
-        sync, look, folder = config.sync, config.look, config.gallery
-        opened = open_corpus(config.root, name, folder, sync=sync, verify=config.verify, master=config.spark, look=look)
-        corpus, lines = opened
-        print(f"run: {name}", *lines, *fill(store, corpus, sync=sync), sep="\n", file=terminal)
+        corpus, lines = open_named(config)
+        print(*lines, *fill(store, corpus, sync=config.sync), sep="\n", file=terminal)
         if config.duplicates:
             from latentsearch.search import duplicates_output
 

@@ -166,7 +166,8 @@ class Reader:
 
     Args:
         corpus: Whole files that it reads.
-        read: Reads such bytes; InputError is the only exception that it may raise for damaged ones.
+        read: Reads such bytes; InputError is the only exception that it may raise for damaged ones. It may return what
+            it did with them instead, such as "made anew".
         mutators: What is done to them.
     """
 
@@ -184,17 +185,18 @@ def attempt(reader: Reader, seed: int, number: int) -> str:
         number: Of this one.
 
     Returns:
-        "read", or the reason why it was refused. Any other exception passes on, with a note of the case.
+        "read", what the reader says, or the reason why it was refused. Any other exception passes on, with a note of
+        the case.
     """
     what, content = mutate(np.random.default_rng([seed, number]), reader.corpus, reader.mutators)
     try:
-        reader.read(content)
+        said = reader.read(content)
     except InputError as error:
         return getattr(error, "reason", "refused")
     except Exception as error:
         error.add_note(f"case {number} of seed {seed}: {what}, {len(content)} bytes")
         raise
-    return "read"
+    return said if isinstance(said, str) else "read"
 
 
 def _one(rng: np.random.Generator, mutators: Sequence[Mutator], content: bytes, corpus: Sequence[bytes]) -> bytes:

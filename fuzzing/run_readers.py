@@ -126,10 +126,11 @@ def galleries(folder: Path) -> Reader:
     path = folder / "gallery.npz"
     whole, _ = gallery.open_or_build(path, dataset, encoder)
 
-    def read(content: bytes) -> None:
+    def read(content: bytes) -> str:
         path.write_bytes(content)
-        opened, _ = gallery.open_or_build(path, dataset, encoder)
+        opened, is_new = gallery.open_or_build(path, dataset, encoder)
         assert opened.ask(whole.codes, 3).ids.shape == (30, 3)
+        return "made anew" if is_new else "read"
 
     return Reader([path.read_bytes()], read, (*damage.BYTES, *(damage.archive,) * 10))
 
@@ -140,10 +141,11 @@ def folder_galleries(folder: Path) -> Reader:
     path = folder / "photos.npz"
     sync(path, folder / "photos", MeanColours())
 
-    def read(content: bytes) -> None:
+    def read(content: bytes) -> str:
         path.write_bytes(content)
-        opened, _ = sync(path, folder / "photos", MeanColours())
+        opened, changes = sync(path, folder / "photos", MeanColours())
         assert len(opened.entries()) == 12
+        return "made anew" if changes.added == 12 else "read"
 
     return Reader([path.read_bytes()], read, (*damage.BYTES, *(damage.archive,) * 10))
 

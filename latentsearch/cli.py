@@ -99,11 +99,17 @@ def _answer(script: str, main: Callable[[Config], int | None], config_type: type
         return 0
     import tyro  # what takes time to import comes when Ctrl-C ends in words
 
+    words = [f"./{word}" if _is_file_like_a_flag(word) else word for word in words]
     config = _with_homes(tyro.cli(config_type, args=_spelt_out(words, config_type), prog=script, add_help=False))
     seed = getattr(config, "seed", 0)
     if not 0 <= seed < 2**32:
         raise InputError(f"--seed {seed}: expected 0 to {2**32 - 1}.")
     return main(config) or 0
+
+
+def _is_file_like_a_flag(word: str) -> bool:
+    """Whether a word is a file whose name begins as a flag does: shells give such names for *.jpg."""
+    return word.startswith("-") and not word.startswith("--") and len(word) > 1 and os.path.lexists(word)
 
 
 def _spelt_out(words: Sequence[str], config_type: type[Config]) -> list[str]:

@@ -78,12 +78,12 @@ class BuildConfig:
     """Numbers in a code; kind-look has two such codes."""
 
     start_from: str | None = None
-    """Name of a trained run whose weights are the initial ones, of the same architecture and image size; of kind-look
-    also one of deep, for the tower of the kind. Default: random weights."""
+    """Trained run whose weights are the initial ones, of the same architecture and image size; of kind-look also one of
+    deep, for the tower of the kind. Default: random weights."""
 
     from_trial: str | None = None
-    """Build what a trial of TuneAutoencoder.py tried, to be trained as it was: best, or its number, such as 3. Network,
-    numbers in a code and dataset are those of the trial then."""
+    """Build what a trial of TuneAutoencoder.py tried: best, or its number, such as 3. Network, dataset and numbers in a
+    code are those of the trial."""
 
     tuned: str | None = None
     """Name of the run whose tuning holds that trial. Default: the name of this run."""
@@ -150,11 +150,13 @@ class TrainConfig:
     """Share of the epochs before --neighbours count, 0 to 1. Default: the recipe (0.6)."""
 
     noise: float | None = None
-    """Standard deviation, at most, of Gaussian noise on some of the views, of values in [0, 1]: with it, a noisy copy
-    finds its original. Default: the recipe (kind-look: 0.15, others: 0)."""
+    """Largest standard deviation of the noise on some views, 0 to 1. Default: the recipe (kind-look: 0.15, else 0)."""
 
     noise_share: float | None = None
     """Share of the views that are noisy, 0 to 1. Default: the recipe (kind-look: 0.15, others: 0.5)."""
+
+    denoiser_epochs: int | None = None
+    """Passes at the end in which kind-look learns to take noise away; 0: none. Default: the recipe (5)."""
 
     optimizer: Optimizer | None = None
     """adam, or muon, which needs fewer epochs for convolutions. Default: the recipe (kind-look, deep: muon, else adam).
@@ -225,8 +227,7 @@ class RetrieveConfig:
     """A folder of images to search, nested or not. Default: the dataset of the run."""
 
     sync: bool = True
-    """--no-sync searches the codes of before: it does not look for changes in that folder, and only counts the codes of
-    a --store."""
+    """--no-sync searches the codes of before, without a look at that folder; of a --store it only counts codes."""
 
     verify: bool = False
     """Compare the contents of all files of that folder, not only sizes and times."""

@@ -21,6 +21,7 @@ from latentsearch.errors import InputError
 from latentsearch.failures import check_damage, is_disk_full, no_room
 from latentsearch.ownership import RECORD, TOP_FOLDERS, Record
 
+_MOST_DIGITS = 300  # of a whole number: it is to fit into a float
 _swept: set[Path] = set()  # folders in which this process looked for leftovers
 
 
@@ -144,12 +145,20 @@ def parse_json(text: bytes, path: Path, mend: str) -> dict[str, Any]:
         InputError: if they are not a JSON object.
     """
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_int=_whole_number)
+        if b"\\u" in text:  # half a character, but those that stand for the bytes of a file's name
+            json.dumps(content, ensure_ascii=False).encode(errors="surrogateescape")
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error}).\nMake it again: {mend}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}, expected a JSON object.\nMake it again: {mend}")
     return content
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits):,} digits")
+    return int(digits)
 
 
 def file_fingerprint(path: Path) -> str:

@@ -84,11 +84,11 @@ class Record:
             descriptor = os.open(self._path, flags, 0o666)
         except OSError as error:
             if self._path.is_symlink() or self._path.is_dir():
-                raise InputError(f"{self._path} is no record of latentsearch's.\nMove it to another place.") from None
+                raise InputError(f"{self._path} is not a record of latentsearch.\nMove it to another place.") from None
             raise error
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise InputError(f"{self._path} is no record of latentsearch's.\nMove it to another place.")
+                raise InputError(f"{self._path} is not a record of latentsearch.\nMove it to another place.")
             try:
                 written = os.write(descriptor, line)
             except OSError as error:  # it does not name the file

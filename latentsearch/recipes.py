@@ -38,6 +38,8 @@ class Recipe:
         keep: The weights that a training leaves: "best", of the epoch with the smallest val_loss, or "last".
         noise: Standard deviation, at most, of the Gaussian noise on some of the views (of values in [0, 1]).
         noise_share: Share of the views that are noisy.
+        denoiser_epochs: Passes over the training images in which the denoiser learns, when all else is trained; 0: the
+            encoder has none that does anything. Of the architecture kind-look.
         precision: What layers are computed in; weights are float32 in any case. bfloat16 gives way to float32 on a
             processor without it.
     """
@@ -61,6 +63,7 @@ class Recipe:
     keep: Keep = "best"
     noise: float = 0.0
     noise_share: float = 0.5
+    denoiser_epochs: int = 0
     precision: Precision = "float32"
 
 
@@ -82,6 +85,7 @@ RECIPES: dict[Architecture, Recipe] = {
         keep="last",
         noise=0.15,
         noise_share=0.15,
+        denoiser_epochs=5,
         precision="bfloat16",
     ),
     "compact": Recipe(batch_size=128, learning_rate=4e-3, schedule="cosine", shift=3, flip=True),

@@ -26,6 +26,11 @@ def printable(text: str | Path, *, lines: bool = False) -> str:
     )
 
 
+def shortened(text: str, most: int = 40) -> str:
+    """Cut the middle out of a text for a figure, which has room for `most` characters: names differ at their ends."""
+    return text if len(text) <= most else f"{text[: most - most // 3 - 1]}\u2026{text[-(most // 3) :]}"
+
+
 def csv_cell(value: object) -> object:
     """Escape a value for a CSV file: text that a spreadsheet would take for a formula gets a leading '.
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -26,6 +27,9 @@ from latentsearch import data
 from latentsearch.config import BuildConfig, PrepareConfig
 from latentsearch.data import ImageSet, cifar10, digits
 from latentsearch.data.source import SourceImages
+
+hypothesis.settings.register_profile("seeded", derandomize=True)
+hypothesis.settings.load_profile("seeded")  # the same examples each time
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 IMAGES_PER_BATCH = 20
@@ -209,7 +213,7 @@ def killed_at(forks: Callable[[str], Callable[[str], int]]) -> Callable[[int, st
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> tuple:
-    """The collection, its map, and the application of a page of thirty images; see `pages.make_page`."""
+    """The corpus, its map, and the application of a page of thirty images; see `pages.make_page`."""
     from tests.page.pages import make_images, make_page
 
     root = tmp_path_factory.mktemp("page")

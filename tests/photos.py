@@ -1,4 +1,4 @@
-"""A collection of images of one colour each, and an encoder that logs what it encodes."""
+"""A corpus of images of one colour each, and an encoder that logs what it encodes."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class LoggedColours(MeanColours):
         return super().encode(images, ids, progress=progress)
 
 
-def photo_collection(root: Path, num_images: int) -> FolderCorpus:
-    """A collection of such images; `root` becomes that of a run "photos"."""
+def photo_corpus(root: Path, num_images: int) -> FolderCorpus:
+    """A corpus of such images; `root` becomes that of a run "photos"."""
     make_photos(root / "photos", num_images)
     run = Run(root, "photos")
     run.models.mkdir(parents=True)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import shlex
 import subprocess
 import sys
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from latentsearch import runs
 from latentsearch.cli import run_script
+from latentsearch.config import BuildConfig, CheckConfig, PrepareConfig, RetrieveConfig, TrainConfig
+from latentsearch.tuning.config import TuneConfig
 
 PROGRAM = """
 import os, sys
@@ -33,6 +41,7 @@ class Flags:
     root: Path = Path("~/given")
     source: str = "digits"
     name: str = "~"
+    query: tuple[str, ...] = ()
 
 
 def flags_of(monkeypatch, *arguments):
@@ -55,6 +64,19 @@ def test_a_tilde_is_the_home_folder_in_every_flag_that_is_a_path(monkeypatch, tm
     assert flags_of(monkeypatch, "--gallery", "~").gallery == Path("~")  # a folder of that name
 
 
+def test_files_whose_names_begin_as_flags_are_files(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("-dash.jpg", "-9.jpg", "b.jpg"):
+        (tmp_path / name).touch()
+    flags = flags_of(monkeypatch, "--query", "-9.jpg", "-dash.jpg", "b.jpg", "-", "--name", "x")
+    assert flags.query == ("./-9.jpg", "./-dash.jpg", "b.jpg", "-")
+    assert flags.name == "x"
+    monkeypatch.setattr(sys, "argv", ["Script.py", "--query", "-none.jpg"])
+    with pytest.raises(SystemExit) as caught:
+        run_script(lambda _: None, Flags, "A script.")
+    assert caught.value.code == 2
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
 def test_what_a_terminal_cannot_show_is_escaped(encoding):
     environment = os.environ | {"PYTHONIOENCODING": encoding}
@@ -64,3 +86,58 @@ def test_what_a_terminal_cannot_show_is_escaped(encoding):
     accent = {"latin-1": b"\xe9", "ascii": rb"\xe9", "utf-8": "\u00e9".encode()}[encoding]
     assert done.stdout == cat + b" caf" + accent + rb" \udce9" + b"\n"
     assert done.stderr == cat + b"\n"
+
+
+def values_of(hint):
+    """Values that a flag of this type may have."""
+    options = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Literal:
+        return st.sampled_from(options)
+    if dataclasses.is_dataclass(hint):
+        return configs(hint)
+    if typing.get_origin(hint) is tuple:
+        return st.lists(values_of(options[0]), max_size=3).map(tuple)
+    if options:
+        return st.one_of(*(values_of(option) for option in options))
+    words = st.text("abc xyz.é'$*-", min_size=1, max_size=8).filter(
+        lambda word: word.strip() == word and word[0] not in "-~"
+    )
+    return {
+        bool: st.booleans(),
+        int: st.integers(-5, 2**31),
+        float: st.floats(allow_nan=False),
+        str: words,
+        Path: words.map(Path),
+        type(None): st.none(),
+    }[hint]
+
+
+def configs(config_type):
+    hints = typing.get_type_hints(config_type)
+    return st.builds(config_type, **{name: values_of(hint) for name, hint in hints.items()})
+
+
+@pytest.mark.parametrize(
+    "config_type", [BuildConfig, CheckConfig, PrepareConfig, RetrieveConfig, TrainConfig, TuneConfig]
+)
+def test_the_command_line_of_flags_gives_these_flags(config_type, monkeypatch):
+    """Messages name commands: what is typed after them must be what was meant."""
+
+    @settings(deadline=None, max_examples=40)
+    @given(configs(config_type), st.integers(0, 2**32 - 1))
+    def check(config, seed):
+        if hasattr(config, "seed"):
+            config = dataclasses.replace(config, seed=seed)
+        got = []
+        _, script, *words = shlex.split(runs.command_line("Some.py", config))
+        monkeypatch.setattr(sys, "argv", [script, *words])
+        with pytest.raises(SystemExit) as ended:
+            run_script(got.append, config_type, "")
+        assert ended.value.code == 0, words
+        expected = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+        for field in dataclasses.fields(config):
+            if expected[field.name] == () and field.default != ():
+                expected[field.name] = getattr(got[0], field.name)  # an empty list cannot be typed
+        assert dataclasses.asdict(got[0]) == dataclasses.asdict(dataclasses.replace(config, **expected))
+
+    check()

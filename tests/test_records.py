@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from dataclasses import asdict, dataclass, field
 
 import pytest
@@ -100,3 +101,14 @@ def test_the_records_of_the_shipped_runs_are_read(name):
     assert records.read(run.training_record, TrainingRecord, "").finished
     encoder = json.loads(run.profile.read_text())["encoder"]
     assert novelty.load(run, encoder).codes.ndim == 2
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 400, '"\\ud800"'])
+def test_a_record_with_a_value_that_nothing_can_take_is_refused(value, tmp_path):
+    path = tmp_path / "record.json"
+    path.write_text(f'{{"a": [{value}]}}')
+    with pytest.raises(InputError, match="cannot be read"):
+        files.read_json(path, "again")
+    content = {"a": os.fsdecode(b"caf\xe9"), "b": 10**200}  # the name of a file may be no UTF-8
+    files.write_json(tmp_path / "other.json", content)
+    assert files.read_json(tmp_path / "other.json", "again") == content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 
 import numpy as np
@@ -135,4 +136,5 @@ def test_records_hold_what_was_written_and_never_nan(tmp_path):
 def test_the_environment_tells_versions_and_machine():
     environment = machine.environment()
     assert environment["packages"]["numpy"] == np.__version__
-    assert "cores" in environment["machine"]
+    assert re.fullmatch(rf".+, {machine.num_cores()} cores", environment["machine"])
+    assert re.fullmatch(r"[0-9a-f]{40}(\+changes)?", environment["commit"] or "0" * 40)

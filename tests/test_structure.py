@@ -25,7 +25,7 @@ MAY_LOAD_KERAS = {
     *(f"models/{name}" for name in ("own_network", "transfer")),
     *(
         f"training/{name}"
-        for name in ("callbacks", "checkpoint", "dataloader", "model", "neighbourhoods", "optimizers")
+        for name in ("callbacks", "checkpoint", "dataloader", "denoising", "model", "neighbourhoods", "optimizers")
     ),
     *(f"training/{name}" for name in ("progress", "rotation", "tensorboard", "train", "validation")),
     "tuning/trial_training",

@@ -11,10 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentsearch.text import csv_cell, printable, write_csv
+from latentsearch.text import csv_cell, printable, shortened, write_csv
 
 ANY = st.text(st.characters(exclude_categories=[]), max_size=20)  # halves of surrogate pairs too
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=cmd|"/c calc"!A0', "＝1")
+
+
+@settings(deadline=None)
+@given(st.text(max_size=100), st.integers(4, 50))
+def test_shortened_text_keeps_its_ends_and_what_fits_is_left(text, most):
+    short = shortened(text, most)
+    assert len(short) == min(len(text), most)
+    assert short == text or (text.startswith(short.split("\u2026")[0]) and text.endswith(short[-(most // 3) :]))
 
 
 @settings(deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -121,7 +122,8 @@ def _labels(paths: Sequence[str], labels: LabelSource) -> tuple[tuple[str, ...],
         InputError: if "folders" is asked for and there are no sub-folders to go by.
     """
     loose = next((path for path in paths if "/" not in path), None)
-    class_of_image = [printable(path.partition("/")[0]) for path in paths]
+    # macOS writes an accent as a letter of its own: the same name, though of other bytes.
+    class_of_image = [unicodedata.normalize("NFC", printable(path.partition("/")[0])) for path in paths]
     names = tuple(sorted(set(class_of_image)))
     if labels == "none":
         why_not = "as --labels none says"

@@ -76,7 +76,13 @@ def _count(stream: BinaryIO, word: bytes) -> int:
     return count
 
 
-def without_metadata(stream: BinaryIO) -> BinaryIO | None:
+def is_jpeg(stream: BinaryIO) -> bool:
+    """Tell whether a file begins as a JPEG does."""
+    stream.seek(0)
+    return stream.read(2) == b"\xff\xd8"
+
+
+def without_metadata(stream: BinaryIO) -> io.BytesIO | None:
     """Leave out the metadata of a PNG or JPEG, except its orientation; None for other files.
 
     Args:
@@ -97,6 +103,16 @@ def without_metadata(stream: BinaryIO) -> BinaryIO | None:
                 kept.append(_jpeg_segment(marker, body))
         return io.BytesIO(b"".join([*kept, stream.read()]))
     return None
+
+
+def ended(jpeg: io.BytesIO) -> Iterator[io.BytesIO]:
+    """End a JPEG that lacks its end in two ways, one after the other.
+
+    Where pixels are missing, a decoder makes them up from what follows, and the two differ.
+    """
+    content = jpeg.getvalue()
+    for filler in (b"", b"\x5a\xa5" * 2048):
+        yield io.BytesIO(content + filler + b"\xff\xd9")
 
 
 def _jpeg_segment(marker: int, body: bytes) -> bytes:

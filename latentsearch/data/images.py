@@ -23,7 +23,7 @@ from latentsearch.text import printable
 
 Reason = Literal[
     "missing", "unreadable", "too little memory", "empty", "another type of file", "not an image", "damaged",
-    "too large", "not a file", "a folder of the system",
+    "too large", "not a file", "a folder of the system", "written by latentsearch",
 ]  # fmt: skip
 
 # What says nothing of the content of a file, so that it is to be read again.
@@ -72,6 +72,7 @@ _SENTENCES: dict[Reason, str] = {
     "too large": f"too large: to decode it takes too long, or more memory than {MAX_DECODE_BYTES // 1_000_000} MB",
     "not a file": "neither a file nor a folder",
     "a folder of the system": "a folder of the system, not of yours",
+    "written by latentsearch": "latentsearch wrote it",
 }
 
 
@@ -191,10 +192,18 @@ def decode(
     with DECODING.hold(DECODING.total):
         if not memory.is_there():
             raise ImageFileError(name, "too little memory")
+        pixels = headers.without_metadata(stream)
         try:
-            return _decoded(headers.without_metadata(stream) or stream, image_shape, fit, name, alone=True)
+            return _decoded(pixels or stream, image_shape, fit, name, alone=True)
         except ImageFileError as second:
-            raise (first if second.reason not in TRANSIENT else second) from None
+            if second.reason in TRANSIENT:
+                raise
+        if pixels and headers.is_jpeg(pixels):
+            with contextlib.suppress(ImageFileError):
+                one, other = (_decoded(file, image_shape, fit, name, alone=True) for file in headers.ended(pixels))
+                if np.array_equal(one, other):  # nothing is missing that would be seen
+                    return one
+    raise first
 
 
 def decode_larger(

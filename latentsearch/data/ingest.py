@@ -34,7 +34,7 @@ def decode_files(
     Args:
         source: Folder that the paths are relative to.
         paths: Paths of the files.
-        folder: Folder that is written: images.npy, uint8 `(num_images, image_size, image_size, 3)` of those files that
+        folder: Folder of the result: images.npy, uint8 `(num_images, image_size, image_size, 3)` of the files that
             can be used, in the order of `paths`, and the journal of the finished chunks.
         listing: Hash of the paths, the content of the files and the form of the images; another one has all
             read anew.

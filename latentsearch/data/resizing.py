@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from latentsearch.config import Fit
+from latentsearch.data.colours import to_srgb
 from latentsearch.data.headers import exif_orientation
 
 _TILE = 2**19  # pixels
@@ -29,7 +30,7 @@ _TURNS = {
 
 
 def upright(image: Image.Image, image_shape: tuple[int, int, int], fit: Fit) -> Image.Image:
-    """Resize an image by a Lanczos filter, over white, and turn it as its metadata say.
+    """Resize an image by a Lanczos filter, over white, in sRGB, and turn it as its metadata say.
 
     Args:
         image: Decoded image of any mode.
@@ -47,7 +48,7 @@ def upright(image: Image.Image, image_shape: tuple[int, int, int], fit: Fit) -> 
         # An image that is much longer than it is wide keeps one pixel of its width.
         scale = min(width / image.width, height / image.height)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    small = _resized(image, size, box)
+    small = to_srgb(_resized(image, size, box), image)
     small = small if turn is None else small.transpose(turn)
     return ImageOps.pad(small, (image_shape[1], image_shape[0]), color="white") if fit == "pad" else small
 
@@ -116,12 +117,35 @@ def _to_rgb(image: Image.Image, steps: tuple[int, int]) -> Callable[[Image.Image
 
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         grey = _Grey(image)
+        if grey.transparent is not None:
+            return lambda part: _over_white(reduced(grey.with_alpha(part)))
         return lambda part: reduced(grey(part)).convert("RGB")
-    if image.has_transparency_data:
+    if image.has_transparency_data and not _is_unused_alpha(image):
+        _set_transparent_colour(image)
         return lambda part: _over_white(reduced(part.convert("RGBA")))
     if image.mode in ("L", "RGB", "CMYK"):
         return lambda part: reduced(part).convert("RGB")
     return lambda part: reduced(part.convert("RGB"))
+
+
+def _is_unused_alpha(image: Image.Image) -> bool:
+    """Whether nothing of a BMP would be seen: the programs that write those leave the fourth byte of a pixel at 0."""
+    if image.format not in ("BMP", "DIB") or image.mode != "RGBA":
+        return False
+    return not any(part.getchannel("A").getbbox() for part in _strips(image))
+
+
+def _set_transparent_colour(image: Image.Image) -> None:
+    """Bring the transparent colour of a PNG of 16 bits a channel to the 8 bits that Pillow keeps of its pixels."""
+    colour = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(colour, tuple) and max(colour) > 255:
+        image.info["transparency"] = tuple(value >> 8 for value in colour)
+
+
+def _strips(image: Image.Image) -> Iterator[Image.Image]:
+    rows = max(1, _TILE // image.width)
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def _over_white(image: Image.Image) -> Image.Image:
@@ -142,6 +166,8 @@ class _Grey:
         # Pillow turns 0 for white into 0 for black in images of 8 bits only.
         self._white_is_zero = image.format == "TIFF" and tags.get(262) == 0
         self._table: np.ndarray | None = None  # of 16 bits
+        # Pillow applies it to 8 bits only.
+        self.transparent = image.info.get("transparency") if image.format == "PNG" else None
         if image.mode.startswith("I;16"):
             self._low, self._high = 0.0, float(_MAX_16_BITS)
             if 0 < (largest := np.ravel(tags.get(281, 0))[0]) < _MAX_16_BITS:
@@ -165,6 +191,12 @@ class _Grey:
             self._eight_bits(values.astype(np.float32)) if self._table is None else self._table[values]
         )
 
+    def with_alpha(self, part: Image.Image) -> Image.Image:
+        """The same as RGBA, without what has the transparent value."""
+        grey = self(part).convert("RGBA")
+        grey.putalpha(Image.fromarray(np.where(self._values(part) == self.transparent, 0, 255).astype(np.uint8)))
+        return grey
+
     def _values(self, part: Image.Image) -> np.ndarray:
         values = np.asarray(part)
         return values.view(np.uint32) if self._unsigned_32 else values
@@ -176,9 +208,9 @@ class _Grey:
 
     def _range(self, image: Image.Image) -> tuple[float, float]:
         """Find the least and the largest of the values that are numbers."""
-        low, high, rows = np.inf, -np.inf, max(1, _TILE // image.width)
-        for top in range(0, image.height, rows):
-            values = self._values(image.crop((0, top, image.width, min(top + rows, image.height))))
+        low, high = np.inf, -np.inf
+        for strip in _strips(image):
+            values = self._values(strip)
             if image.mode == "F":
                 values = values[np.isfinite(values)]
             if values.size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from latentsearch.data.headers import begins_as_image
 from latentsearch.data.images import SUFFIXES, TRANSIENT, Reason
 from latentsearch.errors import InputError
+from latentsearch.ownership import RECORD, Record
 from latentsearch.text import printable
 
 # Folders that systems and network storage keep beside the user's own: thumbnails, recycle bins, snapshots.
@@ -21,7 +23,12 @@ _SYSTEM_FOLDERS = frozenset(
     {"@eadir", "@recycle", "@recently-snapshot", "@tmp", "@sharebin", "#recycle", "#snapshot", "~snapshot"}
     | {"$recycle.bin", "recycler", "system volume information", "__macosx", "lost+found"}
 )
+_MAX_RECORD = 10_000_000  # bytes
 _INNER_SUFFIX = re.compile(rf"({'|'.join(map(re.escape, SUFFIXES))})[^/]", re.IGNORECASE)
+
+
+# Phones and web sites put JPEG files under names of the formats that they took or sent them in.
+_OTHER_IMAGES = frozenset((".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2"))
 
 
 class FoundFile(NamedTuple):
@@ -66,13 +73,14 @@ class Skipped:
 def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
     """Find the files below `folder` that may hold images; what else is there comes as `Skipped`.
 
-    Those are the files whose names end as those of images do, or have no suffix, and those with an image's suffix
-    inside their name (`photo.jpg~`, `photo.jpg.1`) that begin as an image does. Folders are searched in the order of
-    their names. Links are followed, but no folder is entered twice. Names that start with a dot are hidden and left
-    out; folders of the system (`@eaDir`, `$RECYCLE.BIN`) come as skipped.
+    Those are the files whose names end as those of images do, or have no suffix, and those that begin as an image does
+    and have an image's suffix inside their name (`photo.jpg~`, `photo.jpg.1`), or that of a format that is not read
+    (`.heic`). Folders are searched in the order of their names. Links are followed, but no folder is entered twice.
+    Names that start with a dot are hidden and left out; folders of the system (`@eaDir`, `$RECYCLE.BIN`), and what
+    latentsearch wrote below the folder, come as skipped.
 
     Args:
-        folder: The folder.
+        folder: Folder to search. If latentsearch wrote it, as a folder of copies, its files are searched as any other.
 
     Raises:
         InputError: if it is not a folder, or may not be read.
@@ -83,6 +91,8 @@ def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
     except OSError as error:
         raise InputError(f"{printable(folder)}: expected a folder of images ({error.strerror}).") from None
     entered = {(status.st_dev, status.st_ino)}
+    place = folder.resolve()
+    is_ours = any(part.name in _written(part.parent) for part in (place, *place.parents))
     waiting = [""]
     while waiting:
         below = waiting.pop()
@@ -93,8 +103,12 @@ def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
             yield Skipped(below, "unreadable", error.strerror or "")
             continue
         folders = []
+        ours = set() if is_ours else _written(folder / below)
         for entry in names:
             path = f"{below}/{entry.name}" if below else entry.name
+            if entry.name in ours:
+                yield Skipped(path, "written by latentsearch")
+                continue
             try:
                 status = entry.stat()
             except OSError as error:
@@ -116,10 +130,18 @@ def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
         waiting += reversed(folders)
 
 
+def _written(folder: Path) -> set[str]:
+    """What latentsearch wrote in a folder: its figures would become images of what is searched."""
+    with contextlib.suppress(OSError):
+        if (folder / RECORD).stat().st_size <= _MAX_RECORD:
+            return Record(folder).names()
+    return set()
+
+
 def _may_be_image(path: Path, name: str) -> bool:
     if Path(name).suffix.lower() in ("", *SUFFIXES):
         return True
-    if not _INNER_SUFFIX.search(name):
+    if not _INNER_SUFFIX.search(name) and Path(name).suffix.lower() not in _OTHER_IMAGES:
         return False
     try:
         with open(path, "rb") as file:

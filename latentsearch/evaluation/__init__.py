@@ -1,1 +1,1 @@
-"""Measure a trained network, check it and report on it."""
+"""Evaluation of a trained network: measurements, checks and a report."""

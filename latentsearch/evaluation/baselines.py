@@ -1,4 +1,4 @@
-"""What any learnt code must beat: vectors of images that take no training."""
+"""Baselines that any learnt code must beat: vectors of images that take no training."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Vectors(NamedTuple):
 
 
 class LinearReconstruction(NamedTuple):
-    """What a PCA with as many numbers as the code reconstructs of the queries.
+    """The reconstruction of the queries by a PCA with as many numbers as the code.
 
     Args:
         mse: Mean squared error.
         accuracy: Share of pixels whose strongest channel is right.
-        mean_mse: Mean squared error of the gallery's mean image, taken for every query.
+        mean_mse: Mean squared error of the mean image of the gallery, in place of every query.
     """
 
     mse: float
@@ -40,12 +40,12 @@ class LinearReconstruction(NamedTuple):
 
 
 def pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
-    """Images as rows of pixels in [0, 1], float32 `(len(ids), height * width * 3)`."""
+    """Flatten images to rows of pixels in [0, 1], float32 `(len(ids), height * width * 3)`."""
     return to_float(dataset.images[ids]).reshape(len(ids), -1)
 
 
 def compared_shape(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """The shape in which pixels are compared: sides of more than 32 pixels are divided until they are no longer."""
+    """Return the shape in which pixels are compared: longer sides are divided until they have at most 32 pixels."""
     height, width, channels = image_shape
     return height // _divisor(height), width // _divisor(width), channels
 
@@ -55,7 +55,7 @@ def _divisor(side: int) -> int:
 
 
 def _compared_pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
-    """As `pixels`, each the mean of a block of them: `(len(ids), product of compared_shape)`."""
+    """Flatten images to means of blocks of pixels, `(len(ids), product of compared_shape)`."""
     height, width, channels = compared_shape(dataset.image_shape)
     tall, wide = dataset.image_shape[0] // height, dataset.image_shape[1] // width
     return np.concatenate(
@@ -70,7 +70,7 @@ def _compared_pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
 
 
 def colour_histograms(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
-    """Share of the pixels of each image in each of 4 x 4 x 4 boxes of colour, float32 `(len(ids), 64)`.
+    """Compute the share of the pixels of each image in 4 x 4 x 4 boxes of colour, float32 `(len(ids), 64)`.
 
     Swain and Ballard 1991: under manhattan distance, histogram intersection.
     """
@@ -85,16 +85,16 @@ def colour_histograms(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
 def compute(
     dataset: ImageSet, gallery_ids: np.ndarray, query_ids: np.ndarray, num_components: int
 ) -> tuple[dict[str, Vectors], LinearReconstruction]:
-    """Raw pixels, a colour histogram, a PCA with as many numbers as the code, and the same PCA whitened.
+    """Compute raw pixels, a colour histogram, a PCA with as many numbers as the code, and the same PCA whitened.
 
     The PCA is fitted on the gallery; of images of more than 32 x 32 pixels on as many of it as 512 MB hold, and their
     pixels are compared at `compared_shape`. In whitened codes every component has variance 1.
 
     Args:
         dataset: The images.
-        gallery_ids: `(num_gallery,)`.
-        query_ids: `(num_queries,)`.
-        num_components: Components to keep.
+        gallery_ids: Ids of the gallery, `(num_gallery,)`.
+        query_ids: Ids of the queries, `(num_queries,)`.
+        num_components: Number of components.
 
     Returns:
         Vectors by the name of the baseline, and the PCA's reconstruction of the queries.
@@ -162,7 +162,7 @@ def _batches(rows: np.ndarray) -> list[np.ndarray]:
 
 
 def chance(gallery_labels: np.ndarray, query_labels: np.ndarray) -> np.ndarray:
-    """P@k of neighbours drawn at random: the share of the gallery with each query's label, `(num_queries,)`."""
+    """Compute P@k of random neighbours: the share of the gallery with the label of each query, `(num_queries,)`."""
     shares = np.bincount(gallery_labels, minlength=query_labels.max() + 1) / len(gallery_labels)
     of_queries: np.ndarray = shares[query_labels]
     return of_queries

@@ -1,4 +1,4 @@
-"""What a check says: PASS, WARN, FAIL or n/a, the number behind it, and what that means."""
+"""The result of a check: PASS, WARN, FAIL or n/a, the number behind it, and its meaning."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ Status = Literal["PASS", "WARN", "FAIL", "n/a"]
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The outcome of one check.
+    """The result of one check.
 
     Args:
-        name: Short, for tables and metrics.json.
-        question: What the check answers.
+        name: Short name, for tables and metrics.json.
+        question: Question that the check answers.
         value: The number that was measured.
-        pass_at: PASS from here on.
-        warn_at: WARN from here on, FAIL beyond.
-        higher_is_better: Whether "from here on" means upwards.
-        why: Why it matters.
-        good: What good looks like, in words.
-        poor: What poor looks like.
-        broken: What broken looks like, and what to do.
-        remedy: What to do about WARN and FAIL.
-        not_applicable: Why the number says nothing here, such as a prerequisite that failed; empty where it does.
+        pass_at: Threshold of PASS.
+        warn_at: Threshold of WARN; FAIL lies beyond.
+        higher_is_better: Whether values above a threshold meet it, else those below.
+        why: Why the number matters.
+        good: Description of a good value.
+        poor: Description of a poor value.
+        broken: Description of a broken value, and what to do.
+        remedy: Remedy for WARN and FAIL.
+        not_applicable: Reason why the number says nothing here, such as a failed prerequisite; else empty.
     """
 
     name: str
@@ -58,7 +58,7 @@ class CheckResult:
 
     @property
     def shown_value(self) -> str:
-        """The number for a table; nothing where it says nothing."""
+        """The number for a table; "" where it says nothing."""
         return "" if self.not_applicable else f"{self.value:.4g}"
 
     @property

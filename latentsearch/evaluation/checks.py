@@ -1,4 +1,4 @@
-"""The sanity checks: each turns a measurement into PASS, WARN or FAIL, and says what that means."""
+"""The sanity checks: each turns a measurement into PASS, WARN or FAIL, with its meaning."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _NEED_CODES = (
 
 
 def run_checks(evaluation: Evaluation) -> list[CheckResult]:
-    """All checks that can be made, in the order of `CHECKS`; without labels, those that need none.
+    """Run all checks, in the order of `CHECKS`; without labels, those that need none.
 
-    What asks more of the codes than that they differ is n/a where they do not, and so is what needs more images.
+    Where codes do not differ, checks that need more than that are n/a, and so are those that need more images.
     """
     results = [check(evaluation) for check in CHECKS if evaluation.is_labelled or check not in NEED_LABELS]
     of_name = {result.name: result for result in results}
@@ -81,7 +81,7 @@ def generalisation(evaluation: Evaluation) -> CheckResult:
         warn_at=1.25,
         higher_is_better=False,
         why="Test MSE over training MSE, with the best weights. A gallery grows by images that were not trained on.",
-        good="New images are coded as well as old ones.",
+        good="New images are encoded as well as old ones.",
         poor="It begins to learn images by heart: more images, mirroring (--flip) or fewer epochs help.",
         broken="It learnt its images by heart; codes of new ones mean little.",
     )
@@ -212,7 +212,7 @@ def beats_pixels(evaluation: Evaluation) -> CheckResult:
 
 
 def _best_rival(evaluation: Evaluation, rivals: list[str]) -> tuple[float, str]:
-    """P@10 of the best rival, and its name and value in words."""
+    """Find P@10 of the best rival, and its name and value in words."""
     rival = max((evaluation.rival_score(name) for name in rivals), key=lambda score: score.overall["P@10"].value)
     value = rival.overall["P@10"].value
     return value, f"{rival.method} ({rival.metric}: {value:.3f})"
@@ -246,7 +246,7 @@ def noisy_copies(evaluation: Evaluation) -> CheckResult:
 
 
 def projected_copies(evaluation: Evaluation) -> CheckResult:
-    return _copies(evaluation, "projection", "Does an image seen from aside still find its original?")
+    return _copies(evaluation, "projection", "Does an image at an angle still find its original?")
 
 
 def _copies(evaluation: Evaluation, corruption: str, question: str) -> CheckResult:
@@ -258,9 +258,9 @@ def _copies(evaluation: Evaluation, corruption: str, question: str) -> CheckResu
         pass_at=0.5,
         warn_at=0.1,
         higher_is_better=True,
-        why=f"recall@10 ({evaluation.metric}) of altered gallery images among all gallery images. Needs no labels.",
+        why=f"recall@10 ({evaluation.metric}) of corrupted gallery images among all gallery images. Needs no labels.",
         good="Most corrupted copies find their original among the first ten.",
-        poor="Some do: the code also follows what the alteration changed.",
+        poor="Some do: the code also follows what the corruption changed.",
         broken="Hardly any does: small changes of an image move its code far away.",
     )
 

@@ -1,4 +1,4 @@
-"""Measures a trained run, once, with everything that it is compared with."""
+"""The evaluation of a trained run: all measurements, once, with those of baselines and other runs."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def gather(
     seed: int,
     say: Callable[[str], None] = lambda line: None,
 ) -> Evaluation:
-    """Measures a trained run.
+    """Measure a trained run.
 
     Args:
         trained: The run.
-        others: Runs to set beside it.
-        seed: Of samples, corruptions, bootstrap and projection.
-        say: Told what is being measured.
+        others: Runs to compare it with.
+        seed: Seed of samples, corruptions, bootstrap and projection.
+        say: Function that is called with a line on each step.
 
     Raises:
         InputError: if another run is of another dataset.
@@ -195,12 +195,12 @@ def _vectors(gallery: Gallery, gallery_ids: np.ndarray, test_ids: np.ndarray) ->
 
 
 def _place_in_class(labels: np.ndarray) -> np.ndarray:
-    """For each image how many before it have its label: the first of each class are 0, the second 1, and so on."""
+    """Count for each image those before it with the same label: 0 for the first of each class, 1 for the second, ..."""
     return np.array([np.sum(labels[:row] == label) for row, label in enumerate(labels)])
 
 
 def _best_metric(dataset: ImageSet, gallery: Gallery, seed: int) -> Metric:
-    """The metric with the highest P@10 of validation images among training images: test is not looked at.
+    """Choose the metric with the highest P@10 of validation images among training images, without test images.
 
     Cosine where no image is held out.
     """
@@ -214,7 +214,7 @@ def _best_metric(dataset: ImageSet, gallery: Gallery, seed: int) -> Metric:
 
 
 def _best_for_copies(copy_recall: dict[str, dict[Metric, dict[int, Interval]]]) -> Metric:
-    """The metric with the highest mean recall@10 over the alterations: what is left to go by without labels."""
+    """Choose the metric with the highest mean recall@10 over the corruptions, where there are no labels."""
     candidates: tuple[Metric, ...] = ("cosine", "euclidean")
     return max(
         candidates,
@@ -225,7 +225,7 @@ def _best_for_copies(copy_recall: dict[str, dict[Metric, dict[int, Interval]]]) 
 def _reconstruction(
     dataset: ImageSet, autoencoder: Autoencoder, gallery: Gallery, ids: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Squared error of each image `(len(ids),)`, and the share of pixels whose strongest channel is right."""
+    """Measure the squared error of each image, `(len(ids),)`, and the accuracy of the strongest channel."""
     errors, hits = np.empty(len(ids)), 0.0
     for start in range(0, len(ids), 1000):
         rows = ids[start : start + 1000]
@@ -238,7 +238,7 @@ def _reconstruction(
 def _copy_recall(
     codes: np.ndarray, originals: np.ndarray, gallery: Gallery, seed: int
 ) -> dict[Metric, dict[int, Interval]]:
-    """recall@k of each metric; `codes` are of copies, `originals` the ids that they should find."""
+    """Measure recall@k under each metric; `originals` are the ids that the `codes` of copies should find."""
     depth = min(max(COPY_DEPTHS), len(gallery.ids))
     result: dict[Metric, dict[int, Interval]] = {}
     for metric in METRICS:

@@ -1,4 +1,4 @@
-"""All that is measured of a trained run, once, for checks, figures and metrics.json to read."""
+"""The measurements of a trained run, for checks, figures and metrics.json."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ class Evaluation:
     """Measurements of one run on the test split of its dataset.
 
     Args:
-        name: Of the run.
-        encoder: Fingerprint of its encoder.
-        seed: Of all that was drawn at random.
+        name: Name of the run.
+        encoder: Fingerprint of the encoder.
+        seed: Seed of all random draws.
         dataset: The images.
-        history: One row an epoch of training.
+        history: One row per epoch of training.
         test_ids: Ids of the test images, the queries, int64 `(num_test,)`.
-        codes: Their codes, float32 `(num_test, latent_dim)`.
+        codes: Codes of the test images, float32 `(num_test, latent_dim)`.
         errors: Mean squared error of each test image, `(num_test,)`.
         accuracy: Share of test pixels whose strongest channel is right.
-        train_mse: Mean squared error of (at most 5,000) images trained on.
-        linear: What a PCA with as many numbers as the code reconstructs.
-        linear_rival: What a PCA reconstructs with as many numbers as learn from reconstruction: all of a single code,
+        train_mse: Mean squared error of (at most 5,000) training images.
+        linear: Reconstruction by a PCA with as many numbers as the code.
+        linear_rival: Reconstruction by a PCA with as many numbers as learn from reconstruction: all of a single code,
             the look code of two.
         chance: P@k of neighbours drawn at random, for each test image, `(num_test,)`; empty without labels.
         metric: The metric that suits the codes best, by P@10 of validation images among training images; without
             labels cosine or euclidean, by recall@10 of corrupted copies.
-        scores: The scorecard: the run under every metric first, then what it is compared with: the baselines and the
-            other runs. Empty without labels.
-        parts: Of a run with two codes: the score of each alone, by cosine. Empty without labels.
-        slider: Of a run with two codes: how neighbours are, by the share of the look code.
-        kind_dim: Of a run with two codes: numbers of the kind code, the first ones.
-        compared: Test images whose neighbours are set side by side, ids `(num_compared,)`.
-        neighbours: Of these, by the name of the method, the baselines first, then the other runs, then the run itself:
-            ids `(num_compared, depth)`.
+        scores: The scorecard: the run under every metric first, then the baselines and the other runs. Empty without
+            labels.
+        parts: Score of each of two codes alone, by cosine. Empty for a single code, or without labels.
+        slider: Neighbours by the share of the look code. Empty for a single code.
+        kind_dim: Numbers of the kind code, the first ones of two codes; None for a single code.
+        compared: Ids of the test images whose neighbours are compared, `(num_compared,)`.
+        neighbours: Ids of their neighbours, `(num_compared, depth)`, by method: the baselines first, then the other
+            runs, then the run itself.
         copy_recall: recall@1 and @10 of corrupted copies: `{corruption: {metric: {k: interval}}}`.
         copies: A few originals and their corrupted copies, uint8, by name.
         examples: Ids and reconstructions of the first, best and worst test images, by name.
         points: t-SNE of `projected` rows of the test codes, `(num_projected, 2)`.
-        projected: Those rows, positions in `test_ids`.
+        projected: Positions of these rows in `test_ids`.
         duplicates: Images of the dataset that show the same shot.
-        leakless_score: The score of the run under its metric, asked only with test images that have no duplicate in
-            the gallery; None where there are no labels, or no such images.
+        leakless_score: Score of the run under its metric, for test images without a duplicate in the gallery alone;
+            None where there are no labels, or no such images.
     """
 
     name: str
@@ -110,20 +110,20 @@ class Evaluation:
 
     @property
     def is_labelled(self) -> bool:
-        """Whether it can be told which neighbours are right."""
+        """Whether the class of each image is known."""
         return self.dataset.is_labelled
 
     @property
     def is_for_similarity(self) -> bool:
-        """Whether the training asked for similarity beside reconstruction."""
+        """Whether the training had a contrastive loss beside the reconstruction error."""
         return "val_similarity" in self.history
 
     @property
     def criterion_tracking(self) -> dict[str, float]:
-        """How well what a checkpoint is, or could be, chosen by without labels follows P@10 of validation images.
+        """Rank correlation of measures without labels with P@10 of validation images, by name.
 
-        Spearman's rank correlation over the epochs, 1 where it names the same order; losses with their sign turned.
-        Empty without these measures, or of fewer than two epochs.
+        Spearman's, over the epochs: 1 for the same order; losses with their sign turned. Empty without these measures,
+        or for fewer than two epochs.
         """
         signs = {"val_loss": -1, "val_mse": -1, "val_copy_recall": 1}
         if len(self.history) < 2 or not {"val_precision", *signs} <= set(self.history):
@@ -139,7 +139,7 @@ class Evaluation:
         return next(score for score in self.scores if (score.method, score.metric) == (self.name, self.metric))
 
     def rival_score(self, method: str) -> Score:
-        """The score of a baseline, or another run, under the metric of its highest P@10, chosen on test."""
+        """Select the score of a baseline, or another run, under the metric of its highest P@10, chosen on test."""
         return best_of(self.scores, method)
 
     @property

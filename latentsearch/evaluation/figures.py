@@ -1,4 +1,4 @@
-"""The figures of a report: what was measured, drawn, with words on what to look for."""
+"""The figures of a report, with words on what to look for."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Picture:
     Args:
         name: File name without suffix.
         title: Heading.
-        text: What to look for: good, poor, broken.
+        text: Words on what to look for: good, poor, broken.
         figure: The figure itself.
     """
 
@@ -53,11 +53,11 @@ class Picture:
 
 
 def draw(evaluation: Evaluation, gallery: Gallery) -> list[Picture]:
-    """All figures of the report, in its order; without labels those that need none.
+    """Draw all figures of the report, in its order; without labels those that need none.
 
     Args:
-        evaluation: What was measured.
-        gallery: Codes of all images, to show neighbours.
+        evaluation: The measurements.
+        gallery: Codes of all images, for figures of neighbours.
     """
     labelled = evaluation.is_labelled
     return [
@@ -251,7 +251,7 @@ def _reconstruction_pictures(evaluation: Evaluation) -> list[Picture]:
             Picture(f"reconstructions_{title}", f"{heading}, with their squared error", texts[title], figure)
         )
     copies = image_grids.image_rows(evaluation.copies)
-    text = "The alterations of the copy checks: each copy should find its original among all gallery images."
+    text = "The corruptions of the copy checks: each copy should find its original among all gallery images."
     return [*pictures, Picture("copies", "Corrupted copies", text, copies)]
 
 

@@ -1,4 +1,4 @@
-"""What each of two codes knows, alone and together: the share of the same class, and how alike neighbours look."""
+"""Kind and look: neighbours by each of two codes alone and by both, by class and by appearance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BATCH = 1000
 
 
 class SliderPoint(NamedTuple):
-    """How the neighbours of test images are, at one share of the look code.
+    """Measurements of the neighbours of test images at one share of the look code.
 
     Args:
         look: Share of the look code in a squared distance, 0 to 1.
@@ -51,10 +51,10 @@ def measure_slider(
 
     Args:
         dataset: The images.
-        codes: Of all of them, `(num_images, latent_dim)`.
+        codes: Codes of all images, `(num_images, latent_dim)`.
         kind_dim: Numbers of the kind code, None for a single code.
-        gallery_ids: Ids of what is searched, `(num_gallery,)`.
-        query_ids: Ids of what is asked about, `(num_queries,)`.
+        gallery_ids: Ids of the gallery, `(num_gallery,)`.
+        query_ids: Ids of the queries, `(num_queries,)`.
     """
     if kind_dim is None:
         return []

@@ -1,4 +1,4 @@
-"""What was measured, as metrics.json and as a table of the test images."""
+"""The measurements as metrics.json, and as a table of the test images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from latentsearch.metrics import correlations, effective_rank, psnr
 
 
 def as_record(evaluation: Evaluation, results: list[CheckResult]) -> dict[str, Any]:
-    """Return everything that was measured, as metrics.json holds it."""
+    """Return all measurements, as metrics.json holds them."""
     dataset = evaluation.dataset
     return {
         "run": evaluation.name,
@@ -82,7 +82,7 @@ def as_record(evaluation: Evaluation, results: list[CheckResult]) -> dict[str, A
 
 
 def _duplicates(evaluation: Evaluation) -> dict[str, Any]:
-    """Return what metrics.json holds of duplicates; the pairs stand in duplicates.csv."""
+    """Return the counts of duplicates for metrics.json; the pairs are in duplicates.csv."""
     sizes = np.bincount(evaluation.duplicates.groups)
     without = evaluation.leakless_score
     return {
@@ -102,7 +102,7 @@ def _duplicates(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def per_image(evaluation: Evaluation) -> pd.DataFrame:
-    """Return one row a test image: id, class, squared_error, its code, and where it lies on the map, if it was drawn.
+    """Return one row per test image: id, class, squared_error, code, and place on the map, if it is on it.
 
     No class without labels; the file of each image, if they are from files.
     """

@@ -1,4 +1,4 @@
-"""What to do about a WARN or FAIL of each check."""
+"""Remedies for a WARN or FAIL of each check."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ REMEDIES = {
     "retrieval against PCA": "Train for similarity, or start from another architecture; " + _TRAIN_LONGER[0].lower()
     + _TRAIN_LONGER[1:],
     "retrieval against pixels": "Take a larger --latent-dim, or train for similarity.",
-    "weakest class": "See which classes answer in its place (retrieval by class), and add images of it.",
-    "copies with noise": "Train for similarity, whose views have noise.",
+    "weakest class": "See which classes are found in its place (retrieval by class), and add images of it.",
+    "copies with noise": "Build the architecture kind-look, which takes noise away first, or train with --noise.",
     "copies with projection": "Train for similarity, whose views are seen at angles.",
     "leaks": "Quote the scorecard without them, or take the images of duplicates.csv out of the source.",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Numbers and figures of a run to metrics.json, PNG files and one self-contained report.html."""
+"""The report of an evaluation: metrics.json, CSV tables, PNG files and one self-contained report.html."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LEADING = ("neighbours", "kind_and_look", "baselines")  # pictures that stand b
 
 
 def write(trained: TrainedRun, evaluation: Evaluation, results: list[CheckResult]) -> Path:
-    """Writes reports/<run>/: metrics.json, CSV tables, a PNG for each picture, summary.txt and report.html.
+    """Write reports/<run>/: metrics.json, CSV tables, a PNG for each picture, summary.txt and report.html.
 
     Returns:
         The path of report.html.
@@ -79,7 +79,7 @@ def write(trained: TrainedRun, evaluation: Evaluation, results: list[CheckResult
 
 
 def verdict(evaluation: Evaluation, results: list[CheckResult]) -> str:
-    """The report in one sentence: whether the codes can be searched with, and what stands against it."""
+    """Sum up the report in one sentence: whether the codes suit a search, and what stands against it."""
     failed, warned, silent = (
         [result.name for result in results if result.status == status] for status in ("FAIL", "WARN", "n/a")
     )
@@ -108,7 +108,7 @@ def _precision(score: scorecard.Score) -> float:
 
 
 def headline(evaluation: Evaluation) -> dict[str, str]:
-    """The numbers that tell most, by their name."""
+    """Select the most telling numbers, by name."""
     mse = float(evaluation.errors.mean())
     lines = {"test MSE": f"{mse:.5f} ({psnr(mse):.2f} dB); PCA {evaluation.linear.mse:.5f}"}
     if not evaluation.is_grey:
@@ -138,7 +138,7 @@ def headline(evaluation: Evaluation) -> dict[str, str]:
 
 
 def score_rows(evaluation: Evaluation) -> list[dict[str, str]]:
-    """The scorecard as a table of strings: one row a method and metric, and chance; none without labels."""
+    """Return the scorecard as a table of strings: one row per method and metric, and chance; [] without labels."""
     if not evaluation.is_labelled:
         return []
     rows = [
@@ -152,7 +152,7 @@ def score_rows(evaluation: Evaluation) -> list[dict[str, str]]:
 
 
 def class_rows(evaluation: Evaluation) -> list[dict[str, str]]:
-    """The scorecard of the run by class under its metric, as a table of strings; none without labels."""
+    """Return the scorecard of the run by class under its metric, as a table of strings; [] without labels."""
     if not evaluation.is_labelled:
         return []
     return [
@@ -162,9 +162,9 @@ def class_rows(evaluation: Evaluation) -> list[dict[str, str]]:
 
 
 def copy_rows(evaluation: Evaluation) -> list[dict[str, str]]:
-    """How often corrupted copies find their originals, as a table of strings: one row an alteration and metric."""
+    """Return the recall of originals by corrupted copies as a table of strings, one row per corruption and metric."""
     return [
-        {"alteration": corruption, "metric": metric}
+        {"corruption": corruption, "metric": metric}
         | {f"recall@{k}": f"{m.value:.3f} ± {(m.high - m.low) / 2:.3f}" for k, m in recalls.items()}
         for corruption, by_metric in evaluation.copy_recall.items()
         for metric, recalls in by_metric.items()
@@ -172,7 +172,7 @@ def copy_rows(evaluation: Evaluation) -> list[dict[str, str]]:
 
 
 def duplicate_rows(evaluation: Evaluation) -> list[dict[str, str | int]]:
-    """Pairs of duplicates by where they lie and kind, as a table."""
+    """Return the pairs of duplicates by place and kind, as a table."""
     counts = evaluation.duplicates.counts(evaluation.dataset)
     return [
         {"duplicates": place} | {f"{kind} pairs": count for kind, count in kinds.items()}
@@ -181,7 +181,7 @@ def duplicate_rows(evaluation: Evaluation) -> list[dict[str, str | int]]:
 
 
 def leak_rows(evaluation: Evaluation) -> list[dict[str, str]]:
-    """The scorecard of the run with all test images and without those that leak, as a table of strings."""
+    """Return the scorecard of the run with all test images and without leaks, as a table of strings."""
     if evaluation.leakless_score is None:
         return []
     leaked = int(evaluation.leaked.sum())

@@ -1,4 +1,4 @@
-"""The retrieval scorecard: how often the neighbours of a test image are of its class."""
+"""The retrieval scorecard: how often neighbours of test images are of their class."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Labelled(NamedTuple):
 
 @dataclass(frozen=True)
 class Score:
-    """How one kind of vector retrieves under one metric.
+    """The retrieval scores of one kind of vector under one metric.
 
     Args:
-        method: Which vectors: the name of the run, or of a baseline.
-        metric: How they were compared.
+        method: Name of the run, or of a baseline.
+        metric: Metric that compared the vectors.
         overall: Mean of each of `MEASURES` over all queries, with its 95 % bootstrap interval.
-        by_class: The same over the queries of each class: `{class name: {measure: interval}}`.
+        by_class: Means over the queries of each class: `{class name: {measure: interval}}`.
         precision_curve: Mean P@k for k = 1 to the depth searched.
     """
 
@@ -53,17 +53,17 @@ def score(
     metric: Metric,
     seed: int = 0,
 ) -> Score:
-    """Asks `gallery` for the neighbours of `queries` and counts those of the same class.
+    """Search `gallery` for the neighbours of `queries`, and count those of the same class.
 
     In a gallery of fewer than 1,000 images every depth is cut to its size.
 
     Args:
         method: Name for the table.
-        gallery: What is searched; no query may be among it.
-        queries: What is asked about.
-        class_names: One name a label.
-        metric: How vectors are compared.
-        seed: Of the bootstrap.
+        gallery: Vectors that are searched; no query may be among them.
+        queries: Vectors of the queries.
+        class_names: One name per label.
+        metric: Metric that compares vectors.
+        seed: Seed of the bootstrap.
     """
     depth = min(AP_DEPTH, len(gallery.labels))
     rows = Index(gallery.vectors, metric=metric).rank(queries.vectors, depth)
@@ -87,5 +87,5 @@ def score(
 
 
 def best_of(scores: Sequence[Score], method: str) -> Score:
-    """The score of a method under the metric that gives it the highest P@10."""
+    """Select the score of a method under the metric that gives it the highest P@10."""
     return max((score for score in scores if score.method == method), key=lambda score: score.overall["P@10"].value)

@@ -1,15 +1,15 @@
-"""Exact ways to find the nearest vectors, and which one suits which question.
+"""Search backends, all exact, and the choice between them.
 
-Every backend answers with candidates, and with proven bounds of their distances. `index.Index` decides by the bounds
-which distances to compute anew and which queries to ask again, so all backends have the same answers.
+Every backend returns candidates, with proven bounds of their distances. `index.Index` decides by the bounds which
+distances to compute anew and which queries to ask again, so all backends give the same results.
 
 Time of one query, k = 10, of 60,000 and of 1,000,000 10-d codes of images, as tried by hand on one core; whole searches
 are measured by `benchmarks/search.py`:
 
-    scan    1.0 ms and  18 ms   needs nothing but NumPy, so a cold process has its first answer soonest
-    tree    0.1 ms and 0.6 ms   built in 0.04 s and 1.2 s; leaves out what a bound shows to be too far
-    flat    0.13 ms and 2.2 ms  FAISS: compares all, so neither long vectors, a large k nor manhattan slow it down much
-    product                     for many neighbours of long vectors: their distances need not be computed anew
+    BruteForce     1.0 ms and  18 ms   needs nothing but NumPy: the first result of a new process comes soonest
+    KDTree         0.1 ms and 0.6 ms   built in 0.04 s and 1.2 s; leaves out what a bound shows to be too far
+    FaissFlat      0.13 ms and 2.2 ms  compares all: long vectors, a large k and manhattan slow it down little
+    MatrixProduct                      for many neighbours of long vectors: their distances need not be computed anew
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _SAME = 1e-30  # cosine distances below come from rounding: no two directions of
 
 
 class Candidates(NamedTuple):
-    """Vectors that may be the nearest, and how far they can be.
+    """Vectors that may be the nearest, with bounds of their distances.
 
     Args:
-        rows: int64 `(num_queries, count)`, without repetition.
-        low: Distances are at least this, float64 `(num_queries, count)`.
-        high: Distances are at most this, likewise.
-        beyond: Vectors that are not among `rows` come after those that are nearer than this, float64 `(num_queries,)`.
+        rows: Rows of the vectors, int64 `(num_queries, count)`, without repetition.
+        low: Lower bounds of the distances, float64 `(num_queries, count)`.
+        high: Upper bounds of the distances, float64 `(num_queries, count)`.
+        beyond: Lower bounds of the distances of all other vectors, float64 `(num_queries,)`.
     """
 
     rows: np.ndarray
@@ -52,25 +52,25 @@ class Candidates(NamedTuple):
 
 
 class Backend(Protocol):
-    """Finds candidates among points, float64 `(num_vectors, dim)`; see `index.Index` for what they are."""
+    """A search for candidates among points, float64 `(num_vectors, dim)`; see `index.points`."""
 
     def __init__(self, points: np.ndarray, metric: Metric) -> None: ...
 
     @staticmethod
     def enough(k: int) -> int:
-        """How many candidates are likely to settle which are the `k` nearest."""
+        """Return how many candidates are likely to settle which are the `k` nearest."""
 
     def candidates(self, queries: np.ndarray, count: int) -> Candidates:
-        """The `count` vectors that seem nearest.
+        """Find the `count` vectors that seem nearest.
 
         Args:
             queries: Points, float64 `(num_queries, dim)`.
-            count: At most the number of vectors.
+            count: Number of candidates, at most that of the vectors.
         """
 
 
 class BruteForce:
-    """Computes all distances of one query after the other; see `Backend`. What it finds is settled."""
+    """All distances of one query after the other; see `Backend`. Its bounds are the distances."""
 
     def __init__(self, points: np.ndarray, metric: Metric) -> None:
         self._points, self._metric = points, metric
@@ -133,7 +133,7 @@ class KDTree:
 
 
 class FaissFlat:
-    """FAISS's flat index: distances of all, in float32, many queries at a time; see `Backend`."""
+    """FAISS's flat index: all distances in float32, of many queries at a time; see `Backend`."""
 
     def __init__(self, points: np.ndarray, metric: Metric) -> None:
         import faiss
@@ -170,7 +170,7 @@ class FaissFlat:
 
 
 class MatrixProduct:
-    """Distances of all by matrix products in float64, for cosine and euclidean; see `Backend`."""
+    """All distances by matrix products in float64, for cosine and euclidean; see `Backend`."""
 
     def __init__(self, points: np.ndarray, metric: Metric) -> None:
         self._points, self._metric = points, metric
@@ -202,14 +202,14 @@ class MatrixProduct:
 
 
 def choose(num_vectors: int, dim: int, metric: Metric, *, k: int, num_asked: int) -> type[Backend]:
-    """The backend for a search.
+    """Choose the backend for a search.
 
     Args:
-        num_vectors: In the index.
-        dim: Numbers in each.
-        metric: How they are compared.
+        num_vectors: Number of vectors in the index.
+        dim: Numbers in each vector.
+        metric: Metric of the search.
         k: Neighbours of each query.
-        num_asked: Queries so far, with those of this search.
+        num_asked: Number of queries so far, with those of this search.
     """
     if dim > _SHORT:
         return MatrixProduct if metric != "manhattan" and k * dim > _GATHERED else FaissFlat
@@ -219,7 +219,7 @@ def choose(num_vectors: int, dim: int, metric: Metric, *, k: int, num_asked: int
 
 
 def distances(first: np.ndarray, second: np.ndarray, metric: Metric) -> np.ndarray:
-    """Distances of points, float64 `(..., dim)` each: float32 `(...)`, computed in float64 and rounded once."""
+    """Compute distances of points, float64 `(..., dim)`, in float64, and round them once, to float32 `(...)`."""
     difference = second - first
     if metric == "manhattan":
         far: np.ndarray = np.abs(difference, out=difference).sum(axis=-1)
@@ -232,7 +232,7 @@ def distances(first: np.ndarray, second: np.ndarray, metric: Metric) -> np.ndarr
 
 
 def _candidates(rows: np.ndarray, low: np.ndarray, high: np.ndarray, metric: Metric) -> Candidates:
-    """Of bounds of lengths of differences: of what is not among `rows` too, for all that is has the lowest of these."""
+    """Turn bounds of lengths of differences into bounds of distances, those beyond `rows` included."""
     if metric == "cosine":
         low, high = low.clip(min=0) ** 2 * (0.5 - _DOUBLE), high**2 * (0.5 + _DOUBLE)
         low[low < _SAME] = 0
@@ -240,6 +240,6 @@ def _candidates(rows: np.ndarray, low: np.ndarray, high: np.ndarray, metric: Met
 
 
 def _squares(vectors: np.ndarray) -> np.ndarray:
-    """Sums of squares along the last axis; einsum is several times quicker here than a reduction."""
+    """Sum squares along the last axis; einsum is several times faster here than a reduction."""
     squares: np.ndarray = np.einsum("...d,...d->...", vectors, vectors)
     return squares

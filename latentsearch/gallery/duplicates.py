@@ -39,8 +39,8 @@ class Duplicates:
 
     Args:
         pairs: Ids, int64 `(num_pairs, 2)`, the smaller one first.
-        likeness: In [-1, 1], float32 `(num_pairs,)`; 1 where exact.
-        exact: bool `(num_pairs,)`.
+        likeness: Likeness of each pair in [-1, 1], float32 `(num_pairs,)`; 1 where exact.
+        exact: Whether the bytes of each pair are equal, bool `(num_pairs,)`.
         mirrored: Whether one shows the other mirrored, bool `(num_pairs,)`.
         first_copy: Id of the first image with the same bytes, for every image of the dataset, int64 `(num_images,)`.
     """
@@ -60,7 +60,7 @@ class Duplicates:
         return groups
 
     def with_duplicate_among(self, ids: np.ndarray) -> np.ndarray:
-        """Whether each image has an exact or near duplicate among `ids`, or is one of them, bool `(num_images,)`."""
+        """Tell whether each image has an exact or near duplicate among `ids`, or is one, bool `(num_images,)`."""
         among = np.zeros(len(self.first_copy), dtype=bool)
         among[self.first_copy[ids]] = True
         linked = among.copy()
@@ -71,13 +71,13 @@ class Duplicates:
         return found
 
     def places(self, dataset: ImageSet) -> np.ndarray:
-        """Where each pair lies, `(num_pairs,)`: "within gallery", "across" or "within test"."""
+        """Tell the place of each pair, `(num_pairs,)`: "within gallery", "across" or "within test"."""
         is_test = dataset.split == SPLITS.index("test")
         places: np.ndarray = np.array(_PLACES)[is_test[self.pairs].sum(axis=1)]
         return places
 
     def counts(self, dataset: ImageSet) -> dict[str, dict[str, int]]:
-        """Pairs by place and kind: `{"within gallery": {"exact": 0, "near": 3}, ...}`."""
+        """Count pairs by place and kind: `{"within gallery": {"exact": 0, "near": 3}, ...}`."""
         places = self.places(dataset)
         return {
             place: {
@@ -88,7 +88,7 @@ class Duplicates:
         }
 
     def table(self, dataset: ImageSet) -> pd.DataFrame:
-        """One row a pair: ids, splits, classes if there are any, kind, likeness, mirrored, group."""
+        """Return one row per pair: ids, splits, classes if there are any, kind, likeness, mirrored, group."""
         columns = {}
         for number, ids in enumerate(self.pairs.T, start=1):
             columns[f"id_{number}"] = ids
@@ -107,7 +107,7 @@ class Duplicates:
 
 
 def needed_likeness(chance: float | np.ndarray, richness: np.ndarray) -> np.ndarray:
-    """Likeness from which on two images are duplicates, same shape as `richness`; above 1, none is.
+    """Compute the likeness from which on two images are duplicates, same shape as `richness`; above 1, none is.
 
     (half of the way from `chance` to 1) * (1 + 0.1 / richness). In CIFAR-10 chance is 0.36, so two common photographs
     need 0.77, two ships between an even sea and an even sky 0.91: the less there is to compare, the more often images
@@ -122,7 +122,7 @@ def needed_likeness(chance: float | np.ndarray, richness: np.ndarray) -> np.ndar
 
 
 def chance_likeness(grey: np.ndarray) -> float:
-    """Likeness that images of one collection reach by chance, in [0.35, 1], however many of them are duplicates.
+    """Estimate the likeness that images of one dataset reach by chance, in [0.35, 1], whatever its duplicates.
 
     1 pair in 100 reaches it in which one image stands on its head: no shot comes back upside down, while strokes,
     textures and horizons stay what they are. Random pairs as they are would be duplicates where these are frequent.
@@ -130,7 +130,7 @@ def chance_likeness(grey: np.ndarray) -> float:
     one that is its own mirror image in a lake would decide the 99th. In CIFAR-10 all three ways agree (0.35 to 0.36).
 
     Args:
-        grey: From `image_matching.brightness`, at least two.
+        grey: At least two images from `image_matching.brightness`.
     """
     count = len(grey)
     rng = np.random.default_rng(0)
@@ -144,17 +144,17 @@ def chance_likeness(grey: np.ndarray) -> float:
 def find(
     images: np.ndarray, codes: np.ndarray, *, metric: Metric, contents: Sequence[bytes] | None = None
 ) -> Duplicates:
-    """Finds pairs of images that show the same shot: equal, or shifted, cropped, recoloured, recompressed, mirrored.
+    """Find pairs of images that show the same shot: equal, or shifted, cropped, recoloured, recompressed, mirrored.
 
     Near duplicates are looked for among the `PROPOSALS` nearest of each image, by its code, by its layout (as it
-    is and mirrored) and by its pattern: codes alone propose six to nine of ten. Takes about 6 KB of memory an image.
+    is and mirrored) and by its pattern: codes alone propose six to nine of ten. Takes about 6 KB of memory per image.
 
     Args:
         images: uint8 `(num_images, height, width, 3)`, possibly memory-mapped.
-        codes: Their codes, `(num_images, latent_dim)`.
-        metric: How codes are compared.
-        contents: What is equal where images are exact duplicates, such as digests of their files, one an image.
-            Default: their pixels.
+        codes: Codes of the images, `(num_images, latent_dim)`.
+        metric: Metric that compares codes.
+        contents: Digests that are equal where images are exact duplicates, such as those of their files, one per image.
+            Default: digests of their pixels.
     """
     first_copy = _first_copies(
         (hashlib.sha256(image.tobytes()).digest() for image in images) if contents is None else contents
@@ -171,12 +171,12 @@ def find(
 
 
 def proposals(vectors: np.ndarray, queries: np.ndarray, metric: Metric) -> np.ndarray:
-    """Unordered pairs of each row with the `PROPOSALS` vectors nearest to its query, itself left out.
+    """Pair each row with the `PROPOSALS` vectors nearest to its query, itself left out.
 
     Args:
-        vectors: `(num_images, dim)`, at least two.
-        queries: `(num_images, dim)`: row n asks for image n.
-        metric: How they are compared.
+        vectors: At least two vectors, `(num_images, dim)`.
+        queries: Queries, `(num_images, dim)`; row n is that of image n.
+        metric: Metric that compares them.
 
     Returns:
         int64 `(num_pairs, 2)`, the smaller row first, each pair once, ascending.
@@ -190,7 +190,7 @@ def proposals(vectors: np.ndarray, queries: np.ndarray, metric: Metric) -> np.nd
 def _near(
     images: np.ndarray, grey: np.ndarray, originals: np.ndarray, codes: np.ndarray, metric: Metric
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Near duplicates among `originals`: pairs of ids, and their likeness as they are and mirrored."""
+    """Find near duplicates among `originals`: pairs of ids, and their likeness as they are and mirrored."""
     count = len(originals)
     if count < 2:
         return np.empty((0, 2), dtype=np.int64), np.empty((0, 2), dtype=np.float32)
@@ -227,7 +227,7 @@ def _near(
 
 
 def _upside_down(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Likeness of pairs of which the second image stands on its head, `(num_pairs,)`."""
+    """Compute the likeness of pairs with the second image upside down, `(num_pairs,)`."""
     turned = np.concatenate([grey[pairs[:, 0]], grey[pairs[:, 1], ::-1]])
     rows = np.arange(len(pairs))
     likeness: np.ndarray = image_matching.likeness(turned, np.column_stack([rows, rows + len(pairs)])).max(axis=1)
@@ -235,7 +235,7 @@ def _upside_down(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 
 
 def _look_the_same(grey: np.ndarray, images: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Whether no pixel of two images differs by more than 2 of 255, bool `(num_pairs,)`; never of even images."""
+    """Tell whether no pixel of two images differs by more than 2 of 255, bool `(num_pairs,)`; False for even images."""
     one, other = (grey[rows].astype(np.int16) for rows in pairs.T)
     same: np.ndarray = (np.abs(one - other) <= _SAME_LEVELS).all(axis=(1, 2)) & (one.std(axis=(1, 2)) >= _EVEN)
     for row in np.flatnonzero(same):  # in grey, which is cheap; few are left for the colours
@@ -245,12 +245,12 @@ def _look_the_same(grey: np.ndarray, images: np.ndarray, pairs: np.ndarray) -> n
 
 
 def _distinct(pairs: np.ndarray, count: int) -> np.ndarray:
-    """Pairs of rows below `count`, the smaller first, each once, ascending."""
+    """Sort pairs of rows below `count`, the smaller row first, each pair once."""
     keys = np.unique(pairs.min(axis=1) * count + pairs.max(axis=1))
     return np.column_stack([keys // count, keys % count])
 
 
 def _first_copies(contents: Iterable[bytes]) -> np.ndarray:
-    """For each image the row of the first one with the same content, int64 `(num_images,)`."""
+    """Find for each image the row of the first one with the same content, int64 `(num_images,)`."""
     seen: dict[bytes, int] = {}
     return np.array([seen.setdefault(content, row) for row, content in enumerate(contents)], dtype=np.int64)

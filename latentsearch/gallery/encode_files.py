@@ -1,4 +1,4 @@
-"""Image files of a folder to codes, in this process."""
+"""Encoding of the image files of a folder, in this process."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from latentsearch.models.encoder import Encoder
 
 _CHUNK = 1000  # images in memory at a time
 
-# Of a file its digest (SHA-256, 32 bytes) and code (float32 `(latent_dim,)`), or why it has none.
-Coded = tuple[bytes, np.ndarray] | Skipped
+# Digest of a file (SHA-256, 32 bytes) and its code (float32 `(latent_dim,)`), or the reason that it has none.
+Encoded = tuple[bytes, np.ndarray] | Skipped
 
 
 class FileEncoder(Protocol):
-    """What codes files: `encode_files`, or `encode_spark.SparkEncoder`."""
+    """A function that encodes files: `encode_files`, or an `encode_spark.SparkEncoder`."""
 
     def __call__(
         self,
@@ -34,7 +34,7 @@ class FileEncoder(Protocol):
         fit: Fit,
         code_of: dict[bytes, np.ndarray],
         progress: bool,
-    ) -> Iterator[tuple[FoundFile, Coded]]:
+    ) -> Iterator[tuple[FoundFile, Encoded]]:
         """See `encode_files`."""
 
 
@@ -46,15 +46,15 @@ def encode_files(
     fit: Fit,
     code_of: dict[bytes, np.ndarray],
     progress: bool,
-) -> Iterator[tuple[FoundFile, Coded]]:
-    """Of each file its digest and code, or why it has none.
+) -> Iterator[tuple[FoundFile, Encoded]]:
+    """Encode image files: yield each with its digest and code, or the reason that it has none.
 
     Args:
-        files: Below `folder`.
-        folder: Where they are.
-        autoencoder: Makes the codes.
-        fit: What becomes of other proportions.
-        code_of: Codes by digest: files of these contents are not coded again. What is found is added.
+        files: Files below `folder`.
+        folder: The folder.
+        autoencoder: The encoder.
+        fit: Treatment of other proportions.
+        code_of: Codes by digest: files of these contents are not encoded again. New codes are added.
         progress: Show a progress bar.
     """
 
@@ -68,7 +68,7 @@ def encode_files(
         except ImageFileError as error:
             return Skipped(file.path, error.reason, error.detail)
 
-    bar = tqdm(total=len(files), desc="coding images", unit=" images", disable=not progress or not files)
+    bar = tqdm(total=len(files), desc="encoding images", unit=" images", disable=not progress or not files)
     with bar, ThreadPoolExecutor() as readers:
         for start in range(0, len(files), _CHUNK):
             chunk = files[start : start + _CHUNK]

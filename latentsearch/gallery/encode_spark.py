@@ -1,4 +1,4 @@
-"""Image files of a folder to codes, on the machines of a Spark cluster; a job that was killed goes on where it was."""
+"""Encoding of the image files of a folder on a Spark cluster; a job that was killed goes on where it was."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from latentsearch.data.scan import FoundFile, Skipped
 from latentsearch.errors import InputError
 from latentsearch.failures import check_damage
 from latentsearch.gallery import encode_files
-from latentsearch.gallery.encode_files import Coded
+from latentsearch.gallery.encode_files import Encoded
 from latentsearch.models.encoder import Encoder
 from latentsearch.runs import Run
 from latentsearch.text import printable
@@ -36,16 +36,16 @@ _PART = 5000  # files of a task: an executor opens the encoder once for each
 
 
 class SparkEncoder:
-    """Codes files as `encode_files.encode_files` does, which the executors call, each for parts of the files.
+    """An encoder of files on a cluster: each executor calls `encode_files.encode_files` for parts of the files.
 
-    An executor writes each part that it has coded to a Parquet file, whole or not at all. So a part that is tried again
-    is in one file in the end, and what was finished when a job ended early is used by the next.
+    An executor writes each encoded part to a Parquet file, whole or not at all. So a part that is tried again is in
+    one file in the end, and the next job uses the parts of one that ended early.
 
     Args:
         master: Address of the cluster.
-        run: Whose encoder makes the codes.
+        run: Run of the encoder.
         parts: Folder of these files, to be deleted when the codes are in a gallery.
-        open_encoder: Opens the encoder on an executor.
+        open_encoder: Function that opens the encoder on an executor.
     """
 
     def __init__(self, master: str, run: Run, parts: Path, *, open_encoder: Callable[[], Encoder]) -> None:
@@ -60,11 +60,11 @@ class SparkEncoder:
         fit: Fit,
         code_of: dict[bytes, np.ndarray],
         progress: bool,
-    ) -> Iterator[tuple[FoundFile, Coded]]:
+    ) -> Iterator[tuple[FoundFile, Encoded]]:
         """See `encode_files.encode_files`.
 
         Raises:
-            InputError: if Spark cannot be started, or does not come to the end of it.
+            InputError: if Spark cannot be started, or does not complete the job.
         """
         # Codes of another encoder are in another folder.
         parts = self._parts / f"{autoencoder.fingerprint[:16]}-{fit}"
@@ -77,7 +77,7 @@ class SparkEncoder:
             done |= _read(parts, code_of)
             if missing := len(set(to_do) - set(done)):
                 raise InputError(
-                    f"--spark {self._master}: the executors coded {missing} images whose codes are not in {parts}: "
+                    f"--spark {self._master}: the executors encoded {missing} images whose codes are not in {parts}: "
                     "--root must be on storage that all machines share."
                 )
         for file in files:
@@ -101,34 +101,34 @@ class SparkEncoder:
         context = session.sparkContext
         broadcast = context.broadcast(known)
 
-        def code_parts(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-            return work.code_parts(frames, broadcast.value)
+        def encode_parts(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+            return work.encode_parts(frames, broadcast.value)
 
         frame = session.createDataFrame(context.parallelize(rows, len(rows)), "part string, listing binary")
-        bar = tqdm(total=len(files), desc="coding images", unit=" images", disable=not progress)
+        bar = tqdm(total=len(files), desc="encoding images", unit=" images", disable=not progress)
         with bar, ThreadPoolExecutor(1) as beside:
-            job = beside.submit(frame.mapInPandas(code_parts, "part string").collect)
+            job = beside.submit(frame.mapInPandas(encode_parts, "part string").collect)
             while not job.done():
                 bar.update(min(_PART * sum((work.parts / name).exists() for name, _ in rows), len(files)) - bar.n)
                 time.sleep(0.5)
         finished = sum((work.parts / name).exists() for name, _ in rows)
         if error := job.exception():
             raise InputError(
-                f"--spark {self._master}: {spark.in_short(error)}\n{finished} of {len(rows)} parts are coded and kept: "
-                f"the same command goes on from there. See {self._run.models / 'spark.log'}."
+                f"--spark {self._master}: {spark.in_short(error)}\n{finished} of {len(rows)} parts are encoded and "
+                f"kept: the same command goes on from there. See {self._run.models / 'spark.log'}."
             ) from None
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What an executor needs to know.
+    """The work of an executor.
 
     Args:
-        folder: The images.
+        folder: Folder of the images.
         parts: Folder for the codes.
-        fit: What becomes of other proportions.
-        fingerprint: Of the encoder.
-        open_encoder: Opens it.
+        fit: Treatment of other proportions.
+        fingerprint: Fingerprint of the encoder.
+        open_encoder: Function that opens the encoder.
     """
 
     folder: Path
@@ -137,8 +137,8 @@ class _Work:
     fingerprint: str
     open_encoder: Callable[[], Encoder]
 
-    def code_parts(self, frames: Iterator[pd.DataFrame], known: frozenset[bytes]) -> Iterator[pd.DataFrame]:
-        """Codes parts, and tells which.
+    def encode_parts(self, frames: Iterator[pd.DataFrame], known: frozenset[bytes]) -> Iterator[pd.DataFrame]:
+        """Encode parts, and yield their names.
 
         Args:
             frames: Names of parts, and their files as JSON.
@@ -149,10 +149,10 @@ class _Work:
         for frame in frames:
             for name, listing in zip(frame["part"], frame["listing"], strict=True):
                 if not (self.parts / name).exists():  # it does when its executor died after that
-                    self._code([FoundFile(*row) for row in json.loads(listing)], self.parts / name, known)
+                    self._encode([FoundFile(*row) for row in json.loads(listing)], self.parts / name, known)
                 yield pd.DataFrame({"part": [name]})
 
-    def _code(self, files: list[FoundFile], path: Path, known: frozenset[bytes]) -> None:
+    def _encode(self, files: list[FoundFile], path: Path, known: frozenset[bytes]) -> None:
         if not self.folder.is_dir():  # else every image would be a missing one
             raise InputError(f"{platform.node()} does not see {printable(self.folder)}: it must be on shared storage.")
         encoder = self.open_encoder()
@@ -165,7 +165,7 @@ class _Work:
         _write(path, list(results))
 
 
-def _write(path: Path, results: list[tuple[FoundFile, Coded]]) -> None:
+def _write(path: Path, results: list[tuple[FoundFile, Encoded]]) -> None:
     import pyarrow
     from pyarrow import parquet
 
@@ -185,14 +185,14 @@ def _write(path: Path, results: list[tuple[FoundFile, Coded]]) -> None:
         parquet.write_table(pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(schema)), temporary)
 
 
-def _read(parts: Path, code_of: dict[bytes, np.ndarray]) -> dict[FoundFile, Coded]:
-    """What finished parts say of files. Deletes parts that cannot be read, or lack a code that was known elsewhere."""
+def _read(parts: Path, code_of: dict[bytes, np.ndarray]) -> dict[FoundFile, Encoded]:
+    """Read finished parts. Delete those that cannot be read, or lack a code that was known elsewhere."""
     if not parts.is_dir():
         return {}
     import pyarrow
     from pyarrow import parquet
 
-    found: dict[FoundFile, Coded] = {}
+    found: dict[FoundFile, Encoded] = {}
     for path in sorted(parts.glob("[!.]*.parquet")):
         try:
             rows = parquet.read_table(path).to_pylist()

@@ -1,4 +1,4 @@
-"""The gallery of a folder, kept in one file: codes, and the image file behind each."""
+"""The gallery of a folder in one file: codes, and the image file behind each."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from latentsearch.text import printable
 
 @dataclass(frozen=True)
 class Origin:
-    """What the images of a gallery are; see `Gallery.origin`.
+    """The origin of the codes of a folder; see `Gallery.origin`.
 
     Args:
-        folder: The folder, absolute, as hexadecimal digits: its name may hold any bytes.
-        fit: What became of other proportions.
-        next_id: The id of the next file that is new.
+        folder: Absolute path of the folder, as hexadecimal digits: it may hold any bytes.
+        fit: Treatment of other proportions.
+        next_id: Id for the next new file.
     """
 
     folder: str
@@ -42,10 +42,10 @@ class Entry(NamedTuple):
     """An image of the gallery.
 
     Args:
-        file: Where it is.
-        id: Stays with the file for as long as its content does, wherever it is moved; is not given twice.
+        file: The file.
+        id: Id that stays with the content of the file, wherever it is moved; it is not given twice.
         digest: SHA-256 of the file, 32 bytes.
-        code: float32 `(latent_dim,)`.
+        code: Code of the image, float32 `(latent_dim,)`.
     """
 
     file: FoundFile
@@ -59,12 +59,12 @@ class FolderGallery:
     """The gallery of a folder, with the file behind each code.
 
     Args:
-        folder: The folder, absolute.
+        folder: Absolute path of the folder.
         gallery: The codes.
-        files: Of each code, `len(gallery.ids)`.
+        files: The file of each code, `len(gallery.ids)`.
         digests: SHA-256 of each file, 32 bytes each.
-        bad: Files that look like images and cannot be read.
-        passed_over: What else is in the folder.
+        bad: Files that look like images and cannot be read, with the reason.
+        passed_over: The other files of the folder.
     """
 
     folder: Path
@@ -76,20 +76,20 @@ class FolderGallery:
 
     @property
     def origin(self) -> Origin:
-        """Folder, fit and next id, as they are kept."""
+        """The origin of the codes."""
         return msgspec.convert(self.gallery.origin, Origin)
 
     @property
     def skipped(self) -> list[Skipped]:
-        """All that is not in the gallery, with the reason."""
+        """The files that are not in the gallery, with the reasons."""
         return [*self.bad.values(), *self.passed_over]
 
     def is_of(self, folder: Path, autoencoder: Encoder, fit: Fit) -> bool:
-        """Whether it is the gallery of this folder, coded by this encoder from images fitted like this."""
+        """Tell whether its codes are of this folder, by this encoder and of images fitted in this way."""
         return (self.folder, self.gallery.encoder, self.origin.fit) == (folder.resolve(), autoencoder.fingerprint, fit)
 
     def entries(self) -> list[Entry]:
-        """The images."""
+        """List the images."""
         return [
             Entry(*parts)
             for parts in zip(self.files, self.gallery.ids.tolist(), self.digests, self.gallery.codes, strict=True)
@@ -97,17 +97,17 @@ class FolderGallery:
 
 
 def gallery_path(galleries: Path, folder: Path) -> Path:
-    """Where the gallery of `folder` is kept: one file a folder, below `galleries`."""
+    """Return the path of the gallery of `folder`: one file per folder, below `galleries`."""
     absolute = folder.resolve()
     digest = hashlib.sha256(os.fsencode(absolute)).hexdigest()[:8]
     return galleries / f"{re.sub(r'[^A-Za-z0-9_-]', '_', absolute.name)[:40]}-{digest}.npz"
 
 
 def open_kept(path: Path, folder: Path, autoencoder: Encoder, *, fit: Fit = "crop") -> FolderGallery:
-    """The gallery of `folder` as it is kept at `path`, whatever the folder now holds.
+    """Open the gallery of `folder` at `path` as it is, whatever the folder holds now.
 
     Raises:
-        InputError: if there is none that is whole, or its codes are of another encoder or another fit.
+        InputError: if there is no whole one, or its codes are of another encoder or another fit.
     """
     kept = load(path)
     mend = "Synchronise it with the folder: leave out --no-sync."
@@ -128,7 +128,7 @@ class _Listing:
 
 
 def load(path: Path) -> FolderGallery | None:
-    """The gallery kept at `path`, or None if there is none that is whole."""
+    """Load the gallery at `path`; None if there is no whole one."""
     kept = gallery.load(path)
     if kept is None:
         return None
@@ -151,7 +151,7 @@ def load(path: Path) -> FolderGallery | None:
 
 
 def save(path: Path, content: FolderGallery) -> None:
-    """Writes the gallery to one file, whole or not at all."""
+    """Write the gallery to one file, whole or not at all."""
     # JSON escapes the halves of characters that stand for broken bytes in names.
     listing: dict[str, Any] = {
         "files": content.files,

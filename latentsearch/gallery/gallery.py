@@ -1,4 +1,4 @@
-"""A gallery: the codes of images with their ids, kept beside the run and ready to be asked."""
+"""A gallery: the codes of images with their ids, kept beside the run and ready to be searched."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Gallery:
-    """Codes of images that can be asked for look-alikes.
+    """Codes of images that can be searched for look-alikes.
 
     Args:
-        codes: float32 `(num_images, latent_dim)`.
-        ids: int64 `(num_images,)`, distinct.
-        copies: Codes of some of the images (first) and of corrupted copies of them (second), to tell what a distance
-            means: float32 `(num_copies, 2, latent_dim)`.
+        codes: Codes, float32 `(num_images, latent_dim)`.
+        ids: Ids, int64 `(num_images,)`, distinct.
+        copies: Codes of some of the images (first) and of corrupted copies of them (second), to interpret distances:
+            float32 `(num_copies, 2, latent_dim)`.
         errors: Mean squared reconstruction errors of the same images, float32 `(num_sampled,)`.
         encoder: Fingerprint of the encoder that made the codes.
-        origin: What images these are: the fingerprint of a dataset, or of a folder what else is to be known.
+        origin: Origin of the images: the fingerprint of a dataset, or the fields of `folder.Origin`.
     """
 
     codes: np.ndarray
@@ -63,13 +63,13 @@ class Gallery:
     def ask(
         self, codes: np.ndarray, k: int, *, metric: Metric = "cosine", exclude: np.ndarray | None = None
     ) -> Neighbours:
-        """The `k` images whose codes are nearest to each of `codes`; see `Index.search`."""
+        """Find the `k` images whose codes are nearest to each of `codes`; see `Index.search`."""
         if metric not in self._indexes:
             self._indexes[metric] = Index(self.codes, self.ids, metric=metric)
         return self._indexes[metric].search(codes, k, exclude=exclude)
 
     def code_of(self, ids: np.ndarray) -> np.ndarray:
-        """Codes of the images with these ids, float32 `(len(ids), latent_dim)`.
+        """Look up the codes of images by id, float32 `(len(ids), latent_dim)`.
 
         Raises:
             KeyError: if an id is not in the gallery.
@@ -82,7 +82,7 @@ class Gallery:
         return codes
 
     def only(self, ids: np.ndarray) -> Gallery:
-        """The part of the gallery whose ids are among `ids`."""
+        """Select the part of the gallery whose ids are among `ids`."""
         rows = np.isin(self.ids, ids)
         return dataclasses.replace(self, codes=self.codes[rows], ids=self.ids[rows])
 
@@ -94,11 +94,11 @@ class Gallery:
         return dataclasses.replace(self, codes=codes, copies=copies, origin={**self.origin, "look": look})
 
     def save(self, path: Path, **more: np.ndarray) -> None:
-        """Writes the gallery to one file, whole or not at all.
+        """Write the gallery to one file, whole or not at all.
 
         Args:
             path: The file.
-            more: Other arrays to keep with it.
+            more: Further arrays in the file.
         """
         record = json.dumps({"encoder": self.encoder, "origin": dict(self.origin)})
         arrays = {name: getattr(self, name) for name in _ARRAYS} | {"record": np.array(record)}
@@ -115,7 +115,7 @@ class _Record:
 
 
 def load(path: Path) -> tuple[Gallery, dict[str, np.ndarray]] | None:
-    """The gallery kept at `path` and the other arrays kept with it, or None if there is none that can be used."""
+    """Load the gallery at `path` and the other arrays in the file; None if there is no usable one."""
     try:
         arrays = load_npz(path)
         codes, ids, copies, errors = (arrays.pop(name) for name in _ARRAYS)
@@ -137,7 +137,7 @@ def _is_sound(gallery: Gallery) -> bool:
 
 
 def build(dataset: ImageSet, autoencoder: Encoder, *, progress: bool = False) -> Gallery:
-    """Codes all images of `dataset`."""
+    """Encode all images of `dataset`."""
     codes = autoencoder.encode(dataset.images, progress=progress)
     rows = sampled(len(codes))
     copies, errors = examined(codes[rows], dataset.images[rows], autoencoder)
@@ -148,7 +148,7 @@ def build(dataset: ImageSet, autoencoder: Encoder, *, progress: bool = False) ->
 def open_or_build(
     path: Path, dataset: ImageSet, autoencoder: Encoder, *, progress: bool = False
 ) -> tuple[Gallery, bool]:
-    """The gallery kept at `path` if it is whole and of this encoder and dataset, else a new one, kept there.
+    """Load the gallery at `path` if it is whole and of this encoder and dataset, else build and save a new one.
 
     Returns:
         The gallery, and whether it was built.
@@ -162,17 +162,17 @@ def open_or_build(
 
 
 def sampled(num_images: int) -> np.ndarray:
-    """Rows of at most 500 images, those that are examined; int64, ascending."""
+    """Draw the rows of at most 500 images to examine; int64, ascending."""
     return np.sort(np.random.default_rng(_SEED).permutation(num_images)[:_NUM_SAMPLED])
 
 
 def examined(codes: np.ndarray, images: np.ndarray, autoencoder: Encoder) -> tuple[np.ndarray, np.ndarray]:
-    """Corrupted copies (with noise, and seen from aside) and reconstructions of images.
+    """Encode corrupted copies of images (with noise, and at an angle), and measure their reconstruction errors.
 
     Args:
-        codes: `(num_images, latent_dim)`.
-        images: Of these codes, uint8 `(num_images, height, width, 3)`.
-        autoencoder: What made the codes.
+        codes: Codes of the images, `(num_images, latent_dim)`.
+        images: uint8 `(num_images, height, width, 3)`.
+        autoencoder: The encoder that made the codes.
 
     Returns:
         `copies` and `errors` of a gallery.
@@ -183,11 +183,11 @@ def examined(codes: np.ndarray, images: np.ndarray, autoencoder: Encoder) -> tup
 
 
 def reconstruction_errors(images: np.ndarray, codes: np.ndarray, autoencoder: Encoder) -> np.ndarray:
-    """Mean squared error of each image, float `(num_images,)`.
+    """Compute the mean squared error of each image, float `(num_images,)`.
 
     Args:
         images: uint8 `(num_images, height, width, 3)`.
-        codes: Of these, `(num_images, latent_dim)`.
-        autoencoder: What made the codes.
+        codes: Codes of the images, `(num_images, latent_dim)`.
+        autoencoder: The encoder that made the codes.
     """
     return squared_error(to_float(images), autoencoder.decode(codes))

@@ -1,9 +1,9 @@
-"""Images to the likeness of pairs: do two images show the same shot, whatever was done to it since?
+"""Image matching: the likeness of two images, which tells whether they show the same shot, edited or not.
 
-Compared is the fine detail: what is left of the brightness when a blurred copy is taken away, at equal strength
-everywhere. Colours, brightness and contrast no longer count then, and two scenes that agree only in their layout (sky
-above, sea below) have nothing in common. The detail of one image is laid over that of the other at every shift of up
-to an eighth of a side, mirrored and not, and enlarged a little, and the best fit counts.
+Only the fine detail is compared: the brightness less that of a blurred copy, at equal strength everywhere. Colours,
+brightness and contrast do not count then, and two scenes that agree only in their layout (sky above, sea below) have
+nothing in common. The detail of one image is laid over that of the other at every shift of up to an eighth of a side,
+mirrored and not, and enlarged a little, and the best fit counts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SHARING = 8  # batches of pairs that share the details of their images: 12 KB a
 
 
 def brightness(images: np.ndarray) -> np.ndarray:
-    """Images in grey at `SIDE` x `SIDE` pixels, uint8 `(num_images, SIDE, SIDE)`.
+    """Convert images to grey at `SIDE` x `SIDE` pixels, uint8 `(num_images, SIDE, SIDE)`.
 
     Args:
         images: uint8 `(num_images, height, width, 3)`, possibly memory-mapped.
@@ -37,16 +37,16 @@ def brightness(images: np.ndarray) -> np.ndarray:
 
 
 def small(image: np.ndarray) -> np.ndarray:
-    """An image at `SIDE` x `SIDE` pixels in colour, uint8 `(SIDE, SIDE, 3)`; `(height, width, 3)` before."""
+    """Resize an image `(height, width, 3)` to `SIDE` x `SIDE` pixels in colour, uint8 `(SIDE, SIDE, 3)`."""
     return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BOX))
 
 
 def detail(grey: np.ndarray, zoom: float = 1.0) -> np.ndarray:
-    """Fine detail at equal strength everywhere, float32 of the same shape; around 0, and 0 where nothing is.
+    """Compute the fine detail at equal strength everywhere, float32 of the same shape, around 0; 0 where there is none.
 
     Args:
         grey: uint8 `(num_images, side, side)`.
-        zoom: At least 1: the middle of the images is enlarged so much first.
+        zoom: Factor by which the middle of the images is enlarged first, at least 1.
     """
     values = grey.astype(np.float32)
     if zoom != 1:
@@ -60,14 +60,14 @@ def detail(grey: np.ndarray, zoom: float = 1.0) -> np.ndarray:
 
 
 def halved(values: np.ndarray) -> np.ndarray:
-    """Means of blocks of 2 x 2 of `(num_images, side, side)`, `(num_images, side / 2, side / 2)`."""
+    """Average blocks of 2 x 2 of `(num_images, side, side)`, to `(num_images, side / 2, side / 2)`."""
     count, side = values.shape[:2]
     means: np.ndarray = values.reshape(count, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
     return means
 
 
 def layout(grey: np.ndarray) -> np.ndarray:
-    """Coarse brightness without its mean, float32 `(num_images, side / 4, side / 4)`: what lies where, to look it up.
+    """Compute the coarse brightness without its mean, to look up layouts, float32 `(num_images, side / 4, side / 4)`.
 
     Args:
         grey: uint8 `(num_images, side, side)`.
@@ -78,7 +78,7 @@ def layout(grey: np.ndarray) -> np.ndarray:
 
 
 def pattern(details: np.ndarray) -> np.ndarray:
-    """Magnitudes of the spatial frequencies, float32 `(num_images, side, side / 2 + 1)`: the same wherever it lies.
+    """Compute magnitudes of frequencies, which ignore positions, float32 `(num_images, side, side / 2 + 1)`.
 
     Args:
         details: `(num_images, side, side)`.
@@ -89,14 +89,14 @@ def pattern(details: np.ndarray) -> np.ndarray:
 
 
 def fit(first: np.ndarray, second: np.ndarray, shift: int) -> np.ndarray:
-    """How well the middle of each `first` fits onto its `second`, float32 `(num_pairs, 2)`: as it is, and mirrored.
+    """Fit the middle of each `first` onto its `second`, as it is and mirrored, float32 `(num_pairs, 2)`.
 
     The highest cosine over all positions, in [-1, 1]; 0 for an image without any detail.
 
     Args:
         first: Details `(num_pairs, side, side)`.
         second: Same shape.
-        shift: Pixels that the middle leaves out on every side, and may be moved by.
+        shift: Pixels that the middle leaves out on every side, and its largest shift.
     """
     side, places = first.shape[1], 2 * shift + 1
     middle = first[:, shift : side - shift, shift : side - shift]
@@ -115,16 +115,16 @@ def fit(first: np.ndarray, second: np.ndarray, shift: int) -> np.ndarray:
 
 
 def richness(details: np.ndarray) -> np.ndarray:
-    """Share of each image that shows any detail, `(num_images,)`: 0 for an even one, about 0.8 for most photographs."""
+    """Compute the share of each image with detail, `(num_images,)`: 0 for an even one, about 0.8 for photographs."""
     shares: np.ndarray = np.square(details[:, SHIFT:-SHIFT, SHIFT:-SHIFT]).mean(axis=(1, 2))
     return shares
 
 
 def likeness(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Likeness of pairs of images, in [-1, 1], float32 `(num_pairs, 2)`: as they are, and one of them mirrored.
+    """Compute the likeness of pairs, as they are and with one mirrored, in [-1, 1], float32 `(num_pairs, 2)`.
 
     Args:
-        grey: From `brightness`.
+        grey: Images from `brightness`.
         pairs: int `(num_pairs, 2)`, rows of `grey`; the order within a pair does not matter.
     """
     result = np.empty((len(pairs), 2), dtype=np.float32)
@@ -145,5 +145,5 @@ def likeness(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 
 
 def batches(count: int, size: int = _BATCH) -> Iterator[slice]:
-    """Slices of `size` that cover `count` rows."""
+    """Yield slices of `size` that cover `count` rows."""
     return (slice(start, start + size) for start in range(0, count, size))

@@ -1,4 +1,4 @@
-"""Codes to neighbours: exact search, by the backend that is quickest for what is asked."""
+"""Exact search for the nearest vectors, by the fastest backend."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from latentsearch.gallery.backends import Backend, BruteForce
 
 _BLOCK = 2**21  # numbers that are held at a time
 _CACHED = 2**12  # pairs whose numbers stay in the processor's cache
-_WIDER = 8  # times as many candidates, where those that there were do not settle an answer
+_WIDER = 8  # times as many candidates, where those so far do not settle a result
 _LARGEST = 2.0**100  # magnitude of a number: of as many as there may be, sums have room in float32
 
 
@@ -21,8 +21,8 @@ class Neighbours:
     """Nearest vectors of queries, closest first.
 
     Args:
-        ids: int64 `(num_queries, k)`.
-        distances: float32 `(num_queries, k)`; smaller is closer whatever the metric.
+        ids: Ids of the vectors, int64 `(num_queries, k)`.
+        distances: Distances, float32 `(num_queries, k)`; smaller is closer for every metric.
     """
 
     ids: np.ndarray
@@ -30,16 +30,15 @@ class Neighbours:
 
 
 class Index:
-    """Vectors that can be asked for those nearest to a query.
+    """Vectors that can be searched for those nearest to a query.
 
     cosine is 1 minus the cosine of the angle, in [0, 2] (a zero vector is at distance 1 from everything);
     euclidean and manhattan are the L2 and L1 norms of the difference. Distances are computed in float64 and rounded
-    once, to float32; answers are exact, ordered by distance, then id, also where a tie falls on the last place.
+    once, to float32; results are exact, ordered by distance, then id, also where a tie falls on the last place.
 
-    What searches (a scan, a k-d tree, FAISS or matrix products) is chosen by `backends.choose` at each search and
-    prepared when it is first needed. It says how far its candidates can be at least and at most: where that leaves a
-    distance open, it is computed anew; where it leaves open who is among the nearest, more candidates are asked for.
-    So all have the same answers.
+    `backends.choose` chooses the backend of each search, which is prepared when it is first needed. A backend gives
+    bounds of the distances of its candidates: where they leave a distance open, it is computed anew; where they leave
+    the nearest open, more candidates are requested. So all backends give the same results.
 
     Args:
         vectors: `(num_vectors, dim)`, of magnitudes up to 1e30.
@@ -76,12 +75,12 @@ class Index:
         return len(self.ids)
 
     def search(self, queries: np.ndarray, k: int, *, exclude: np.ndarray | None = None) -> Neighbours:
-        """The `k` nearest vectors of each query, with their distances.
+        """Find the `k` nearest vectors of each query, with their distances.
 
         Args:
             queries: `(num_queries, dim)`, of magnitudes up to 1e30.
             k: At least 1, at most the number of vectors (less one when `exclude` is given).
-            exclude: int `(num_queries,)`: for each query the id that may not answer, such as its own; ids that
+            exclude: Id to leave out of the results of each query, such as its own, int `(num_queries,)`; ids that
                 are not in the index exclude nothing.
 
         Raises:
@@ -102,11 +101,11 @@ class Index:
         return Neighbours(ids[kept].reshape(-1, k), distances[kept].reshape(-1, k))
 
     def rank(self, queries: np.ndarray, k: int, *, exclude: np.ndarray | None = None) -> np.ndarray:
-        """Like `search`, but the ids alone, int64 `(num_queries, k)`."""
+        """Search as `search` does, and return the ids alone, int64 `(num_queries, k)`."""
         return self.search(queries, k, exclude=exclude).ids
 
     def _nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and distances of the nearest, `(num_queries, k)` each."""
+        """Find rows and distances of the nearest, `(num_queries, k)` each."""
         self._num_asked += len(queries)
         kind = backends.choose(len(self), self._dim, self.metric, k=k, num_asked=self._num_asked)
         rows = np.empty((len(queries), k), dtype=np.int64)
@@ -124,7 +123,7 @@ class Index:
         return rows, distances
 
     def _settled(self, kind: type[Backend], queries: np.ndarray, k: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `_nearest`, from `count` candidates of a backend, and from more of them where those leave it open."""
+        """Find the nearest among `count` candidates of a backend, and among more where those leave it open."""
         if kind not in self._backends:
             self._backends[kind] = kind(self._points, self.metric)
         rows, low, high, beyond = self._backends[kind].candidates(queries, count)
@@ -151,11 +150,11 @@ class Index:
 
 
 def not_excluded(ids: np.ndarray, exclude: np.ndarray) -> np.ndarray:
-    """Which answers to keep, where one more than wanted was found, so that one may be left out.
+    """Mark the results to keep, where one more than wanted was found, so that one may be left out.
 
     Args:
-        ids: Of the answers, closest first, `(num_queries, k + 1)`.
-        exclude: int `(num_queries,)`: for each query the id that may not answer.
+        ids: Ids of the results, closest first, `(num_queries, k + 1)`.
+        exclude: Id to leave out of the results of each query, int `(num_queries,)`.
 
     Returns:
         bool `(num_queries, k + 1)`, k of them true in each row: all but the excluded one, or but the last.
@@ -167,7 +166,7 @@ def not_excluded(ids: np.ndarray, exclude: np.ndarray) -> np.ndarray:
 
 
 def as_compared(vectors: np.ndarray, *, metric: Metric) -> np.ndarray:
-    """Vectors as they are compared, float32: of length 1 (zeros stay zeros) for cosine, as they are for other metrics.
+    """Scale vectors as they are compared, float32: to length 1 (zeros stay zeros) for cosine, else unchanged.
 
     Args:
         vectors: `(num_vectors, dim)`, of magnitudes up to 1e30.
@@ -180,7 +179,7 @@ def as_compared(vectors: np.ndarray, *, metric: Metric) -> np.ndarray:
 
 
 def distances_between(first: np.ndarray, second: np.ndarray, *, metric: Metric) -> np.ndarray:
-    """Distances of pairs of vectors, row by row, as `Index` defines them.
+    """Compute distances of pairs of vectors, row by row, as `Index` defines them.
 
     Args:
         first: `(num_pairs, dim)`, of magnitudes up to 1e30.
@@ -196,12 +195,12 @@ def distances_between(first: np.ndarray, second: np.ndarray, *, metric: Metric) 
 
 
 def distances_of_rows(vectors: np.ndarray, first: np.ndarray, second: np.ndarray, *, metric: Metric) -> np.ndarray:
-    """Distances between some vectors and others, as `Index` defines them.
+    """Compute distances between rows of vectors, as `Index` defines them.
 
     Args:
         vectors: `(num_vectors, dim)`, of magnitudes up to 1e30.
-        first: Rows of vectors, int `(num_pairs,)`.
-        second: Likewise.
+        first: Rows of the first vectors, int `(num_pairs,)`.
+        second: Rows of the second vectors, int `(num_pairs,)`.
         metric: "cosine", "euclidean" or "manhattan".
 
     Returns:
@@ -220,7 +219,7 @@ def distances_of_rows(vectors: np.ndarray, first: np.ndarray, second: np.ndarray
 
 
 def points(vectors: np.ndarray, metric: Metric) -> np.ndarray:
-    """Vectors in float64; for cosine of length 1, but for those of zeros.
+    """Convert vectors to float64, of length 1 (zeros stay zeros) for cosine.
 
     Args:
         vectors: float32 `(num_vectors, dim)`, finite.

@@ -1,4 +1,4 @@
-"""A connection to Milvus: to Milvus Lite, which is a file of this machine, or to a server; errors in words."""
+"""A connection to Milvus, to Milvus Lite (a file of this machine) or to a server, with errors in words."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _AGAIN = "What is missing is added when the same command runs again."
 
 
 class MilvusConnection:
-    """Calls one Milvus and tells in words what goes wrong.
+    """A connection to one Milvus, which reports errors in words.
 
     Args:
         where: FILE.db for Milvus Lite, or http://host:port, with https and user:password@ where the server has them.
 
     Attributes:
-        where: The same, without the password.
+        where: The same address without the password.
 
     Raises:
         InputError: if pymilvus is not installed, `where` is neither, the file is in use by another process, or no
@@ -49,7 +49,7 @@ class MilvusConnection:
         self._client = self._connected(pymilvus.MilvusClient, where)
 
     def call(self, method: str, *arguments: Any, **options: Any) -> Any:
-        """Calls a method of pymilvus.MilvusClient by its name; see there.
+        """Call a method of pymilvus.MilvusClient by its name; see there.
 
         Raises:
             InputError: if Milvus cannot do it, or does not answer within half a minute.
@@ -68,15 +68,15 @@ class MilvusConnection:
         raise InputError(f"--store {self.where}: Milvus could not {method}: {reason}.\n{_AGAIN}")
 
     def schema(self) -> Any:
-        """A pymilvus.CollectionSchema without fields."""
+        """Make a pymilvus.CollectionSchema without fields."""
         return self._client.create_schema(auto_id=False, enable_dynamic_field=False)
 
     def index_params(self) -> Any:
-        """The pymilvus.milvus_client.IndexParams of no index."""
+        """Make empty pymilvus.milvus_client.IndexParams."""
         return self._client.prepare_index_params()
 
     def close(self) -> None:
-        """Ends the connection; frees the file for other processes."""
+        """Close the connection, and free the file for other processes."""
         self._client.close()
         if self._lite:
             self._lite.server_manager_instance.release_server(str(self._file))
@@ -111,7 +111,7 @@ class MilvusConnection:
 
 
 class _LastError(logging.Handler):
-    """Keeps the last exception that was logged."""
+    """A handler that keeps the last exception that was logged."""
 
     error: BaseException | None = None
 

@@ -1,4 +1,4 @@
-"""Codes in Milvus: a collection a gallery, encoder and metric, brought up to date with the gallery and searched."""
+"""Codes in Milvus: one collection per gallery, encoder and metric, synchronised with the gallery and searched."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from latentsearch.gallery.store import Changes
 
 # Milvus defines a cosine for no zero vector: of vectors of unit length the inner product is the same.
 _METRIC_TYPES: dict[Metric, str] = {"cosine": "IP", "euclidean": "L2"}
-_STRONG = {"consistency_level": "Strong"}  # else what was just deleted still answers
+_STRONG = {"consistency_level": "Strong"}  # else rows that were just deleted are found still
 _RECORD = "latentsearch"  # the property of a collection that tells what it holds
 _WRITTEN, _READ = 2000, 10_000  # rows at a time, fewer where codes are long: a message has a greatest size
 _NUMBERS = 2_000_000  # of codes in a message
@@ -29,18 +29,18 @@ _SPARE = 8  # rows more than are wanted, to tell who is among the nearest
 
 
 class MilvusStore:
-    """Codes in Milvus, found by comparing all of them (index FLAT).
+    """Codes in Milvus, which compares all of them (index FLAT).
 
-    An index of Milvus has one metric, so each metric has a collection, which is made when it is first asked for. Its
-    name tells gallery, metric and encoder, so codes of two encoders cannot meet; collections of the same gallery by
+    An index of Milvus has one metric, so each metric has a collection, which is made when it is first needed. Its name
+    holds gallery, metric and encoder, so codes of two encoders cannot meet; collections of the same gallery by
     another encoder are dropped once the new one is whole. See `store.Store` for what the methods do.
 
     Args:
         where: FILE.db or http://host:port; see `MilvusConnection`.
-        metrics: Those that will be asked for.
+        metrics: The metrics of later searches.
 
     Raises:
-        InputError: if Milvus has none such, or cannot be reached.
+        InputError: if Milvus lacks one of them, or cannot be reached.
     """
 
     def __init__(self, where: str, metrics: tuple[Metric, ...]) -> None:
@@ -81,10 +81,10 @@ class MilvusStore:
         exclude: np.ndarray | None = None,
         only: tuple[int, ...] = (),
     ) -> Neighbours:
-        """See `Store.search`; an InputError tells also that k is above 16,383, the most that Milvus gives.
+        """See `Store.search`; an InputError is also raised for k above 16,383, the most that Milvus gives.
 
         Results are those of an index, ordered by distance, then id, unless more codes than Milvus gives at a time are
-        as near as the last, but for its rounding: which of these answer is then left to Milvus.
+        as near as the last, but for its rounding: Milvus then chooses between these.
         """
         codes = np.asarray(codes, dtype=np.float32)
         queries = as_compared(codes, metric=metric)
@@ -112,7 +112,7 @@ class MilvusStore:
         return Neighbours(ids[kept].reshape(-1, k), distances[kept].reshape(-1, k))
 
     def _found(self, queries: np.ndarray, limit: int, metric: Metric, allowed: str) -> np.ndarray:
-        """Ids of the `limit` codes that Milvus finds nearest, `(num_queries, limit)`."""
+        """Find the ids of the `limit` codes that are nearest by Milvus, `(num_queries, limit)`."""
         hits = []
         for start in range(0, len(queries), _QUERIES):
             hits += self._milvus.call(
@@ -129,7 +129,7 @@ class MilvusStore:
         return np.array([[hit["id"] for hit in row] for row in hits], dtype=np.int64).reshape(-1, limit)
 
     def _distances(self, codes: np.ndarray, ids: np.ndarray, metric: Metric) -> np.ndarray:
-        """Those that an index gives: Milvus rounds by other rules, and gives squares."""
+        """Compute the distances as an index does: Milvus rounds by other rules, and gives squares."""
         try:
             found = self._gallery.code_of(ids.ravel())
         except KeyError:
@@ -137,7 +137,7 @@ class MilvusStore:
         return distances_between(np.repeat(codes, ids.shape[1], axis=0), found, metric=metric).reshape(ids.shape)
 
     def _rounding(self, queries: np.ndarray, metric: Metric, far: np.ndarray) -> np.ndarray:
-        """How far distances as Milvus computes them, in float32, may be from order: float64 `(num_queries,)`."""
+        """Bound the rounding errors of the distances of Milvus, in float32: float64 `(num_queries,)`."""
         share = 2 * (queries.shape[1] + 8) * 2.0**-24
         if metric == "cosine":  # products of vectors of length 1
             return np.full(len(queries), share)
@@ -150,7 +150,7 @@ class MilvusStore:
         self._milvus.close()
 
     def _check(self, queries: np.ndarray, k: int, exclude: np.ndarray | None, only: tuple[int, ...]) -> int:
-        """The number of codes that may answer."""
+        """Check the arguments of a search, and count the codes that results may come from."""
         dim = self._gallery.codes.shape[1]
         if queries.shape[1] != dim:
             raise ValueError(f"Expected vectors of shape (num_vectors, {dim}), received {queries.shape}.")
@@ -189,7 +189,7 @@ class MilvusStore:
         return counts
 
     def _opened(self, name: str, metric: Metric) -> tuple[str, list[str]]:
-        """The collection of the gallery, made where there is none, and those of other encoders."""
+        """Open the collection of the gallery, made if need be, and list those of other encoders."""
         gallery, milvus = self._gallery, self._milvus
         digest = hashlib.sha256(name.encode()).hexdigest()[:8]
         prefix = f"latentsearch_{re.sub(r'[^A-Za-z0-9]', '_', name)[:60]}_{digest}_{metric}_"
@@ -225,15 +225,15 @@ class MilvusStore:
         self._milvus.call("create_collection", collection, schema=schema, properties=properties, **_STRONG)
 
     def _compared(self, collection: str, vectors: np.ndarray, count: int) -> tuple[np.ndarray, int, list[int]]:
-        """What a collection has of the gallery.
+        """Compare a collection with the gallery.
 
         Args:
-            collection: Its name.
-            vectors: Those of the gallery, as they are to be in the collection.
-            count: Rows of the collection.
+            collection: Name of the collection.
+            vectors: Vectors of the gallery, as the collection should hold them.
+            count: Number of rows of the collection.
 
         Returns:
-            Which rows of the gallery are there as they should be, bool `(num_images,)`; how many are there otherwise;
+            The rows of the gallery that are there unchanged, bool `(num_images,)`; the number of those that changed;
             and ids that are there but not in the gallery.
         """
         ids = self._gallery.ids
@@ -254,7 +254,7 @@ class MilvusStore:
         return kept, num_there - int(kept.sum()), others
 
     def _windows(self, collection: str) -> Iterator[list[dict[str, int]]]:
-        """All ids, in parts: Milvus gives at most 16,384 rows, in no order."""
+        """Yield all ids, in parts: Milvus gives at most 16,384 rows, in no order."""
         options = {"output_fields": ["id"], **_STRONG}
         start = 0
         while self._milvus.call("query", collection, filter=f"id >= {start}", limit=1, **options):

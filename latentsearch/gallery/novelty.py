@@ -1,4 +1,4 @@
-"""Does this encoder know these images? Their reconstruction errors and codes against those of its training."""
+"""Novelty of images for an encoder, by their reconstruction errors and codes beside those of its training."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _SCRIPT = "TrainAutoencoder.py"
 
 @dataclass(frozen=True)
 class Profile:
-    """What an encoder is used to.
+    """The range of errors and codes that an encoder is used to.
 
     Args:
-        encoder: Its fingerprint.
-        error: Reconstruction error that `UNUSUAL` of its validation images stay below.
-        distance: Likewise, euclidean distance from a code to the nearest of `codes`.
-        codes: Codes of (at most 2,000) images it was trained on, float32 `(num_codes, latent_dim)`.
+        encoder: Fingerprint of the encoder.
+        error: Reconstruction error that a share of `UNUSUAL` of the validation images stay below.
+        distance: Euclidean distance to the nearest of `codes` that a share of `UNUSUAL` of them stay below.
+        codes: Codes of (at most 2,000) training images, float32 `(num_codes, latent_dim)`.
     """
 
     encoder: str
@@ -58,7 +58,7 @@ class _Record:
 
 @dataclass(frozen=True)
 class Novelty:
-    """How many images are unusual for an encoder; of the kind it was trained on, 0.05 would be.
+    """Shares of images that are unusual for an encoder: 0.05 for images such as it was trained on.
 
     Args:
         by_error: Share that is reconstructed worse than 95 % of the validation images, of a sample.
@@ -70,7 +70,7 @@ class Novelty:
 
     @property
     def verdict(self) -> Literal["known", "partly known", "hardly known"]:
-        """In a word."""
+        """The novelty in a word."""
         worst = max(self.by_error, self.by_distance)
         return "hardly known" if worst >= HARDLY else "partly known" if worst >= PARTLY else "known"
 
@@ -82,7 +82,7 @@ class Novelty:
 
 
 def measure(dataset: ImageSet, autoencoder: Encoder) -> Profile:
-    """What `autoencoder`, trained on the training images of `dataset`, is used to."""
+    """Measure the profile of `autoencoder`, which was trained on the training images of `dataset`."""
     rng = np.random.default_rng(0)
     known, held_out = (
         np.sort(rng.permutation(dataset.ids(split))[:most])
@@ -95,14 +95,14 @@ def measure(dataset: ImageSet, autoencoder: Encoder) -> Profile:
 
 
 def save(run: Run, profile: Profile) -> None:
-    """Writes models/<run>/profile.json."""
+    """Write models/<run>/profile.json."""
     codes = [[float(f"{number:.6g}") for number in code] for code in profile.codes.tolist()]
     record = {"encoder": profile.encoder, "error": profile.error, "distance": profile.distance, "codes": codes}
     files.write_json(run.profile, record)
 
 
 def load(run: Run, encoder: str) -> Profile:
-    """Reads models/<run>/profile.json.
+    """Read models/<run>/profile.json.
 
     Raises:
         InputError: if it is missing, damaged, or of another encoder than the one with this fingerprint.
@@ -115,7 +115,7 @@ def load(run: Run, encoder: str) -> Profile:
 
 
 def compare(gallery: Gallery, profile: Profile) -> Novelty:
-    """How usual the images of `gallery` are for the encoder of `profile`."""
+    """Measure how unusual the images of `gallery` are for the encoder of `profile`."""
     by_error = float(np.mean(gallery.errors > profile.error))
     return Novelty(by_error, float(np.mean(_nearest(gallery.codes, profile.codes) > profile.distance)))
 

@@ -1,4 +1,4 @@
-"""Where codes are kept for searching: what every such store does, and the one that needs nothing but this process."""
+"""Stores of codes for searching: their interface, and the one within this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from latentsearch.gallery.index import Neighbours
 
 @dataclass(frozen=True)
 class Changes:
-    """How many codes of a gallery a store had already, and how many it got or lost."""
+    """Numbers of codes that a store had already, and that it got or lost."""
 
     unchanged: int = 0
     added: int = 0
@@ -26,29 +26,29 @@ class Changes:
 
 
 class Store(Protocol):
-    """Holds the codes of one gallery and answers which are nearest to a query."""
+    """A store of the codes of one gallery, which finds those nearest to a query."""
 
     @property
     def place(self) -> str:
-        """Where the codes are, for the terminal; empty for a store that lives and ends with this process."""
+        """Place of the codes, for the terminal; empty for a store that ends with this process."""
 
     def sync(self, name: str, gallery: Gallery, labels: np.ndarray, *, compare: bool = True) -> Changes:
-        """Brings the store up to date with a gallery, which it answers from then on.
+        """Bring the store up to date with a gallery, which it searches from then on.
 
-        Called again after any interruption it ends right: no code twice, none missing, none of another encoder.
+        A call after any interruption completes it: no code twice, none missing, none of another encoder.
 
         Args:
-            name: What the gallery is of: what has another name is left alone.
-            gallery: At least one code.
-            labels: Class of each of its images, int64 `(num_images,)`; -1 where there is none.
-            compare: Look at every code that is kept from before; False: only see that there are as many.
+            name: Name of the gallery; codes under other names are left alone.
+            gallery: The gallery, of at least one code.
+            labels: Class of each image, int64 `(num_images,)`; -1 where there is none.
+            compare: Compare every code that is kept from before; False: only count them.
 
         Raises:
-            InputError: if the store does not answer, or without `compare` holds something else.
+            InputError: if the store does not respond, or without `compare` holds something else.
         """
 
     def ids(self, *, metric: Metric) -> np.ndarray:
-        """Ids of the codes that it holds, int64, ascending."""
+        """List the ids of the codes, int64, ascending."""
 
     def search(
         self,
@@ -59,31 +59,31 @@ class Store(Protocol):
         exclude: np.ndarray | None = None,
         only: tuple[int, ...] = (),
     ) -> Neighbours:
-        """The `k` images whose codes are nearest to each of `codes`; see `index.Index.search`.
+        """Find the `k` images whose codes are nearest to each of `codes`; see `index.Index.search`.
 
         Args:
-            codes: `(num_queries, latent_dim)`, finite.
-            k: At least 1, at most the number of images that can answer (less one when `exclude` is given).
-            metric: How codes are compared.
-            exclude: int `(num_queries,)`: for each query the id that may not answer, such as its own.
-            only: Labels of the images that may answer; none: all images.
+            codes: Codes of the queries, `(num_queries, latent_dim)`, finite.
+            k: Neighbours of each query, from 1 to the number of images searched (less one when `exclude` is given).
+            metric: Metric of the search.
+            exclude: Id to leave out of the results of each query, such as its own, int `(num_queries,)`.
+            only: Labels that results are restricted to; (): all images.
 
         Raises:
             ValueError: if a shape, a value or k is not as stated.
-            InputError: if the store does not answer.
+            InputError: if the store does not respond.
         """
 
     def close(self) -> None:
-        """Ends the use of the store; what it holds stays."""
+        """End the use of the store; its content stays."""
 
 
 class EmbeddedStore:
-    """Answer from the gallery itself, in this process."""
+    """A store that searches the gallery itself, in this process."""
 
     place = ""
 
     def sync(self, name: str, gallery: Gallery, labels: np.ndarray, *, compare: bool = True) -> Changes:
-        """See `Store.sync`; what is kept from run to run is the file of the gallery."""
+        """See `Store.sync`; only the file of the gallery outlasts the process."""
         self._gallery, self._labels = gallery, labels
         return Changes(unchanged=len(gallery.ids))
 

@@ -1,4 +1,4 @@
-"""Brings the gallery of a folder up to date: codes only what is new, and keeps the old one whole until then."""
+"""Synchronisation of a gallery with its folder: only new files are encoded, and the old gallery stays until the end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from latentsearch.text import printable
 
 @dataclass(frozen=True)
 class Changes:
-    """How many files a synchronisation found in which state, since the one before."""
+    """Numbers of files by their change since the synchronisation before."""
 
     unchanged: int = 0
     added: int = 0
@@ -47,27 +47,26 @@ def sync(
     fit: Fit = "crop",
     verify: bool = False,
     progress: bool = False,
-    code: FileEncoder = encode_files,
+    encode: FileEncoder = encode_files,
 ) -> tuple[FolderGallery, Changes]:
-    """The gallery of `folder` as it is now, kept at `path`.
+    """Bring the gallery of `folder` at `path` up to date, and return it.
 
     A file whose size, times of change and inode are those of before is taken to be unchanged; others are read, and
-    those whose content is known from before keep their code. Only verdicts on content are remembered: what could not be
-    read this time keeps the code that it had, and is tried again the next time. While this goes on, and if it is
-    interrupted, who opens `path` finds the gallery of before. One synchronisation of a gallery runs at a time; a second
-    one waits.
+    those whose content is known from before keep their code. Only verdicts on content are remembered: a file that could
+    not be read this time keeps its code, and is tried again the next time. Meanwhile, and after an interruption, the
+    gallery at `path` is that of before. One synchronisation of a gallery runs at a time; a second one waits.
 
     Args:
         path: The file of the gallery.
-        folder: The images, nested or not.
-        autoencoder: Makes the codes; those of another encoder are made anew.
-        fit: What becomes of other proportions.
+        folder: Folder of images, nested or not.
+        autoencoder: The encoder; codes of another one are made anew.
+        fit: Treatment of other proportions.
         verify: Read every file and compare its content, whatever its size and times.
         progress: Show a progress bar.
-        code: Who codes the files that are new.
+        encode: Function that encodes the new files.
 
     Raises:
-        InputError: if the folder is none, or holds no image that can be read.
+        InputError: if it is not a folder, or holds no image that can be read.
     """
     with locked(path.with_suffix(".lock"), f"the gallery of {printable(folder)}", wait=True):
         kept = folder_gallery.load(path)
@@ -85,7 +84,7 @@ def sync(
         code_of = {entry.digest: entry.code for entry in before}
         new: list[tuple[FoundFile, bytes, np.ndarray]] = []
         to_read = [file for file in files if file not in at and file not in bad]
-        for file, encoded in code(to_read, folder, autoencoder, fit=fit, code_of=code_of, progress=progress):
+        for file, encoded in encode(to_read, folder, autoencoder, fit=fit, code_of=code_of, progress=progress):
             if isinstance(encoded, Skipped):
                 bad[file] = encoded
             else:
@@ -108,7 +107,7 @@ def sync(
 
 
 def _unread(before: list[Entry], skipped: list[Skipped]) -> dict[str, Entry]:
-    """Images of before whose files, or a folder above them, could not be read this time, by path."""
+    """Select the known images whose files, or a folder above them, could not be read this time, by path."""
     # A link whose target is gone is no image any more; a file that is gone between two looks will be missed next time.
     paths = {file.path for file in skipped if file.is_transient}
     return {
@@ -129,7 +128,7 @@ def _numbered(
     present: set[str],
     next_id: int,
 ) -> tuple[list[Entry], dict[str, int], int]:
-    """All images with their ids, by id; how many are in which state; and the next id that is free."""
+    """Return all images in the order of their ids, the numbers of changes, and the next free id."""
     at_path = {entry.file.path: entry for entry in before}
     vanished = defaultdict(list)
     for entry in before:

@@ -1,4 +1,4 @@
-"""Open a trained run: its network, the images that it was built for, and their codes."""
+"""Trained runs: the network, the images that it was built for, and their codes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class TrainedRun:
     """A run whose best weights are loaded.
 
     Args:
-        run: Where its files lie.
+        run: Paths of the files.
         dataset: The images that it was built for.
-        autoencoder: With its best weights.
+        autoencoder: The network with its best weights.
         gallery: Codes of all images of the dataset.
         gallery_was_built: Whether they were made now; False when they were kept from before.
     """
@@ -40,10 +40,10 @@ class TrainedRun:
 
 
 def open_trained(root: Path, name: str) -> TrainedRun:
-    """Open a trained run; encode its dataset if the codes kept are missing or of another encoder or dataset.
+    """Open a trained run; encode its dataset unless the codes are kept from before.
 
     Raises:
-        InputError: if the run is not trained, its dataset is not prepared or another one, or a file is damaged.
+        InputError: if the run is not trained, its dataset is not prepared or has changed, or a file is damaged.
     """
     run, autoencoder = open_autoencoder(root, name)
     dataset = data.load_for(run)

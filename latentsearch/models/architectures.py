@@ -11,16 +11,20 @@ from keras import layers
 
 from latentsearch.errors import InputError
 from latentsearch.models import own_network
+from latentsearch.models.layers import NoiseGate
 from latentsearch.recipes import Architecture, Network
 
 ImageShape = tuple[int, int, int]
 
-# Layers of the encoder of "kind-look": two models side by side, and the last layer of each, which turns its code.
+# Layers of the encoder of "kind-look": two models side by side, the last layer of each, which turns its code, and the
+# model before both that takes noise away.
 TOWERS = ("kind", "look")
 TURNED = "turned"
+DENOISER = "denoiser"
 # Objects look larger in views, which show parts, than in images, so the kind tower sees images enlarged (Touvron et
 # al., "Fixing the train-test resolution discrepancy", 2019). Chosen without labels: see docs/codes.md.
 _ENLARGED = 1.25
+_DENOISER_FILTERS = (48, 96)
 
 
 class LayerRow(NamedTuple):
@@ -47,7 +51,7 @@ def build(
         A functional model whose layers "encoder" (image to code `(batch, latent_dim)`) and "decoder" (code
         to image) are models themselves; the encoder's layer "features" gives the vectors below the code.
         Of the architecture kind-look the code is `(batch, 2 * latent_dim)`: first that of the kind, then that of the
-        look. Its encoder holds two models, "kind" (of enlarged images; with the layer "features") and "look".
+        look. Its encoder holds the models "denoiser", "kind" (of enlarged images; with the layer "features"), "look".
 
     Raises:
         InputError: if the sizes do not fit the architecture.
@@ -94,8 +98,14 @@ def with_features(encoder: keras.Model) -> keras.Model:
     kind, look = (encoder.get_layer(name) for name in TOWERS)
     inner = keras.Model(kind.input, [kind.output, kind.get_layer("features").output])
     image = keras.Input(encoder.input_shape[1:])
-    code, features = inner(encoder.get_layer("enlarged")(image))
-    return keras.Model(image, [layers.Concatenate()([code, look(image)]), features])
+    clean = encoder.get_layer(DENOISER)(image) if has_denoiser(encoder) else image
+    code, features = inner(encoder.get_layer("enlarged")(clean))
+    return keras.Model(image, [layers.Concatenate()([code, look(clean)]), features])
+
+
+def has_denoiser(encoder: keras.Model) -> bool:
+    """Tells whether an encoder begins with a denoiser: one of two codes does, but for those of an older version."""
+    return DENOISER in {layer.name for layer in encoder.layers}
 
 
 def _has_towers(encoder: keras.Model) -> bool:
@@ -158,6 +168,7 @@ def _two_encoders(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTenso
     Kind codes have length 1, look codes mean 0 and variance 1. The last layer of each, a matrix, is not trained: when
     a training ends, `rotation` turns the codes with it, and scales them.
     """
+    image = _denoiser(image.shape[1:])(image)
     height, width, channels = image.shape[1:]
     sides = [round(_ENLARGED * side) for side in (height, width)]
     enlarged = keras.Input((*sides, channels))
@@ -167,6 +178,25 @@ def _two_encoders(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTenso
     look = layers.BatchNormalization(momentum=0.95, center=False, scale=False)(_compact_encoder(small, latent_dim))
     look = keras.Model(small, _turned(look, latent_dim), name="look")
     return layers.Concatenate(name="code")([kind(layers.Resizing(*sides, name="enlarged")(image)), look(image)])
+
+
+def _denoiser(image_shape: ImageShape) -> keras.Model:
+    """Convolutions at a half and a quarter of the side find what noise added to an image; the gate keeps clean images.
+
+    A small U-Net (Ronneberger et al., 2015). The last layer begins with zeros: images pass as they are.
+    """
+    half, quarter = _DENOISER_FILTERS
+    image = keras.Input(image_shape)
+    x = layers.Rescaling(1, offset=-0.5)(image)
+    fine = layers.Conv2D(half, 4, strides=2, padding="same", activation="relu")(x)
+    x = layers.Conv2D(quarter, 3, strides=2, padding="same", activation="relu")(fine)
+    x = layers.Conv2D(quarter, 3, padding="same", activation="relu")(x)
+    x = layers.Conv2DTranspose(half, 4, strides=2, padding="same", activation="relu")(x)
+    x = layers.Concatenate()([fine, x])
+    x = layers.Conv2D(half, 3, padding="same", activation="relu")(x)
+    x = layers.Conv2DTranspose(image_shape[-1], 4, strides=2, padding="same", kernel_initializer="zeros")(x)
+    denoised = layers.Add(name="denoised")([image, x])
+    return keras.Model(image, NoiseGate(name="gate")([image, denoised]), name=DENOISER)
 
 
 def _turned(code: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:

@@ -95,7 +95,7 @@ class Autoencoder:
         """
         ids = np.arange(len(images)) if ids is None else ids
         codes = np.empty((len(ids), self.latent_dim), np.float32)
-        with tqdm(total=len(ids), desc="coding images", unit=" images", disable=not progress) as bar:
+        with tqdm(total=len(ids), desc="encoding images", unit=" images", disable=not progress) as bar:
             for start in range(0, len(ids), _BATCH):
                 rows = slice(start, start + _BATCH)
                 codes[rows] = self._encoder(to_float(images[ids[rows]]))

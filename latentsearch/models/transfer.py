@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from latentsearch.errors import InputError
-from latentsearch.models.architectures import TOWERS, TURNED, kind_dim
+from latentsearch.models.architectures import DENOISER, TOWERS, TURNED, kind_dim
 
 
 def take_weights(autoencoder: keras.Model, source: keras.Model, name: str) -> None:
@@ -45,10 +45,10 @@ def take_weights(autoencoder: keras.Model, source: keras.Model, name: str) -> No
 
 
 def _weighted(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """The layers with weights, of models within the model too, but those that turn codes."""
+    """The layers with weights, of models within the model too, but those that are found when a training ends."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            yield from _weighted(layer)
+            yield from _weighted(layer) if layer.name != DENOISER else ()
         elif layer.weights and layer.name != TURNED:
             yield layer
 

@@ -18,7 +18,7 @@ from latentsearch.page.config import PageConfig
 
 
 def main(config: PageConfig) -> None:
-    """Serves the page until Ctrl-C."""
+    """Serve the page until Ctrl-C."""
     missing = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(

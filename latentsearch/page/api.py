@@ -1,4 +1,4 @@
-"""What the page is told: plain values that JSON can hold, pictures as PNG."""
+"""API handlers of the page: plain values for JSON, and pictures as PNG."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _SIDE = 192  # pixels of a thumbnail, where there are as many
 
 
 class UnknownImageError(InputError):
-    """There is no image of this id in the corpus."""
+    """An error for an id that no image of the corpus has."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One image that is asked about.
+    """One query of the page.
 
     Args:
-        query: A single one.
-        code: `(1, latent_dim)`.
-        picture: To look at, uint8 `(height, width, 3)`.
+        query: The query, a single one.
+        code: Code of the image, `(1, latent_dim)`.
+        picture: Picture for the viewer, uint8 `(height, width, 3)`.
     """
 
     query: Queries
@@ -50,12 +50,12 @@ class Asked:
 
 
 class Handlers:
-    """Answer the questions of the page from a corpus.
+    """The handlers of the requests of the page, for one corpus.
 
     Args:
-        corpus: Of at least two images.
-        lines: What is to be said about it.
-        code_map: Of its codes.
+        corpus: Corpus of at least two images.
+        lines: Lines to show about it.
+        code_map: Map of its codes.
 
     Raises:
         InputError: if there are fewer images.
@@ -72,7 +72,7 @@ class Handlers:
         self.max_k = min(MAX_NEIGHBOURS, len(self._ids) - 1)
 
     def about(self) -> dict[str, Any]:
-        """What is searched, and what can be asked."""
+        """Describe the corpus, and the options of a query."""
         return {
             "run": self._corpus.run.name,
             "name": self._corpus.name,
@@ -86,31 +86,31 @@ class Handlers:
         }
 
     def examples(self, seed: int) -> list[dict[str, Any]]:
-        """Some images to begin with."""
+        """Choose some images to begin with."""
         ids = self._corpus.examples
         chosen = np.random.default_rng(seed).permutation(len(ids))[:NUM_EXAMPLES]
         return [self._image(int(ids[position])) for position in chosen]
 
     def picture(self, image_id: int) -> bytes:
-        """An image of the corpus as PNG.
+        """Draw an image of the corpus as PNG.
 
         Raises:
-            UnknownImageError: if there is none.
+            UnknownImageError: if there is no such image.
         """
         return _png(self._corpus.picture(self._known(image_id), _SIDE))
 
     def ask_about(self, image_id: int) -> Asked:
-        """An image of the corpus, to ask about.
+        """Make an image of the corpus a query.
 
         Raises:
-            UnknownImageError: if there is none.
+            UnknownImageError: if there is no such image.
         """
         ids = np.array([self._known(image_id)])
         query = Queries([self._corpus.name_of(image_id)], self._corpus.images(ids), ids)
         return Asked(query, self._corpus.gallery.code_of(ids), self._corpus.picture(image_id, _SIDE))
 
     def ask_about_file(self, content: bytes, name: str) -> Asked:
-        """The content of an image file, to ask about; it is kept nowhere.
+        """Make the content of an image file a query; it is kept nowhere.
 
         Raises:
             ImageFileError: if it is not an image that can be read.
@@ -124,7 +124,7 @@ class Handlers:
     def neighbours(
         self, asked: Asked, *, k: int, metric: Metric, min_score: float, look: float | None = None
     ) -> dict[str, Any]:
-        """The images nearest to the one that is asked about, and near which point of the map it lies.
+        """Find the images nearest to the query, and the nearest point of the map.
 
         Raises:
             InputError: if a share of the look code is given and the run has a single code.
@@ -141,7 +141,7 @@ class Handlers:
         }  # fmt: skip
 
     def explanation(self, asked: Asked, neighbour: int, *, metric: Metric, look: float | None = None) -> dict[str, Any]:
-        """Why an image is near the one that is asked about.
+        """Explain why an image is near the query.
 
         Raises:
             UnknownImageError: if there is no image `neighbour`.
@@ -169,7 +169,7 @@ class Handlers:
         }
 
     def map(self) -> dict[str, Any]:
-        """The map of the codes, or how far it is."""
+        """Return the map of the codes, or its progress."""
         points = self._map.points
         if points is None:
             return {"state": self._map.state}
@@ -221,7 +221,7 @@ class Handlers:
         return {**image, "picture": _data_url(asked.picture)}
 
     def _place(self, asked: Asked, metric: Metric) -> int | None:
-        """The image on the map whose code is nearest."""
+        """Find the image on the map whose code is nearest."""
         points = self._map.points
         if points is None:
             return None
@@ -229,7 +229,7 @@ class Handlers:
         return int(on_map.ask(asked.code, 1, metric=metric).ids[0, 0])
 
     def _at(self, look: float | None) -> Corpus:
-        """The corpus, compared with this share of the look code, to a twentieth: so few are kept ready."""
+        """Return the corpus with this share of the look code, rounded to a twentieth: so few are kept ready."""
         if look is None:
             return self._corpus
         look = round(look * _LOOK_STEPS) / _LOOK_STEPS

@@ -1,4 +1,4 @@
-"""The server of the page: which address gives what, how much may be sent, and how errors are told."""
+"""The server of the page: its routes, the limits of uploads, and its error responses."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ Number = TypeVar("Number", int, float)
 
 
 def listen(port: int) -> socket.socket:
-    """A socket of this machine alone, for `serve`.
+    """Open a socket of this machine alone, for `serve`.
 
     Raises:
-        InputError: if the port is taken, or none.
+        InputError: if the port is taken, or not a port.
     """
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -53,13 +53,13 @@ def listen(port: int) -> socket.socket:
 
 
 def serve(corpus: Corpus, lines: Sequence[str], code_map: CodeMap, listener: socket.socket) -> None:
-    """Serves the page until Ctrl-C.
+    """Serve the page until Ctrl-C.
 
     Args:
-        corpus: What is searched.
-        lines: What is to be said about it.
-        code_map: Of its codes; drawn now if there is none.
-        listener: Where to.
+        corpus: The corpus.
+        lines: Lines to show about it.
+        code_map: Map of its codes; it is drawn now if there is none.
+        listener: Socket of the server.
 
     Raises:
         InputError: if the corpus holds one image.
@@ -68,17 +68,18 @@ def serve(corpus: Corpus, lines: Sequence[str], code_map: CodeMap, listener: soc
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, proxy_headers=False, ws="none", timeout_graceful_shutdown=1
     )
+    listener.listen()  # before the address is told: who asks at once waits until the page answers
     print(f"\nThe page: http://{HOST}:{listener.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
 
 
 def make_app(handlers: Handlers, code_map: CodeMap) -> Starlette:
-    """The page as an application.
+    """Make the application of the page.
 
     Args:
-        handlers: What it tells.
-        code_map: Drawn while the application lives.
+        handlers: Handlers of its requests.
+        code_map: Map that is drawn while the application lives.
     """
 
     @contextlib.asynccontextmanager
@@ -116,7 +117,7 @@ def make_app(handlers: Handlers, code_map: CodeMap) -> Starlette:
         return await respond(request, lambda asked: handlers.explanation(asked, neighbour, metric=metric, look=look))
 
     async def respond(request: Request, reply: Callable[[Asked], dict[str, Any]]) -> Response:
-        """A question about an image of the corpus (GET) or about the file that is sent (POST)."""
+        """Respond to a query by an image of the corpus (GET) or by an uploaded file (POST)."""
         if request.method == "POST":
             # A body, not a form: form parsers keep large files on disk.
             name = request.query_params.get("name") or "the file"
@@ -151,7 +152,7 @@ def make_app(handlers: Handlers, code_map: CodeMap) -> Starlette:
 
 @contextlib.asynccontextmanager
 async def _read(request: Request) -> AsyncIterator[bytes]:
-    """The file that is sent, held within the bounds of one upload and of all together."""
+    """Read the uploaded file, within the limits of one upload and of all together."""
     content, held = io.BytesIO(), 0
     try:
         async for part in request.stream():

@@ -1,4 +1,4 @@
-"""The map of the codes of a gallery: drawn once by a process of its own, kept beside the run."""
+"""The map of the codes of a gallery, drawn once by a process of its own, and kept beside the run."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Points(NamedTuple):
     """Codes on a plane.
 
     Args:
-        ids: Of the images, int64 `(num_points,)`.
-        places: float32 `(num_points, 2)`.
+        ids: Ids of the images, int64 `(num_points,)`.
+        places: Coordinates, float32 `(num_points, 2)`.
     """
 
     ids: np.ndarray
@@ -42,7 +42,7 @@ class Points(NamedTuple):
 
 
 def map_path(run: Run, folder: Path | None) -> Path:
-    """Where the map of a folder, or of the dataset of `run`, is kept."""
+    """Return the path of the map of a folder, or of the dataset of `run`."""
     return run.maps / "dataset.npz" if folder is None else gallery_path(run.maps, folder)
 
 
@@ -50,11 +50,11 @@ class CodeMap:
     """The map of at most 4,000 codes of a gallery, drawn at random.
 
     Args:
-        path: The file it is kept in. One of other codes is replaced.
+        path: The file; a map of other codes is replaced.
         gallery: The codes.
 
     Attributes:
-        identity: Tells these codes from others.
+        identity: Fingerprint of these codes.
     """
 
     def __init__(self, path: Path, gallery: Gallery) -> None:
@@ -66,10 +66,10 @@ class CodeMap:
         self._process: BaseProcess | None = None
 
     def start(self) -> None:
-        """Begins to draw, if there is no map yet. It takes from seconds to a minute, and returns at once."""
+        """Start to draw, if there is no map yet, and return at once. Drawing takes from seconds to a minute."""
         if self.state != "drawing" or self._process:
             return
-        # Not a thread: it would hold up the answers. Not a fork: those of a process with threads may hang.
+        # Not a thread: it would hold up the responses. Not a fork: those of a process with threads may hang.
         context = multiprocessing.get_context("spawn")
         receiving, sending = context.Pipe(duplex=False)
         arguments = (self._path, self.identity, receiving)
@@ -80,13 +80,13 @@ class CodeMap:
         threading.Thread(target=_send, args=(sending, (self._ids, self._codes)), daemon=True).start()
 
     def stop(self) -> None:
-        """Ends the drawing, if it goes on."""
+        """Stop the drawing, if it goes on."""
         if self._process and self._process.is_alive():
             self._process.kill()
 
     @property
     def state(self) -> State:
-        """How far it is."""
+        """The progress of the drawing."""
         if self.points:
             return "ready"
         if len(self._ids) < FEWEST:
@@ -95,20 +95,20 @@ class CodeMap:
 
     @property
     def points(self) -> Points | None:
-        """The map, None if it is not ready."""
+        """The map; None if it is not ready."""
         if self._points is None and self._process and self._process.exitcode == 0:
             self._points = load(self._path, self.identity)
         return self._points
 
 
 def draw(path: Path, identity: str, ids: np.ndarray, codes: np.ndarray) -> None:
-    """Draws a map and keeps it at `path`, in the place of another one.
+    """Draw a map, and save it at `path`, in the place of another one.
 
     Args:
         path: The file.
-        identity: Of these codes, to tell the map from that of others.
-        ids: Of the images, int64 `(num_points,)`.
-        codes: `(num_points, latent_dim)`, at least four.
+        identity: Fingerprint of these codes, which tells the map from that of others.
+        ids: Ids of the images, int64 `(num_points,)`.
+        codes: Codes, `(num_points, latent_dim)`, at least four.
     """
     places = project(codes, seed=_SEED)
     with replacing(path) as temporary, open(temporary, "wb") as file:
@@ -131,7 +131,7 @@ def _draw_apart(path: Path, identity: str, connection: Connection) -> None:
 
 
 def load(path: Path, identity: str) -> Points | None:
-    """The map kept at `path`, or None if there is none, it is damaged, or of other codes."""
+    """Load the map at `path`; None if there is none, it is damaged, or of other codes."""
     try:
         arrays = load_npz(path)
         kept, points = str(arrays["identity"]), Points(arrays["ids"], arrays["places"])

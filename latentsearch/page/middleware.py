@@ -1,4 +1,4 @@
-"""Keeps other pages and other machines from asking: whose requests are answered, and what the page may load."""
+"""Middleware that refuses requests of other pages and other machines, and limits what the page may load."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 HOST = "127.0.0.1"
 # By other names a page elsewhere could reach this server: its owner lets the name of his server point to 127.0.0.1.
 _NAMES = (HOST, "localhost")
-# Pictures of an answer come inside of it, as data: URLs.
+# Pictures of a response come inside of it, as data: URLs.
 _POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
@@ -22,10 +22,10 @@ _HEADERS = {
 
 
 class SecurityMiddleware:
-    """Answer only the page itself, and tell the browser to hold it to that.
+    """Middleware that answers the page alone, and has the browser hold it to that.
 
     Args:
-        app: What is guarded.
+        app: The application behind it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -47,7 +47,7 @@ class SecurityMiddleware:
 
 
 def _problem(headers: Headers, path: str) -> str | None:
-    """Why a request is refused, None if it is not."""
+    """Return the reason to refuse a request; None if there is none."""
     host = headers.get("host", "")
     if host.rsplit(":", 1)[0] not in _NAMES:
         return f"This server answers to the names {' and '.join(_NAMES)} only."

@@ -16,6 +16,7 @@ matplotlib.use("Agg")
 import seaborn as sns
 
 from latentsearch.plots.colours import PALETTE
+from latentsearch.text import shortened
 
 matplotlib.rcParams["text.parse_math"] = False  # names of classes and files may hold $
 
@@ -134,9 +135,11 @@ def bars(
     figure = Figure(figsize=(7, 0.35 * len(values) + 1), layout="constrained")
     axes = figure.subplots()
     colours = [_BLUE if strong in (None, name) else "#bbbbbb" for name in values]
-    axes.bar_label(axes.barh(list(values), list(values.values()), color=colours), fmt="%.3g", padding=3, fontsize=8)
+    drawn = axes.barh(range(len(values)), list(values.values()), color=colours)
+    axes.bar_label(drawn, fmt="%.3g", padding=3, fontsize=8)
+    axes.set_yticks(range(len(values)), list(map(shortened, values)))
     if line:
-        axes.axvline(line[1], color=_GREY, linestyle="--", linewidth=1, label=f"{line[0]}: {line[1]:.4f}")
+        axes.axvline(line[1], color=_GREY, linestyle="--", linewidth=1, label=f"{shortened(line[0])}: {line[1]:.4f}")
         figure.legend(frameon=False, loc="outside upper right")
     axes.invert_yaxis()
     axes.set(xlabel=label)
@@ -164,14 +167,16 @@ def precision_curves(curves_by_name: Mapping[str, np.ndarray], chance: float) ->
 
 def class_table(table: pd.DataFrame, label: str) -> Figure:
     """Draw a number for each class (row) and measure (column) on colours."""
-    figure = Figure(figsize=(1.1 * len(table.columns) + 2.5, 0.35 * len(table) + 1.2), layout="constrained")
+    names = list(map(shortened, table.index))
+    beside = 2.5 + 0.08 * max(0, max(map(len, names), default=0) - 12)  # inches, for names and legend
+    figure = Figure(figsize=(1.1 * len(table.columns) + beside, 0.35 * len(table) + 1.2), layout="constrained")
     axes = figure.subplots()
     # Given the names, seaborn measures them at once, and takes those with dollars for formulas.
     sns.heatmap(
         table, ax=axes, annot=True, fmt=".2f", cmap="viridis", vmin=0, vmax=1, cbar_kws={"label": label},
         yticklabels=False,
     )  # fmt: skip
-    axes.set_yticks(np.arange(len(table)) + 0.5, list(table.index))
+    axes.set_yticks(np.arange(len(table)) + 0.5, names)
     axes.set(ylabel="")
     return figure
 

@@ -18,6 +18,7 @@ matplotlib.use("Agg")
 import seaborn as sns
 
 from latentsearch.plots.colours import PALETTE, look_of
+from latentsearch.text import shortened
 
 _BLUE, _GREY = PALETTE[0], "#666666"
 _MAX_NUMBERS = 24  # dimensions whose correlations can still be read as numbers
@@ -39,7 +40,9 @@ def pair_plot(
     dims = codes.shape[1]
     number_names = number_names or [f"code {dimension}" for dimension in range(dims)]
     side = float(np.clip(12 / dims, 1.1, 3))
-    beside = 0.5 + 0.075 * max(map(len, class_names)) if class_names else 0.1  # inches, for the legend
+    beside = (
+        0.5 + 0.075 * max(len(shortened(name)) for name in class_names) if class_names else 0.1
+    )  # inches, for the legend
     figure = Figure(figsize=(side * dims + 0.3 + beside, side * dims + 0.3))
     grid: Any = figure.subplots(dims, dims, squeeze=False)
     right = 1 - beside / figure.get_figwidth()
@@ -74,7 +77,10 @@ def pair_plot(
 def _class_marks(class_names: Sequence[str]) -> list[Line2D]:
     """Make the marks of classes in a legend: colour and marker."""
     looks = [(name, *look_of(number)) for number, name in enumerate(class_names)]
-    return [Line2D([], [], linestyle="", marker=marker, color=colour, label=name) for name, colour, marker in looks]
+    return [
+        Line2D([], [], linestyle="", marker=marker, color=colour, label=shortened(name))
+        for name, colour, marker in looks
+    ]
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
@@ -123,7 +129,7 @@ def code_distributions(
         axes.set_title(number_names[dimension] if number_names else f"code {dimension}", fontsize=9)
         axes.tick_params(labelsize=7, left=False)
         is_first = dimension % num_columns == 0
-        axes.set_yticks(heights + 0.3, ["all", *names] if is_first else [""] * len(heights))
+        axes.set_yticks(heights + 0.3, ["all", *map(shortened, names)] if is_first else [""] * len(heights))
         axes.set(xlim=limits, ylim=(-0.1, len(names) + 1))
     sns.despine(figure, left=True)
     return figure
@@ -163,7 +169,7 @@ def class_map(points: np.ndarray, class_of_image: Sequence[str], class_names: Se
         if name and len(group):
             x, y = np.median(group, axis=0).tolist()
             axes.text(
-                x, y, name, color=colour, fontsize=9, fontweight="bold", ha="center", va="center",
+                x, y, shortened(name, 20), color=colour, fontsize=9, fontweight="bold", ha="center", va="center",
                 path_effects=[withStroke(linewidth=3, foreground="white")],
             )  # fmt: skip
     axes.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")

@@ -91,7 +91,7 @@ def neighbour_rows(
         note: Line below the figure, such as how many were left out.
     """
     num_queries, k = neighbours.shape[:2]
-    tall, wide, gap = 1.32, 1.12, 0.3  # of a thumbnail's side; a gap between question and answer
+    tall, wide, gap = 1.32, 1.12, 0.3  # of a thumbnail's side; a gap between query and results
     across, down = wide * (k + 1) + gap, tall * num_queries
     below = 0.45 if num_queries else 0.9
     figure = Figure(figsize=(max(_THUMB * across, 4), _THUMB * (down + below)))

@@ -1,1 +1,1 @@
-"""A query to its ranked results."""
+"""Search: from queries to ranked results."""

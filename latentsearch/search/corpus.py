@@ -1,9 +1,10 @@
-"""What is searched: the dataset of a run, or a folder of images. Codes, pictures, and where each came from."""
+"""The corpus of a search: the dataset of a run, or a folder of images, with codes, pictures and paths."""
 
 from __future__ import annotations
 
 import abc
 import copy
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable
 from functools import cached_property
@@ -31,11 +32,11 @@ class Corpus(abc.ABC):
     """Images that can be searched.
 
     Args:
-        run: Whose encoder made the codes.
-        autoencoder: With that encoder.
+        run: The run of the encoder.
+        autoencoder: The encoder that made the codes.
         gallery: The codes.
-        fit: What becomes of images of other proportions.
-        name: What to call it.
+        fit: Treatment of images of other proportions.
+        name: Name of the corpus.
         look: Share of the look code in a distance, 0 to 1, where the encoder makes two codes. Default: the default.
 
     Attributes:
@@ -72,27 +73,27 @@ class Corpus(abc.ABC):
         return two_codes.weights(self.autoencoder.latent_dim, self.autoencoder.kind_dim, self.look)
 
     def weigh(self, codes: np.ndarray) -> np.ndarray:
-        """Return codes of the encoder as they are compared here, `(num_codes, latent_dim)` or less."""
+        """Weigh codes of the encoder as they are compared here, `(num_codes, latent_dim)` or less."""
         return two_codes.weighted(codes, self.autoencoder.kind_dim, self.look)
 
     @property
     @abc.abstractmethod
     def examples(self) -> np.ndarray:
-        """Ids of the images that are asked about when no query is named, int64."""
+        """Ids of the images to draw queries from where none is named, int64."""
 
     @abc.abstractmethod
     def images(self, ids: np.ndarray) -> np.ndarray:
-        """Images as the encoder takes them, uint8 `(num_ids, height, width, 3)`."""
+        """Read images as the encoder takes them, uint8 `(num_ids, height, width, 3)`."""
 
     def picture(self, image_id: int, side: int) -> np.ndarray:
-        """An image to look at, uint8: of up to about `side` pixels, where its file has more than the encoder takes."""
+        """Read an image for a viewer, uint8, of up to about `side` pixels where its file has as many."""
         picture: np.ndarray = self.images(np.array([image_id]))[0]
         return picture
 
     @property
     @abc.abstractmethod
     def class_names(self) -> tuple[str, ...]:
-        """All classes, none where there are no labels."""
+        """Names of all classes; () where there are no labels."""
 
     @property
     @abc.abstractmethod
@@ -102,54 +103,56 @@ class Corpus(abc.ABC):
     @property
     @abc.abstractmethod
     def store_name(self) -> str:
-        """What to call its codes in a store that holds those of many."""
+        """Name of its codes in a store that holds those of many."""
 
     def _stored(self, name: str) -> str:
         return name if self.autoencoder.kind_dim is None else f"{name}/look {self.look:g}"
 
     def labels_of(self, names: tuple[str, ...]) -> tuple[int, ...]:
-        """The classes of these names, as positions in `class_names`.
+        """Look up classes by name, as positions in `class_names`.
 
         Raises:
             InputError: if there is no such class.
         """
-        unknown = [name for name in names if name not in self.class_names]
+        # An accent may be a part of its letter, or follow it: as it is typed, and as macOS writes it.
+        numbers = {unicodedata.normalize("NFC", name): number for number, name in enumerate(self.class_names)}
+        unknown = [name for name in names if unicodedata.normalize("NFC", name) not in numbers]
         if unknown and not self.class_names:
             raise InputError(f"--only {printable(unknown[0])}: {self.name} has no classes. Leave out --only.")
         if unknown:
             classes = ", ".join(printable(name) for name in self.class_names)
             raise InputError(f"--only {printable(unknown[0])}: no such class; expected one or more of {classes}.")
-        return tuple(self.class_names.index(name) for name in names)
+        return tuple(numbers[unicodedata.normalize("NFC", name)] for name in names)
 
     @abc.abstractmethod
     def class_of(self, image_id: int) -> str:
-        """Name of the class of an image, empty where there is none."""
+        """Look up the class name of an image; "" where there is none."""
 
     @abc.abstractmethod
     def path_of(self, image_id: int) -> Path | None:
-        """The file of an image, None where there is none."""
+        """Look up the file of an image; None where there is none."""
 
     @abc.abstractmethod
     def id_of(self, path: Path) -> int | None:
-        """The image of a file, by whatever path or link it is named; None if it is not in the corpus."""
+        """Find the image of a file, named by any path or link; None if it is not in the corpus."""
 
     def same_file(self, image_id: int) -> frozenset[int]:
-        """The images whose file is that of an image, itself among them: a file may be there under several names."""
+        """List the images that share the file of an image, itself included: a file may have several names."""
         return frozenset((image_id,))
 
     def name_of(self, image_id: int) -> str:
-        """What to call an image: its file, or its number."""
+        """Name an image by its file, or its number."""
         path = self.path_of(image_id)
         return f"image {image_id}" if path is None else str(path)
 
     def scale(self, metric: Metric) -> Scale:
-        """What distances mean here."""
+        """Return the percentiles of distances in this corpus."""
         if metric not in self._scales:
             self._scales[metric] = Scale(self.compared, metric=metric)
         return self._scales[metric]
 
     def read(self, path: Path) -> np.ndarray:
-        """An image file as the encoder takes it; see `images.read_image`."""
+        """Read an image file as the encoder takes it; see `images.read_image`."""
         return read_image(path, self.autoencoder.image_shape, fit=self.fit)
 
 
@@ -212,7 +215,7 @@ class DatasetCorpus(Corpus):
 
 
 class FolderCorpus(Corpus):
-    """A folder of images, coded with the encoder of a trained run."""
+    """A folder of images, encoded by a trained run."""
 
     def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery, *, look: float | None = None) -> None:
         self.content, self.folder = content, content.folder
@@ -270,7 +273,7 @@ class FolderCorpus(Corpus):
 
     @cached_property
     def _ids_of_inode(self) -> dict[int, list[int]]:
-        """Images by the inode that their files had when they were last looked at."""
+        """Images by the inode of their files at the last synchronisation."""
         found = defaultdict(list)
         for image_id, file in self._files.items():
             found[file.inode].append(image_id)
@@ -283,12 +286,12 @@ class FolderCorpus(Corpus):
     def _image(self, image_id: int, read: Callable[[Path], np.ndarray]) -> np.ndarray:
         try:
             return read(self.content.folder / self._files[image_id].path)
-        except ImageFileError:  # gone or changed since it was coded
+        except ImageFileError:  # gone or changed since it was encoded
             return np.full(self.autoencoder.image_shape, _GREY, np.uint8)
 
 
 def _inode(path: Path) -> tuple[int, int] | None:
-    """What a file is known by, whatever it is called: device and number."""
+    """Return device and number of a file, which do not depend on its name."""
     try:
         status = path.stat()
     except (OSError, ValueError):

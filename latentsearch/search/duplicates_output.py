@@ -1,4 +1,4 @@
-"""Tell the groups of duplicates: tables, JSON, words, and a figure."""
+"""Write groups of duplicates: tables, JSON, figures. They are told, never deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why are two images neighbours? The share of each number of the code, and what the decoder sees between them."""
+"""Explanation of a hit: the share of each number of the code in the distance, and decoded images between the codes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _NUM_STEPS = 5  # pictures on the way from one code to the other, both ends incl
 
 @dataclass(frozen=True)
 class Explanation:
-    """What makes a query and a neighbour near or far.
+    """The parts of the distance of a query and a neighbour.
 
     Args:
-        metric: How their codes are compared.
-        query: Image, uint8 `(height, width, 3)`.
-        neighbour: Likewise.
+        metric: Metric of the distance.
+        query: Image of the query, uint8 `(height, width, 3)`.
+        neighbour: Image of the neighbour, uint8 `(height, width, 3)`.
         shares: Share of each number of the code in the distance, `(latent_dim,)`; they add up to 1, or are all 0 where
             the distance is.
-        path: Pictures decoded from the code of the query, from steps on the straight line, and from the code of the
+        path: Images decoded from the code of the query, from steps on the straight line, and from the code of the
             neighbour: float32 in [0, 1], `(5, height, width, 3)`.
     """
 
@@ -43,15 +43,15 @@ def explain(
     autoencoder: Encoder,
     weights: np.ndarray | None = None,
 ) -> Explanation:
-    """Explains one pair of images.
+    """Explain the distance of one pair of images.
 
     Args:
-        query: uint8 `(height, width, 3)`.
-        query_code: `(latent_dim,)`.
-        neighbour: Likewise.
-        neighbour_code: Likewise.
-        metric: How the codes are compared.
-        autoencoder: What made the codes; its decoder draws.
+        query: Image of the query, uint8 `(height, width, 3)`.
+        query_code: Code of the query, `(latent_dim,)`.
+        neighbour: Image of the neighbour, uint8 `(height, width, 3)`.
+        neighbour_code: Code of the neighbour, `(latent_dim,)`.
+        metric: Metric of the distance.
+        autoencoder: The encoder that made the codes, with its decoder.
         weights: Factor of each number before codes are compared, `(latent_dim,)`. Default: 1.
     """
     factors = np.ones_like(query_code) if weights is None else weights
@@ -62,9 +62,9 @@ def explain(
 
 
 def shares(first: np.ndarray, second: np.ndarray, *, metric: Metric) -> np.ndarray:
-    """Share of each dimension in the distance of two codes.
+    """Compute the share of each dimension in the distance of two codes.
 
-    manhattan: |a - b|; euclidean: (a - b)², whose sum is the square of the distance; cosine: likewise of the codes at
+    manhattan: |a - b|; euclidean: (a - b)², whose sum is the square of the distance; cosine: (a - b)² of codes of
     length 1, because 1 - cos = |a - b|² / 2 there.
 
     Args:

@@ -20,9 +20,9 @@ _MAX_EXPLAINED = 20
 
 
 def neighbours(results: SearchResults, corpus: Corpus) -> Figure:
-    """Each query with its neighbours, a row a metric, the rows of one query under each other.
+    """Draw each query with its neighbours, one row per metric, the rows of one query under each other.
 
-    At most 50 rows of 20 neighbours: no eye takes in more, and no picture may be longer than 65,536 pixels.
+    At most 50 rows of 20 neighbours: no eye takes in more, and no image may be longer than 65,536 pixels.
     """
     queries, titles, found, captions, same = [], [], [], [], []
     rows = list(results)
@@ -53,7 +53,7 @@ def neighbours(results: SearchResults, corpus: Corpus) -> Figure:
 
 
 def explanations(results: SearchResults, corpus: Corpus) -> Figure:
-    """Why the nearest neighbour of each query is near, under each metric; of the first 20 that have one."""
+    """Draw why the nearest neighbour of each query is near, under each metric, for the first 20 that have one."""
     found = [
         explanation.explain(
             results.queries.images[number],

@@ -33,7 +33,7 @@ def open_run(name: str | None = None, *, root: str | Path | None = None) -> Open
     """Open a trained run.
 
     Args:
-        name: Of the run. Default: your run "mine" if it is trained, else a shipped one.
+        name: Name of the run. Default: your run "mine" if it is trained, else a shipped one.
         root: Folder that holds models/ and data/. Default: $LATENTSEARCH_ROOT, or the current folder.
 
     Raises:
@@ -50,13 +50,13 @@ def open_run(name: str | None = None, *, root: str | Path | None = None) -> Open
 
 
 class OpenRun:
-    """A trained run: its encoder, and what it can search.
+    """A trained run, to encode images and to search.
 
     Args:
-        run: Where its files lie.
+        run: Paths of the files.
 
     Attributes:
-        name: Of the run.
+        name: Name of the run.
         image_shape: `(height, width, 3)` that images are brought to.
         latent_dim: Numbers in a code.
     """
@@ -109,15 +109,15 @@ class OpenRun:
 
         Args:
             images: As in `encode`. A file of what is searched is never its own neighbour.
-            k: Neighbours of each.
-            folder: Of images to search, nested or not; what is new in it is encoded first. Default: the dataset of the
-                run.
-            metric: How codes are compared.
-            only: Names of the classes that may be found. Default: all.
+            k: Neighbours of each image.
+            folder: Folder of images to search, nested or not; what is new in it is encoded first. Default: the dataset
+                of the run.
+            metric: Metric that compares codes.
+            only: Names of the classes that results are restricted to. Default: all.
             min_score: Leave out neighbours with a smaller score.
 
         Returns:
-            One row a neighbour, closest first: query, rank (from 1), id, class, path, distance, score (percentage of
+            One row per neighbour, closest first: query, rank (from 1), id, class, path, distance, score (percentage of
             random pairs of images that are farther apart), copy_score (percentage of corrupted copies that are
             farther from their original) and likeness ("same picture", "very like", "alike" or "weak").
 
@@ -187,8 +187,9 @@ class OpenRun:
         from latentsearch.search import duplicates, duplicates_output
 
         corpus = self._dataset if folder is None else self._folder(Path(folder).expanduser())
-        rows = duplicates_output.table(duplicates.find_groups(corpus))
-        return pd.DataFrame(rows, columns=list(duplicates_output.COLUMNS))
+        return pd.DataFrame(
+            duplicates_output.table(duplicates.find_groups(corpus)), columns=list(duplicates_output.COLUMNS)
+        )
 
     @cached_property
     def _dataset(self) -> Corpus:
@@ -202,7 +203,7 @@ class OpenRun:
         return fit_of(self._run)
 
     def _read(self, images: Images) -> Iterator[tuple[str | Path, np.ndarray]]:
-        """Name, or path of the file, and uint8 of `image_shape` of each image."""
+        """Yield the name, or the path of the file, and uint8 of `image_shape` of each image."""
         found = False
         for number, image in enumerate(_each(images)):
             found = True
@@ -228,7 +229,7 @@ def _each(images: Images) -> Iterator[str | Path | np.ndarray]:
 
 
 def _as_png(image: np.ndarray, name: str) -> bytes:
-    """The bytes of a file of an array, so that arrays and files go one way from there."""
+    """Write an array as an image file, so that arrays and files are read alike."""
     if image.size == 0 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[-1] not in (1, 3, 4)):
         raise InputError(f"{name}: an array {image.shape}, expected (height, width) or (height, width, 1, 3 or 4).")
     if np.issubdtype(image.dtype, np.floating):

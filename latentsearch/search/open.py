@@ -1,12 +1,14 @@
-"""Open what is searched, the images of a run or of a folder, and the store that answers."""
+"""Opening of the corpus, the images of a run or of a folder, and of the store that is searched."""
 
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from pathlib import Path
 
 from latentsearch import files, records, runs
-from latentsearch.config import BuildConfig, Metric, PrepareConfig, TrainConfig
+from latentsearch.config import BuildConfig, Metric, PrepareConfig, RetrieveConfig, TrainConfig
+from latentsearch.data import folder as image_folder
 from latentsearch.errors import InputError
 from latentsearch.gallery import folder as folder_gallery
 from latentsearch.gallery import novelty
@@ -20,7 +22,9 @@ from latentsearch.gallery.trained_run import fit_of, open_autoencoder, open_trai
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.runs import Run
 from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
-from latentsearch.text import printable
+from latentsearch.text import printable, shortened
+
+_NUM_ENDINGS = 5  # of names, told of files that are left out
 
 
 def open_corpus(
@@ -33,26 +37,26 @@ def open_corpus(
     master: str | None = None,
     look: float | None = None,
 ) -> tuple[Corpus, list[str]]:
-    """Opens what is to be searched.
+    """Open the corpus of a search.
 
     Args:
-        root: Holds models/ and data/.
-        name: Of the trained run.
-        folder: Of images; None for the dataset of the run, which must be prepared then.
+        root: Folder that holds models/ and data/.
+        name: Name of the trained run.
+        folder: Folder of images; None for the dataset of the run, which must be prepared then.
         sync: Bring the gallery of the folder up to date first.
         verify: Compare the contents of all its files for that.
-        master: Address of a Spark cluster that codes what is new in the folder. Default: this process does.
+        master: Address of a Spark cluster that encodes what is new in the folder. Default: this process does.
         look: Share of the look code in a distance, 0 to 1, where the run has two codes.
 
     Returns:
         The corpus, and lines to say about it.
 
     Raises:
-        InputError: if the run is not trained, the dataset not prepared, the folder none or without images, a file
-            damaged, or Spark cannot be used.
+        InputError: if the run is not trained, the dataset not prepared, the folder not one or without images, a
+            file damaged, or Spark cannot be used.
     """
     if master and (folder is None or not sync):
-        raise InputError(f"--spark {master} codes images of a folder: name it by --gallery, and leave out --no-sync.")
+        raise InputError(f"--spark {master} encodes images of a folder: name it by --gallery, and leave out --no-sync.")
     if verify and (folder is None or not sync):
         raise InputError("--verify compares the files of a folder: name it by --gallery, and leave out --no-sync.")
     if folder is None:
@@ -63,9 +67,9 @@ def open_corpus(
     path, fit = folder_gallery.gallery_path(run.folder_galleries, folder), fit_of(run)
     if sync:
         parts, opening = path.with_suffix(".parts"), functools.partial(Autoencoder, run.best_model.absolute(), cores=1)
-        coder = SparkEncoder(master, run, parts, open_encoder=opening) if master else encode_files
+        encode = SparkEncoder(master, run, parts, open_encoder=opening) if master else encode_files
         content, changes = folder_sync.sync(
-            path, folder, autoencoder, fit=fit, verify=verify, progress=True, code=coder
+            path, folder, autoencoder, fit=fit, verify=verify, progress=True, encode=encode
         )
         files.remove(parts, within=root)  # what they hold is in the gallery now
         lines = [f"gallery: {len(content.files):,} images of {printable(content.folder)}: {changes} ({path})"]
@@ -76,8 +80,23 @@ def open_corpus(
     return corpus, lines + _skipped(content) + _novelty(run, content)
 
 
+def open_named(config: RetrieveConfig) -> tuple[Corpus, list[str]]:
+    """Open the corpus that the flags of RetrieveSimilar.py name; see `open_corpus`. The first line names the run."""
+    name = runs.choose(config.root, config.run)
+    corpus, lines = open_corpus(
+        config.root,
+        name,
+        config.gallery,
+        sync=config.sync,
+        verify=config.verify,
+        master=config.spark,
+        look=config.look,
+    )
+    return corpus, [f"run: {name}", *lines]
+
+
 def open_store(where: str | None, metrics: tuple[Metric, ...]) -> Store:
-    """Opens what is to answer: the Milvus at `where`, or a store in this process.
+    """Open the store that is searched: the Milvus at `where`, or one in this process.
 
     Raises:
         InputError: if that Milvus cannot be used, or lacks one of `metrics`.
@@ -86,23 +105,33 @@ def open_store(where: str | None, metrics: tuple[Metric, ...]) -> Store:
 
 
 def fill(store: Store, corpus: Corpus, *, sync: bool = True) -> list[str]:
-    """Brings a store up to date with a corpus; returns lines to say about it.
+    """Bring a store up to date with a corpus, and return lines to say about it.
 
     Raises:
-        InputError: if it does not answer, or without `sync` holds something else.
+        InputError: if it does not respond, or without `sync` holds something else.
     """
     changes = store.sync(corpus.store_name, corpus.compared, corpus.labels, compare=sync)
     return [f"store: {changes} ({store.place})"] if store.place else []
 
 
 def _skipped(content: FolderGallery) -> list[str]:
-    """One line a file that looks like an image and cannot be read, at most ten; other files are only counted."""
-    lines = [f"skipped: {printable(file.path)}: {file.reason} {file.detail}".rstrip() for file in content.bad.values()]
-    return lines[:10] + [f"skipped: {len(lines) - 10:,} more"] * (len(lines) > 10)
+    """Return a line per file or folder that cannot be read, at most ten, and the counts of what else is left out."""
+    unread = [*content.bad.values(), *(one for one in content.passed_over if one.is_transient)]
+    lines = [
+        f"skipped: {shortened(printable(file.path), 200)}: {file.reason} {file.detail}".rstrip() for file in unread
+    ]
+    told = lines[:10] + [f"skipped: {len(lines) - 10:,} more"] * (len(lines) > 10)
+    left_out = [one for one in content.passed_over if not one.is_transient]
+    endings = Counter(Path(one.path).suffix.lower() for one in left_out if one.reason == "another type of file")
+    counts = [f"{count:,} {reason}" for reason, count in image_folder.count_reasons(left_out).items()]
+    most = sorted(endings.items(), key=lambda item: (-item[1], item[0]))[:_NUM_ENDINGS]
+    of_types = ", ".join(f"{count:,} {printable(ending)}" for ending, count in most)
+    more = f"; types: {of_types}{', and others' * (len(endings) > _NUM_ENDINGS)}" if endings else ""
+    return told + ([f"left out: {', '.join(counts)}{more}"] if left_out else [])
 
 
 def _novelty(run: Run, content: FolderGallery) -> list[str]:
-    """Whether the encoder knows such images, and how to train one that does."""
+    """Return lines on whether the encoder knows such images, and how to train one that does."""
     try:
         usual = novelty.compare(content.gallery, novelty.load(run, content.gallery.encoder))
     except InputError as error:

@@ -25,7 +25,7 @@ _COLUMNS = ("query", "query_class", "metric", "rank", "id", "class", "path", *_M
 
 
 def as_record(results: SearchResults, corpus: Corpus, config: RetrieveConfig) -> dict[str, Any]:
-    """The answers for neighbours.json and --json."""
+    """Return the results for neighbours.json and --json."""
     return {
         "run": corpus.run.name,
         "encoder": corpus.gallery.encoder,
@@ -51,7 +51,7 @@ def as_record(results: SearchResults, corpus: Corpus, config: RetrieveConfig) ->
 
 
 def table(results: SearchResults, corpus: Corpus) -> list[dict[str, Any]]:
-    """One row a query, metric and rank, for neighbours.csv."""
+    """Return one row per query, metric and rank, for neighbours.csv."""
     return [
         {
             "query": results.queries.names[number],
@@ -69,7 +69,7 @@ def table(results: SearchResults, corpus: Corpus) -> list[dict[str, Any]]:
 
 
 def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]:
-    """One row a query, metric and rank; what is the same as in the row above is left empty."""
+    """Return one row per query, metric and rank; cells that repeat the row above are left empty."""
     rows = []
     for number, metric, hits in results:
         head = {"query": printable(results.queries.names[number])}
@@ -99,7 +99,7 @@ SCORES_IN_WORDS = (
 
 
 def write(results: SearchResults, corpus: Corpus, config: RetrieveConfig) -> list[Path]:
-    """Writes neighbours.csv and .json, and the figures asked for, to reports/<run>/retrieval/; returns their paths."""
+    """Write neighbours.csv and .json, and the requested figures, to reports/<run>/retrieval/; return their paths."""
     folder = corpus.run.reports / "retrieval"
     paths = [folder / "neighbours.csv", folder / "neighbours.json"]
     with files.replacing(paths[0]) as temporary:
@@ -108,7 +108,7 @@ def write(results: SearchResults, corpus: Corpus, config: RetrieveConfig) -> lis
     is_drawn = config.figure and (config.json_figure or not config.json)
     wanted = ["neighbours"] * is_drawn + ["explanation"] * config.explain
     if wanted:
-        from latentsearch.plots.saving import save  # slow to import: an answer in words does without
+        from latentsearch.plots.saving import save  # slow to import: results in words do without
         from latentsearch.search import figures
 
         for name in wanted:
@@ -136,12 +136,12 @@ def copy_to(folder: Path, results: SearchResults, corpus: Corpus) -> tuple[Path,
     """Copy the neighbours to a new folder, named by query and rank: the files, where there are any. All or none.
 
     Args:
-        folder: Gets a folder neighbours-001, or the next number.
-        results: With the neighbours.
-        corpus: Holds them.
+        folder: Parent of the new folder, neighbours-001 or the next number.
+        results: The results with the neighbours.
+        corpus: The corpus of the search.
 
     Returns:
-        The new folder, and how many are in it.
+        The new folder, and the number of files in it.
 
     Raises:
         InputError: if one of the files is no longer there, or `folder` lies in what is searched.
@@ -171,7 +171,7 @@ def copy_to(folder: Path, results: SearchResults, corpus: Corpus) -> tuple[Path,
 
 
 def _shortened(head: str, name: str, folder: Path) -> str:
-    """A name as long as the file system of `folder` takes it, with its ending kept."""
+    """Shorten a name to the length that the file system of `folder` takes, with its ending kept."""
     most = os.pathconf(folder, "PC_NAME_MAX") - len(os.fsencode(head))
     stem, suffix = Path(name).stem, Path(name).suffix
     if len(os.fsencode(name)) <= most:
@@ -182,7 +182,7 @@ def _shortened(head: str, name: str, folder: Path) -> str:
 
 
 def metrics_of(config: RetrieveConfig) -> tuple[Metric, ...]:
-    """The metrics that --metric names."""
+    """Return the metrics that --metric names."""
     return METRICS if config.metric == "all" else (config.metric,)
 
 

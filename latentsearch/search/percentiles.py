@@ -1,4 +1,4 @@
-"""What a distance means: compared with random pairs of images, and with corrupted copies of one image."""
+"""Percentiles of distances among random pairs of images, and among corrupted copies of one image."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SEED = 0
 
 
 class Scale:
-    """Turns the distances in a gallery into percentages that can be compared between galleries.
+    """A scale from distances in a gallery to percentages that can be compared between galleries.
 
     Args:
-        gallery: With at least two images.
-        metric: Of the distances.
+        gallery: Gallery of at least two images.
+        metric: Metric of the distances.
 
     Attributes:
         random: Distances of (at most 500,000) pairs of its images drawn at random, ascending.
@@ -45,11 +45,11 @@ class Scale:
         self.recognised = min(kinds, key=lambda part: float(np.median(part)), default=self.copies)
 
     def score(self, distances: np.ndarray) -> np.ndarray:
-        """Percentage of random pairs that are farther apart, float64 in [0, 100], same shape."""
+        """Compute the percentage of random pairs that are farther apart, float64 in [0, 100], same shape."""
         return _farther(self.random, distances)
 
     def copy_score(self, distances: np.ndarray) -> np.ndarray:
-        """Percentage of corrupted copies that are farther from their original, float64 in [0, 100], same shape."""
+        """Compute the percentage of corrupted copies that are farther from their original, float64 in [0, 100]."""
         return _farther(self.copies, distances)
 
     def likeness(self, distances: np.ndarray) -> list[Likeness]:

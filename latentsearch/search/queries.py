@@ -1,4 +1,4 @@
-"""What is asked about: image files, test images, or a few images drawn at random."""
+"""Queries of a search: image files, test images, or a few images drawn at random."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _NUM_RANDOM = 20
 
 @dataclass(frozen=True)
 class Queries:
-    """Images that are asked about.
+    """Images to search for.
 
     Args:
-        names: What to call them.
+        names: Names of the images.
         images: uint8 `(num_queries, height, width, 3)`.
         ids: int64 `(num_queries,)`, ids in the corpus; -1 for others.
     """
@@ -50,10 +50,10 @@ def check_flags(config: RetrieveConfig) -> None:
 
 
 def find_queries(config: RetrieveConfig, corpus: Corpus) -> tuple[Queries, list[str]]:
-    """The images that the flags name, or 20 drawn at random.
+    """Read the images that the flags name, or draw 20 at random.
 
     Returns:
-        The queries that can be answered, and one line for each that cannot.
+        The queries, and one line for each that cannot be read.
 
     Raises:
         InputError: if test images are named but a folder is searched.
@@ -94,7 +94,7 @@ def find_queries(config: RetrieveConfig, corpus: Corpus) -> tuple[Queries, list[
 
 
 def _paths(named: tuple[str, ...]) -> Iterator[str]:
-    """The paths that --query names; those on standard input in the place of -."""
+    """List the paths that --query names, with those on standard input in the place of -."""
     for path in named:
         if path == "-":
             # Bytes: a name may be in any encoding. Ended by zeros, as `find -print0` writes them, or by lines.

@@ -22,9 +22,9 @@ class Hit(NamedTuple):
     """A neighbour of a query.
 
     Args:
-        rank: From 1.
-        id: In the corpus.
-        distance: Of the codes; smaller is closer.
+        rank: Rank, from 1.
+        id: Id in the corpus.
+        distance: Distance of the codes; smaller is closer.
         score: Percentage of random pairs of gallery images that are farther apart.
         copy_score: Percentage of corrupted copies that are farther from their original.
         likeness: How near it is, in a word; see `percentiles.Scale.likeness`.
@@ -43,9 +43,9 @@ class SearchResults:
     """Neighbours of queries under one or more metrics.
 
     Args:
-        queries: What was asked about.
-        codes: Of the queries, `(num_queries, latent_dim)`.
-        hits: Of each metric and query, closest first; an empty list where nothing is close enough.
+        queries: The queries.
+        codes: Codes of the queries, `(num_queries, latent_dim)`.
+        hits: Hits by metric, then query, closest first; an empty list where nothing is close enough.
     """
 
     queries: Queries
@@ -53,7 +53,7 @@ class SearchResults:
     hits: dict[Metric, list[list[Hit]]]
 
     def __iter__(self) -> Iterator[tuple[int, Metric, list[Hit]]]:
-        """Number of the query, metric, and neighbours; the metrics of one query after each other."""
+        """Yield the number of the query, the metric, and the hits; the metrics of one query after each other."""
         for number in range(len(self.queries.names)):
             for metric, hits in self.hits.items():
                 yield number, metric, hits[number]
@@ -71,28 +71,28 @@ def search(
     codes: np.ndarray | None = None,
     store: Store | None = None,
 ) -> SearchResults:
-    """The `k` nearest images of each query; an image of the corpus never answers itself, nor does a link to it.
+    """Search for the `k` nearest images of each query; neither the query itself nor a link to it is a hit.
 
     Args:
-        queries: At least one.
-        corpus: What is searched.
-        k: How many neighbours. Default: 10, or all where fewer can answer.
-        metrics: How codes are compared.
-        min_score: Neighbours with a smaller score are left out.
-        weak: Whether neighbours whose likeness is weak are kept.
-        only: Names of the classes that may answer; none: all images.
-        codes: Of the queries, where they are known, `(num_queries, latent_dim)`. Default: the encoder makes them.
+        queries: The queries, at least one.
+        corpus: The corpus.
+        k: Neighbours of each query. Default: 10, or all where there are fewer.
+        metrics: Metrics that compare codes.
+        min_score: Least score of a hit, 0 to 100.
+        weak: Whether hits whose likeness is weak are kept.
+        only: Names of the classes that results are restricted to; (): all images.
+        codes: Codes of the queries, if known, `(num_queries, latent_dim)`. Default: the encoder makes them.
 
-        store: Holds the codes of the corpus. Default: one in this process.
+        store: Store of the codes of the corpus. Default: one in this process.
 
     Raises:
-        InputError: if fewer than `k` images can answer, or none, `min_score` is no percentage, there is no
-            class of a name, or the store does not answer.
+        InputError: if fewer than `k` images can be found, or none, `min_score` is not a percentage, a class is
+            unknown, or the store does not respond.
     """
     labels = corpus.labels_of(only)
-    num_images = np.isin(corpus.labels, labels).sum() if only else len(corpus.gallery.ids)
-    is_inside = bool((queries.ids != NOT_IN_CORPUS).any())  # then one image less can answer
-    most = int(num_images) - is_inside
+    candidates = corpus.gallery.ids[np.isin(corpus.labels, labels)] if only else corpus.gallery.ids
+    is_inside = bool(np.isin(queries.ids, candidates).any())  # then one image less can be found
+    most = len(candidates) - is_inside
     if most < 1:
         raise InputError(f"{corpus.name}: no image but the query itself can answer. Add images, or ask for another.")
     if k is None:
@@ -124,5 +124,5 @@ def search(
 
 
 def class_of(image_id: int, corpus: Corpus) -> str:
-    """Name of the class of a query, empty where there is none or it is not in the corpus."""
+    """Look up the class name of a query; "" where there is none or it is not in the corpus."""
     return "" if image_id == NOT_IN_CORPUS else corpus.class_of(int(image_id))

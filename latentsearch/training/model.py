@@ -10,7 +10,7 @@ from keras import layers, ops
 
 from latentsearch.errors import InputError
 from latentsearch.models import losses as objectives
-from latentsearch.models.architectures import TOWERS
+from latentsearch.models.architectures import DENOISER, TOWERS
 from latentsearch.models.layers import BatchNormalization
 from latentsearch.training.optimizers import optimizer_of
 from latentsearch.training.settings import Settings
@@ -109,7 +109,7 @@ def _two_codes(
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Gives the layers of the target's encoder and decoder the weights of those of the source.
+    """Gives the layers of the target's encoder and decoder the weights of those of the source, but for its denoiser.
 
     Kernels that the source computes with in bfloat16 are given as it sees them, rounded to 8 bits of mantissa.
     """
@@ -126,7 +126,7 @@ def _parts(model: keras.Model) -> dict[str, keras.Model]:
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             inner = _parts(layer)
-            found |= inner or ({layer.name: layer} if layer.name != "projection" else {})
+            found |= inner or ({layer.name: layer} if layer.name not in ("projection", DENOISER) else {})
     return found
 
 

@@ -1,4 +1,4 @@
-"""Turning codes so that single numbers mean something, without changing a distance."""
+"""Turning codes so that single numbers mean something, and weigh the same in a distance where they should."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from latentsearch.training.callbacks import deflate
 _MAX_IMAGES = 10_000
 _MAX_ITERATIONS = 1000
 _TOLERANCE = 1e-9
+_LEAST_VARIANCE = 1e-3  # of a direction, as a share of the mean variance: below, whitening would enlarge noise
 
 
 def varimax(codes: np.ndarray) -> np.ndarray:
@@ -52,6 +53,25 @@ def varimax(codes: np.ndarray) -> np.ndarray:
     return (matrix * signs)[:, np.argsort(-kurtosis, kind="stable")]
 
 
+def whitening(codes: np.ndarray) -> np.ndarray:
+    """Finds the symmetric matrix that gives codes a variance of 1 in every direction ("ZCA").
+
+    Directions in which codes hardly vary stay small: those of dead numbers, say, which hold nothing but noise.
+
+    Args:
+        codes: `(num_codes, dim)`.
+
+    Returns:
+        Symmetric, invertible matrix float64 `(dim, dim)`, for `codes @ matrix`.
+    """
+    codes = np.asarray(codes, np.float64)
+    centred = codes - codes.mean(axis=0)
+    variances, axes = np.linalg.eigh(centred.T @ centred / len(codes))
+    least = max(_LEAST_VARIANCE * variances.mean(), np.finfo(np.float64).tiny)
+    result: np.ndarray = axes / np.sqrt(variances.clip(min=least)) @ axes.T
+    return result
+
+
 def turn_run(run: Run, dataset: ImageSet, ids: np.ndarray) -> None:
     """Turns the codes of the trained autoencoder of a run, in its file; see `turn`.
 
@@ -71,8 +91,10 @@ def turn_run(run: Run, dataset: ImageSet, ids: np.ndarray) -> None:
 def turn(autoencoder: keras.Model, encode: Callable[[], np.ndarray]) -> bool:
     """Turns both codes of an autoencoder by varimax, and scales each to mean square distance 1 between two images.
 
-    The turned codes come from the last layer of each tower; the first layer of the decoder turns them back, so what is
-    drawn stays the same. Nothing changes where it was done before.
+    The kind code is turned alone, which changes no distance but by the scale. The look code is whitened first: learnt
+    by reconstruction, most of its variance is that of a few numbers (brightness, above all), which would decide every
+    distance. The turned codes come from the last layer of each tower; the first layer of the decoder turns them back,
+    so what is drawn stays the same. Nothing changes where it was done before.
 
     Args:
         autoencoder: Of the architecture kind-look.
@@ -88,11 +110,13 @@ def turn(autoencoder: keras.Model, encode: Callable[[], np.ndarray]) -> bool:
     codes = encode()
     first = next(layer for layer in autoencoder.get_layer("decoder").layers if layer.weights)
     kernel, bias = first.get_weights()
-    for part, layer in enumerate(layers):
+    for part, (tower, layer) in enumerate(zip(TOWERS, layers, strict=True)):
         own = slice(part * dim, (part + 1) * dim)
+        before = codes[:, own].astype(np.float64)
+        matrix = whitening(before) if tower == "look" else np.eye(dim)
+        matrix = matrix @ varimax(before @ matrix)
         # Of two images drawn at random, the mean square distance is twice the sum of the variances.
-        scale = 1 / np.sqrt(max(2 * codes[:, own].astype(np.float64).var(axis=0).sum(), 1e-12))
-        matrix = varimax(codes[:, own]) * scale
+        matrix /= np.sqrt(max(2 * (before @ matrix).var(axis=0).sum(), 1e-12))
         layer.set_weights([matrix])
         kernel[own] = np.linalg.inv(matrix) @ kernel[own].astype(np.float64)
     first.set_weights([kernel, bias])

@@ -103,12 +103,7 @@ def _refuse_impossible(settings: Settings, dataset: ImageSet) -> None:
             raise InputError(f"--{name.replace('_', '-')} {getattr(settings, name)}: expected more than 0.")
     if not 0 <= settings.similarity_weight < np.inf:
         raise InputError(f"--similarity-weight {settings.similarity_weight}: expected 0 or more.")
-    if settings.views < 2 or (settings.views > 2 and not settings.look):
-        raise InputError(f"--views {settings.views}: expected 2 or more, and 2 of other architectures than kind-look.")
-    if settings.look and not settings.similarity_weight:
-        raise InputError("--similarity-weight 0: kind-look learns kinds by similarity. Build another --architecture.")
-    if settings.neighbours < 0 or (settings.neighbours and not settings.look):
-        raise InputError(f"--neighbours {settings.neighbours}: expected 0 or more, and 0 but for kind-look.")
+    _refuse_impossible_of_two_codes(settings)
     for name in ("neighbours_from", "noise", "noise_share"):
         if not 0 <= getattr(settings, name) <= 1:
             raise InputError(f"--{name.replace('_', '-')} {getattr(settings, name)}: expected 0 to 1.")
@@ -116,6 +111,17 @@ def _refuse_impossible(settings: Settings, dataset: ImageSet) -> None:
         raise InputError(f"--view-side {settings.view_side}: expected at least 8 pixels.")
     if not 0 <= settings.shift < min(dataset.image_shape[:2]):
         raise InputError(f"--shift {settings.shift}: expected 0 to {min(dataset.image_shape[:2]) - 1} pixels.")
+
+
+def _refuse_impossible_of_two_codes(settings: Settings) -> None:
+    if settings.views < 2 or (settings.views > 2 and not settings.look):
+        raise InputError(f"--views {settings.views}: expected 2 or more, and 2 of other architectures than kind-look.")
+    if settings.look and not settings.similarity_weight:
+        raise InputError("--similarity-weight 0: kind-look learns kinds by similarity. Build another --architecture.")
+    for name in ("neighbours", "denoiser_epochs"):
+        if getattr(settings, name) < 0 or (getattr(settings, name) and not settings.look):
+            flag = name.replace("_", "-")
+            raise InputError(f"--{flag} {getattr(settings, name)}: expected 0 or more, and 0 but for kind-look.")
 
 
 def resumed(config: TrainConfig, run: Run, dataset: ImageSet, settings: Settings, before: Settings) -> Settings:

@@ -24,7 +24,7 @@ from latentsearch.plots import charts
 from latentsearch.recipes import RECIPES
 from latentsearch.records import BuildRecord
 from latentsearch.runs import Run
-from latentsearch.training import neighbourhoods, rotation, settings, tensorboard
+from latentsearch.training import denoising, neighbourhoods, rotation, settings, tensorboard
 from latentsearch.training.callbacks import BestModel, Bookkeeping, EpochRows, Validation
 from latentsearch.training.checkpoint import CheckpointState, TrainingCheckpoint
 from latentsearch.training.dataloader import training_batches, training_ids
@@ -38,14 +38,15 @@ _SCRIPT = "TrainAutoencoder.py"
 
 
 def train(
-    config: TrainConfig, *, watch: Sequence[keras.callbacks.Callback] = (), projector: bool = True
+    config: TrainConfig, *, watch: Sequence[keras.callbacks.Callback] = (), trial: bool = False
 ) -> TrainingResult:
     """Trains a built run and keeps the weights of the epoch with the smallest validation loss.
 
     Args:
         config: The flags.
         watch: Callbacks that see the measures of an epoch before it is backed up, and may end the training.
-        projector: Code the test images for TensorBoard's Embedding Projector.
+        trial: Leave out what is not measured of a trial of a search: the denoiser, and codes of the test images for
+            TensorBoard's Embedding Projector.
 
     Raises:
         InputError: if the run is not built, was built for other images, holds a training already, or cannot go on
@@ -56,7 +57,7 @@ def train(
     run.require(run.build_record, "BuildingAutoencoder.py")
     built = records.read_build(run)
     with locks.locked(run.lock, f"run '{run.name}'"):
-        return _train(run, config, built, watch=watch, projector=projector)
+        return _train(run, config, built, watch=watch, trial=trial)
 
 
 def _train(
@@ -65,7 +66,7 @@ def _train(
     built: BuildRecord,
     *,
     watch: Sequence[keras.callbacks.Callback],
-    projector: bool,
+    trial: bool,
 ) -> TrainingResult:
     dataset = data.load_for(run)
     # Kept for use: it is given the weights of its copy in training at the end of each epoch, and is not compiled, so
@@ -121,10 +122,9 @@ def _train(
         if state is None:
             raise
         epoch_rows.rows = state.rows
+    finished &= _complete(run, dataset, fit_ids, chosen, denoise=finished and not trial)
     result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished, chosen.keep)
-    if chosen.look:
-        rotation.turn_run(run, dataset, fit_ids)
-    _write_products(run, dataset, result, projector=projector)
+    _write_products(run, dataset, result, trial=trial)
     made: dict[str, Any] = {"settings": asdict(chosen), "finished": finished, "training": backup.training}
     made["epochs_done"] = len(result.history)
     # An older latentsearch, which may have begun it, did not measure all that this one does.
@@ -182,6 +182,18 @@ def _learn(
         )
         if part.stopped:
             return
+
+
+def _complete(run: Run, dataset: data.ImageSet, ids: np.ndarray, chosen: settings.Settings, *, denoise: bool) -> bool:
+    """Finds what is found when all else is trained: axes of the codes, and the denoiser; False if stopped in it."""
+    if chosen.look:
+        rotation.turn_run(run, dataset, ids)
+    try:
+        if denoise:
+            denoising.denoise_run(run, dataset, ids, chosen)
+    except KeyboardInterrupt:
+        return False
+    return True
 
 
 class _Part(keras.callbacks.Callback):
@@ -242,9 +254,9 @@ def _refuse_to_replace(run: Run, record: TrainingRecord | None) -> None:
         )
 
 
-def _write_products(run: Run, dataset: data.ImageSet, result: TrainingResult, *, projector: bool) -> None:
+def _write_products(run: Run, dataset: data.ImageSet, result: TrainingResult, *, trial: bool) -> None:
     best, history = Autoencoder(run.best_model), result.history
-    if projector:
+    if not trial:
         tensorboard.write_projector(run.logs, dataset, best)
     novelty.save(run, novelty.measure(dataset, best))
     for name, measure in charts.curves_of(history).items():

@@ -1,4 +1,4 @@
-"""What the codes of the best trials look like, side by side: reconstructions, pairs of dimensions, neighbours."""
+"""A figure of the best trials side by side: reconstructions, pairs of dimensions, neighbours."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _NUM_DOTS = 1000
 
 
 def write_comparison(path: Path, run: Run, titles: Mapping[str, str]) -> Path:
-    """Draws trials of a run side by side, on validation images: the same ones as queries for each.
+    """Draw trials of a run side by side, on validation images, with the same queries for each.
 
     Args:
-        path: Of the PNG file.
-        run: That was searched for.
-        titles: By the name of the trial.
+        path: The PNG file.
+        run: The run of the search.
+        titles: Titles by the name of the trial.
 
     Returns:
         `path`.
@@ -48,10 +48,10 @@ def _pictures(dataset: ImageSet, autoencoder: Autoencoder) -> dict[str, np.ndarr
     decoded = np.rint(autoencoder.decode(codes[:num_columns]).clip(0, 1) * 255).astype(np.uint8)
     drawn = np.stack([originals, decoded])
     found = Index(codes).rank(codes[:num_rows], num_columns, exclude=np.arange(num_rows))
-    answers = np.concatenate([dataset.images[ids[:num_rows]][:, None], dataset.images[ids[found]]], axis=1)
+    results = np.concatenate([dataset.images[ids[:num_rows]][:, None], dataset.images[ids[found]]], axis=1)
     same = dataset.same_class(ids[:num_rows], ids[found])
     return {
         "images, reconstructions": image_grids.tiles(drawn, np.full(drawn.shape[:2], -1)),
         "dimensions in pairs": image_grids.pairs(codes[:_NUM_DOTS], labels[:_NUM_DOTS]),
-        "queries, neighbours": image_grids.tiles(answers, np.column_stack([np.full(num_rows, -1), same])),
+        "queries, neighbours": image_grids.tiles(results, np.column_stack([np.full(num_rows, -1), same])),
     }

@@ -1,4 +1,4 @@
-"""How a trial of a search for settings becomes a run."""
+"""Builds from a trial of a search for settings."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def network_and_recipe(
 
     Args:
         parameters: See `sampler.Suggestion`.
-        architecture: That is searched.
-        shift: Of the search.
-        flip: Of the search.
+        architecture: Architecture of the search.
+        shift: Shift of the search, in pixels.
+        flip: Whether the search mirrors images.
     """
     network, recipe = (
         {field.name: parameters[field.name] for field in dataclasses.fields(kind) if field.name in parameters}

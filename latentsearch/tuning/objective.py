@@ -1,4 +1,4 @@
-"""What a search for settings looks for: one number from what validation measures, without labels."""
+"""The objective of a search for settings: one number from the measures of validation, without labels."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ WEIGHTS: dict[Goal, dict[str, float]] = {
 
 @dataclass(frozen=True)
 class Criterion:
-    """Scores trainings by the measures of their epochs; see `validation.Validator`.
+    """A score of trainings by the measures of their epochs; see `validation.Validator`.
 
     Args:
         goal: A key of `WEIGHTS`.
-        mean_mse: Mean squared error of the mean training image, taken for every validation image.
+        mean_mse: Mean squared error of the mean training image, in place of every validation image.
         latent_dim: Numbers in a code.
         keep: Which epoch's weights the trainings keep.
     """
@@ -41,7 +41,7 @@ class Criterion:
     keep: Keep = "best"
 
     def ingredients(self, row: Mapping[str, float]) -> dict[str, float]:
-        """What the score is made of, each at most 1.
+        """Compute the parts of the score, each at most 1.
 
         - copy_recall: share of corrupted copies that find their original.
         - agreement: share of the neighbours by features that are neighbours by code; 0 where it was not measured.
@@ -60,22 +60,22 @@ class Criterion:
         }
 
     def score(self, row: Mapping[str, float]) -> float:
-        """The score of an epoch, at most 1; higher is better."""
+        """Compute the score of an epoch, at most 1; higher is better."""
         found = self.ingredients(row)
         return float(sum(weight * found[name] for name, weight in WEIGHTS[self.goal].items()))
 
     def so_far(self, rows: Sequence[Mapping[str, float]]) -> float:
-        """The score of the epoch whose weights are kept after these epochs."""
+        """Compute the score of the epoch whose weights are kept after these epochs."""
         return self.score(kept(rows, self.keep))
 
 
 def kept(rows: Sequence[Mapping[str, float]], keep: Keep = "best") -> Mapping[str, float]:
-    """The row of the epoch whose weights a training keeps: the first with the smallest val_loss, or the last."""
+    """Select the row of the epoch whose weights a training keeps: the first with the smallest val_loss, or the last."""
     return rows[-1] if keep == "last" else min(rows, key=lambda row: row["val_loss"])
 
 
 def mean_image_error(dataset: ImageSet) -> float:
-    """Compute the mean squared error of the mean training image, taken for every validation image."""
+    """Compute the mean squared error of the mean training image, in place of every validation image."""
     total, ids = np.zeros(dataset.image_shape), dataset.ids("train")
     for start in range(0, len(ids), _BATCH):
         total += to_float(dataset.images[ids[start : start + _BATCH]]).sum(axis=0, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What a search found: trials.csv, tuning.json and figures in reports/<run>/tuning/."""
+"""The report of a search: trials.csv, tuning.json and figures in reports/<run>/tuning/."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _CANDIDATES = {"val_loss": -1, "val_mse": -1, "val_copy_recall": 1, "val_effecti
 
 
 def as_table(search: Search, tried: Sequence[Trial], marked: Sequence[Trial] = ()) -> pd.DataFrame:
-    """One row a trial, then one a marked architecture.
+    """Return one row per trial, then one per marked architecture.
 
     Columns: trial, marked, status, reason, score, epoch (whose weights were kept), epochs (done), seconds, weights, the
     measures of that epoch, the parameters, on_front (see `metrics.pareto_front`, of copy-recall and error, of trials
-    alone), and "score: GOAL": what the trial would score under each goal.
+    alone), and "score: GOAL": the score of the trial under each goal.
     """
     rows = []
     for trial in (*tried, *marked):
@@ -52,10 +52,10 @@ def as_table(search: Search, tried: Sequence[Trial], marked: Sequence[Trial] = (
 
 
 def tracking(table: pd.DataFrame) -> dict[str, float]:
-    """How well label-free numbers choose what P@10, which looks at labels, would choose.
+    """Compute how well numbers without labels agree with P@10, which needs them.
 
-    Spearman's rank correlation with P@10 of validation images over the trials that have a score; 1 where a number names
-    the same order. Losses have their sign turned. Empty where there are no labels, or fewer than two such trials.
+    Spearman's rank correlation with P@10 of validation images over the trials that have a score; 1 for the same order.
+    Losses have their sign turned. Empty where there are no labels, or fewer than two such trials.
     """
     tried = _comparable(table)
     if len(tried) < 2:
@@ -70,11 +70,11 @@ def tracking(table: pd.DataFrame) -> dict[str, float]:
 
 
 def write(run: Run, search: Search, table: pd.DataFrame) -> list[Path]:
-    """Writes trials.csv, tuning.json and the figures that need no network.
+    """Write trials.csv, tuning.json and the figures that need no network.
 
     Args:
-        run: That was searched for.
-        search: How.
+        run: The run of the search.
+        search: The search.
         table: See `as_table`; at least one trial has a score.
 
     Returns:
@@ -115,7 +115,7 @@ def write(run: Run, search: Search, table: pd.DataFrame) -> list[Path]:
 
 
 def best_rows(table: pd.DataFrame, count: int = 5) -> list[dict[str, object]]:
-    """The best trials and the marked architectures, best first, for the terminal."""
+    """Return rows of the best trials and the marked architectures, best first, for the terminal."""
     scored = table[table["score"].notna()].sort_values("score", ascending=False, kind="stable")
     some = pd.concat([scored[~scored["marked"]][:count], scored[scored["marked"]]])
     names = ("trial", "status", "score", "val_mse", "val_copy_recall", "val_precision", "seconds")
@@ -125,7 +125,7 @@ def best_rows(table: pd.DataFrame, count: int = 5) -> list[dict[str, object]]:
 
 
 def titles(tried: Sequence[Trial], count: int = 3) -> dict[str, str]:
-    """The best trials by name, best first, with words on what they are."""
+    """Return titles of the best trials by name, best first."""
     left = list(tried)
     found: dict[str, str] = {}
     while len(found) < count and (trial := winner(left)):

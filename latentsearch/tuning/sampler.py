@@ -31,7 +31,7 @@ class Suggestion:
     Args:
         parameters: The settings by name; those that a condition rules out are missing, such as the temperature where
             the similarity weight is 0.
-        draws: The same for hyperopt.
+        draws: The settings as hyperopt drew them.
     """
 
     parameters: Parameters
@@ -49,14 +49,14 @@ class Suggestion:
 def upcoming(
     run: Run, space: Space, tried: Sequence[Trial], *, seed: int, running: Mapping[str, Suggestion] | None = None
 ) -> tuple[str, Suggestion]:
-    """Name and settings of the next trial.
+    """Choose name and settings of the next trial.
 
     Args:
-        run: That is searched for.
-        space: Where from.
+        run: The run of the search.
+        space: Space of the settings.
         tried: The trials that have ended, in order.
-        seed: Of the search.
-        running: Those that are under way, by name; to hyperopt, they count as failed until they end.
+        seed: Seed of the search.
+        running: Suggestions of the trials under way, by name; to hyperopt, they count as failed until they end.
     """
     results = {int(trial.name): (trial.draws, trial.loss) for trial in tried}
     results |= {int(name): (suggestion.draws, None) for name, suggestion in (running or {}).items()}
@@ -67,12 +67,12 @@ def upcoming(
 
 
 def save(run: Run, name: str, suggestion: Suggestion) -> None:
-    """Writes what a trial is about to try: trials beside each other can end in another order than they began."""
+    """Write the settings of a trial before it begins: parallel trials can end in another order."""
     files.write_json(run.trial(name).suggestion_record, asdict(suggestion))
 
 
 def load(run: Run, name: str) -> Suggestion:
-    """What a trial that was begun was to try.
+    """Read the settings of a trial that was begun.
 
     Raises:
         InputError: if the record is damaged.
@@ -81,14 +81,14 @@ def load(run: Run, name: str) -> Suggestion:
 
 
 def suggest(space: Space, before: Sequence[tuple[Draws, float | None]], *, seed: int) -> Suggestion:
-    """What to try after some trials, by hyperopt's TPE (Bergstra et al., 2011); at random for the first ones.
+    """Suggest settings after some trials, by hyperopt's TPE (Bergstra et al., 2011); at random for the first ones.
 
-    It depends on the arguments alone, so a search that goes on gets what an uninterrupted one would.
+    They depend on the arguments alone, so a resumed search gets those of an uninterrupted one.
 
     Args:
-        space: Where from.
+        space: Space of the settings.
         before: Draws and loss of the trials so far, in order; None for the loss of a failed one.
-        seed: Of the search.
+        seed: Seed of the search.
     """
     expression, number = space.expression(), len(before)
     trials = Trials()
@@ -117,5 +117,5 @@ def suggest(space: Space, before: Sequence[tuple[Draws, float | None]], *, seed:
 
 
 def _plain(value: Any) -> Any:
-    """A NumPy scalar as Python's, which JSON knows."""
+    """Convert a NumPy scalar to Python's, which JSON knows."""
     return value.item() if isinstance(value, np.generic) else value

@@ -13,25 +13,25 @@ from latentsearch.config import Searched
 
 @dataclass(frozen=True)
 class Space:
-    """What is tried: one of several values, or a range (low, high) in which each factor is as likely as another.
+    """The settings that are tried: one of several values, or a range (low, high), log-uniform.
 
     Args:
         latent_dim: Numbers in a code.
-        filters: As in `Network`, like the four after it.
-        depth: Blocks.
-        dense_units: Of the layer below the code.
-        activation: Names.
-        normalisation: With, without.
-        batch_size: Images a step.
+        filters: Filters of the first block; see `Network`.
+        depth: Numbers of blocks.
+        dense_units: Units of the layer below the code.
+        activation: Names of activations.
+        normalisation: Whether to normalise batches.
+        batch_size: Images per step.
         learning_rate: Range by the name of the optimizer: each has rates of its own.
-        similarity_weight: Range; in half of the suggestions at random it is 0 instead.
+        similarity_weight: Range of the weight; it is 0 in half of the random suggestions.
         temperature: Range, where the similarity weight is not 0.
-        architecture: "custom", or "kind-look", whose network is given: what is tried then is batch_size, the learning
-            rate of muon, temperature, projection, and the following.
-        views: Of each image.
-        view_side: In pixels.
-        neighbours: Numbers of them; in half of the suggestions at random there are none instead.
-        neighbours_from: Range, as likely at each share.
+        architecture: "custom", or "kind-look", whose network is given: then batch_size, the learning rate of muon,
+            temperature, projection, and the following are tried.
+        views: Numbers of views of each image.
+        view_side: Sides of views in pixels.
+        neighbours: Numbers of neighbours; there are none in half of the random suggestions.
+        neighbours_from: Range, uniform.
     """
 
     latent_dim: tuple[int, ...]
@@ -53,7 +53,7 @@ class Space:
     neighbours_from: tuple[float, float] = (0.2, 0.8)
 
     def expression(self) -> dict[str, Any]:
-        """The space in the language of hyperopt; conditions are dictionaries within it."""
+        """Return the space in the language of hyperopt; conditions are dictionaries within it."""
         from hyperopt import hp  # not before: a build reads records of searches without it
 
         if self.architecture == "kind-look":

@@ -1,4 +1,4 @@
-"""A search with trials beside each other, on the machines of a Spark cluster, by hyperopt's SparkTrials."""
+"""A search with parallel trials on a Spark cluster, by hyperopt's SparkTrials."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _MAX_NUMBER = 2**31 - 1
 
 
 class Objective:
-    """What hyperopt minimises. Spark sends it to an executor, which trains one trial and writes the record of it.
+    """The function that hyperopt minimises. Spark sends it to an executor, which trains a trial and records it.
 
     Args:
-        run: That is searched for.
+        run: The run of the search.
 
     Attributes:
-        jobs: What each trial is to do, with its draws, by name. It is replaced as a whole, not changed: threads pickle
+        jobs: Job and draws of each trial, by name. It is replaced as a whole, not changed: threads pickle
             it meanwhile.
     """
 
@@ -47,7 +47,7 @@ class Objective:
         self.jobs: dict[str, tuple[Job, Draws]] = {}
 
     def __call__(self, drawn: dict[str, Any]) -> dict[str, Any]:
-        """Trains the trial of this number, unless that was done: Spark may call twice, when it loses sight of one."""
+        """Train the trial of this number, unless that was done: Spark may call twice when it loses an executor."""
         name = f"{drawn[_NUMBER]:03}"
         job, draws = self.jobs[name]
         if not spark.sees(str(self._run.tuning)):
@@ -63,26 +63,26 @@ class Objective:
 
 
 class SideBySide:
-    """Goes between hyperopt, which asks what to try next, and the records on disk, which the executors write.
+    """A mediator between hyperopt, which asks for suggestions, and the records on disk, which the executors write.
 
     Args:
-        study: Of the search.
-        session: With Spark.
+        study: The search under way.
+        session: The session with Spark.
     """
 
     def __init__(self, study: Study, session: SparkSession) -> None:
-        self._course, self._session, self._run = study, session, study.run
+        self._study, self._session, self._run = study, session, study.run
         self._running: dict[str, Suggestion] = {}
         self.objective = Objective(study.run)
         wanted = study.config.parallel or session.sparkContext.defaultParallelism
         self.spark_trials = SparkTrials(min(wanted, SparkTrials.MAX_CONCURRENT_JOBS_ALLOWED), spark_session=session)
 
     def suggest(self, new_ids: list[int], domain: Domain, spark_trials: Trials, seed: int) -> list[dict[str, Any]]:
-        """What hyperopt calls for the next trial: `Study.upcoming`, or nothing when it is time to end."""
+        """Suggest the next trial to hyperopt, by `Study.upcoming`; nothing when the search is over."""
         self.look()
-        if self._course.is_over:
+        if self._study.is_over:
             return []
-        name, suggestion, job = self._course.upcoming(self._running)
+        name, suggestion, job = self._study.upcoming(self._running)
         sampler.save(self._run, name, suggestion)
         self._running[name] = suggestion
         self.objective.jobs = {**self.objective.jobs, name: (job, suggestion.draws)}
@@ -94,7 +94,7 @@ class SideBySide:
         return docs
 
     def look(self) -> None:
-        """Tells of the trials that have ended since the last look, and records those that Spark gave up.
+        """Add the trials that have ended since the last look, and record those that Spark gave up.
 
         Raises:
             InputError: if Spark itself has ended, or the disk is full.
@@ -110,7 +110,7 @@ class SideBySide:
                     continue
                 if spark.has_ended(self._session):
                     again = runs.command_line(
-                        trials.SCRIPT, dataclasses.replace(self._course.config, resume=True, overwrite=False)
+                        trials.SCRIPT, dataclasses.replace(self._study.config, resume=True, overwrite=False)
                     )
                     raise InputError(f"Spark has ended ({self._run.models / 'spark.log'}). To go on: {again}")
                 full = re.search(r"NoRoom: (.+)", given_up[name] or "", re.DOTALL)
@@ -118,7 +118,7 @@ class SideBySide:
                     raise NoRoom(full[1].strip())
                 storage.save(self._run, self._failed(name, given_up[name]))
             del self._running[name]
-            self._course.add(storage.load_one(self._run, name))
+            self._study.add(storage.load_one(self._run, name))
 
     def _failed(self, name: str, trace: str | None) -> Trial:
         reason = (
@@ -131,12 +131,12 @@ class SideBySide:
 
     @contextlib.contextmanager
     def watched(self, initial: int, total: int) -> Iterator[SimpleNamespace]:
-        """In the place of hyperopt's progress bar: looks when trials have ended."""
+        """Replace hyperopt's progress bar: look when trials have ended."""
         yield SimpleNamespace(update=lambda count: self.look(), postfix="")
 
 
 def side_by_side(study: Study, session: SparkSession) -> None:
-    """Tries suggestions, several at a time, until the search is over.
+    """Try suggestions, several at a time, until the search is over.
 
     Raises:
         InputError: if the executors do not see the folder of the run, or Spark ends.

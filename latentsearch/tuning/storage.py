@@ -13,12 +13,12 @@ from latentsearch.tuning.trials import SCRIPT, Search, Trial
 
 
 def save(run: Run, trial: Trial) -> None:
-    """Writes the record of a trial of a run."""
+    """Write the record of a trial of a run."""
     files.write_json(run.trial(trial.name).trial_record, asdict(trial))
 
 
 def load(run: Run) -> list[Trial]:
-    """The trials of a run, in order; one that was begun beside others and has not ended may be missing among them.
+    """Read the trials of a run, in order; one that was begun beside others and has not ended may be missing.
 
     Raises:
         InputError: if one is damaged, or another one is missing.
@@ -37,7 +37,7 @@ def load(run: Run) -> list[Trial]:
 
 
 def load_one(run: Run, name: str) -> Trial:
-    """The trial of this name.
+    """Read the trial of this name.
 
     Raises:
         InputError: if there is none, or its record is damaged.
@@ -51,7 +51,7 @@ def load_one(run: Run, name: str) -> Trial:
 
 @contextlib.contextmanager
 def saving_search(run: Run, search: Search) -> Iterator[None]:
-    """Write models/<run>/tuning/search.json; it is on disk before the block runs, and in its place after it."""
+    """Write models/<run>/tuning/search.json: to disk before the block runs, and in its place after it."""
     with files.replacing(run.tuning / "search.json") as temporary:
         content = files.as_json(asdict(search) | {"environment": environment.environment()})
         temporary.write_text(content, encoding="utf-8")
@@ -60,7 +60,7 @@ def saving_search(run: Run, search: Search) -> Iterator[None]:
 
 
 def load_search(run: Run) -> Search:
-    """The search of a run.
+    """Read the search of a run.
 
     Raises:
         InputError: if there was none, or its record is damaged.

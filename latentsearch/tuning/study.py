@@ -1,4 +1,4 @@
-"""A search under way: what its next trial is told to train, and the record of what came of it."""
+"""A search under way: the job of its next trial, and the record of the outcome."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from latentsearch.tuning.worker import WorkFailed
 
 
 class Calls(Protocol):
-    """What does the work of a search: a `worker.Worker`."""
+    """A process that does the work of a search, such as a `worker.Worker`."""
 
     def call(self, function: Callable[..., Any], *arguments: Any, seconds: float | None = None) -> Any:
         """See `worker.Worker.call`."""
@@ -37,11 +37,11 @@ class Study:
 
     Args:
         config: The flags.
-        search: What is searched for.
-        space: Where suggestions are from.
-        run: That is searched for.
+        search: Settings of the search.
+        space: Space of the suggestions.
+        run: The run of the search.
         tried: The trials that have ended, in order.
-        tell: Called after each, with it.
+        tell: Function that is called with each trial that has ended.
     """
 
     config: TuneConfig
@@ -57,7 +57,7 @@ class Study:
         return len(self.tried) >= self.config.trials or without_progress(self.tried, self.config.patience)
 
     def upcoming(self, running: Mapping[str, Suggestion] | None = None) -> tuple[str, Suggestion, Job]:
-        """Name of the next trial, what it tries, and how; see `sampler.upcoming`."""
+        """Return name, suggestion and job of the next trial; see `sampler.upcoming`."""
         seed = self.config.seed
         name, suggestion = sampler.upcoming(self.run, self.space, self.tried, seed=seed, running=running)
         parameters = suggestion.parameters
@@ -78,7 +78,7 @@ class Study:
         parameters: Parameters,
         medians: Sequence[float] = (),
     ) -> Job:
-        """What trains an architecture as a trial of this name; for the arguments see `trials.Job`."""
+        """Make the job that trains an architecture as a trial of this name; see `trials.Job` for the arguments."""
         config, run = self.config, self.run.trial(name).name
         return Job(
             build=dataclasses.replace(
@@ -102,14 +102,14 @@ class Study:
         )
 
     def add(self, trial: Trial) -> None:
-        """Takes a trial that has ended and whose record is written."""
+        """Add a trial that has ended and whose record is written."""
         self.tried.append(trial)
         self.tried.sort(key=lambda trial: int(trial.name))
         self.tell(trial)
 
 
 def prepare() -> None:
-    """Imports TensorFlow, in the process that trains alone."""
+    """Import TensorFlow, in the process that trains alone."""
     import latentsearch.tuning.trial_training  # noqa: F401
 
     # The default lock is one between processes, which a process that is killed cannot give back.
@@ -124,7 +124,7 @@ def train(job: Job) -> Outcome:
 
 
 def attempt(worker: Calls, name: str, job: Job, draws: Draws) -> Trial:
-    """Does a job, and says what came of it, whatever that is."""
+    """Do a job, and return its trial, failed ones too."""
     begin = time.monotonic()
 
     def trial(status: Literal["finished", "stopped", "failed"], reason: str, **measured: Any) -> Trial:
@@ -143,7 +143,7 @@ def attempt(worker: Calls, name: str, job: Job, draws: Draws) -> Trial:
 
 
 def without_progress(tried: Sequence[Trial], patience: int | None) -> bool:
-    """Whether so many trials in a row were no better than the best before them; failed ones do not count."""
+    """Tell whether the last `patience` trials were no better than the best before them; failed ones do not count."""
     losses = [trial.loss for trial in tried if trial.loss is not None]
     if patience is None or not losses:
         return False

@@ -1,4 +1,4 @@
-"""The training of one trial of a search, watched, as a process beside the search does it."""
+"""The training of one trial of a search, in a process beside the search."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from latentsearch.tuning.trials import PARAMETERS, Job, Outcome
 
 
 class Watch(keras.callbacks.Callback):
-    """Scores each epoch of a trial, and ends a training that is too slow or hopeless.
+    """A callback that scores each epoch of a trial, and ends a training that is too slow or hopeless.
 
     Args:
-        job: The trial.
-        begin: When it began, of `time.monotonic`.
+        job: The job of the trial.
+        begin: Time of its begin, by `time.monotonic`.
 
     Attributes:
-        scores: After each epoch, of the weights kept by then.
-        reason: Why the training was ended, or "".
+        scores: Scores after each epoch, of the weights kept by then.
+        reason: Reason why the training was ended, or "".
     """
 
     def __init__(self, job: Job, begin: float) -> None:
@@ -47,7 +47,7 @@ class Watch(keras.callbacks.Callback):
 
 
 def train_trial(job: Job) -> Outcome:
-    """Builds and trains a trial as a run like any other, and shows it in TensorBoard's HParams.
+    """Build and train a trial as a run like any other, and show it in TensorBoard's HParams.
 
     Raises:
         InputError: if its network cannot be built or is too large, or its loss is no longer a number.
@@ -58,7 +58,7 @@ def train_trial(job: Job) -> Outcome:
     if built.num_weights > job.max_weights:
         raise InputError(f"{built.num_weights:,} weights, more than --max-weights {job.max_weights}")
     watch = Watch(job, begin)
-    result = train(job.train, watch=[watch], projector=False)
+    result = train(job.train, watch=[watch], trial=True)
     measured = {name: float(result.best[name]) for name in result.best.index if name.startswith("val_")}
     if job.parameters:
         names = ("val_mse", "val_copy_recall", "val_effective_rank", "val_agreement", "val_precision")

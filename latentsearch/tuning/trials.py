@@ -1,4 +1,4 @@
-"""A search for settings and its trials: what is tried, and what came of it."""
+"""A search for settings, its trials and their jobs."""
 
 from __future__ import annotations
 
@@ -61,20 +61,20 @@ def check(parameters: Parameters) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """All that decides what a search tries and how it scores it.
+    """The settings of a search, which decide its suggestions and scores.
 
     Args:
-        objective: What is sought.
-        dataset: Name of the images.
-        fingerprint: Of the images.
-        epochs: Of each trial.
-        subset: Training images of each trial, at most; None: all.
-        shift: Of every trial.
-        flip: Of every trial.
-        seed: Of suggestions and trainings.
-        max_seconds: Of a trial.
-        max_weights: Of a network.
-        space: Where suggestions are from.
+        objective: Objective of the search; see `objective.WEIGHTS`.
+        dataset: Name of the dataset.
+        fingerprint: Fingerprint of the images.
+        epochs: Epochs of each trial.
+        subset: Largest number of training images of each trial; None: all.
+        shift: Largest shift of images in pixels.
+        flip: Whether to mirror images.
+        seed: Seed of suggestions and trainings.
+        max_seconds: Longest time of a trial.
+        max_weights: Largest number of weights of a network.
+        space: Space of the suggestions.
         mean_mse: See `objective.Criterion`; it follows from the images.
     """
 
@@ -92,25 +92,25 @@ class Search:
     mean_mse: float = field(compare=False)
 
     def criterion(self, latent_dim: int, keep: Keep = "best") -> Criterion:
-        """What scores a trial whose codes have `latent_dim` numbers, and which keeps the weights of this epoch."""
+        """Return the score of trials with codes of `latent_dim` numbers, which keep the weights of this epoch."""
         return Criterion(self.objective, self.mean_mse, latent_dim, keep)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One finished trial: what was tried and what came of it.
+    """A trial that has ended.
 
     Args:
-        name: Its number, such as 003, or the name of an architecture that is marked.
+        name: Number of the trial, such as 003, or name of an architecture that is marked.
         status: "finished"; "stopped" after some epochs, as too slow or hopeless; or "failed": nothing was measured.
-        reason: Why it was stopped or failed, else "".
+        reason: Reason why it was stopped or failed, else "".
         parameters: See `sampler.Suggestion`; empty of an architecture that is marked.
         draws: See `sampler.Suggestion`.
-        seconds: That it took.
-        num_weights: Of the network; None where there was none.
-        scores: After each epoch, of the weights kept by then.
+        seconds: Time that it took.
+        num_weights: Number of weights; None where there was no network.
+        scores: Scores after each epoch, of the weights kept by then.
         history: Measures of each epoch.
-        keep: Which epoch's weights it kept.
+        keep: The epoch whose weights it kept: the best or the last.
     """
 
     name: str
@@ -144,29 +144,29 @@ class Trial:
 
     @property
     def loss(self) -> float | None:
-        """What is minimised: the score with its sign turned."""
+        """The score with its sign turned, which is minimised."""
         return None if self.score is None else -self.score
 
     @property
     def best(self) -> Mapping[str, float]:
-        """Measures of the epoch whose weights were kept; of a failed trial, none."""
+        """Measures of the epoch whose weights were kept; {} for a failed trial."""
         return kept(self.history, self.keep) if self.history else {}
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the training of a trial needs to know.
+    """The job of training a trial.
 
     Args:
-        build: Of the untrained network.
-        recipe: How it is trained.
+        build: Flags of its build.
+        recipe: Recipe of its training.
         train: Flags of its training.
         epochs: Length of its training.
-        criterion: What scores it.
-        medians: Scores after each epoch that it should not stay below from the second on; empty without a rule.
-        max_seconds: It ends after the epoch in which it takes longer.
-        max_weights: It does not begin with more.
-        parameters: To be shown beside the result.
+        criterion: Score of its epochs.
+        medians: Least scores after each epoch, from the second on; empty without a rule.
+        max_seconds: Longest time; the training ends after the epoch that exceeds it.
+        max_weights: Largest number of weights to train.
+        parameters: Parameters to show beside the result.
     """
 
     build: BuildConfig
@@ -180,11 +180,11 @@ class Job:
     parameters: Parameters
 
     def reason_to_stop(self, scores: Sequence[float], seconds: float) -> str:
-        """Why the training should end after these epochs, or "".
+        """Return the reason why the training should end after these epochs, or "".
 
         Args:
-            scores: After each epoch so far.
-            seconds: Since it began.
+            scores: Scores after each epoch so far.
+            seconds: Time since the begin.
         """
         done, epochs = len(scores), self.epochs
         if done >= epochs:
@@ -198,13 +198,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a training.
+    """The outcome of a training.
 
     Args:
-        num_weights: Of the network.
-        scores: After each epoch, of the weights kept by then.
+        num_weights: Number of weights.
+        scores: Scores after each epoch, of the weights kept by then.
         history: Measures of each epoch.
-        reason: Why it was ended before its last epoch, or "".
+        reason: Reason why it was ended before its last epoch, or "".
     """
 
     num_weights: int
@@ -214,7 +214,7 @@ class Outcome:
 
 
 def medians(tried: Sequence[Trial]) -> list[float]:
-    """Median score of the trials after each epoch, as far as at least five came; empty before five have finished.
+    """Compute the median score after each epoch that at least five trials reached; [] before five have finished.
 
     Stopped trials count as far as they came: of those that went on alone, the median would rise with every trial.
     """
@@ -226,6 +226,6 @@ def medians(tried: Sequence[Trial]) -> list[float]:
 
 
 def winner(tried: Sequence[Trial]) -> Trial | None:
-    """The first trial with the highest score, None if all failed."""
+    """Find the first trial with the highest score; None if all failed."""
     scored = [trial for trial in tried if trial.scores]
     return max(scored, key=lambda trial: trial.scores[-1], default=None)

@@ -35,14 +35,14 @@ _TRIALS_A_PROCESS = 4
 
 @dataclass(frozen=True)
 class TuningResult:
-    """What a search left behind.
+    """The result of a search.
 
     Args:
-        run: That was searched for.
+        run: The run of the search.
         tried: The trials, in order.
         table: See `report.as_table`; empty if the search was interrupted.
         paths: Files with the results.
-        finished: False when it was interrupted.
+        finished: Whether it was not interrupted.
     """
 
     run: Run
@@ -53,11 +53,11 @@ class TuningResult:
 
 
 def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
-    """Searches for settings, or goes on with a search, and writes what it found.
+    """Search for settings, or go on with a search, and write the results.
 
     Args:
         config: The flags.
-        worker: Does the work; default: a process that is started, and ended with the search.
+        worker: Process that does the work. Default: one that is started, and ended with the search.
 
     Raises:
         InputError: if a flag or the dataset cannot be used, the run holds another search, or all trials failed.
@@ -84,9 +84,9 @@ def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
         space=space,
         mean_mse=mean_image_error(dataset),
     )
-    engine = spark.session(config.spark, run.models / "spark.log") if config.spark else contextlib.nullcontext()
+    spark_session = spark.session(config.spark, run.models / "spark.log") if config.spark else contextlib.nullcontext()
     busy = locks.locked(run.tuning / ".lock", f"the search of run '{run.name}'")
-    with engine as session, busy:
+    with spark_session as session, busy:
         tried = _begin_or_go_on(config, run, search)
         with tqdm(desc="trials", total=config.trials, initial=len(tried), unit="trial") as progress:
             study = Study(config, search, space, run, tried, lambda trial: _tell(progress, trial, tried))
@@ -101,12 +101,12 @@ def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
 
 
 def resume_command(config: TuneConfig) -> str:
-    """The command that goes on with a search, for messages."""
+    """Return the command that goes on with a search, for messages."""
     return runs.command_line(trials.SCRIPT, dataclasses.replace(config, resume=True, overwrite=False))
 
 
 def _one_by_one(study: Study, worker: Calls) -> None:
-    """Tries one suggestion after the other."""
+    """Try one suggestion after the other."""
     while not study.is_over:
         name, suggestion, job = study.upcoming()
         trial = attempt(worker, name, job, suggestion.draws)
@@ -115,7 +115,7 @@ def _one_by_one(study: Study, worker: Calls) -> None:
 
 
 def _result(study: Study, worker: Calls) -> TuningResult:
-    """Trains the marked architectures, and writes tables and figures.
+    """Train the marked architectures, and write tables and figures.
 
     Raises:
         InputError: if all trials failed, or a figure cannot be drawn.
@@ -134,7 +134,7 @@ def _result(study: Study, worker: Calls) -> TuningResult:
 
 
 def _check(config: TuneConfig, dataset: ImageSet) -> None:
-    """Refuses what would make every trial fail.
+    """Refuse flags that would make every trial fail.
 
     Raises:
         InputError: if a flag has a value that cannot be, or the dataset is too small.
@@ -165,10 +165,10 @@ def _check(config: TuneConfig, dataset: ImageSet) -> None:
 
 
 def _begin_or_go_on(config: TuneConfig, run: Run, search: Search) -> list[Trial]:
-    """The trials so far.
+    """Begin a search, or return the trials of the one to go on with.
 
     Raises:
-        InputError: if there is a search and it is not to be gone on with, or is another one.
+        InputError: if there is a search and --resume is off, or it is another one.
     """
     anew = runs.command_line(trials.SCRIPT, dataclasses.replace(config, resume=False, overwrite=True))
     if (run.tuning / "search.json").exists() and not config.overwrite:
@@ -191,13 +191,13 @@ def _begin_or_go_on(config: TuneConfig, run: Run, search: Search) -> list[Trial]
 
 
 def _parts_of(run: Run) -> list[Path]:
-    """The trials of a run, with their logs and reports; not the records of the search itself."""
+    """List the trials of a run, with their logs and reports, without the records of the search itself."""
     kept = ("search.json", "worker.log")
     return [*files.written(run.tuning, but=kept), run.logs / TUNING, run.reports / TUNING]
 
 
 def _marked(study: Study, worker: Calls, architecture: Architecture) -> Trial:
-    """An architecture trained by its recipe as a trial would be, or the record of that."""
+    """Train an architecture by its recipe as a trial, or read the record of that."""
     config, run = study.config, study.run
     if run.trial(architecture).trial_record.exists():
         return storage.load_one(run, architecture)

@@ -1,4 +1,4 @@
-"""A process beside this one that does one piece of work after the other, and may die without taking this one along."""
+"""A subprocess that runs jobs, and can be restarted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from latentsearch.failures import is_disk_full, no_room
 
 
 class WorkFailed(Exception):
-    """A piece of work came to no result. The message is one line that says why."""
+    """An error for a job without a result. The message is one line that says why."""
 
 
 class _Child(NamedTuple):
@@ -31,14 +31,14 @@ class _Child(NamedTuple):
 
 
 class Worker:
-    """Calls functions in another process, which is started when it is needed, and again after it died.
+    """A subprocess that calls functions; it is started when it is needed, and again after it died.
 
     Args:
-        prepare: Called in the process when it has started, such as to import what is slow to import: it does not count
-            as time of the first call.
-        log: File that gets what the process writes to standard output and error, and tracebacks.
-        calls: After so many calls the next one gets a new process, as what a library holds on to is only freed with
-            its process. Default: never.
+        prepare: Function that is called when the process has started, such as for slow imports: its time does not
+            count for the first call.
+        log: File for standard output and error of the process, and tracebacks.
+        calls: Number of calls after which a new process is started, which frees the memory that libraries keep.
+            Default: never.
     """
 
     def __init__(self, prepare: Callable[[], None], log: Path, calls: int | None = None) -> None:
@@ -55,12 +55,12 @@ class Worker:
         self.close()
 
     def call(self, function: Callable[..., Any], *arguments: Any, seconds: float | None = None) -> Any:
-        """The result of `function(*arguments)`; they and it travel as pickles between the two processes.
+        """Call `function(*arguments)` in the process, and return the result; all travel as pickles.
 
         Args:
-            function: Of a module, by name.
-            *arguments: Of the function.
-            seconds: The process is killed when it takes longer.
+            function: A function of a module.
+            *arguments: Arguments of the function.
+            seconds: Longest time; the process is killed when it takes longer.
 
         Raises:
             WorkFailed: if the function raised an exception, took longer, or its process died.
@@ -77,7 +77,7 @@ class Worker:
         return value_of(*self._receive(child, seconds))
 
     def close(self) -> None:
-        """Ends the process, whatever it does."""
+        """Kill the process, whatever it does."""
         if self._child is not None:
             self._child.process.kill()
             self._child.process.join()
@@ -121,7 +121,7 @@ class Worker:
 
 
 def _serve(prepare: Callable[[], None], log: Path, connection: Connection) -> None:
-    """What the process does: calls what it is sent, until nobody sends any more."""
+    """Call the functions that are sent, until the connection ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes: the other decides
     threading.Thread(target=environment.end_with_parent, daemon=True).start()
     for stream in (1, 2):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from latentsearch.data import augmentation
 from latentsearch.data.augmentation import augment, views
@@ -122,3 +125,36 @@ def test_other_colours_are_those_of_the_formula_pixel_by_pixel(monkeypatch):
             turned = np.linalg.inv(augmentation._YIQ) @ [luma, turn.real, turn.imag]
             expected = np.clip(mean + (turned - mean) * (1 + contrast[image]), 0, 1)
             np.testing.assert_allclose(result[image, pixel], expected, atol=1e-4)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    arrays(np.uint8, st.tuples(st.integers(1, 5), st.integers(1, 20), st.integers(1, 20), st.just(3))),
+    st.tuples(st.integers(1, 24), st.integers(1, 24)),
+    st.booleans(),
+    st.floats(0, 0.5),
+    st.floats(0, 1),
+    st.integers(0, 99),
+)
+def test_views_of_any_images_stay_in_range(images, shape, flip, noise, share, seed):
+    rng = np.random.default_rng(seed)
+    result = views(images, shape=shape, flip=flip, rng=rng, noise=noise, noise_share=share)
+    assert result.shape == (len(images), *shape, 3)
+    assert result.dtype == np.float32
+    assert np.isfinite(result).all()
+    assert result.min() >= 0
+    assert result.max() <= 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    arrays(np.uint8, st.tuples(st.integers(1, 5), st.integers(5, 12), st.integers(5, 12), st.just(3))),
+    st.integers(0, 4),
+    st.booleans(),
+    st.integers(0, 99),
+)
+def test_augmented_images_hold_no_pixel_that_the_image_lacks(images, shift, flip, seed):
+    result = augment(images, shift=shift, flip=flip, rng=np.random.default_rng(seed))
+    assert (result.shape, result.dtype) == (images.shape, images.dtype)
+    for image, moved in zip(images, result, strict=True):
+        assert {*map(tuple, moved.reshape(-1, 3).tolist())} <= {*map(tuple, image.reshape(-1, 3).tolist())}

@@ -6,6 +6,7 @@ import csv
 import os
 import shlex
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,14 @@ def test_splits_are_known_by_the_names_that_people_give_them(names, photos):
     expected = dict(zip(names, ("train", "validation", "test"), strict=True))
     assert {(path.partition("/")[0], split) for path, split in split_of(dataset).items()} == set(expected.items())
     assert "WARNING" not in dataset.provenance.origin
+
+
+def test_an_accent_makes_one_class_however_it_is_written(photos):
+    composed, apart = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+    fill(photos, [*many(20, f"{composed}/"), *many(20, f"{apart}/"), *many(20, "tea/")])
+    dataset = prepare(photos)
+    assert dataset.class_names == (composed, "tea")
+    assert {path.partition("/")[0] for path in dataset.paths} == {composed, apart, "tea"}  # as they are on the disk
 
 
 def test_a_split_among_the_classes_is_told(photos):

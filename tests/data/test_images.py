@@ -13,6 +13,7 @@ from latentsearch.data import images, resizing
 from latentsearch.data.images import ImageFileError, read_image
 from latentsearch.data.scan import FoundFile, Skipped, find_images
 from latentsearch.errors import InputError
+from latentsearch.ownership import RECORD, Record
 from latentsearch.text import printable
 
 SHAPE = (32, 32, 3)
@@ -142,6 +143,20 @@ def test_truncated_missing_folder_and_bomb_are_refused(tmp_path, monkeypatch):
         read_image(save(half_red(), tmp_path / "d.png"), SHAPE)
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_lacks_only_its_end_mark_is_read(progressive, tmp_path):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8))
+    path = save(noise, tmp_path / "a.jpg", progressive=progressive)
+    whole, content = read_image(path, SHAPE), path.read_bytes()
+    path.write_bytes(content[:-2])
+    np.testing.assert_array_equal(read_image(path, SHAPE), whole)
+    for missing in (len(content) // 50, len(content) // 3):
+        path.write_bytes(content[:-missing])
+        with pytest.raises(ImageFileError) as caught:
+            read_image(path, SHAPE)
+        assert caught.value.reason == "damaged"
+
+
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(ImageFileError) as caught:
@@ -209,9 +224,20 @@ def test_a_folder_is_searched_without_end_or_repetition(tmp_path):
             list(find_images(broken))
 
 
-def test_names_with_an_images_suffix_inside_are_looked_at_by_their_content(tmp_path):
-    images = ("x.jpg_large", "x.jpg.1", "photo.JPG~", "a.png!d", "b.jpeg-large", "c.jpg.bak", "d.jpg.part", "e.pjpeg")
-    others = ("x.jpg.json", "x.jpg.xmp", "f.jpg.txt", "notes.txt")
+def test_names_with_an_odd_suffix_are_looked_at_by_their_content(tmp_path):
+    images = (
+        "IMG_3256.HEIC",
+        "i.avif",
+        "x.jpg_large",
+        "x.jpg.1",
+        "photo.JPG~",
+        "a.png!d",
+        "b.jpeg-large",
+        "c.jpg.bak",
+        "d.jpg.part",
+        "e.pjpeg",
+    )
+    others = ("j.heic", "x.jpg.json", "x.jpg.xmp", "f.jpg.txt", "notes.txt")
     for name in images:
         half_red().save(tmp_path / name, "JPEG")
     for name in others:
@@ -234,6 +260,25 @@ def test_folders_of_the_system_are_left_out_and_counted(name, tmp_path):
         [(name, "a folder of the system"), (f"a/{name}", "a folder of the system")]
     )
     assert len(list(find_images(tmp_path / name))) == 1  # where it is asked for
+
+
+def test_what_latentsearch_wrote_is_left_out_unless_it_is_asked_for(tmp_path):
+    for path in ("photos/1.png", "reports/run/map.png", "reports/run/mine.png", "copies/neighbours-001/2.png"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"content")
+    Record(tmp_path / "reports" / "run").add("map.png")
+    Record(tmp_path / "copies").add("neighbours-001")
+    Record(tmp_path / "copies" / "neighbours-001").add("2.png")
+    (tmp_path / "photos" / RECORD).mkdir()  # no record
+    found = list(find_images(tmp_path))
+    assert [file.path for file in found if isinstance(file, FoundFile)] == ["photos/1.png", "reports/run/mine.png"]
+    assert {(file.path, file.reason) for file in found if isinstance(file, Skipped)} == {
+        ("copies/neighbours-001", "written by latentsearch"),
+        ("reports/run/map.png", "written by latentsearch"),
+    }
+    assert [file.reason for file in find_images(tmp_path / "copies")] == ["written by latentsearch"]
+    for ours, expected in (("copies/neighbours-001", ["2.png"]), ("reports/run", ["mine.png"])):
+        assert [file.path for file in find_images(tmp_path / ours) if isinstance(file, FoundFile)] == expected
 
 
 def test_any_name_can_be_printed():

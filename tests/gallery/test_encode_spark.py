@@ -73,7 +73,7 @@ def assert_same_gallery(path, folder, tmp_path):
 
 def test_two_executors_make_the_gallery_of_one_process_and_code_only_what_is_new(folder, tmp_path):
     path = tmp_path / "gallery.npz"
-    _, changes = sync(path, folder, MeanColours(), code=coder(tmp_path, seconds=0.5))
+    _, changes = sync(path, folder, MeanColours(), encode=coder(tmp_path, seconds=0.5))
     assert (changes.added, changes.skipped) == (NUM_PHOTOS + 2, 1)
     assert_same_gallery(path, folder, tmp_path)
     assert len(list((tmp_path / "log").iterdir())) == 2
@@ -82,7 +82,7 @@ def test_two_executors_make_the_gallery_of_one_process_and_code_only_what_is_new
     (folder / "a/5.png").rename(folder / "moved.png")
     os.utime(folder / "a/7.png", (1, 1))
     make_photos(folder / "more", 2)
-    _, changes = sync(path, folder, MeanColours(), code=coder(tmp_path, log="second"))
+    _, changes = sync(path, folder, MeanColours(), encode=coder(tmp_path, log="second"))
     assert (changes.added, changes.moved, changes.changed) == (2, 1, 0)
     assert num_coded(tmp_path, "second") <= 2
     sync(tmp_path / "alone.npz", folder, MeanColours())
@@ -99,7 +99,7 @@ def test_an_executor_that_is_killed_in_mid_job_costs_nothing(folder, tmp_path):
 
     killer = threading.Thread(target=kill)
     killer.start()
-    sync(path, folder, MeanColours(), code=coder(tmp_path, seconds=1.0))
+    sync(path, folder, MeanColours(), encode=coder(tmp_path, seconds=1.0))
     killer.join()
     assert killed
     assert killed[0] not in executors()
@@ -118,7 +118,7 @@ spark_coding._PART = 4
 root = Path({root!r})
 opening = functools.partial(LoggedColours, root / "log", 2.0)
 coder = spark_coding.SparkEncoder({master!r}, Run(root, "photos"), root / "parts", open_encoder=opening)
-folder_sync.sync(root / "gallery.npz", root / "photos", MeanColours(), code=coder)
+folder_sync.sync(root / "gallery.npz", root / "photos", MeanColours(), encode=coder)
 """
 
 
@@ -141,7 +141,7 @@ def test_after_kill_9_of_the_driver_the_parts_that_were_finished_are_used(folder
     assert 8 <= len(done) < NUM_PHOTOS
     damaged = sorted(whole.glob("[!.]*.parquet"))[0]
     damaged.write_bytes(damaged.read_bytes()[:100])  # is made again
-    sync(path, folder, MeanColours(), code=coder(tmp_path, log="second"))
+    sync(path, folder, MeanColours(), encode=coder(tmp_path, log="second"))
     assert_same_gallery(path, folder, tmp_path)
     assert num_coded(tmp_path, "second") <= NUM_PHOTOS + 2 - (len(done) - 4)
 
@@ -149,8 +149,8 @@ def test_after_kill_9_of_the_driver_the_parts_that_were_finished_are_used(folder
 def test_what_stops_a_job_is_said_and_what_was_finished_is_kept(folder, tmp_path):
     path, other = tmp_path / "gallery.npz", MeanColours()
     other.fingerprint = "another"
-    with pytest.raises(InputError, match=r"another encoder than the one.*\n0 of 7 parts are coded and kept"):
-        sync(path, folder, other, code=coder(tmp_path))
+    with pytest.raises(InputError, match=r"another encoder than the one.*\n0 of 7 parts are encoded and kept"):
+        sync(path, folder, other, encode=coder(tmp_path))
     assert not path.exists()
     with pytest.raises(InputError, match=r"does not see .*nowhere: it must be on shared storage"):
         list(

@@ -124,23 +124,15 @@ def test_an_image_never_answers_itself_even_among_duplicates(backend, metric, ve
     assert_nearest(found, distances[:, ::-1], ids[::-1])
 
 
-@pytest.mark.parametrize(
-    ("situation", "backend"),
-    [
-        ((60_000, 10, "cosine", 11, 1), BruteForce),
-        ((60_000, 10, "manhattan", 11, 20), BruteForce),
-        ((60_000, 10, "cosine", 11, 21), KDTree),
-        ((1_000_000, 10, "euclidean", 100, 10_000), KDTree),
-        ((60_000, 10, "manhattan", 11, 21), FaissFlat),
-        ((50_000, 10, "cosine", 1000, 10_000), FaissFlat),
-        ((50_000, 3072, "cosine", 10, 1), FaissFlat),
-        ((50_000, 3072, "cosine", 1000, 10_000), MatrixProduct),
-        ((50_000, 3072, "manhattan", 1000, 10_000), FaissFlat),
-    ],
-)
-def test_the_backend_suits_the_question(situation, backend):
-    num_vectors, dim, metric, k, num_asked = situation
-    assert backends.choose(num_vectors, dim, metric, k=k, num_asked=num_asked) is backend
+def test_few_queries_build_nothing_and_many_build_a_backend_once():
+    vectors = np.random.default_rng(0).normal(size=(30_000, 10)).astype(np.float32)
+    index = Index(vectors, metric="cosine")
+    built = []
+    with mock.patch.object(KDTree, "__init__", autospec=True, side_effect=KDTree.__init__) as started:
+        for count in (1, 5, 500, 1, 500):
+            index.search(vectors[:count], 5)
+            built.append(started.call_count)
+    assert built == [0, 0, 1, 1, 1]
 
 
 def bursts(rng, num_vectors, dim):

@@ -20,7 +20,7 @@ from latentsearch.search.queries import Queries
 from latentsearch.search.results import search
 from tests.conftest import REPOSITORY
 from tests.gallery.store_contract import StoreContract, random_gallery
-from tests.photos import photo_collection
+from tests.photos import photo_corpus
 
 
 class TestEmbeddedStore(StoreContract):
@@ -67,7 +67,7 @@ def test_more_than_these_classes_hold_is_refused(corpus):
 def test_a_class_that_is_not_there_is_refused_with_those_that_are(corpus, tmp_path):
     with pytest.raises(InputError, match="--only cat: no such class; expected one or more of 0, 1, 2, 3, 4,"):
         ask(corpus, 0, k=1, metrics=("euclidean",), only=("3", "cat"))
-    photos = photo_collection(tmp_path / "root", num_images=3)
+    photos = photo_corpus(tmp_path / "root", num_images=3)
     with pytest.raises(InputError, match=r"photos has no classes\. Leave out --only"):
         ask(photos, 0, k=1, metrics=("euclidean",), only=("cat",))
 

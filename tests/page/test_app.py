@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -170,6 +171,20 @@ def test_the_map_is_drawn_beside_the_page(page):
     assert CodeMap(code_map._path, corpus.gallery).state == "ready"
 
 
+def test_who_asks_as_soon_as_the_address_is_told_is_not_refused(page, monkeypatch, capsys):
+    asked = []
+
+    def ask(self, sockets):
+        assert "The page: http://" in capsys.readouterr().out
+        with socket.create_connection(sockets[0].getsockname(), timeout=5) as connection:
+            asked.append(connection.getpeername())
+
+    monkeypatch.setattr("uvicorn.Server.run", ask)
+    with server.listen(0) as listener:
+        server.serve(page[0], [], page[1], listener)
+    assert asked
+
+
 def test_a_port_that_is_taken_is_told():
     with server.listen(0) as first:
         first.listen()
@@ -181,7 +196,7 @@ def test_a_port_that_is_taken_is_told():
         server.listen(70_000)
 
 
-def test_one_image_is_no_collection(tmp_path):
+def test_one_image_is_no_corpus(tmp_path):
     make_images(tmp_path / "photos")
     for path in sorted(tmp_path.glob("photos/*/*.png"))[1:]:
         path.unlink()

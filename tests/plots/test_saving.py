@@ -45,6 +45,27 @@ def test_names_are_no_formulas(name, tmp_path):
     assert not any(text.get_parse_math() for text in texts)
 
 
+LONG = tuple(f"{number:05}_Plantae_Tracheophyta_{'Magnoliopsida' * 12}_{number}" for number in range(5))
+
+
+@pytest.mark.parametrize("name", ["pair plot", "distributions", "map", "bars", "table"])
+def test_long_names_of_classes_leave_room_for_the_figure(name, tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "NAMES", LONG)
+    monkeypatch.setitem(globals(), "CLASSES", np.array(LONG)[np.arange(60) % 5])
+    figure = FIGURES[name]()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of a layout that came to nothing
+        saving.save(figure, tmp_path / "figure.png", dpi=figure.dpi)
+    shown = [text for text in figure.findobj(Text) if text.get_text().startswith("0000") and text.get_visible()]
+    assert len({text.get_text() for text in shown}) >= 5
+    for text in shown:
+        box = text.get_window_extent()
+        assert box.x0 >= -2
+        assert box.x1 <= figure.bbox.width + 2
+    assert sum(axes.get_position().width for axes in figure.axes) > 0.3
+    assert figure.get_figwidth() < 15
+
+
 def test_powers_of_ten_at_an_axis_stay_formulas(tmp_path):
     figure = charts.precision_curves({"a": np.linspace(1, 0.1, 100)}, 0.1)
     saving.save(figure, tmp_path / "figure.png")

@@ -19,7 +19,7 @@ from latentsearch.gallery import duplicates as finder
 from latentsearch.search import duplicates, duplicates_output, figures
 from latentsearch.search.queries import check_flags
 from tests.gallery.test_image_matching import scenes
-from tests.photos import photo_collection
+from tests.photos import photo_corpus
 
 
 def shots(folder, count=12):
@@ -47,7 +47,7 @@ def jpeg(source, target, mirrored=False):
 
 
 def found_in(tmp_path):
-    return duplicates.find_groups(photo_collection(tmp_path, num_images=0))
+    return duplicates.find_groups(photo_corpus(tmp_path, num_images=0))
 
 
 def told(found):
@@ -120,7 +120,7 @@ def test_a_file_with_several_names_is_no_duplicate_of_itself(photos, tmp_path):
 def test_files_that_are_gone_or_changed_are_left_out_and_named(photos, tmp_path):
     for name in ("a.png", "b.png", "c.png"):
         shutil.copy(photos / "03.png", photos / name)
-    corpus = photo_collection(tmp_path, num_images=0)
+    corpus = photo_corpus(tmp_path, num_images=0)
     (photos / "a.png").unlink()
     jpeg(photos / "05.png", photos / "b.png")
     found = duplicates.find_groups(corpus)

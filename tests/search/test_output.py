@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fuzzing.colours import make_photos
+from fuzzing.colours import MeanColours, make_photos
 from latentsearch.config import METRICS, RetrieveConfig
 from latentsearch.errors import InputError
+from latentsearch.gallery.gallery import build
+from latentsearch.runs import Run
 from latentsearch.search import figures, output
+from latentsearch.search.corpus import DatasetCorpus
+from latentsearch.search.open import _skipped
 from latentsearch.search.queries import find_queries
 from latentsearch.search.results import search
-from tests.photos import photo_collection
+from tests.data.folders import prepare
+from tests.photos import photo_corpus
 
 
 @pytest.fixture
 def corpus(tmp_path):
     """Thirty files of one colour each: image n looks most like n - 1 and n + 1."""
-    return photo_collection(tmp_path, num_images=30)
+    return photo_corpus(tmp_path, num_images=30)
 
 
 def ask(corpus, numbers, **options):
@@ -119,7 +127,7 @@ def test_long_names_are_shortened_and_all_are_copied(letter, length, tmp_path):
     size = len(letter.encode())
     name = letter * ((length - 4) // size) + "n" * ((length - 4) % size) + ".png"
     (tmp_path / "photos" / "a" / "1.png").rename(tmp_path / "photos" / name)
-    corpus = photo_collection(tmp_path, num_images=0)
+    corpus = photo_corpus(tmp_path, num_images=0)
     query = corpus.id_of(tmp_path / "photos" / "a" / "3.png")
     folder, count = output.copy_to(tmp_path / "hits", ask(corpus, [query], k=3), corpus)
     assert count == 3
@@ -141,7 +149,7 @@ def test_copies_do_not_go_where_they_would_be_searched(below, corpus, tmp_path):
 
 def test_by_default_there_are_as_many_neighbours_as_can_answer(tmp_path):
     for count in (1, 2, 3, 9, 10, 11, 12):
-        corpus = photo_collection(tmp_path / str(count), num_images=count)
+        corpus = photo_corpus(tmp_path / str(count), num_images=count)
         outside = tmp_path / f"outside{count}"
         make_photos(outside, 1)
         queries, _ = find_queries(RetrieveConfig(query=(str(outside / "b/c/0.png"),)), corpus)
@@ -156,7 +164,7 @@ def test_by_default_there_are_as_many_neighbours_as_can_answer(tmp_path):
 
 
 def test_the_figure_of_many_is_capped_and_json_draws_none(tmp_path):
-    corpus = photo_collection(tmp_path, num_images=70)
+    corpus = photo_corpus(tmp_path, num_images=70)
     results = ask(corpus, list(range(60)), k=30)
     figure = figures.neighbours(results, corpus)
     assert len(figure.axes) == 1
@@ -183,7 +191,7 @@ def test_names_of_any_bytes_are_written(tmp_path):
     make_photos(tmp_path / "photos", 30)
     strange = os.fsdecode(b"\xff\n.png")
     (tmp_path / "photos" / "a" / "3.png").rename(tmp_path / "photos" / strange)
-    corpus = photo_collection(tmp_path, num_images=3)
+    corpus = photo_corpus(tmp_path, num_images=3)
     results = ask(corpus, [5], k=29)
     output.write(results, corpus, RetrieveConfig(explain=True))
     assert "\\xff\\n.png" in (corpus.run.reports / "retrieval" / "neighbours.csv").read_text()
@@ -198,6 +206,56 @@ def test_names_of_any_bytes_are_written(tmp_path):
 def test_what_cannot_be_asked_is_refused(options, message, corpus):
     with pytest.raises(InputError, match=message):
         ask(corpus, [0], **options)
+
+
+def test_all_images_can_answer_what_lies_outside(corpus, tmp_path):
+    Image.new("RGB", (9, 9), (0, 255, 0)).save(tmp_path / "green.png")
+    queries, _ = find_queries(RetrieveConfig(query=(str(tmp_path / "green.png"),)), corpus)
+    hits = search(queries, corpus, k=30, metrics=("cosine",)).hits["cosine"][0]
+    assert len({hit.id for hit in hits}) == 30
+
+
+def test_a_class_that_the_query_is_not_of_can_answer_as_a_whole(tmp_path):
+    composed, apart = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+    make_photos(tmp_path / "source", 24)
+    for before, after in (("a", apart), ("b", "tea")):
+        (tmp_path / "source" / before).rename(tmp_path / "source" / after)
+    dataset = prepare(tmp_path / "source")
+    corpus = DatasetCorpus(Run(tmp_path, "photos"), MeanColours(), build(dataset, MeanColours()), dataset)
+    query = int(np.flatnonzero(corpus.labels == corpus.labels_of(("tea",))[0])[0])
+    queries, _ = find_queries(RetrieveConfig(query=(str(corpus.path_of(query)),)), corpus)
+    for name in (composed, apart):
+        of_class = int(np.sum(corpus.labels == corpus.labels_of((name,))[0]))
+        assert of_class > 1
+        hits = search(queries, corpus, k=of_class, metrics=("cosine",), only=(name,)).hits["cosine"][0]
+        assert len({hit.id for hit in hits}) == of_class
+    with pytest.raises(InputError, match=f"1 to {of_class},"):
+        search(queries, corpus, k=of_class + 1, metrics=("cosine",), only=(composed,))
+
+
+def test_what_is_left_out_is_told(tmp_path, monkeypatch):
+    photos = tmp_path / "photos"
+    make_photos(photos, 6)
+    names = ["1.heic", "2.HEIC", "3.mov", "4.txt", "5.pdf", "6.zip", "7.doc", "\x1b.odd"]
+    for name in names:
+        (photos / name).write_bytes(b"other")
+    (photos / "empty.png").touch()
+    (photos / "private").mkdir()
+    os.mkfifo(photos / "pipe.png")
+    scanned = os.scandir
+
+    def guarded(path):
+        if Path(path).name == "private":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scanned(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    corpus = photo_corpus(tmp_path, num_images=0)
+    assert _skipped(corpus.content) == [
+        "skipped: empty.png: empty",
+        "skipped: private: unreadable Permission denied",
+        "left out: 8 another type of file, 1 not a file; types: 2 .heic, 1 .doc, 1 .mov, 1 .odd, 1 .pdf, and others",
+    ]
 
 
 @pytest.mark.parametrize(("metric", "expected"), [("all", METRICS), ("manhattan", ("manhattan",))])

@@ -19,13 +19,13 @@ from latentsearch.search.corpus import DatasetCorpus, FolderCorpus
 from latentsearch.search.queries import find_queries
 from latentsearch.search.results import search
 from tests.data.folders import prepare
-from tests.photos import MeanColours, make_photos, photo_collection
+from tests.photos import MeanColours, make_photos, photo_corpus
 
 
 @pytest.fixture
 def corpus(tmp_path):
     """Thirty files of one colour each."""
-    return photo_collection(tmp_path, num_images=30)
+    return photo_corpus(tmp_path, num_images=30)
 
 
 def test_random_queries_are_distinct_and_follow_the_seed(corpus):
@@ -126,7 +126,7 @@ def test_nor_when_the_gallery_holds_links_to_what_lies_elsewhere(tmp_path):
         (tmp_path / "photos" / f"link-{number}.png").symlink_to(path)
     (tmp_path / "photos" / "all").symlink_to(tmp_path / "store")
     (tmp_path / "photos" / "second.png").hardlink_to(tmp_path / "store" / "a" / "1.png")
-    corpus = photo_collection(tmp_path, num_images=0)
+    corpus = photo_corpus(tmp_path, num_images=0)
     assert len(corpus.gallery.ids) == 25
     own = corpus.same_file(corpus.id_of(tmp_path / "store" / "a" / "1.png"))
     assert len(own) == 3

@@ -10,9 +10,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from latentsearch import data, files
 from latentsearch.config import BuildConfig, TrainConfig
@@ -24,7 +21,7 @@ from latentsearch.models.encoder import Autoencoder
 from latentsearch.models.export import load_model
 from latentsearch.recipes import RECIPES, Network
 from latentsearch.runs import Run
-from latentsearch.training import dataloader, neighbourhoods, rotation, tensorboard
+from latentsearch.training import dataloader, neighbourhoods, tensorboard
 from latentsearch.training.model import compiled
 from latentsearch.training.settings import Settings, choose
 from latentsearch.training.validation import Validator
@@ -127,50 +124,6 @@ def test_neighbours_are_of_the_features_and_begin_where_they_shall(autoencoder, 
     np.fill_diagonal(near, -2)
     assert found.shape == (120, 2)
     np.testing.assert_allclose(np.take_along_axis(near, found, axis=1), -np.sort(-near, axis=1)[:, :2], atol=1e-5)
-
-
-@hypothesis_settings(max_examples=20, deadline=None)
-@given(dim=st.integers(2, 8), seed=st.integers(0, 2**16))
-def test_varimax_turns_and_nothing_else(dim, seed):
-    rng = np.random.default_rng(seed)
-    codes = rng.laplace(size=(300, dim)) @ rng.normal(size=(dim, dim))
-    matrix = rotation.varimax(codes)
-    np.testing.assert_allclose(matrix @ matrix.T, np.eye(dim), atol=1e-9)
-    turned = codes @ matrix
-
-    def criterion(values):
-        return np.var(values**2, axis=0).sum()
-
-    assert criterion(turned) >= criterion(codes) * (1 - 1e-9)
-    assert (np.mean((turned - turned.mean(axis=0)) ** 3, axis=0) >= 0).all()
-
-
-def test_varimax_finds_axes_that_were_turned_away():
-    rng = np.random.default_rng(0)
-    sources = rng.exponential(size=(5000, 4)) * (rng.random((5000, 4)) < 0.2)
-    away = np.linalg.qr(rng.normal(size=(4, 4)))[0]
-    match = np.abs(np.corrcoef((sources @ away @ rotation.varimax(sources @ away)).T, sources.T)[:4, 4:])
-    np.testing.assert_allclose(match.max(axis=1), 1, atol=0.02)
-
-
-def test_turned_codes_keep_distances_and_pictures(autoencoder, small_digits):
-    copy = keras.models.clone_model(autoencoder)
-    copy.set_weights(autoencoder.get_weights())
-    images = data.to_float(small_digits.images[:200])
-    encoder = copy.get_layer("encoder")
-    before, drawn = encoder.predict_on_batch(images), copy.predict_on_batch(images)
-    assert rotation.turn(copy, lambda: before)
-    after = encoder.predict_on_batch(images)
-    for part in (slice(10), slice(10, 20)):
-        old, new = (np.square(codes[:, None, part] - codes[None, :, part]).sum(axis=2) for codes in (before, after))
-        np.testing.assert_allclose(new / new.mean(), old / old.mean(), atol=1e-2)
-        assert new.mean() == pytest.approx(1, abs=1e-3)  # of two images drawn at random, equal ones included
-    np.testing.assert_allclose(copy.predict_on_batch(images), drawn, atol=1e-4)
-    assert not rotation.turn(copy, lambda: after)
-    begun = keras.models.clone_model(autoencoder)
-    transferring.take_weights(begun, copy, "other")
-    np.testing.assert_allclose(begun.predict_on_batch(images), drawn, atol=1e-4)
-    np.testing.assert_allclose(begun.get_layer("encoder").predict_on_batch(images), before, atol=1e-4)
 
 
 def test_the_kind_tower_begins_with_the_encoder_of_deep(autoencoder):

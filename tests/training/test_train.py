@@ -74,7 +74,7 @@ def test_a_watch_may_end_a_training_on_a_subset(built_digits, tmp_path):
             self.model.stop_training = logs["val_effective_rank"] > 0
 
     config = TrainConfig(run="digits", epochs=3, subset=20, root=tmp_path)
-    result = training.train(config, watch=[Enough()], projector=False)
+    result = training.train(config, watch=[Enough()], trial=True)
     assert result.finished
     assert len(result.history) == 1
     record = json.loads(Run(tmp_path, "digits").training_record.read_text())

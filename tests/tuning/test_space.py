@@ -29,7 +29,8 @@ def search():
 
 
 def test_every_suggestion_lies_in_the_space_and_keeps_its_conditions(search):
-    for parameters, _ in search[0]:
+    tried = [suggestion.parameters for suggestion in search[0]]
+    for parameters in tried:
         for name in ("filters", "depth", "dense_units", "activation", "normalisation", "batch_size", "latent_dim"):
             assert parameters[name] in getattr(SPACE, name)
         low, high = SPACE.learning_rate[parameters["optimizer"]]
@@ -41,8 +42,8 @@ def test_every_suggestion_lies_in_the_space_and_keeps_its_conditions(search):
             assert SPACE.similarity_weight[0] <= parameters["similarity_weight"] <= SPACE.similarity_weight[1]
             assert SPACE.temperature[0] <= parameters["temperature"] <= SPACE.temperature[1]
         assert set(parameters) <= set(PARAMETERS)
-    assert {parameters["optimizer"] for parameters, _ in search[0]} == {"adam", "muon"}
-    assert {parameters["similarity_weight"] > 0 for parameters, _ in search[0]} == {True, False}
+    assert {parameters["optimizer"] for parameters in tried} == {"adam", "muon"}
+    assert {parameters["similarity_weight"] > 0 for parameters in tried} == {True, False}
 
 
 def test_what_is_suggested_depends_on_the_trials_before_alone(search):
@@ -60,7 +61,7 @@ def test_trials_are_learnt_from_and_failed_ones_are_avoided():
         return None if parameters["optimizer"] == "adam" else abs(parameters["filters"] - 48)
 
     suggestions, _ = searched(40, loss=loss)
-    late = [parameters for parameters, _ in suggestions[20:]]
+    late = [suggestion.parameters for suggestion in suggestions[20:]]
     assert sum(parameters["optimizer"] == "muon" for parameters in late) >= 14
     distance = sum(abs(parameters["filters"] - 48) for parameters in late) / len(late)
     assert distance < 12  # 17.6 at random
@@ -68,11 +69,11 @@ def test_trials_are_learnt_from_and_failed_ones_are_avoided():
 
 def test_latent_dimensions_are_searched_among_those_that_are_given():
     suggestions, _ = searched(NUM_RANDOM, Space(latent_dim=(4, 8)))
-    assert {parameters["latent_dim"] for parameters, _ in suggestions} == {4, 8}
+    assert {suggestion.parameters["latent_dim"] for suggestion in suggestions} == {4, 8}
 
 
 def test_parameters_become_a_network_and_a_recipe(search):
-    for parameters, _ in search[0]:
+    for parameters in (suggestion.parameters for suggestion in search[0]):
         network, recipe = network_and_recipe(parameters, shift=2, flip=False)
         assert (recipe.shift, recipe.flip, recipe.schedule) == (2, False, "cosine")
         for name in set(parameters) - {"latent_dim"}:

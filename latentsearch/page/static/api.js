@@ -16,7 +16,7 @@ async function ask(path, parameters = {}, options = {}) {
   return content;
 }
 
-/** A question about an image of the collection, {id}, or about a file, {file}. */
+/** A question about an image of the corpus, {id}, or about a file, {file}. */
 function askAbout(path, query, parameters, signal) {
   if (query.file) {
     return ask(path, { ...parameters, name: query.file.name }, { method: "POST", body: query.file, signal });
