@@ -138,7 +138,8 @@ def test_8000_requests_are_answered_and_the_memory_is_given_back(small_root, tmp
             memory = f"{started:.0f} MB at start | {before:.0f} before | {peak:.0f} peak | {after:.0f} after"
             file.write(f"requests | 8000 | {wrong.total()} wrong | {wall:.0f} s | {memory}\n")
         assert wrong == {}
-        assert (tmp_path / "told").read_text() == ""
+        told = (tmp_path / "told").read_text()
+        assert re.sub(r"encoding images:[^\r\n]*", "", told).strip() == ""
         assert after < before + 300
     finally:
         page.terminate()
