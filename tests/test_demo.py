@@ -45,4 +45,4 @@ def test_a_dataset_of_that_name_that_is_not_the_demos_is_left_alone(small_root, 
 def test_clean_removes_the_virtual_environment_alone():
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     assert re.search(r"^VENV := \.venv$", makefile, re.M)
-    assert re.findall(r"rm .*", makefile) == ["rm -rf $(VENV)"]
+    assert re.findall(r"\brm .*", makefile) == ["rm -rf $(VENV)"]
