@@ -33,6 +33,7 @@ import latentsearch.tuning.tune, latentsearch.tuning.report, latentsearch.tuning
 import sklearn.manifold
 """
 IMPORTS = {"build": HEAVY, "train": HEAVY, "check": HEAVY + HEAVIEST, "tune": HEAVY + HEAVIEST}  # beside LIGHT
+PROJECT = "project"  # folder that a stage works in
 RUN = ("--run", "digits")
 TRAINING = ("--epochs", "1", "--batch-size", "64")
 STAGES = {
@@ -115,15 +116,15 @@ def places(changes, most, seed):
 
 def kind_of(change):
     """What was called, and the file, without what differs from run to run in the names of temporary files."""
-    change = re.sub(r" .*?/root/", " ", change)
+    change = re.sub(rf" .*?/{PROJECT}/", " ", change)
     change = re.sub(r"/tuning/(\d+|compact)/", "/tuning/TRIAL/", change)
     change = re.sub(r"\.[0-9a-f]{8}-[^/]*-\d+\.tmp", ".tmp", change)
     return re.sub(r"events\.out\.tfevents\.[^/]*", "events", change)
 
 
 def copied(finished, tmp_path):
-    shutil.rmtree(tmp_path / "root", ignore_errors=True)
-    return shutil.copytree(finished, tmp_path / "root", symlinks=True)
+    shutil.rmtree(tmp_path / PROJECT, ignore_errors=True)
+    return shutil.copytree(finished, tmp_path / PROJECT, symlinks=True)
 
 
 def fill_the_disk(stages, finished, name, tmp_path, most):
