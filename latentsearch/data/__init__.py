@@ -1,5 +1,7 @@
 """Prepared images on disk: `prepare` writes data/<dataset>/ from a source, `load` opens it."""
 
+from latentsearch.data.deep_grey import in_words as scaled_in_words
+from latentsearch.data.folder import skipped_in_words
 from latentsearch.data.imageset import SPLITS, ImageSet, to_float
 from latentsearch.data.preparation import SKIPPED_FILE, advice, class_counts, prepare, verify
 from latentsearch.data.source import KINDS, build_command, prepare_command
@@ -17,6 +19,8 @@ __all__ = [
     "load_for",
     "prepare",
     "prepare_command",
+    "scaled_in_words",
+    "skipped_in_words",
     "to_float",
     "verify",
 ]
