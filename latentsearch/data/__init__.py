@@ -3,16 +3,26 @@
 from latentsearch.data.deep_grey import in_words as scaled_in_words
 from latentsearch.data.folder import skipped_in_words
 from latentsearch.data.imageset import SPLITS, ImageSet, to_float
-from latentsearch.data.preparation import SKIPPED_FILE, advice, class_counts, prepare, verify
+from latentsearch.data.preparation import (
+    FEW_IMAGES,
+    SKIPPED_FILE,
+    advice,
+    advice_in_short,
+    class_counts,
+    prepare,
+    verify,
+)
 from latentsearch.data.source import KINDS, build_command, prepare_command
 from latentsearch.data.storage import load, load_for
 
 __all__ = [
+    "FEW_IMAGES",
     "KINDS",
     "SKIPPED_FILE",
     "SPLITS",
     "ImageSet",
     "advice",
+    "advice_in_short",
     "build_command",
     "class_counts",
     "load",

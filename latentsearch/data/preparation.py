@@ -125,6 +125,14 @@ def advice(dataset: ImageSet) -> list[str]:
     ]
 
 
+def advice_in_short(dataset: ImageSet) -> list[str]:
+    """Return one line of advice where images are few, for what comes after the preparation."""
+    lines = advice(dataset)
+    command = "python RetrieveSimilar.py --gallery DIR"
+    count = len(dataset.ids("train"))
+    return [f"{count:,} images are few: a shipped encoder may do better, by {command}."] if lines else []
+
+
 def _source(config: PrepareConfig) -> tuple[str, Callable[[Path], SourceImages]]:
     """Choose the name of the dataset and the function that reads it, given a folder to write to."""
     path = Path(config.source).expanduser()

@@ -17,7 +17,7 @@ from latentsearch import data, environment, files, locks, ownership, records
 from latentsearch.config import TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.gallery import novelty
-from latentsearch.models import distribution
+from latentsearch.models import distribution, own_loss
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.models.export import load_model
 from latentsearch.plots import charts
@@ -29,7 +29,7 @@ from latentsearch.training.callbacks import BestModel, Bookkeeping, EpochRows, V
 from latentsearch.training.checkpoint import CheckpointState, TrainingCheckpoint
 from latentsearch.training.dataloader import training_batches, training_ids
 from latentsearch.training.history import EpochRow, TrainingResult, read_history
-from latentsearch.training.model import compiled, normalise_together
+from latentsearch.training.model import compiled, measure_names, normalise_together
 from latentsearch.training.progress import EpochLine
 from latentsearch.training.settings import TrainingRecord
 from latentsearch.training.validation import Validator
@@ -79,6 +79,7 @@ def _train(
         chosen = settings.resumed(config, run, dataset, chosen, before.settings)
         if before.finished:
             return TrainingResult(read_history(run), finished=True, keep=chosen.keep, is_new=False)
+        settings.check_loss(run, chosen)
     elif not config.overwrite:
         _refuse_to_replace(run, record)
     keras.utils.set_random_seed(chosen.seed)
@@ -90,23 +91,24 @@ def _train(
     state = backup.latest() if before else None
     rows = state.rows if state else []
     _refuse_older(run, rows)
-    with distribution.scope(chosen.devices, chosen.batch_size):
-        learner = load_model(state.model, compiled=True) if state else compiled(autoencoder, chosen, steps)
-    normalise_together(learner, chosen.devices > 1)
+    learner = _learner(autoencoder, chosen, state, steps)
     events, replaced = ownership.event_files(run.logs), []
     if state is None:
         files.check_free(*run.learnt)
         replaced = [run.exported, run.gallery, run.folder_galleries, run.maps, *events]
         backup = TrainingCheckpoint(run.backup, secrets.token_hex(8))
     files.write_json(run.training_record, {"settings": asdict(chosen), "finished": False, "training": backup.training})
-    epoch_rows = EpochRows(run.history, rows)
+    hidden = tensorboard.hidden(dataset)
+    if not trial:
+        print(*settings.advice(dataset, chosen, steps), sep="\n")
+    epoch_rows = EpochRows(run.history, rows, loss=chosen.loss)
     finished = True
     callbacks = [
-        Validation(autoencoder, Validator(dataset, chosen)),
-        EpochLine(chosen.epochs),
+        Validation(autoencoder, Validator(dataset, chosen), measure_names(chosen)),
+        EpochLine(chosen.epochs, hidden=hidden),
         epoch_rows,
         BestModel(autoencoder, run.best_model, min((row["val_loss"] for row in rows), default=None), keep=chosen.keep),
-        *tensorboard.callbacks(run.logs, autoencoder, dataset, every=config.pictures_every),
+        *tensorboard.callbacks(run.logs, autoencoder, dataset, chosen, every=config.pictures_every, trial=trial),
         *watch,
         backup.callback(epoch_rows.rows),  # an epoch is finished when its backup is
         Bookkeeping(run, replaced, events),
@@ -148,6 +150,18 @@ def _initial_model(run: Run, built: BuildRecord) -> Path:
             f"Build it again: {run.command('BuildingAutoencoder.py', '--overwrite')}"
         )
     return path
+
+
+def _learner(
+    autoencoder: keras.Model, chosen: settings.Settings, state: CheckpointState | None, steps: int
+) -> keras.Model:
+    """The network in training, as its backup has it, or a new one."""
+    if chosen.loss is not None:
+        own_loss.load(chosen.loss, autoencoder.input_shape[1:])
+    with distribution.scope(chosen.devices, chosen.batch_size):
+        learner = load_model(state.model, compiled=True) if state else compiled(autoencoder, chosen, steps)
+    normalise_together(learner, chosen.devices > 1)
+    return learner
 
 
 def _learn(
@@ -259,6 +273,6 @@ def _write_products(run: Run, dataset: data.ImageSet, result: TrainingResult, *,
     if not trial:
         tensorboard.write_projector(run.logs, dataset, best)
     novelty.save(run, novelty.measure(dataset, best))
-    for name, measure in charts.curves_of(history).items():
+    for name, measure in charts.curves_of(history.drop(columns=tensorboard.hidden(dataset) & set(history))).items():
         with files.replacing(run.reports / f"training_{name}.png") as temporary:
             charts.curves(history, measure).savefig(temporary, dpi=110)
