@@ -128,9 +128,8 @@ def advice(dataset: ImageSet) -> list[str]:
 def advice_in_short(dataset: ImageSet) -> list[str]:
     """Return one line of advice where images are few, for what comes after the preparation."""
     lines = advice(dataset)
-    command = "python RetrieveSimilar.py --gallery DIR"
-    count = len(dataset.ids("train"))
-    return [f"{count:,} images are few: a shipped encoder may do better, by {command}."] if lines else []
+    few = f"{len(dataset.ids('train')):,} images to learn from are few; a shipped encoder needs no training:"
+    return [f"{few} {lines[-1].strip()}"] if lines else []
 
 
 def _source(config: PrepareConfig) -> tuple[str, Callable[[Path], SourceImages]]:

@@ -1,0 +1,133 @@
+"""How much of the time of encoding a folder of photographs goes into decoding their files?
+
+    python -m benchmarks.photographs --photos DIR
+
+Makes a folder of crops of the photographs in DIR (scikit-learn's china.jpg and flower.jpg, scikit-image's `data`), of
+many sizes, as JPEG and PNG, encodes it in a process of its own, and writes benchmarks/photographs.json.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from latentsearch.cli import print_table, quiet_libraries, run_script
+from latentsearch.config import ROOT
+from latentsearch.errors import InputError
+
+RESULTS = ROOT / "benchmarks" / "photographs.json"
+_SIDES = (200, 4000)  # pixels of the longer side, drawn evenly by its logarithm
+_LEAST_SHARE = 0.3  # of the sides of a photograph that a crop keeps
+_PNG_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """Flags of this benchmark."""
+
+    photos: Path
+    """Folder of photographs to crop from."""
+
+    files: int = 1000
+    """Number of crops."""
+
+    run: str = "cifar10"
+    """Trained run whose encoder encodes them."""
+
+    keep: Path | None = None
+    """New folder to keep the crops in. Default: they are deleted."""
+
+    seed: int = 0
+    """Seed of the crops."""
+
+
+def main(config: BenchmarkConfig) -> None:
+    """Time the gallery of such a folder, and the decoding of its files alone."""
+    from benchmarks.timing import apart
+    from latentsearch import environment
+
+    if config.keep is not None and config.keep.exists():
+        raise InputError(f"--keep {config.keep}: expected a folder that is not there yet.")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "photos"
+        pixels = apart(_write, config.photos, folder, config.files, config.seed)
+        rows = [apart(_sync, config.run, folder, Path(temporary) / "gallery.npz"), apart(_decode, config.run, folder)]
+        if config.keep is not None:
+            shutil.copytree(folder, config.keep)
+    share = rows[1]["processor seconds"] / rows[0]["processor seconds"]
+    record = {"files": config.files, "megapixels": round(pixels / 1e6), "run": config.run, "rows": rows}
+    record |= {"share of decoding": round(share, 3), "environment": environment.environment()}
+    RESULTS.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    print_table(rows)
+    print(f"{record['megapixels']} million pixels; decoding takes {share:.0%} of the processor's seconds.")
+
+
+def _write(source: Path, folder: Path, files: int, seed: int) -> int:
+    """Write the crops; return the number of their pixels."""
+    import numpy as np
+    from PIL import Image
+
+    photos = [Image.open(path).convert("RGB") for path in sorted(source.iterdir())]
+    rng, pixels = np.random.default_rng(seed), 0
+    folder.mkdir()
+    for number in range(files):
+        photo = photos[number % len(photos)]
+        width, height = (int(side * rng.uniform(_LEAST_SHARE, 1)) for side in photo.size)
+        left, top = int(rng.integers(photo.width - width + 1)), int(rng.integers(photo.height - height + 1))
+        scale = np.exp(rng.uniform(*np.log(_SIDES))) / max(width, height)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        image = photo.resize(size, Image.Resampling.BICUBIC, box=(left, top, left + width, top + height))
+        name = folder / f"{number % len(photos):02}-{number:04}"
+        if rng.random() < _PNG_SHARE:
+            image.save(name.with_suffix(".png"), compress_level=1)
+        else:
+            image.save(name.with_suffix(".jpg"), quality=int(rng.integers(75, 96)))
+        pixels += image.width * image.height
+    return pixels
+
+
+def _sync(run: str, folder: Path, path: Path) -> dict[str, Any]:
+    """Encode the folder; return the seconds."""
+    with quiet_libraries():
+        from latentsearch.gallery.sync import sync
+        from latentsearch.models.encoder import Autoencoder
+    from latentsearch.runs import Run
+
+    autoencoder = Autoencoder(Run(ROOT, run).best_model)
+    begin, worked = time.perf_counter(), time.process_time()
+    sync(path, folder, autoencoder)
+    return _row("gallery of the folder", begin, worked)
+
+
+def _decode(run: str, folder: Path) -> dict[str, Any]:
+    """Read each file once, and those again that a gallery reads twice; return the seconds."""
+    with quiet_libraries():
+        from latentsearch.data.images import read_image
+        from latentsearch.gallery.gallery import sampled
+        from latentsearch.models.encoder import Autoencoder
+    from concurrent.futures import ThreadPoolExecutor
+
+    from latentsearch.runs import Run
+
+    shape = Autoencoder(Run(ROOT, run).best_model).image_shape
+    paths = sorted(folder.iterdir())
+    begin, worked = time.perf_counter(), time.process_time()
+    with ThreadPoolExecutor() as readers:
+        list(readers.map(lambda path: read_image(path, shape), paths))
+    for row in sampled(len(paths)):
+        read_image(paths[row], shape)
+    return _row("decoding of its files", begin, worked)
+
+
+def _row(what: str, begin: float, worked: float) -> dict[str, Any]:
+    seconds, processor = time.perf_counter() - begin, time.process_time() - worked
+    return {"what": what, "seconds": round(seconds, 2), "processor seconds": round(processor, 2)}
+
+
+if __name__ == "__main__":
+    run_script(main, BenchmarkConfig, __doc__)
