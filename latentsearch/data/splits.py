@@ -46,8 +46,8 @@ def split_images(source: SourceImages, keys: np.ndarray, fractions: Mapping[str,
         flags = " or ".join(f"--{name}-fraction" for name in fractions)
         raise InputError(
             f"{len(split)} image{'s' * (len(split) != 1)}, {len(np.unique(keys))} of them different, make {sizes}: "
-            f"every split needs at least one. Give more images, or change {flags}.\nA few images can be searched without "
-            "a training: python RetrieveSimilar.py --gallery DIR"
+            f"every split needs at least one. Give more images, or change {flags}.\n"
+            "A few images can be searched without a training: python RetrieveSimilar.py --gallery DIR"
         )
     return split
 
