@@ -174,8 +174,8 @@ class TrainConfig:
     """Mirror training images at random. Default: the recipe of the architecture."""
 
     devices: int | Literal["all"] | None = None
-    """GPUs of this machine that share each batch, or all; the loss is that of one up to rounding. Several machines
-    (TF_CONFIG) are refused: the fit of Keras 3.15 fails there. Default: 1, or what a resumed training began with."""
+    """GPUs of this machine that share each batch, or all; the loss is that of one up to rounding. Several hosts are
+    named by TF_CONFIG instead: see docs/cluster.md. Default: 1, or what a resumed training began with."""
 
     seed: int = 0
     """Seed of the order of the images and of augmentation. Two CPU runs with one seed are equal."""

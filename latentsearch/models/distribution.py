@@ -18,7 +18,7 @@ def resolve(wanted: int | Literal["all"] | None) -> int:
     """Returns the number of devices that a training asks for; None means 1.
 
     Raises:
-        InputError: if it is less than 1, this machine has fewer, or TF_CONFIG names other machines.
+        InputError: if it is less than 1, this machine has fewer, or TF_CONFIG names several hosts.
     """
     if wanted in (None, 1):
         return 1
@@ -26,9 +26,8 @@ def resolve(wanted: int | Literal["all"] | None) -> int:
         raise InputError(f"--devices {wanted}: expected at least 1, or all.")
     if os.environ.get("TF_CONFIG"):
         raise InputError(
-            f"--devices {wanted}: TF_CONFIG is set, which asks for a training over several machines. There is none "
-            "here: the fit of Keras 3.15 fails under MultiWorkerMirroredStrategy (keras-team/keras, issue 20585). To "
-            "train on the GPUs of this machine: unset TF_CONFIG."
+            f"--devices {wanted}: TF_CONFIG is set, so several hosts train together, each on one device. Leave out "
+            "--devices, or, to train on the GPUs of this machine, unset TF_CONFIG."
         )
     found = len(_names())
     if found < (1 if wanted == "all" else wanted):

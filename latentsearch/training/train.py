@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -29,12 +31,14 @@ from latentsearch.training.callbacks import BestModel, Bookkeeping, EpochRows, V
 from latentsearch.training.checkpoint import CheckpointState, TrainingCheckpoint
 from latentsearch.training.dataloader import training_batches, training_ids
 from latentsearch.training.history import EpochRow, TrainingResult, read_history
+from latentsearch.training.hosts import Hosts, connect, told
 from latentsearch.training.model import compiled, normalise_together
 from latentsearch.training.progress import EpochLine
 from latentsearch.training.settings import TrainingRecord
 from latentsearch.training.validation import Validator
 
 _SCRIPT = "TrainAutoencoder.py"
+_END = "all is written"
 
 
 def train(
@@ -56,14 +60,16 @@ def train(
     run = Run(config.root, config.run)
     run.require(run.build_record, "BuildingAutoencoder.py")
     built = records.read_build(run)
-    with locks.locked(run.lock, f"run '{run.name}'"):
-        return _train(run, config, built, watch=watch, trial=trial)
+    hosts = connect()
+    with locks.locked(run.lock, f"run '{run.name}'") if hosts.writes else contextlib.nullcontext():
+        return _train(run, config, built, hosts, watch=watch, trial=trial)
 
 
 def _train(
     run: Run,
     config: TrainConfig,
     built: BuildRecord,
+    hosts: Hosts,
     *,
     watch: Sequence[keras.callbacks.Callback],
     trial: bool,
@@ -92,7 +98,16 @@ def _train(
     _refuse_older(run, rows)
     with distribution.scope(chosen.devices, chosen.batch_size):
         learner = load_model(state.model, compiled=True) if state else compiled(autoencoder, chosen, steps)
-    normalise_together(learner, chosen.devices > 1)
+    normalise_together(learner, chosen.devices * hosts.number > 1)
+    hosts.check_shares(chosen.batch_size)
+    hosts.agree(f"{len(rows)} {files.fingerprint(repr(chosen).encode())}")
+    learn = functools.partial(
+        _learn, learner, autoencoder, dataset.images, fit_ids, chosen, hosts=hosts, state=state, backup=backup
+    )
+    if not hosts.writes:
+        learn(callbacks=[])
+        hosts.agree(_END)
+        return TrainingResult(read_history(run), finished=True, keep=chosen.keep)
     events, replaced = ownership.event_files(run.logs), []
     if state is None:
         files.check_free(*run.learnt)
@@ -113,9 +128,7 @@ def _train(
     ]
     try:
         with files.writing(tensorboard.events_path(run.logs)):  # all else that is written says so itself
-            _learn(
-                learner, autoencoder, dataset.images, fit_ids, chosen, state=state, backup=backup, callbacks=callbacks
-            )
+            learn(callbacks=callbacks)
     except KeyboardInterrupt:
         finished = False
         state = backup.latest()
@@ -125,14 +138,20 @@ def _train(
     finished &= _complete(run, dataset, fit_ids, chosen, denoise=finished and not trial)
     result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished, chosen.keep)
     _write_products(run, dataset, result, trial=trial)
-    made: dict[str, Any] = {"settings": asdict(chosen), "finished": finished, "training": backup.training}
+    _write_record(run, chosen, result, backup)
+    hosts.agree(_END)
+    return result
+
+
+def _write_record(run: Run, chosen: settings.Settings, result: TrainingResult, backup: TrainingCheckpoint) -> None:
+    """Writes the record of a training, and deletes the checkpoint of a finished one."""
+    made: dict[str, Any] = {"settings": asdict(chosen), "finished": result.finished, "training": backup.training}
     made["epochs_done"] = len(result.history)
     # An older latentsearch, which may have begun it, did not measure all that this one does.
     made |= {"best": result.best.dropna().to_dict(), "environment": environment.environment()}
     files.write_json(run.training_record, made)
-    if finished:
+    if result.finished:
         files.remove(run.backup, within=run.root)
-    return result
 
 
 def _initial_model(run: Run, built: BuildRecord) -> Path:
@@ -157,6 +176,7 @@ def _learn(
     ids: np.ndarray,
     chosen: settings.Settings,
     *,
+    hosts: Hosts,
     state: CheckpointState | None,
     backup: TrainingCheckpoint,
     callbacks: list[keras.callbacks.Callback],
@@ -171,15 +191,18 @@ def _learn(
         else:
             backup.neighbours = neighbourhoods.find(learner, autoencoder, images, ids, settings=chosen, epoch=begin)
         now, part = max(begin, done), _Part(end)
-        learner.fit(
-            training_batches(images, ids, chosen, first_epoch=now, neighbours=backup.neighbours),
-            initial_epoch=now,
-            epochs=chosen.epochs,
-            steps_per_epoch=len(ids) // chosen.batch_size,
-            shuffle=False,  # the stream does that
-            verbose=0,
-            callbacks=[*callbacks, part],
-        )
+        batches = hosts.shared(training_batches(images, ids, chosen, first_epoch=now, neighbours=backup.neighbours))
+        hosts.prepare(learner, batches)
+        with told():
+            learner.fit(
+                batches,
+                initial_epoch=now,
+                epochs=chosen.epochs,
+                steps_per_epoch=len(ids) // chosen.batch_size,
+                shuffle=False,  # the stream does that
+                verbose=0,
+                callbacks=[*hosts.callbacks(learner), *callbacks, part],
+            )
         if part.stopped:
             return
 
