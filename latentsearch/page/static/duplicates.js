@@ -1,10 +1,10 @@
 // The groups of duplicates, in a dialog. Nothing is deleted from here.
 import * as api from "./api.js";
-import { byId, element, thumb } from "./elements.js";
+import { byId, count, element, thumb } from "./elements.js";
 
 function copyItem(image) {
   const alike = image.kind === "near" || image.kind === "mirrored" ? `${image.kind}, ${image.likeness.toFixed(2)}` : image.kind;
-  const size = image.bytes === null ? "" : `, ${image.bytes.toLocaleString("en")} bytes`;
+  const size = image.bytes === null ? "" : `, ${count(image.bytes)} bytes`;
   return element(
     "li",
     {},
