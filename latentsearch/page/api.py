@@ -248,7 +248,7 @@ class Handlers:
     def _query(self, asked: Asked) -> dict[str, Any]:
         image_id = int(asked.query.ids[0])
         if image_id == NOT_IN_CORPUS:
-            image = {"id": None, "name": printable(asked.query.names[0]), "path": None, "class": ""}
+            image = {"id": None, "name": printable(asked.query.names[0]), "path": None, "place": None, "class": ""}
         else:
             image = self._image(image_id)
         return {**image, "is_known": asked.is_known, "picture": _data_url(asked.picture)}

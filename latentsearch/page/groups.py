@@ -50,6 +50,6 @@ def _by_folder(paths: Sequence[Path | None]) -> Groups:
     if len(counts) > MOST:
         largest = {name for name, _ in counts.most_common(MOST - 1)}
         kept = [name if name in largest else _OTHERS for name in kept]
-    names = sorted(set(kept), key=lambda name: (name in (_TOP, _OTHERS), name))
+    names = sorted(set(kept), key=lambda name: (name in (_TOP, _OTHERS), name.casefold(), name))
     number = {name: position for position, name in enumerate(names)}
     return Groups("sub-folder", [printable(name) for name in names], [number[name] for name in kept])

@@ -14,7 +14,7 @@ from latentsearch.gallery.index import distances_between, distances_of_rows
 Likeness = Literal["same picture", "very like", "alike", "weak"]
 LIKENESSES: tuple[Likeness, ...] = get_args(Likeness)
 _ALIKE, _WEAK = LIKENESSES.index("alike"), LIKENESSES.index("weak")
-# Percentage of the copies of an image that are farther from it, from which on a hit is called so; see docs/checks.md.
+# Percentage of the copies of an image that are farther from it, from which on a hit is called so.
 _LEAST = (99, 75, 20, 0)
 _ALIKE_FROM = 99.9  # score from which on a hit is "alike" at least, whatever the copies say
 

@@ -13,7 +13,7 @@ import pytest
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """Serves a page of thirty images, with its map."""
     import uvicorn
@@ -38,9 +38,9 @@ def address(tmp_path_factory):
         thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Starts chromium."""
+    """Starts chromium. For a module, not longer: its event loop would be in the way of other tests."""
     from playwright import sync_api
 
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []

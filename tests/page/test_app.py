@@ -280,4 +280,7 @@ def test_the_dialog_of_duplicates_is_there_and_reached_by_a_button():
     page = (STATIC / "index.html").read_text(encoding="utf-8")
     assert re.search(r'<button id="find-duplicates" type="button"', page)
     assert '<dialog id="duplicates" aria-labelledby="duplicates-title">' in page
-    assert 'byId("find-duplicates").addEventListener("click", showDuplicates)' in (STATIC / "page.js").read_text()
+    assert (
+        'byId("find-duplicates").addEventListener("click", () => showDuplicates(on))'
+        in (STATIC / "page.js").read_text()
+    )

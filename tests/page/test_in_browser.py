@@ -49,7 +49,7 @@ def test_a_dropped_image_gets_ten_neighbours_that_lead_on_and_back(page, tmp_pat
 def test_a_dropped_image_of_the_gallery_is_known_as_itself(page, tmp_path):
     make_images(tmp_path)
     drop(page, tmp_path / "blue/10.png")
-    page.wait_for_selector("#summary:has-text('This is 10.png of the gallery')")
+    page.wait_for_selector("#summary:has-text('This is blue/10.png of the gallery')")
     found = names(page)
     assert len(found) == 10
     assert "10.png" not in found
@@ -163,6 +163,7 @@ def test_duplicates_are_shown_from_the_keyboard(page):
             "id": image_id,
             "name": name,
             "path": f"/photos/{name}",
+            "place": name,
             "class": "",
             "kind": kind,
             "likeness": 0.91,
@@ -175,5 +176,11 @@ def test_duplicates_are_shown_from_the_keyboard(page):
     page.keyboard.press("Enter")
     page.wait_for_selector("#duplicates .copies img")
     text = page.inner_text("#duplicates-body")
-    for words in ("Group 1: 5 images", "/photos/<b>.png", "mirrored, 0.91, 1,234 bytes", "and 3 more", "2 more groups"):
+    for words in (
+        "Group 1: 5 images",
+        "<b>.png",
+        "mirrored, likeness 0.91, 1,234 bytes",
+        "and 3 more",
+        "2 more groups",
+    ):
         assert words in text

@@ -122,7 +122,7 @@ def test_several_images_get_a_row_each_and_the_rest_is_told(page, tmp_path):
     rows = page.locator("#rows .row")
     assert rows.nth(0).locator(".pick").count() == 10
     assert "new01.png: not an image" in rows.nth(1).inner_text()
-    assert "This is 20.png of the gallery" in rows.nth(2).inner_text()
+    assert "This is red/20.png of the gallery" in rows.nth(2).inner_text()
     assert rows.nth(2).get_attribute("aria-label") == "Neighbours of 20.png"
     rows.nth(3).locator(".pick").nth(1).click()
     assert page.inner_text("#large-place") == "2 of 10"

@@ -43,7 +43,7 @@ export function showExamples(images, classes, on) {
 }
 
 /** Says that a file is an image of the gallery, where it is. */
-const itself = (query) => (query.is_known ? `This is ${query.name} of the gallery; it is left out of its own neighbours. ` : "");
+const itself = (query) => (query.is_known ? `This is ${query.place ?? query.name} of the gallery; it is left out of its own neighbours. ` : "");
 
 function cards(query, reply, asked, classes, on) {
   const hits = reply.neighbours;

@@ -9,7 +9,7 @@ let actions = {};
 let current = new AbortController();
 
 function words(image) {
-  if (image.likeness === undefined) return image.class;
+  if (image.rank === undefined) return image.class;
   const kind = image.class ? `${image.class}; ` : "";
   return `${kind}neighbour ${image.rank}: ${image.likeness}, as near as ${image.pairs} random pairs.`;
 }
@@ -49,7 +49,7 @@ function showImage() {
   byId("large-before").disabled = place === 0;
   byId("large-after").disabled = place === images.length - 1;
   byId("large-tick").checked = isTicked(image.id);
-  show("large-why", image.likeness !== undefined);
+  show("large-why", image.rank !== undefined);
   tellFacts(image.id);
 }
 

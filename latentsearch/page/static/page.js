@@ -167,7 +167,7 @@ function listen() {
     byId("min-score").value = 0;
     showWhat(state.shown, push);
   });
-  byId("find-duplicates").addEventListener("click", showDuplicates);
+  byId("find-duplicates").addEventListener("click", () => showDuplicates(on));
   byId("tick-all").addEventListener("click", () => ticks.tickShown());
   byId("more").addEventListener("click", () => go({ seed: state.shown.seed === undefined ? 0 : state.shown.seed + 1 }));
 }
