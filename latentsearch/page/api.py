@@ -128,7 +128,7 @@ class Handlers:
             InputError: if there is no such image, or its file cannot be served.
         """
         found = originals.read(self._corpus, self._known(image_id))
-        return found or Original(self.picture(image_id), "image/png", f"{image_id}.png")
+        return found or Original(iter([self.picture(image_id)]), "image/png", f"{image_id}.png")
 
     def images(self, ids: Sequence[int]) -> list[dict[str, Any]]:
         """Name images, their files and classes.

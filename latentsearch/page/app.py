@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -117,7 +117,7 @@ def make_app(handlers: Handlers, code_map: CodeMap) -> Starlette:
     def original(request: Request) -> Response:
         found = handlers.original(_image_id(request))
         name = {"Content-Disposition": f"inline; filename*=UTF-8''{urllib.parse.quote(found.name, safe='')}"}
-        return Response(found.content, media_type=found.media_type, headers=name)
+        return StreamingResponse(found.content, media_type=found.media_type, headers=name)
 
     async def images(request: Request) -> Response:
         async with _read(request) as content:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import contextlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from latentsearch.data import images, originals
 from latentsearch.data.images import ImageFileError
-from latentsearch.errors import InputError
 from latentsearch.search.corpus import Corpus
 from latentsearch.text import printable
 
-MAX_BYTES = 100_000_000  # of a file that is served whole
 _SIDE = 1600  # most pixels of a large picture
+_BLOCK = 2**18  # bytes that are held of a large file while it is served
 _CHECKED = (32, 32, 3)  # pixels at which a file is decoded before it is served: all of it must be an image
 
 
@@ -21,12 +22,12 @@ class Original(NamedTuple):
     """An image file as it is.
 
     Args:
-        content: Its bytes.
+        content: Its bytes, in blocks.
         media_type: Media type of its content.
         name: Name of the file.
     """
 
-    content: bytes
+    content: Iterator[bytes]
     media_type: str
     name: str
 
@@ -59,23 +60,25 @@ def large(corpus: Corpus, image_id: int) -> np.ndarray:
 
 
 def read(corpus: Corpus, image_id: int) -> Original | None:
-    """Read the file of an image, once it is known to be one; None where there is no file.
+    """Open the file of an image, once all of it is known to be one; None where there is no file.
 
     Raises:
-        InputError: if it is larger than 100 MB, gone, or no longer an image.
+        ImageFileError: if it is gone, too large, or no longer an image.
     """
     path = corpus.path_of(image_id)
     if path is None:
         return None
-    with images.opened(path) as stream:
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(images.opened(path))
         found = originals.measure(stream, str(path))
-        if found.size > MAX_BYTES:
-            raise InputError(
-                f"{printable(path)} has {found.size:,} bytes; the page shows files of at most {MAX_BYTES:,}. "
-                "Open it by its path."
-            )
+        images.decode(stream, _CHECKED, name=path)
+        # The open file is what is served: a link that leads elsewhere in the meantime shows nothing else.
+        return Original(_blocks(stream, stack.pop_all()), found.media_type, printable(path.name))
+
+
+def _blocks(stream: BinaryIO, opened: contextlib.ExitStack) -> Iterator[bytes]:
+    """Read an open file in blocks; one that changes meanwhile ends early."""
+    with contextlib.suppress(ImageFileError, OSError), opened:
         stream.seek(0)
-        content = stream.read(MAX_BYTES + 1)
-    # What was read is what is served: a link that changes in the meantime shows nothing else.
-    images.decode(content, _CHECKED, name=path)
-    return Original(content, found.media_type, printable(path.name))
+        while block := stream.read(_BLOCK):
+            yield block

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ pytest.importorskip("httpx2")
 
 from starlette.testclient import TestClient
 
+from latentsearch.data import images
 from latentsearch.page import originals
 from latentsearch.text import printable
 from tests.page.pages import make_images, make_page, pixels, png
@@ -40,6 +42,10 @@ def served(tmp_path, photos):
 
 def id_of(corpus, ending):
     return next(i for i in corpus.gallery.ids.tolist() if str(corpus.path_of(i)).endswith(ending))
+
+
+def num_open_files():
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def get(client, path, image_id):
@@ -102,10 +108,26 @@ def test_files_are_bounded_and_ids_are_those_of_the_gallery(served, monkeypatch)
         assert get(client, path, 10**6).status_code == 404
         assert get(client, path, "../1").status_code == 400
     photo = id_of(corpus, "turned.jpg")
-    monkeypatch.setattr(originals, "MAX_BYTES", 1000)
+    monkeypatch.setattr(images, "MAX_BYTES", 1000)
     reply = get(client, "original", photo)
     assert reply.status_code == 400
-    assert "Open it by its path" in reply.json()["error"]
+    assert "too large" in reply.json()["error"]
+
+
+def test_a_large_file_is_served_in_blocks_and_closed_and_may_change_meanwhile(served, monkeypatch):
+    corpus, client = served
+    photo = id_of(corpus, "turned.jpg")
+    path = corpus.path_of(photo)
+    monkeypatch.setattr(images, "_READ_AT_ONCE", 100)
+    monkeypatch.setattr(originals, "_BLOCK", 1000)
+    assert get(client, "original", photo).content == path.read_bytes()
+    files = num_open_files()
+    whole, content = path.read_bytes(), originals.read(corpus, photo).content
+    assert next(content) == whole[:1000]
+    with open(path, "ab") as file:
+        file.write(b"more")
+    assert b"".join(content).startswith(whole[1000:2000])
+    assert num_open_files() == files
 
 
 def test_an_image_without_a_file_is_served_as_its_pixels(served, monkeypatch):

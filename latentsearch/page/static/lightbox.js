@@ -72,7 +72,7 @@ export function listen() {
   const picture = byId("large-picture");
   picture.addEventListener("load", () => picture.classList.toggle("coarse", picture.naturalWidth < 96));
   dialog.addEventListener("keydown", (event) => {
-    const steps = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1, Home: -Infinity, End: Infinity };
+    const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
     if (!(event.key in steps) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     step(steps[event.key]);
