@@ -191,6 +191,53 @@ def test_a_part_of_the_map_is_selected_by_pointer_and_by_key(page):
     sync_api.expect(page.locator("#grid .pick")).to_have_count(15)
 
 
+def test_how_to_improve_shows_each_command_whole_at_320_pixels(page, address):
+    commands = [
+        f"    python {word}.py --source /photos/{'of_a_long_way/' * 9} --run own" for word in ("One", "Two", "Three")
+    ]
+
+    def with_commands(route):
+        about = route.fetch().json()
+        about["lines"] = ["these images are hardly known: 60 % are", "an encoder of their own may help:", *commands]
+        route.fulfill(json=about)
+
+    page.route("**/api/about*", with_commands)
+    page.set_viewport_size({"width": 320, "height": 700})
+    page.goto(address)
+    page.reload()
+    page.wait_for_selector("#about:has-text('30 images of')")
+    assert page.inner_text("#about").endswith("by the run colours, to which such images are hardly known.")
+    assert page.is_hidden("#lines")
+    page.focus("#notes summary")
+    page.keyboard.press("Enter")
+    block = page.locator(".commands pre").first
+    assert block.inner_text().split("\n") == [command.strip() for command in commands]
+    assert block.evaluate(
+        "block => [block, block.closest('ul')].every(one => one.scrollWidth <= one.clientWidth "
+        "&& one.scrollHeight <= one.clientHeight)"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+UNNAMED = """
+() => [...document.querySelectorAll("button, input, select, a, canvas, dialog, [role]")].filter((one) => {
+  const by = document.getElementById(one.getAttribute("aria-labelledby"))?.textContent;
+  const name = one.ariaLabel || by || one.labels?.[0]?.textContent || one.textContent;
+  return one.checkVisibility() && !name.trim();
+}).map((one) => one.outerHTML)
+"""
+
+
+def test_all_that_can_be_used_has_a_name(page, address):
+    ask(page, address)
+    page.check("#grid li:nth-child(1) .tick")
+    assert page.evaluate(UNNAMED) == []
+    page.click("#grid li:nth-child(1) .pick")
+    page.wait_for_selector("#large-facts:has-text('pixels')")
+    assert page.evaluate(UNNAMED) == []
+    assert page.get_attribute("#large-picture", "alt").endswith(page.inner_text("#large-title"))
+
+
 @pytest.mark.parametrize("width", [320, 375])
 def test_nothing_runs_out_of_a_narrow_page(page, address, width):
     page.set_viewport_size({"width": width, "height": 700})
