@@ -4,8 +4,16 @@ import { button, element, thumb } from "./elements.js";
 import { groupLabel } from "./palette.js";
 import { tickBox } from "./ticks.js";
 
+/** The class of an image; where there is none, the name of its file and the sub-folder that it lies in. */
 function titleOf(image, classes) {
-  return image.class ? groupLabel(image.class, classes) : element("span", { className: "file", title: image.path ?? image.name }, image.name);
+  if (image.class) return groupLabel(image.class, classes);
+  const folder = image.place?.slice(0, -image.name.length - 1);
+  return element(
+    "span",
+    { className: "names", title: image.path ?? image.name },
+    element("span", { className: "file" }, image.name),
+    folder ? element("span", { className: "file folder" }, folder) : null,
+  );
 }
 
 const nameOf = (image) => (image.class ? `${image.class}, ${image.name}` : image.name);
