@@ -1,4 +1,4 @@
-"""Keras callbacks at the end of an epoch: validation, the row of the history, the best weights, bookkeeping."""
+"""Keras callbacks at the end of an epoch: validation, history, best weights, bookkeeping."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from latentsearch.training.model import MEASURE_NAMES, copy_weights
 
 
 class Validation(keras.callbacks.Callback):
-    """At the end of an epoch: gives the autoencoder the weights learnt so far and measures it on validation images.
+    """Copies the weights to the autoencoder at the end of an epoch and measures it on validation images.
 
     Adds to the epoch's measures those of the validation (see `validation.Validator`) and seconds, of the training steps
     alone. Put it before all others: they look at the autoencoder, and find the weights of this epoch in it.

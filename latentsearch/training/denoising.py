@@ -104,7 +104,7 @@ class _Line(keras.callbacks.Callback):
 
 
 def _noisy_batches(images: np.ndarray, size: int, seed: int) -> tf.data.Dataset:
-    """Endless batches of noisy images, and of what they were before."""
+    """Makes endless batches of noisy images, with the clean ones as targets."""
     steps = len(images) // size
 
     def batch(number: np.int64) -> tuple[np.ndarray, np.ndarray]:

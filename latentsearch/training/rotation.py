@@ -1,4 +1,4 @@
-"""Turning codes so that single numbers mean something, and weigh the same in a distance where they should."""
+"""Rotation and whitening of codes, so that single numbers mean something and weigh the same."""
 
 from __future__ import annotations
 

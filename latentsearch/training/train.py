@@ -1,4 +1,4 @@
-"""Learning: from the initial weights to the best, and going on after an interruption."""
+"""Training from the initial weights to the best, resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _train(
 
 
 def _initial_model(run: Run, built: BuildRecord) -> Path:
-    """The untrained network of a run.
+    """Loads the untrained network of a run.
 
     Raises:
         InputError: if it is not the one that the record of the run is of: the build was killed while it replaced them.
@@ -185,7 +185,7 @@ def _learn(
 
 
 def _complete(run: Run, dataset: data.ImageSet, ids: np.ndarray, chosen: settings.Settings, *, denoise: bool) -> bool:
-    """Finds what is found when all else is trained: axes of the codes, and the denoiser; False if stopped in it."""
+    """Finishes a training: rotates the codes and trains the denoiser. Returns False if interrupted."""
     if chosen.look:
         rotation.turn_run(run, dataset, ids)
     try:
@@ -197,7 +197,7 @@ def _complete(run: Run, dataset: data.ImageSet, ids: np.ndarray, chosen: setting
 
 
 class _Part(keras.callbacks.Callback):
-    """Ends a part of a training.
+    """Callback that ends a part of a training.
 
     Args:
         end: The epoch that it ends before.
@@ -230,7 +230,7 @@ def _record_of(run: Run, config: TrainConfig) -> TrainingRecord | None:
 
 
 def _goes_on(run: Run, config: TrainConfig, record: TrainingRecord | None) -> bool:
-    """Whether there is a training to go on with: as --resume says, or one that is finished, with nothing left to do."""
+    """Tells whether there is a training to go on with: by --resume, or a finished one with the same settings."""
     if record is None:
         return False
     return config.resume or (record.finished and run.best_model.exists() and not config.overwrite)

@@ -49,7 +49,7 @@ strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 rng = np.random.default_rng(0)
 vectors = tf.constant(rng.normal(size=(12, 5)), tf.float32)
 numbers = tf.tile(tf.range(6.0), [2])[:, None]  # the second views of all images are on the other device
-similarity = objectives.Similarity(0.5)
+similarity = objectives.NTXent(0.5)
 
 def loss_and_gradient(rows):
     own = tf.gather(vectors, rows)
