@@ -93,7 +93,7 @@ def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]
 
 
 SCORES_IN_WORDS = (
-    "likeness: measured by how near copies of an image are to it (docs/checks.md).\n"
+    "likeness: measured by copies of an image, and by random pairs (docs/own-images.md).\n"
     "pairs as near: share of random pairs of gallery images that are as near."
 )
 
