@@ -16,6 +16,7 @@ from latentsearch.config import BuildConfig
 def main(config: BuildConfig) -> None:
     """Builds the run that `config` names and prints its layers."""
     with quiet_libraries():
+        from latentsearch import data
         from latentsearch.models.build import build_run
         from latentsearch.runs import Run
         from latentsearch.tuning import from_trial
@@ -34,6 +35,8 @@ def main(config: BuildConfig) -> None:
     else:
         print(f"Run '{run.name}' was built so before and holds a training: nothing was changed.")
         print("To delete that training and build anew, add --overwrite. For another run, add --run NAME.")
+    for line in data.advice_in_short(data.load(config.root, built.config.dataset)):
+        print(line)
     print(f"Next: {run.command('TrainAutoencoder.py')}")
 
 

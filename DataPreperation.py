@@ -26,10 +26,13 @@ def main(config: PrepareConfig) -> None:
         print(f"  {line}")
     counts = data.class_counts(dataset)
     print_table([{"class": name, **splits} for name, splits in counts.items()])
-    skipped = dataset.provenance.skipped
+    skipped = data.skipped_in_words(dataset.provenance.skipped_endings or {})
+    for line in skipped:
+        print(line)
     if skipped:
-        print_table([{"skipped because": reason, "files": count} for reason, count in skipped.items()])
         print(f"Each of them: {folder / data.SKIPPED_FILE}")
+    for line in data.scaled_in_words(dataset.provenance.scaled_by_range or {}):
+        print(line)
     print(f"Written to {folder}; fingerprint {dataset.fingerprint[:12]}.")
     for line in data.advice(dataset):
         print(line)

@@ -24,6 +24,7 @@ from latentsearch.config import RetrieveConfig
 def main(config: RetrieveConfig) -> int:
     """Search for the queries that `config` names; return 2 when some could not be read."""
     with quiet_libraries():
+        from latentsearch.data import scaled_in_words
         from latentsearch.search import output
         from latentsearch.search.open import fill, open_named, open_store
         from latentsearch.search.queries import check_flags, find_queries
@@ -41,6 +42,8 @@ def main(config: RetrieveConfig) -> int:
             return duplicates_output.tell(corpus, config, terminal)
         output.check_copy_to(config.copy_to, corpus)
         queries, problems = find_queries(config, corpus)
+        for line in scaled_in_words(queries.scaled_by_range):
+            print(f"queries: {line}", file=terminal)
         if queries.names:
             k, least, weak, only = config.k, config.min_score, config.weak, config.only
             results = search(queries, corpus, k=k, metrics=metrics, min_score=least, weak=weak, only=only, store=store)

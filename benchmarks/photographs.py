@@ -1,135 +1,132 @@
-"""Which encoder knows photographs: the runs and a colour histogram, on photographs of many kinds and on CIFAR-10.
+"""How much of the time of encoding a folder of photographs goes into decoding their files?
 
-    python -m benchmarks.photographs --runs photos cifar10 --root ROOT --shots ~/Photos
+    python -m benchmarks.photographs --photos DIR
 
-Asks each for the neighbours of validation images of two datasets, of which labels tell what is right, and of shots of
-one scene: each photograph of a folder five times, cropped, brighter or darker, more or less coloured, the last one
-mirrored, among test images of the first dataset. Prints a table and writes benchmarks/photographs.json.
+Makes a folder of crops of the photographs in DIR (scikit-learn's china.jpg and flower.jpg, scikit-image's `data`), of
+many sizes, as JPEG and PNG, encodes it in a process of its own, and writes benchmarks/photographs.json.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
+import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image, ImageEnhance, ImageOps
-
-from benchmarks import timing
 from latentsearch.cli import print_table, quiet_libraries, run_script
-from latentsearch.config import ROOT, Metric
-from latentsearch.data import ImageSet
-from latentsearch.evaluation.scorecard import Labelled
+from latentsearch.config import ROOT
+from latentsearch.errors import InputError
 
-_SHOTS = 5
-_SIDE = 32
-_OTHERS = 1000  # images that are of no scene
-_ENDINGS = (".jpg", ".jpeg", ".png")
+RESULTS = ROOT / "benchmarks" / "photographs.json"
+_SIDES = (200, 4000)  # pixels of the longer side, drawn evenly by its logarithm
+_LEAST_SHARE = 0.3  # of the sides of a photograph that a crop keeps
+_PNG_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
     """Flags of this benchmark."""
 
-    runs: tuple[str, ...] = ("photos", "cifar10")
-    """Trained runs."""
+    photos: Path
+    """Folder of photographs to crop from."""
 
-    datasets: tuple[str, ...] = ("photos32", "cifar10")
-    """Prepared datasets of 32 x 32 pixels with labels. The first gives the images beside the shots."""
+    files: int = 1000
+    """Number of crops."""
 
-    shots: tuple[Path, ...] = ()
-    """Folders of photographs whose shots are looked for, beside the two of scikit-learn."""
+    run: str = "cifar10"
+    """Trained run whose encoder encodes them."""
+
+    keep: Path | None = None
+    """New folder to keep the crops in. Default: they are deleted."""
 
     seed: int = 0
-    """Of what becomes of the shots."""
-
-    root: Path = ROOT
-    """Folder that holds data/ and models/."""
+    """Seed of the crops."""
 
 
 def main(config: BenchmarkConfig) -> None:
-    """Measures the runs that `config` names."""
-    with quiet_libraries():
-        from latentsearch import data
-        from latentsearch.evaluation.scorecard import score
+    """Time the gallery of such a folder, and the decoding of its files alone."""
+    from benchmarks.timing import apart
+    from latentsearch import environment
 
-    datasets = {name: data.load(config.root, name) for name in config.datasets}
-    shots, scenes = _scenes(config, datasets[config.datasets[0]])
-    rows: list[dict[str, Any]] = []
-    for method in (*config.runs, "colour histogram"):
-        metric: Metric = "manhattan" if method == "colour histogram" else "cosine"
-        row: dict[str, Any] = {"method": method}
-        for name, dataset in datasets.items():
-            parts = [dataset.ids(split) for split in ("train", "validation")]
-            both = [Labelled(_vectors(config.root, method, dataset.images[ids]), dataset.labels[ids]) for ids in parts]
-            found = score(method, both[0], both[1], dataset.class_names, metric=metric).overall
-            row |= {f"{name} {key}": round(found[key].value, 4) for key in ("P@1", "P@10", "kNN@10")}
-        row["shots found"] = _shots_found(_vectors(config.root, method, shots), scenes, metric)
-        rows.append(row)
-        print(row, flush=True)
+    if config.keep is not None and config.keep.exists():
+        raise InputError(f"--keep {config.keep}: expected a folder that is not there yet.")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "photos"
+        pixels = apart(_write, config.photos, folder, config.files, config.seed)
+        rows = [apart(_sync, config.run, folder, Path(temporary) / "gallery.npz"), apart(_decode, config.run, folder)]
+        if config.keep is not None:
+            shutil.copytree(folder, config.keep)
+    share = rows[1]["processor seconds"] / rows[0]["processor seconds"]
+    record = {"files": config.files, "megapixels": round(pixels / 1e6), "run": config.run, "rows": rows}
+    record |= {"share of decoding": round(share, 3), "environment": environment.environment()}
+    RESULTS.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print_table(rows)
-    timing.save("photographs", rows=rows, scenes=int(scenes.max() + 1), others=_OTHERS, shots=_SHOTS)
+    print(f"{record['megapixels']} million pixels; decoding takes {share:.0%} of the processor's seconds.")
 
 
-def _vectors(root: Path, method: str, images: np.ndarray) -> np.ndarray:
-    """Encode images by a run, with its default share of look, or compute their colour histograms."""
-    from latentsearch.evaluation.baselines import colour_histograms
-    from latentsearch.gallery.trained_run import open_autoencoder
-    from latentsearch.gallery.two_codes import DEFAULT_LOOK, weighted
+def _write(source: Path, folder: Path, files: int, seed: int) -> int:
+    """Write the crops; return the number of their pixels."""
+    import numpy as np
+    from PIL import Image
 
-    ids = np.arange(len(images))
-    if method == "colour histogram":
-        return colour_histograms(_AsDataset(images), ids)  # type: ignore[arg-type]
-    _, autoencoder = open_autoencoder(root, method)
-    return weighted(autoencoder.encode(images, ids), autoencoder.kind_dim, DEFAULT_LOOK)
-
-
-@dataclass(frozen=True)
-class _AsDataset:
-    """Images where a dataset is expected."""
-
-    images: np.ndarray
-
-
-def _scenes(config: BenchmarkConfig, others: ImageSet) -> tuple[np.ndarray, np.ndarray]:
-    """Make shots of scenes, and take images that are of none.
-
-    Returns:
-        Images uint8 `(num_images, 32, 32, 3)`, and the scene of each, -1 for none.
-    """
-    from sklearn.datasets import load_sample_images
-
-    from latentsearch.data.resizing import upright
-
-    rng = np.random.default_rng(config.seed)
-    photos = [Image.fromarray(image) for image in load_sample_images().images]
-    for folder in config.shots:
-        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS)
-        photos += [Image.open(path).convert("RGB") for path in paths]
-    made = []
-    for photo in photos:
-        for number in range(_SHOTS):
-            size = [max(1, int(side * rng.uniform(0.82, 0.97))) for side in photo.size]
-            left, top = (int(rng.integers(0, side - part + 1)) for side, part in zip(photo.size, size, strict=True))
-            shot = photo.crop((left, top, left + size[0], top + size[1]))
-            shot = ImageEnhance.Brightness(shot).enhance(rng.uniform(0.85, 1.15))
-            shot = ImageEnhance.Color(shot).enhance(rng.uniform(0.8, 1.2))
-            if number == _SHOTS - 1:
-                shot = ImageOps.mirror(shot)
-            made.append(np.asarray(upright(shot, (_SIDE, _SIDE, 3), "crop")))
-    rest = others.images[rng.permutation(others.ids("test"))[:_OTHERS]]
-    scenes = np.repeat(np.arange(len(photos)), _SHOTS)
-    return np.concatenate([np.stack(made), rest]), np.concatenate([scenes, np.full(len(rest), -1)])
+    photos = [Image.open(path).convert("RGB") for path in sorted(source.iterdir())]
+    rng, pixels = np.random.default_rng(seed), 0
+    folder.mkdir()
+    for number in range(files):
+        photo = photos[number % len(photos)]
+        width, height = (int(side * rng.uniform(_LEAST_SHARE, 1)) for side in photo.size)
+        left, top = int(rng.integers(photo.width - width + 1)), int(rng.integers(photo.height - height + 1))
+        scale = np.exp(rng.uniform(*np.log(_SIDES))) / max(width, height)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        image = photo.resize(size, Image.Resampling.BICUBIC, box=(left, top, left + width, top + height))
+        name = folder / f"{number % len(photos):02}-{number:04}"
+        if rng.random() < _PNG_SHARE:
+            image.save(name.with_suffix(".png"), compress_level=1)
+        else:
+            image.save(name.with_suffix(".jpg"), quality=int(rng.integers(75, 96)))
+        pixels += image.width * image.height
+    return pixels
 
 
-def _shots_found(vectors: np.ndarray, scenes: np.ndarray, metric: Metric) -> float:
-    """Compute the share of the other shots of a scene that are among as many nearest images, over all shots."""
-    from latentsearch.gallery.index import Index
+def _sync(run: str, folder: Path, path: Path) -> dict[str, Any]:
+    """Encode the folder; return the seconds."""
+    with quiet_libraries():
+        from latentsearch.gallery.sync import sync
+        from latentsearch.models.encoder import Autoencoder
+    from latentsearch.runs import Run
 
-    asked = np.flatnonzero(scenes >= 0)
-    found = Index(vectors, metric=metric).rank(vectors[asked], _SHOTS - 1, exclude=asked)
-    return round(float((scenes[found] == scenes[asked][:, None]).mean()), 4)
+    autoencoder = Autoencoder(Run(ROOT, run).best_model)
+    begin, worked = time.perf_counter(), time.process_time()
+    sync(path, folder, autoencoder)
+    return _row("gallery of the folder", begin, worked)
+
+
+def _decode(run: str, folder: Path) -> dict[str, Any]:
+    """Read each file once, and those again that a gallery reads twice; return the seconds."""
+    with quiet_libraries():
+        from latentsearch.data.images import read_image
+        from latentsearch.gallery.gallery import sampled
+        from latentsearch.models.encoder import Autoencoder
+    from concurrent.futures import ThreadPoolExecutor
+
+    from latentsearch.runs import Run
+
+    shape = Autoencoder(Run(ROOT, run).best_model).image_shape
+    paths = sorted(folder.iterdir())
+    begin, worked = time.perf_counter(), time.process_time()
+    with ThreadPoolExecutor() as readers:
+        list(readers.map(lambda path: read_image(path, shape), paths))
+    for row in sampled(len(paths)):
+        read_image(paths[row], shape)
+    return _row("decoding of its files", begin, worked)
+
+
+def _row(what: str, begin: float, worked: float) -> dict[str, Any]:
+    seconds, processor = time.perf_counter() - begin, time.process_time() - worked
+    return {"what": what, "seconds": round(seconds, 2), "processor seconds": round(processor, 2)}
 
 
 if __name__ == "__main__":

@@ -129,6 +129,10 @@ class TrainConfig:
     reconstruction error; 0: reconstruction alone. Default: the recipe of the architecture (kind-look, deep: 1, others:
     0)."""
 
+    loss: str | None = None
+    """MODULE:FUNCTION of your own that computes the error of reconstructions in the place of the mean squared error;
+    see docs/extending.md. Default: none."""
+
     temperature: float | None = None
     """Temperature of the contrastive loss: lower values weight hard negatives more. Default: the recipe."""
 

@@ -7,6 +7,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+LEAST_QUERIES = 50  # below that, the share of queries that find something is a matter of chance
+
+
+def enough_queries(count: int) -> bool:
+    """Tell whether a share of so many queries means something."""
+    return count >= LEAST_QUERIES
+
+
+def too_few(count: int, what: str) -> str:
+    """Say that a share of so many queries is not shown.
+
+    Args:
+        count: Number of queries.
+        what: Name of one of them, such as "validation image".
+    """
+    return f"{count} {what}{'s' * (count != 1)}: too few images to tell how many copies find their original."
+
 
 class Interval(NamedTuple):
     """A mean and the interval that holds it with 95 % confidence."""

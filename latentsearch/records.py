@@ -65,6 +65,8 @@ class Provenance:
         test_fraction: Share of the images that is held out for the test, 0 to 1.
         num_images: Number of images.
         skipped: Number of files that could not be used, by reason.
+        skipped_endings: The same, by reason and the ends of their names.
+        scaled_by_range: Number of images whose pixels were scaled by their own range, by the kind of the pixels.
     """
 
     kind: str
@@ -78,6 +80,8 @@ class Provenance:
     test_fraction: float | None = None
     num_images: int | None = None
     skipped: dict[str, int] | None = None
+    skipped_endings: dict[str, dict[str, int]] | None = None
+    scaled_by_range: dict[str, int] | None = None
 
     def as_record(self) -> dict[str, Any]:
         """Return the fields that are known, for JSON."""

@@ -19,6 +19,7 @@ IMPORTED_AS = {
     "pillow": "PIL",
     "ai-edge-litert": "ai_edge_litert",
     "milvus-lite": "milvus_lite",
+    "pillow-heif": "pillow_heif",
 }
 BROUGHT_ALONG = {"grpc"}  # by pymilvus, whose exceptions are grpc's
 
@@ -62,7 +63,7 @@ def test_every_requirement_is_imported():
     assert not requirements("requirements.txt") - imported(*PRODUCT)
 
 
-@pytest.mark.parametrize("extra", ["page", "milvus", "spark"])
+@pytest.mark.parametrize("extra", ["page", "heic", "milvus", "spark"])
 def test_every_requirement_of_an_extra_is_imported(extra):
     assert not requirements(f"requirements-{extra}.txt") - imported(*PRODUCT)
 

@@ -144,6 +144,64 @@ def test_the_results_are_those_of_the_reports(page):
     assert checked >= 16
 
 
+REPORTS = tuple(f"reports/{run}/metrics.json" for run in RUNS.values())
+# Of each page, the files of results that its numbers are from.
+SOURCES = {
+    "README.md": REPORTS,
+    "docs/results.md": REPORTS,
+    "docs/checks.md": REPORTS,
+    "docs/codes.md": (
+        *REPORTS,
+        *(f"benchmarks/{name}.json" for name in ("recipe", "codes", "first_sitting")),
+        "models/cifar10/training.json",
+    ),
+    "docs/own-images.md": ("benchmarks/duplicates.json", "benchmarks/folders.json", "benchmarks/photographs.json"),
+    "docs/scaling.md": ("benchmarks/growth.json", "benchmarks/coding.json", "benchmarks/scaling.json"),
+    "docs/similarity.md": ("benchmarks/similarity.json",),
+    "docs/tuning.md": ("benchmarks/tuning.json",),
+}
+# Sections of a report; the rest holds so many numbers that any would be found.
+SECTIONS = ("reconstruction", "copy_recall", "kind_and_look", "checks", "duplicates", "scorecard")
+
+
+def numbers_of(content):
+    """The numbers in a file of results, without the ends of intervals, and without those of classes and ranks."""
+    if isinstance(content, dict):
+        if {"value", "low", "high"} <= set(content):
+            return [content["value"]]
+        return [
+            number
+            for name, part in content.items()
+            if name not in ("by_class", "precision_curve")
+            for number in numbers_of(part)
+        ]
+    if isinstance(content, list):
+        return [number for part in content for number in numbers_of(part)]
+    return [content] if isinstance(content, (int, float)) else []
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_number_of_a_page_is_in_its_results_or_in_its_table_of_others(name):
+    """Of numbers below 1 with three digits or more behind the point, in running text and in tables."""
+    text = (REPOSITORY / name).read_text(encoding="utf-8")
+    recorded = []
+    for source in SOURCES[name]:
+        content = json.loads((REPOSITORY / source).read_text(encoding="utf-8"))
+        recorded += numbers_of([content[key] for key in SECTIONS if key in content] if "reports" in source else content)
+    text, _, others = text.partition("| number that no file of results holds |")
+    excepted = set(re.findall(r"^\| (0\.\d+) \|", others, re.M))
+    told = set(re.findall(r"(?<![\d.,])0\.\d{3,}(?!\d|\.\d)", text))
+    assert told or excepted == set()
+    lost = {number for number in told if not any(is_rounded(number, value) for value in recorded)}
+    assert lost == excepted
+    # The test would be worth little if most numbers of three digits were in the results.
+    assert len({round(value, 3) for value in recorded if 0 <= value < 1}) < 350
+
+
+def is_rounded(told, value):
+    return abs(float(told) - value) <= 0.501 * 10 ** -len(told.partition(".")[2])
+
+
 def test_the_ingredients_are_those_that_were_measured():
     recorded = {(row["variant"], str(row["seed"])): row for row in result("similarity")}
     rows = [row for row in tables(REPOSITORY / "docs" / "similarity.md") if "3 epochs" in row]

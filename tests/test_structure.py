@@ -22,12 +22,12 @@ SCRIPTS = sorted(REPOSITORY.glob("*.py"))
 # Keras and TensorFlow are slow to import: what starts fast, or runs beside a training, must not load them.
 MAY_LOAD_KERAS = {
     *(f"models/{name}" for name in ("architectures", "build", "export", "layers", "losses")),
-    *(f"models/{name}" for name in ("own_network", "transfer")),
+    *(f"models/{name}" for name in ("own_loss", "own_network", "transfer")),
     *(
         f"training/{name}"
-        for name in ("callbacks", "checkpoint", "dataloader", "denoising", "model", "neighbourhoods", "optimizers")
+        for name in ("callbacks", "checkpoint", "dataloader", "denoising", "hosts", "model", "neighbourhoods")
     ),
-    *(f"training/{name}" for name in ("progress", "rotation", "tensorboard", "train", "validation")),
+    *(f"training/{name}" for name in ("optimizers", "progress", "rotation", "tensorboard", "train", "validation")),
     "tuning/trial_training",
 }
 FREE_OF_KERAS = {

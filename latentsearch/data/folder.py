@@ -6,7 +6,7 @@ import hashlib
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ _SPLIT_OF_FOLDER = (
 )
 _SIDE_MULTIPLE = 8  # the networks halve an image three times
 _MAX_SIDE = 1024
+_NUM_ENDINGS = 5  # of names, told of files that are skipped
 
 
 def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
@@ -53,11 +54,13 @@ def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
         )
     source = Path(config.source).expanduser().resolve()
     paths, skipped, listing = _listed(source, f"{side} {config.fit}")
-    num_images, unusable = decode_files(source, paths, unfinished, listing=listing, image_size=side, fit=config.fit)
+    num_images, unusable, by_range = decode_files(
+        source, paths, unfinished, listing=listing, image_size=side, fit=config.fit
+    )
     skipped += unusable.values()
     if not num_images:
-        found = ", ".join(f"{count} {reason}" for reason, count in count_reasons(skipped).items()) or "no files"
-        raise InputError(f"--source {printable(source)}: no image that can be used; found {found}.")
+        found = "\n".join(skipped_in_words(count_endings(skipped))) or "there are no files"
+        raise InputError(f"--source {printable(source)}: no image that can be used.\n{found}")
     usable = [path for number, path in enumerate(paths) if number not in unusable]
     split, below = _splits(usable)
     class_names, labels, told = _labels(below, config.labels)
@@ -77,6 +80,8 @@ def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
             "test_fraction": config.test_fraction,
             "num_images": num_images,
             "skipped": count_reasons(skipped),
+            "skipped_endings": count_endings(skipped),
+            "scaled_by_range": by_range,
         },
         paths=usable,
         skipped=skipped,
@@ -86,6 +91,31 @@ def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
 def count_reasons(skipped: Iterable[Skipped]) -> dict[str, int]:
     """Count skipped files by reason, the most frequent first."""
     return dict(Counter(file.reason for file in skipped).most_common())
+
+
+def count_endings(skipped: Sequence[Skipped]) -> dict[str, dict[str, int]]:
+    """Count skipped files by reason and by the ends of their names, the most frequent first."""
+    return {
+        reason: dict(Counter(sorted(file.ending for file in skipped if file.reason == reason)).most_common())
+        for reason in count_reasons(skipped)
+    }
+
+
+def skipped_in_words(endings: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Describe skipped files, a line for each reason.
+
+    Args:
+        endings: See `count_endings`.
+    """
+    lines = []
+    for reason, counts in endings.items():
+        parts = [f"{count:,} {printable(ending) or 'without ending'}" for ending, count in counts.items()]
+        more = [f"{len(parts) - _NUM_ENDINGS} other endings"] if len(parts) > _NUM_ENDINGS else []
+        total = sum(counts.values())
+        lines.append(
+            f"skipped: {total:,} file{'s' if total != 1 else ''}, {reason}: {', '.join(parts[:_NUM_ENDINGS] + more)}"
+        )
+    return lines
 
 
 def _listed(source: Path, form: str) -> tuple[list[str], list[Skipped], str]:

@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from latentsearch.data.heic import brand
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _PNG_WANTED = (b"tRNS", b"eXIf")  # transparency and orientation, where they are whole
@@ -27,9 +29,9 @@ class Jpeg(NamedTuple):
 
 
 def begins_as_image(start: bytes) -> bool:
-    """Tell whether these first 12 bytes or more begin a JPEG, PNG, WebP, GIF, BMP or TIFF file."""
+    """Tell whether these first 64 bytes begin a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC file."""
     known = (b"\xff\xd8\xff", _PNG, b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-    return start.startswith(known) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
+    return start.startswith(known) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP") or brand(start) != ""
 
 
 def jpeg_layout(stream: BinaryIO) -> Jpeg:

@@ -4,76 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import stat
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from latentsearch.config import Fit
-from latentsearch.data import headers, memory
+from latentsearch.data import headers, heic, memory
+from latentsearch.data.image_files import NO_HEIC, TRANSIENT, ImageFileError, opened
 from latentsearch.data.memory import DECODING, MAX_DECODE_BYTES
 from latentsearch.data.resizing import upright
-from latentsearch.errors import InputError
-from latentsearch.text import printable
 
-Reason = Literal[
-    "missing", "unreadable", "too little memory", "empty", "another type of file", "not an image", "damaged",
-    "too large", "not a file", "a folder of the system", "written by latentsearch",
-]  # fmt: skip
-
-# What says nothing of the content of a file, so that it is to be read again.
-TRANSIENT: frozenset[Reason] = frozenset(("missing", "unreadable", "too little memory"))
-
-MAX_BYTES = 500_000_000
 MAX_PIXELS = 100_000_000
 # A JPEG is decoded at a fraction of its size, scan by scan. A phone makes 200 million pixels of one scan, a progressive
 # JPEG has about ten.
 MAX_JPEG_PIXELS = 1_000_000_000
-SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".pjpeg", ".pjp", ".png", ".apng", ".webp", ".gif", ".bmp",
-    ".dib", ".tif", ".tiff",
-)  # fmt: skip
-
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF")
-_READ_AT_ONCE = 4_000_000  # bytes; larger files are read while they are decoded
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF")
+# Their readers hold the whole file in memory before they tell the size of the image.
+_MAX_BYTES_OF_FORMAT = {"AVIF": 50_000_000, "HEIF": 50_000_000}
 # Pillow's bound is one of pixels; ours is one of memory.
 Image.MAX_IMAGE_PIXELS = None
 # Of metadata that is damaged or cut short, while the pixels can be read.
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-
-
-class ImageFileError(InputError):
-    """An error for an image file that cannot be used.
-
-    Args:
-        path: The file.
-        reason: Short reason, to count by.
-        detail: Further words on the file.
-    """
-
-    def __init__(self, path: str | Path, reason: Reason, detail: str = "") -> None:
-        self.path, self.reason, self.detail = str(path), reason, detail
-        super().__init__(f"{printable(path)}: {_SENTENCES[reason]}{f' ({detail})' if detail else ''}.")
-
-
-_SENTENCES: dict[Reason, str] = {
-    "missing": "there is no such file",
-    "unreadable": "it could not be read",
-    "too little memory": "there is too little memory to decode it now",
-    "empty": "the file is empty",
-    "another type of file": f"its name is not that of an image, expected one of {' '.join(SUFFIXES)}",
-    "not an image": "not an image that can be read, expected JPEG, PNG, WebP, GIF, BMP or TIFF",
-    "damaged": "the image is damaged",
-    "too large": f"too large: to decode it takes too long, or more memory than {MAX_DECODE_BYTES // 1_000_000} MB",
-    "not a file": "neither a file nor a folder",
-    "a folder of the system": "a folder of the system, not of yours",
-    "written by latentsearch": "latentsearch wrote it",
-}
 
 
 def read_image(path: str | Path, image_shape: tuple[int, int, int], *, fit: Fit = "crop") -> np.ndarray:
@@ -82,7 +36,7 @@ def read_image(path: str | Path, image_shape: tuple[int, int, int], *, fit: Fit 
     Grey values of more than 8 bits are scaled as the format says, or by their range where they do not fit that.
 
     Args:
-        path: A JPEG, PNG, WebP, GIF (its first frame), BMP or TIFF file.
+        path: A JPEG, PNG, WebP, GIF (its first frame), BMP, TIFF or AVIF file; a HEIC file where pillow-heif is.
         image_shape: `(height, width, 3)` of the result.
         fit: Treatment of other proportions: "crop" keeps the centre, "pad" adds white, "stretch" distorts.
 
@@ -92,77 +46,29 @@ def read_image(path: str | Path, image_shape: tuple[int, int, int], *, fit: Fit 
     Raises:
         ImageFileError: if there is no such file, or it is not an image that can be read.
     """
-    with opened(path) as content:
-        return decode(content, image_shape, fit=fit, name=path)
+    return read_file(path, image_shape, fit=fit).pixels
 
 
-@contextlib.contextmanager
-def opened(path: str | Path) -> Iterator[io.BytesIO | io.BufferedReader]:
-    """Open an image file for `decode`. Only a small one is held in memory.
+def read_file(path: str | Path, image_shape: tuple[int, int, int], *, fit: Fit = "crop") -> Decoded:
+    """Read an image file as `read_image` does, with what is to be said about it.
 
     Raises:
-        ImageFileError: if there is no such file, it may not be read, is too large, or changes in the meantime.
+        ImageFileError: see `read_image`.
     """
-    try:
-        status = Path(path).stat()
-        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            raise ImageFileError(path, "not a file")  # to open a pipe could wait for ever
-        if status.st_size > MAX_BYTES:
-            raise ImageFileError(path, "too large", f"{status.st_size:,} bytes, expected at most {MAX_BYTES:,}")
-        file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed below)
-    except FileNotFoundError:
-        raise ImageFileError(path, "missing") from None
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise ImageFileError(path, "unreadable", _in_words(error)) from None
-    with file:
-        if status.st_size <= _READ_AT_ONCE:
-            try:
-                content = file.readall()
-            except OSError as error:
-                raise ImageFileError(path, "unreadable", _in_words(error)) from None
-            yield io.BytesIO(content)
-            return
-        before, stream = _state(file), _Stream(file)
-        try:
-            yield io.BufferedReader(stream, 2**16)
-        except (ImageFileError, OSError):
-            if stream.error is None and _state(file) == before:
-                raise
-        if stream.error is not None:
-            raise ImageFileError(path, "unreadable", _in_words(stream.error))
-        if _state(file) != before:
-            raise ImageFileError(path, "unreadable", "it changed while it was read")
+    with opened(path) as content:
+        return decode_file(content, image_shape, fit=fit, name=path)
 
 
-class _Stream(io.RawIOBase):
-    """A file that keeps its error, and has no descriptor: libtiff would map it, and die if it is cut short meanwhile.
+class Decoded(NamedTuple):
+    """An image as the network takes it.
 
     Args:
-        file: The open file.
-
-    Attributes:
-        error: Error of the last attempt to read it that failed.
+        pixels: uint8 `(height, width, 3)`.
+        by_range: Kind of its pixels, if they were scaled by their own range; see `DeepGrey.by_range`.
     """
 
-    def __init__(self, file: io.FileIO) -> None:
-        self._file = file
-        self.error: OSError | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def readinto(self, buffer: Any) -> int | None:
-        try:
-            return self._file.readinto(buffer)
-        except OSError as error:
-            self.error = error
-            raise
+    pixels: np.ndarray
+    by_range: str
 
 
 def decode(
@@ -181,6 +87,13 @@ def decode(
     Raises:
         ImageFileError: if they are not an image that can be read.
     """
+    return decode_file(content, image_shape, fit=fit, name=name).pixels
+
+
+def decode_file(
+    content: bytes | BinaryIO, image_shape: tuple[int, int, int], *, fit: Fit = "crop", name: str | Path = "image"
+) -> Decoded:
+    """Decode the content of an image file as `decode` does, with what is to be said about it."""
     stream = io.BytesIO(content) if isinstance(content, bytes) else content
     try:
         return _decoded(stream, image_shape, fit, name)
@@ -201,7 +114,7 @@ def decode(
         if pixels and headers.is_jpeg(pixels):
             with contextlib.suppress(ImageFileError):
                 one, other = (_decoded(file, image_shape, fit, name, alone=True) for file in headers.ended(pixels))
-                if np.array_equal(one, other):  # nothing is missing that would be seen
+                if np.array_equal(one.pixels, other.pixels):  # nothing is missing that would be seen
                     return one
     raise first
 
@@ -241,11 +154,20 @@ def identify(stream: BinaryIO, name: str | Path) -> Image.Image:
         ImageFileError: if it is not an image that can be read.
     """
     stream.seek(0)
-    if not stream.read(1):
+    head = stream.read(heic.HEAD_BYTES)
+    if not head:
         raise ImageFileError(name, "empty")
+    kind = heic.brand(head)
+    if kind and (size := stream.seek(0, io.SEEK_END)) > _MAX_BYTES_OF_FORMAT[kind]:
+        expected = _MAX_BYTES_OF_FORMAT[kind]
+        raise ImageFileError(name, "too large", f"{size:,} bytes, expected at most {expected:,} of {kind}")
+    if kind == "HEIF":
+        if not heic.is_readable():
+            raise ImageFileError(name, NO_HEIC)
+        heic.register()
     stream.seek(0)
     try:
-        return Image.open(stream, formats=_FORMATS)
+        return Image.open(stream, formats=(kind,) if kind else _FORMATS)
     except UnidentifiedImageError:
         raise ImageFileError(name, "not an image") from None
     except MemoryError:
@@ -256,7 +178,7 @@ def identify(stream: BinaryIO, name: str | Path) -> Image.Image:
 
 def _decoded(
     stream: BinaryIO, image_shape: tuple[int, int, int], fit: Fit, name: str | Path, *, alone: bool = False
-) -> np.ndarray:
+) -> Decoded:
     """See `decode`.
 
     Args:
@@ -270,7 +192,8 @@ def _decoded(
     with contextlib.nullcontext() if alone else DECODING.hold(need.size):
         try:
             file.load()
-            return np.asarray(upright(file, image_shape, fit))
+            small, by_range = upright(file, image_shape, fit)
+            return Decoded(np.asarray(small), by_range)
         except MemoryError:
             problem = ImageFileError(name, "too little memory")
         except Exception as error:
@@ -278,15 +201,6 @@ def _decoded(
         finally:
             del file  # its memory is free before it counts as free
     raise problem  # not above: the error that is handled there keeps the file
-
-
-def _state(file: io.FileIO) -> tuple[int, int]:
-    status = os.fstat(file.fileno())
-    return status.st_size, status.st_mtime_ns
-
-
-def _in_words(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
 
 
 def _first_line(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,8 @@ from tqdm import tqdm
 from latentsearch import files
 from latentsearch.bounds import check_size
 from latentsearch.config import Fit
-from latentsearch.data.images import TRANSIENT, ImageFileError, Reason, read_image
+from latentsearch.data.image_files import TRANSIENT, ImageFileError, Reason
+from latentsearch.data.images import Decoded, read_file
 from latentsearch.data.scan import Skipped
 from latentsearch.failures import check_damage
 
@@ -28,7 +30,7 @@ _NUM_THREADS = min(os.cpu_count() or 1, 8)  # each may hold a large picture
 
 def decode_files(
     source: Path, paths: Sequence[str], folder: Path, *, listing: str, image_size: int, fit: Fit
-) -> tuple[int, dict[int, Skipped]]:
+) -> tuple[int, dict[int, Skipped], dict[str, int]]:
     """Read image files into `folder`/images.npy, going on where an interrupted call for the same listing stopped.
 
     Args:
@@ -42,13 +44,14 @@ def decode_files(
         fit: See `images.read_image`.
 
     Returns:
-        The number of images, and the other files by their position in `paths`.
+        The number of images, the other files by their position in `paths`, and the number of images that were scaled by
+        their own range, by the kind of their pixels.
     """
     shape = (image_size, image_size, 3)
 
-    def read(path: str) -> np.ndarray | Skipped:
+    def read(path: str) -> Decoded | Skipped:
         try:
-            return read_image(source / path, shape, fit=fit)
+            return read_file(source / path, shape, fit=fit)
         except ImageFileError as error:
             return Skipped(path, error.reason, error.detail)
 
@@ -65,7 +68,8 @@ def decode_files(
                 bar.update()
             journal.append(results)
     journal.finish()
-    return journal.num_images, {number: Skipped(paths[number], *why) for number, why in journal.skipped.items()}
+    skipped = {number: Skipped(paths[number], *why) for number, why in journal.skipped.items()}
+    return journal.num_images, skipped, dict(journal.by_range.most_common())
 
 
 class _Journal:
@@ -80,6 +84,7 @@ class _Journal:
         num_files: Number of files that were read so far.
         num_images: Number of images among them.
         skipped: Reason and detail of the other files, by position.
+        by_range: Number of images that were scaled by their own range, by the kind of their pixels.
     """
 
     def __init__(self, folder: Path, listing: str, image_shape: tuple[int, int, int]) -> None:
@@ -87,11 +92,12 @@ class _Journal:
         self._shape = image_shape
         self.num_files = self.num_images = 0
         self.skipped: dict[int, tuple[Reason, str]] = {}
+        self.by_range: Counter[str] = Counter()
         try:
             self._go_on(listing)
-        except (OSError, ValueError, KeyError, TypeError) as error:  # nothing there, or not what it should be
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # not there, or damaged
             check_damage(error)
-            self.num_files, self.num_images, self.skipped = 0, 0, {}
+            self.num_files, self.num_images, self.skipped, self.by_range = 0, 0, {}, Counter()
             files.remove(folder, within=folder.parent)
             with files.writing(files.claim(self._images)):
                 self._images.write_bytes(self._header())
@@ -113,6 +119,7 @@ class _Journal:
                 break
             self.num_files, self.num_images = chunk["files"], chunk["images"]
             self.skipped |= {number: (reason, detail) for number, reason, detail in chunk["skipped"]}
+            self.by_range = Counter({str(kind): int(count) for kind, count in chunk["by_range"].items()})
             length += len(line)
         size = self._offset_of(self.num_images)
         if self._images.stat().st_size < size:
@@ -120,7 +127,7 @@ class _Journal:
         os.truncate(self._images, size)
         os.truncate(self._lines, length)
 
-    def append(self, results: Sequence[np.ndarray | Skipped]) -> None:
+    def append(self, results: Sequence[Decoded | Skipped]) -> None:
         """Append a chunk."""
         images = [result for result in results if not isinstance(result, Skipped)]
         skipped = [
@@ -130,12 +137,13 @@ class _Journal:
         ]
         self.num_files += len(results)
         self.num_images += len(images)
+        self.by_range.update(image.by_range for image in images if image.by_range)
         self.skipped |= {number: (reason, detail) for number, reason, detail in skipped}
         with files.writing(self._images, needed=self._offset_of(self.num_images)):
             with open(self._images, "ab") as file:
-                file.writelines(image.tobytes() for image in images)
+                file.writelines(image.pixels.tobytes() for image in images)
             files.flush(self._images)
-        chunk = {"files": self.num_files, "images": self.num_images, "skipped": skipped}
+        chunk = {"files": self.num_files, "images": self.num_images, "skipped": skipped, "by_range": self.by_range}
         with files.writing(self._lines):
             with open(self._lines, "a", encoding="utf-8") as file:
                 file.write(json.dumps(chunk) + "\n")

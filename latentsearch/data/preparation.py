@@ -125,6 +125,13 @@ def advice(dataset: ImageSet) -> list[str]:
     ]
 
 
+def advice_in_short(dataset: ImageSet) -> list[str]:
+    """Return one line of advice where images are few, for what comes after the preparation."""
+    lines = advice(dataset)
+    few = f"{len(dataset.ids('train')):,} images to learn from are few; a shipped encoder needs no training:"
+    return [f"{few} {lines[-1].strip()}"] if lines else []
+
+
 def _source(config: PrepareConfig) -> tuple[str, Callable[[Path], SourceImages]]:
     """Choose the name of the dataset and the function that reads it, given a folder to write to."""
     path = Path(config.source).expanduser()

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from latentsearch.data import heic
 from latentsearch.data.headers import begins_as_image
-from latentsearch.data.images import SUFFIXES, TRANSIENT, Reason
+from latentsearch.data.image_files import NO_HEIC, SUFFIXES, TRANSIENT, Reason
 from latentsearch.errors import InputError
 from latentsearch.ownership import RECORD, Record
 from latentsearch.text import printable
@@ -28,7 +29,7 @@ _INNER_SUFFIX = re.compile(rf"({'|'.join(map(re.escape, SUFFIXES))})[^/]", re.IG
 
 
 # Phones and web sites put JPEG files under names of the formats that they took or sent them in.
-_OTHER_IMAGES = frozenset((".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2"))
+_OTHER_IMAGES = frozenset((".heic", ".heif", ".hif", ".jxl", ".jp2"))
 
 
 class FoundFile(NamedTuple):
@@ -65,6 +66,11 @@ class Skipped:
     detail: str = ""
 
     @property
+    def ending(self) -> str:
+        """End of the name, such as ".jpg", in lower case."""
+        return Path(self.path).suffix.lower()
+
+    @property
     def is_transient(self) -> bool:
         """Whether it says nothing of the content, so that the next attempt may succeed."""
         return self.reason in TRANSIENT
@@ -75,9 +81,9 @@ def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
 
     Those are the files whose names end as those of images do, or have no suffix, and those that begin as an image does
     and have an image's suffix inside their name (`photo.jpg~`, `photo.jpg.1`), or that of a format that is not read
-    (`.heic`). Folders are searched in the order of their names. Links are followed, but no folder is entered twice.
-    Names that start with a dot are hidden and left out; folders of the system (`@eaDir`, `$RECYCLE.BIN`), and what
-    latentsearch wrote below the folder, come as skipped.
+    without an extra (`.heic`). Folders are searched in the order of their names. Links are followed, but no folder is
+    entered twice. Names that start with a dot are hidden and left out; folders of the system (`@eaDir`,
+    `$RECYCLE.BIN`), and what latentsearch wrote below the folder, come as skipped.
 
     Args:
         folder: Folder to search. If latentsearch wrote it, as a folder of copies, its files are searched as any other.
@@ -123,8 +129,8 @@ def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
                     folders.append(path)
             elif not stat.S_ISREG(status.st_mode):
                 yield Skipped(path, "not a file")
-            elif not _may_be_image(folder / path, entry.name):
-                yield Skipped(path, "another type of file")
+            elif (why_not := _why_not(folder / path, entry.name)) is not None:
+                yield Skipped(path, why_not)
             else:
                 yield FoundFile(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         waiting += reversed(folders)
@@ -138,13 +144,17 @@ def _written(folder: Path) -> set[str]:
     return set()
 
 
-def _may_be_image(path: Path, name: str) -> bool:
+def _why_not(path: Path, name: str) -> Reason | None:
+    """Decide why a file is left out; None if it may be an image."""
     if Path(name).suffix.lower() in ("", *SUFFIXES):
-        return True
+        return None
     if not _INNER_SUFFIX.search(name) and Path(name).suffix.lower() not in _OTHER_IMAGES:
-        return False
+        return "another type of file"
     try:
         with open(path, "rb") as file:
-            return begins_as_image(file.read(16))
+            start = file.read(heic.HEAD_BYTES)
     except OSError:  # who reads it will say why it cannot be
-        return True
+        return None
+    if heic.brand(start) == "HEIF" and not heic.is_readable():
+        return NO_HEIC
+    return None if begins_as_image(start) else "another type of file"

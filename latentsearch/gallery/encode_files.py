@@ -6,20 +6,35 @@ import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from tqdm import tqdm
 
 from latentsearch.config import Fit
-from latentsearch.data.images import ImageFileError, decode, opened
+from latentsearch.data.image_files import ImageFileError, opened
+from latentsearch.data.images import Decoded, decode_file
 from latentsearch.data.scan import FoundFile, Skipped
 from latentsearch.models.encoder import Encoder
 
 _CHUNK = 1000  # images in memory at a time
 
-# Digest of a file (SHA-256, 32 bytes) and its code (float32 `(latent_dim,)`), or the reason that it has none.
-Encoded = tuple[bytes, np.ndarray] | Skipped
+
+class EncodedFile(NamedTuple):
+    """The code of a file.
+
+    Args:
+        digest: SHA-256 of the file, 32 bytes.
+        code: Code of its image, float32 `(latent_dim,)`.
+        by_range: Kind of its pixels, if they were scaled by their own range; "" if not, or not known here.
+    """
+
+    digest: bytes
+    code: np.ndarray
+    by_range: str = ""
+
+
+Encoded = EncodedFile | Skipped
 
 
 class FileEncoder(Protocol):
@@ -58,13 +73,13 @@ def encode_files(
         progress: Show a progress bar.
     """
 
-    def read(file: FoundFile) -> tuple[bytes, np.ndarray | None] | Skipped:
+    def read(file: FoundFile) -> tuple[bytes, Decoded | None] | Skipped:
         try:
             with opened(folder / file.path) as content:
                 digest = hashlib.file_digest(content, "sha256").digest()
                 if digest in code_of:
                     return digest, None
-                return digest, decode(content, autoencoder.image_shape, fit=fit, name=file.path)
+                return digest, decode_file(content, autoencoder.image_shape, fit=fit, name=file.path)
         except ImageFileError as error:
             return Skipped(file.path, error.reason, error.detail)
 
@@ -73,10 +88,14 @@ def encode_files(
         for start in range(0, len(files), _CHUNK):
             chunk = files[start : start + _CHUNK]
             results = list(readers.map(read, chunk))
-            images = {r[0]: r[1] for r in results if not isinstance(r, Skipped) and r[1] is not None}
+            images = {r[0]: r[1].pixels for r in results if not isinstance(r, Skipped) and r[1] is not None}
             if images:
                 codes = autoencoder.encode(np.stack(list(images.values())))
                 code_of |= dict(zip(images, codes, strict=True))
             for file, result in zip(chunk, results, strict=True):
-                yield file, result if isinstance(result, Skipped) else (result[0], code_of[result[0]])
+                if isinstance(result, Skipped):
+                    yield file, result
+                else:
+                    digest, image = result
+                    yield file, EncodedFile(digest, code_of[digest], image.by_range if image else "")
             bar.update(len(chunk))

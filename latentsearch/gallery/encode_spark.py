@@ -18,12 +18,12 @@ from tqdm import tqdm
 
 from latentsearch import files, spark
 from latentsearch.config import Fit
-from latentsearch.data.images import TRANSIENT
+from latentsearch.data.image_files import TRANSIENT
 from latentsearch.data.scan import FoundFile, Skipped
 from latentsearch.errors import InputError
 from latentsearch.failures import check_damage
 from latentsearch.gallery import encode_files
-from latentsearch.gallery.encode_files import Encoded
+from latentsearch.gallery.encode_files import Encoded, EncodedFile
 from latentsearch.models.encoder import Encoder
 from latentsearch.runs import Run
 from latentsearch.text import printable
@@ -87,10 +87,7 @@ class SparkEncoder:
                 file,
                 result
                 if isinstance(result, Skipped)
-                else (
-                    result[0],
-                    code_of.setdefault(result[0], result[1]),
-                ),
+                else result._replace(code=code_of.setdefault(result.digest, result.code)),
             )
 
     def _run_job(
@@ -175,12 +172,15 @@ def _write(path: Path, results: list[tuple[FoundFile, Encoded]]) -> None:
         if isinstance(result, Skipped):
             row |= {"reason": result.reason, "detail": printable(result.detail)}
         else:
-            row |= {"digest": result[0], "code": result[1]}
+            row |= result._asdict()
         rows.append(row)
     columns = {"path": "binary", "size": "int64", "mtime_ns": "int64", "ctime_ns": "int64", "inode": "uint64"}
     columns |= {"digest": "binary"}
     schema = [(name, getattr(pyarrow, kind)()) for name, kind in columns.items()]
-    schema += [("code", pyarrow.list_(pyarrow.float32())), ("reason", pyarrow.string()), ("detail", pyarrow.string())]
+    schema += [
+        ("code", pyarrow.list_(pyarrow.float32())),
+        *((name, pyarrow.string()) for name in ("reason", "detail", "by_range")),
+    ]
     with files.replacing(path) as temporary:
         parquet.write_table(pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(schema)), temporary)
 
@@ -207,9 +207,9 @@ def _read(parts: Path, code_of: dict[bytes, np.ndarray]) -> dict[FoundFile, Enco
             if row["reason"]:
                 found[file] = Skipped(file.path, row["reason"], row["detail"])
             elif row["code"]:
-                found[file] = row["digest"], np.array(row["code"], np.float32)
+                found[file] = EncodedFile(row["digest"], np.array(row["code"], np.float32), row.get("by_range") or "")
             elif row["digest"] in code_of:
-                found[file] = row["digest"], code_of[row["digest"]]
+                found[file] = EncodedFile(row["digest"], code_of[row["digest"]])
             else:
                 files.remove(path, within=parts)
     return found

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import msgspec
 import numpy as np
 
 from latentsearch.config import Fit
-from latentsearch.data.images import Reason
+from latentsearch.data.image_files import Reason
 from latentsearch.data.scan import FoundFile, Skipped
 from latentsearch.errors import InputError
 from latentsearch.gallery import gallery
@@ -65,6 +66,7 @@ class FolderGallery:
         digests: SHA-256 of each file, 32 bytes each.
         bad: Files that look like images and cannot be read, with the reason.
         passed_over: The other files of the folder.
+        by_range: Kind of the pixels, by digest, of files whose pixels were scaled by their own range.
     """
 
     folder: Path
@@ -73,6 +75,13 @@ class FolderGallery:
     digests: list[bytes]
     bad: dict[FoundFile, Skipped]
     passed_over: list[Skipped]
+    by_range: dict[bytes, str]
+
+    @property
+    def scaled_by_range(self) -> dict[str, int]:
+        """Number of images whose pixels were scaled by their own range, by the kind of the pixels."""
+        kinds = (self.by_range[digest] for digest in self.digests if digest in self.by_range)
+        return dict(Counter(kinds).most_common())
 
     @property
     def origin(self) -> Origin:
@@ -125,6 +134,7 @@ class _Listing:
     files: list[FoundFile]
     bad: list[tuple[FoundFile, tuple[Reason, str]]]
     passed_over: list[tuple[str, Reason, str]]
+    by_range: dict[str, str] = field(default_factory=dict)
 
 
 def load(path: Path) -> FolderGallery | None:
@@ -145,6 +155,7 @@ def load(path: Path) -> FolderGallery | None:
             [digests[start : start + 32] for start in range(0, len(digests), 32)],
             {file: Skipped(file.path, *reason) for file, reason in listing.bad},
             [Skipped(*row) for row in listing.passed_over],
+            {bytes.fromhex(digest): kind for digest, kind in listing.by_range.items()},
         )
     except (AttributeError, KeyError, ValueError, RecursionError):
         return None
@@ -157,6 +168,7 @@ def save(path: Path, content: FolderGallery) -> None:
         "files": content.files,
         "bad": [[file, [skipped.reason, skipped.detail]] for file, skipped in content.bad.items()],
         "passed_over": [[skipped.path, skipped.reason, skipped.detail] for skipped in content.passed_over],
+        "by_range": {digest.hex(): kind for digest, kind in content.by_range.items()},
     }
     content.gallery.save(
         path,

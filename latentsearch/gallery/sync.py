@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from latentsearch.config import Fit
-from latentsearch.data.images import ImageFileError, read_image
+from latentsearch.data.image_files import ImageFileError
+from latentsearch.data.images import read_image
 from latentsearch.data.scan import FoundFile, Skipped, find_images
 from latentsearch.errors import InputError
 from latentsearch.gallery import folder as folder_gallery
@@ -83,12 +84,15 @@ def sync(
         bad = {file: known_bad[file] for file in files if file in known_bad and not verify}
         code_of = {entry.digest: entry.code for entry in before}
         new: list[tuple[FoundFile, bytes, np.ndarray]] = []
+        by_range = dict(kept.by_range) if kept else {}
         to_read = [file for file in files if file not in at and file not in bad]
         for file, encoded in encode(to_read, folder, autoencoder, fit=fit, code_of=code_of, progress=progress):
             if isinstance(encoded, Skipped):
                 bad[file] = encoded
             else:
-                new.append((file, *encoded))
+                new.append((file, encoded.digest, encoded.code))
+                if encoded.by_range:
+                    by_range[encoded.digest] = encoded.by_range
         passed_over = [file for file in found if isinstance(file, Skipped)]
         unread = _unread(before, [*bad.values(), *passed_over])
         bad |= {file: _with_code_kept(why) for file, why in bad.items() if why.is_transient and file.path in unread}
@@ -101,7 +105,9 @@ def sync(
             return kept, changes
         origin = Origin(os.fsencode(folder.resolve()).hex(), fit, next_id)
         earlier = kept.gallery if kept else None
-        result = _assembled(folder, entries, autoencoder, earlier, origin=origin, bad=bad, passed_over=passed_over)
+        result = _assembled(
+            folder, entries, autoencoder, earlier, origin=origin, bad=bad, passed_over=passed_over, by_range=by_range
+        )
         folder_gallery.save(path, result)
         return result, changes
 
@@ -160,6 +166,7 @@ def _assembled(
     origin: Origin,
     bad: dict[FoundFile, Skipped],
     passed_over: list[Skipped],
+    by_range: dict[bytes, str],
 ) -> FolderGallery:
     codes = np.stack([entry.code for entry in entries])
     rows, images = [], []
@@ -177,10 +184,12 @@ def _assembled(
     ids = np.array([entry.id for entry in entries], dtype=np.int64)
     content = Gallery(codes, ids, copies, errors, autoencoder.fingerprint, asdict(origin))
     files, digests = [entry.file for entry in entries], [entry.digest for entry in entries]
-    return FolderGallery(folder.resolve(), content, files, digests, bad, passed_over)
+    by_range = {digest: kind for digest, kind in by_range.items() if digest in set(digests)}
+    return FolderGallery(folder.resolve(), content, files, digests, bad, passed_over, by_range)
 
 
 def _nothing(folder: Path, skipped: list[Skipped]) -> str:
     reasons = Counter(file.reason for file in skipped)
     what = ", ".join(f"{count:,} x {reason}" for reason, count in reasons.items()) or "it is empty"
-    return f"{printable(folder)} holds no image that can be read ({what}): expected JPEG, PNG, WebP, GIF, BMP or TIFF."
+    expected = "expected JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
+    return f"{printable(folder)} holds no image that can be read ({what}): {expected}."

@@ -13,7 +13,7 @@ from latentsearch import files, runs  # noqa: F401 - compiled models name the me
 from latentsearch.bounds import at_most_weights, check_network, check_tensors
 from latentsearch.errors import InputError
 from latentsearch.failures import check_damage
-from latentsearch.models import litert, losses  # noqa: F401 - compiled models name the metric of objectives
+from latentsearch.models import litert, losses, own_loss  # noqa: F401 - compiled models name the metric of objectives
 from latentsearch.models.architectures import kind_dim
 from latentsearch.models.litert import PARTS, LiteRTNetwork
 from latentsearch.terminal import quiet_libraries

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from latentsearch.data import images, originals
-from latentsearch.data.images import ImageFileError
+from latentsearch.data import image_files, images, originals
+from latentsearch.data.image_files import ImageFileError
 from latentsearch.search.corpus import Corpus
 from latentsearch.text import printable
 
@@ -39,7 +39,7 @@ def describe(corpus: Corpus, image_id: int) -> dict[str, Any]:
         height, width = corpus.images(np.array([image_id]))[0].shape[:2]
         return {"width": width, "height": height, "bytes": None, "type": None, "problem": None}
     try:
-        with images.opened(path) as content:
+        with image_files.opened(path) as content:
             found = originals.measure(content, str(path))
     except ImageFileError as error:
         return {"width": None, "height": None, "bytes": None, "type": None, "problem": str(error)}
@@ -52,7 +52,7 @@ def large(corpus: Corpus, image_id: int) -> np.ndarray:
     path = corpus.path_of(image_id)
     if path is not None:
         try:
-            with images.opened(path) as content:
+            with image_files.opened(path) as content:
                 return originals.decode_whole(content, _SIDE, str(path))
         except ImageFileError:
             pass
@@ -69,7 +69,7 @@ def read(corpus: Corpus, image_id: int) -> Original | None:
     if path is None:
         return None
     with contextlib.ExitStack() as stack:
-        stream = stack.enter_context(images.opened(path))
+        stream = stack.enter_context(image_files.opened(path))
         found = originals.measure(stream, str(path))
         images.decode(stream, _CHECKED, name=path)
         # The open file is what is served: a link that leads elsewhere in the meantime shows nothing else.

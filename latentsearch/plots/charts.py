@@ -27,6 +27,7 @@ _BLUE, _ORANGE = PALETTE[0], PALETTE[5]
 CURVE_TITLES = {
     "loss": "mean squared error",
     "mse": "mean squared error",
+    "own_loss": "your loss of reconstructions",
     "accuracy": "share of pixels whose strongest channel is right",
     "similarity": "similarity loss of codes (NT-Xent)",
     "retrieval": "retrieval among validation images",
@@ -50,7 +51,8 @@ def columns_of(measure: str, history: pd.DataFrame) -> dict[str, str]:
 
 def curves_of(history: pd.DataFrame) -> dict[str, str]:
     """Select the curves of a history: measure by figure; without a similarity weight, the loss is the MSE."""
-    names = {"loss": "mse" if "mse" in history else "loss", "accuracy": "accuracy"}
+    loss = next((name for name in ("own_loss", "mse") if name in history), "loss")
+    names = {"loss": loss, "accuracy": "accuracy"}
     names |= {"similarity": "similarity", "retrieval": "retrieval"}
     return {name: measure for name, measure in names.items() if columns_of(measure, history)}
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from latentsearch.config import Fit, Metric
 from latentsearch.data import ImageSet
-from latentsearch.data.images import ImageFileError, decode_larger, opened, read_image
+from latentsearch.data.image_files import ImageFileError, opened
+from latentsearch.data.images import decode_larger, read_image
 from latentsearch.errors import InputError
 from latentsearch.gallery import two_codes
 from latentsearch.gallery.folder import FolderGallery, gallery_path

@@ -15,7 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from latentsearch.config import Metric
-from latentsearch.data.images import ImageFileError, read_image
+from latentsearch.data.image_files import ImageFileError
+from latentsearch.data.images import read_image
 from latentsearch.data.scan import FoundFile, Skipped
 from latentsearch.gallery import duplicates
 from latentsearch.gallery.image_matching import SIDE

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from pathlib import Path
 
 from latentsearch import files, records, runs
 from latentsearch.config import BuildConfig, Metric, PrepareConfig, RetrieveConfig, TrainConfig
 from latentsearch.data import folder as image_folder
+from latentsearch.data import scaled_in_words
+from latentsearch.data.image_files import NO_HEIC
+from latentsearch.data.scan import Skipped
 from latentsearch.errors import InputError
 from latentsearch.gallery import folder as folder_gallery
 from latentsearch.gallery import novelty
@@ -23,8 +25,6 @@ from latentsearch.models.encoder import Autoencoder
 from latentsearch.runs import Run
 from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
 from latentsearch.text import printable, shortened
-
-_NUM_ENDINGS = 5  # of names, told of files that are left out
 
 
 def open_corpus(
@@ -77,7 +77,7 @@ def open_corpus(
         content = folder_gallery.open_kept(path, folder, autoencoder, fit=fit)
         lines = [f"gallery: {len(content.files):,} images of {printable(content.folder)}, as it was kept ({path})"]
     corpus = FolderCorpus(run, autoencoder, content, look=look)
-    return corpus, lines + _skipped(content) + _novelty(run, content)
+    return corpus, lines + _skipped(content) + scaled_in_words(content.scaled_by_range) + _novelty(run, content)
 
 
 def open_named(config: RetrieveConfig) -> tuple[Corpus, list[str]]:
@@ -116,18 +116,12 @@ def fill(store: Store, corpus: Corpus, *, sync: bool = True) -> list[str]:
 
 def _skipped(content: FolderGallery) -> list[str]:
     """Return a line per file or folder that cannot be read, at most ten, and the counts of what else is left out."""
-    unread = [*content.bad.values(), *(one for one in content.passed_over if one.is_transient)]
-    lines = [
-        f"skipped: {shortened(printable(file.path), 200)}: {file.reason} {file.detail}".rstrip() for file in unread
-    ]
+    named, counted = [*content.bad.values()], list[Skipped]()
+    for one in content.passed_over:
+        (named if one.is_transient and one.reason != NO_HEIC else counted).append(one)
+    lines = [f"skipped: {shortened(printable(file.path), 200)}: {file.reason} {file.detail}".rstrip() for file in named]
     told = lines[:10] + [f"skipped: {len(lines) - 10:,} more"] * (len(lines) > 10)
-    left_out = [one for one in content.passed_over if not one.is_transient]
-    endings = Counter(Path(one.path).suffix.lower() for one in left_out if one.reason == "another type of file")
-    counts = [f"{count:,} {reason}" for reason, count in image_folder.count_reasons(left_out).items()]
-    most = sorted(endings.items(), key=lambda item: (-item[1], item[0]))[:_NUM_ENDINGS]
-    of_types = ", ".join(f"{count:,} {printable(ending)}" for ending, count in most)
-    more = f"; types: {of_types}{', and others' * (len(endings) > _NUM_ENDINGS)}" if endings else ""
-    return told + ([f"left out: {', '.join(counts)}{more}"] if left_out else [])
+    return told + image_folder.skipped_in_words(image_folder.count_endings(counted))
 
 
 def _novelty(run: Run, content: FolderGallery) -> list[str]:

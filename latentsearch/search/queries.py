@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from latentsearch.config import RetrieveConfig, expand_home
+from latentsearch.data.images import read_file
 from latentsearch.errors import InputError
 from latentsearch.search.corpus import Corpus
 from latentsearch.text import printable
@@ -27,11 +29,13 @@ class Queries:
         names: Names of the images.
         images: uint8 `(num_queries, height, width, 3)`.
         ids: int64 `(num_queries,)`, ids in the corpus; -1 for others.
+        scaled_by_range: Number of files whose pixels were scaled by their own range, by the kind of the pixels.
     """
 
     names: list[str]
     images: np.ndarray
     ids: np.ndarray
+    scaled_by_range: dict[str, int] = field(default_factory=dict)
 
 
 _NOT_WITH_DUPLICATES = ("query", "query_index", "k", "only", "min_score", "weak", "explain", "copy_to", "store")
@@ -60,16 +64,18 @@ def find_queries(config: RetrieveConfig, corpus: Corpus) -> tuple[Queries, list[
     """
     problems: list[str] = []
     found: list[tuple[str, np.ndarray, int]] = []
+    by_range: Counter[str] = Counter()
     for path in _paths(config.query):
         try:
             if "://" in path:
                 raise InputError(f"{printable(path)}: a URL is not fetched; download the image and give its path.")
-            image = corpus.read(Path(path))
+            image = read_file(Path(path), corpus.autoencoder.image_shape, fit=corpus.fit)
+            by_range.update([image.by_range] if image.by_range else [])
             image_id = corpus.id_of(Path(path))
         except InputError as error:
             problems.append(str(error))
             continue
-        found.append((path, image, NOT_IN_CORPUS if image_id is None else image_id))
+        found.append((path, image.pixels, NOT_IN_CORPUS if image_id is None else image_id))
     if config.query_index and not corpus.has_test_images:
         raise InputError(
             "--query-index names test images of the dataset: leave out --gallery, or give files by --query."
@@ -90,7 +96,7 @@ def find_queries(config: RetrieveConfig, corpus: Corpus) -> tuple[Queries, list[
     shape = (len(found), *corpus.autoencoder.image_shape)
     images = np.array([image for _, image, _ in found], dtype=np.uint8).reshape(shape)
     ids = np.array([image_id for _, _, image_id in found], dtype=np.int64)
-    return Queries([name for name, _, _ in found], images, ids), problems
+    return Queries([name for name, _, _ in found], images, ids, dict(by_range.most_common())), problems
 
 
 def _paths(named: tuple[str, ...]) -> Iterator[str]:

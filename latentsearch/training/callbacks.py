@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from latentsearch.errors import InputError
 from latentsearch.recipes import Keep
 from latentsearch.runs import Run
 from latentsearch.training.history import MEASURES, EpochRow
-from latentsearch.training.model import MEASURE_NAMES, copy_weights
+from latentsearch.training.model import copy_weights
 
 
 class Validation(keras.callbacks.Callback):
@@ -29,12 +29,16 @@ class Validation(keras.callbacks.Callback):
     Args:
         autoencoder: What is kept for use; it gets the weights of the model in training.
         measure: Measures the autoencoder; see `validation.Validator`.
+        names: Names of measures by those that Keras gives them; see `model.measure_names`.
     """
 
-    def __init__(self, autoencoder: keras.Model, measure: Callable[[keras.Model], dict[str, float]]) -> None:
+    def __init__(
+        self, autoencoder: keras.Model, measure: Callable[[keras.Model], dict[str, float]], names: Mapping[str, str]
+    ) -> None:
         super().__init__()
         self._autoencoder = autoencoder
         self._measure = measure
+        self._names = names
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._begin = time.perf_counter()
@@ -42,8 +46,8 @@ class Validation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         seconds = round(time.perf_counter() - self._begin, 3)
         copy_weights(self.model, self._autoencoder)
-        for name in MEASURE_NAMES.keys() & logs.keys():
-            logs[MEASURE_NAMES[name]] = logs.pop(name)
+        for name in self._names.keys() & logs.keys():
+            logs[self._names[name]] = logs[name] if name == "loss" else logs.pop(name)
         logs.update(self._measure(self._autoencoder), seconds=seconds)
 
 
@@ -53,10 +57,12 @@ class EpochRows(keras.callbacks.Callback):
     Args:
         path: The CSV file.
         rows: Rows of the epochs before a resumed training; new rows are added to this list.
+        loss: Name of a loss of the user's, for messages.
     """
 
-    def __init__(self, path: Path, rows: list[EpochRow]) -> None:
+    def __init__(self, path: Path, rows: list[EpochRow], *, loss: str | None = None) -> None:
         super().__init__()
+        self._or_mend = "" if loss is None else f", or mend --loss {loss}"
         self.path = path
         self.rows = rows
 
@@ -64,7 +70,7 @@ class EpochRows(keras.callbacks.Callback):
         if not np.isfinite([logs["loss"], logs["val_loss"]]).all():
             raise InputError(
                 f"The loss is no longer a number in epoch {epoch + 1}: train again with --overwrite and a smaller "
-                "--learning-rate."
+                f"--learning-rate{self._or_mend}."
             )
         others = sorted(logs.keys() - {*MEASURES, "seconds"})
         measures = {name: float(logs[name]) for name in (*MEASURES, *others)}
@@ -109,6 +115,27 @@ def deflate(path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+
+
+class EndOfPart(keras.callbacks.Callback):
+    """Callback that ends a part of a training.
+
+    Args:
+        end: The epoch that it ends before.
+
+    Attributes:
+        stopped: Whether another callback has ended the training.
+    """
+
+    def __init__(self, end: int) -> None:
+        super().__init__()
+        self._end = end
+        self.stopped = False
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.stopped = self.model.stop_training
+        if epoch + 1 == self._end:
+            self.model.stop_training = True
 
 
 class Bookkeeping(keras.callbacks.Callback):

@@ -10,6 +10,7 @@ from keras import layers, ops
 
 from latentsearch.errors import InputError
 from latentsearch.models import losses as objectives
+from latentsearch.models import own_loss
 from latentsearch.models.architectures import DENOISER, TOWERS
 from latentsearch.models.layers import BatchNormalization
 from latentsearch.training.optimizers import optimizer_of
@@ -22,6 +23,16 @@ MEASURE_NAMES = {
     "projection_loss": "projection",
     "reconstruction_accuracy": "accuracy",
 }
+
+
+def measure_names(settings: Settings) -> dict[str, str]:
+    """Return the names of measures in the history by those that Keras gives them."""
+    if settings.loss is None:
+        return MEASURE_NAMES
+    own = "reconstruction_loss" if settings.similarity_weight else "loss"
+    return MEASURE_NAMES | {own: "own_loss"}
+
+
 _PROJECTION_UNITS = (512, 128)
 _PROJECTION_TEMPERATURE = 0.2
 
@@ -46,7 +57,11 @@ def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Mode
         images = keras.Input(initial.input_shape[1:], name="image")
         copies = [_copy(part, part.input_shape[1:], settings) for part in (encoder, decoder)]
         model = keras.Model(images, copies[1](copies[0](images)), name=initial.name)
-        model.compile(optimizer_of(settings, steps), loss=objectives.RECONSTRUCTION_LOSS, metrics=[objectives.accuracy])
+        model.compile(
+            optimizer_of(settings, steps),
+            loss=own_loss.reconstruction_loss(settings.loss),
+            metrics=[objectives.accuracy],
+        )
     else:
         height, width, channels = initial.input_shape[1:]
         side = settings.view_side
@@ -62,7 +77,7 @@ def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Mode
             "code": code,
         }
         losses: dict[str, Any] = {
-            "reconstruction": objectives.RECONSTRUCTION_LOSS,
+            "reconstruction": own_loss.reconstruction_loss(settings.loss),
             "code": objectives.NTXent(settings.temperature),
         }
         if settings.projection:

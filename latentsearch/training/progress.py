@@ -16,11 +16,13 @@ class EpochLine(keras.callbacks.Callback):
 
     Args:
         epochs: Of the whole training.
+        hidden: Names of measures that are left out.
     """
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, epochs: int, hidden: frozenset[str] = frozenset()) -> None:
         super().__init__()
         self._epochs = epochs
+        self._shown = [name for name in _SHOWN if name not in hidden]
         self._began = 0.0
         self._bar: tqdm[NoReturn] | None = None
 
@@ -36,5 +38,5 @@ class EpochLine(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._bar is not None:
             self._bar.close()
-        measures = "  ".join(f"{name} {logs[name]:.4f}" for name in _SHOWN if logs and name in logs)
+        measures = "  ".join(f"{name} {logs[name]:.4f}" for name in self._shown if logs and name in logs)
         print(f"epoch {epoch + 1}/{self._epochs}  {measures}  {time.perf_counter() - self._began:.0f} s", flush=True)

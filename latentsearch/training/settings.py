@@ -10,14 +10,16 @@ import numpy as np
 
 from latentsearch import environment, files
 from latentsearch.config import TrainConfig
-from latentsearch.data import ImageSet
+from latentsearch.data import FEW_IMAGES, ImageSet, advice_in_short
 from latentsearch.errors import InputError
-from latentsearch.models import distribution
+from latentsearch.metrics import enough_queries, too_few
+from latentsearch.models import distribution, own_code
 from latentsearch.recipes import Recipe
 from latentsearch.runs import Run
 
 _SCRIPT = "TrainAutoencoder.py"
 _MOST_EPOCHS = 300  # of few images, where a recipe asks for a number of steps
+_LEAST_STEPS, _LEAST_BATCH = 8, 16  # of an epoch: of few images, batches are smaller than a recipe says
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,8 @@ class Settings(Recipe):
         seed: Of order and augmentation.
         subset: Training images that are used, at most; None: all.
         devices: That share each batch. Their number changes the numbers by rounding only.
+        loss: MODULE:FUNCTION of the user's that computes the error of reconstructions; None: mean squared error.
+        loss_file: SHA-256 of the file of that module.
         initial_model: SHA-256 of the file of the initial weights.
         dataset: Fingerprint of the images.
     """
@@ -35,6 +39,8 @@ class Settings(Recipe):
     seed: int
     subset: int | None = None
     devices: int = 1
+    loss: str | None = None
+    loss_file: str | None = None
     initial_model: str
     dataset: str
 
@@ -72,7 +78,10 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
     own = {field.name: chosen(field.name) for field in dataclasses.fields(recipe)}
     if config.precision is None and not environment.has_bfloat16():
         own["precision"] = "float32"  # elsewhere bfloat16 is slower, not faster
-    own["batch_size"] = min(own["batch_size"], _num_used(dataset, config.subset))
+    used = _num_used(dataset, config.subset)
+    if config.batch_size is None:
+        own["batch_size"] = min(own["batch_size"], max(used // _LEAST_STEPS, _LEAST_BATCH))
+    own["batch_size"] = min(own["batch_size"], used)
     if config.epochs is None and own["batch_size"] > 0:
         steps = max(_num_used(dataset, config.subset) // own["batch_size"], 1)
         own["epochs"] = max(recipe.epochs, min(-(-recipe.steps // steps), _MOST_EPOCHS))
@@ -81,11 +90,49 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
         seed=config.seed,
         subset=config.subset,
         devices=distribution.resolve(config.devices),
+        loss=config.loss,
+        loss_file=None if config.loss is None else _loss_file(config.loss),
         initial_model=files.file_fingerprint(run.initial_model),
         dataset=dataset.fingerprint,
     )
     _refuse_impossible(settings, dataset)
     return settings
+
+
+def advice(dataset: ImageSet, settings: Settings, steps: int) -> list[str]:
+    """Return lines on what few images mean for a training.
+
+    Args:
+        dataset: The dataset.
+        settings: Settings of the training.
+        steps: Steps an epoch.
+    """
+    lines = advice_in_short(dataset)
+    used, held_out = _num_used(dataset, settings.subset), len(dataset.ids("validation"))
+    if used < FEW_IMAGES:
+        plural = "" if steps == 1 else "s"
+        lines.append(f"{used:,} training images in batches of {settings.batch_size}: {steps} step{plural} an epoch.")
+    if not enough_queries(held_out):
+        lines.append(too_few(held_out, "validation image"))
+    return lines
+
+
+def _loss_file(loss: str) -> str:
+    _, path = own_code.load("--loss", loss, such_as="my_loss:loss")
+    return files.file_fingerprint(path)
+
+
+def check_loss(run: Run, settings: Settings) -> None:
+    """Refuse to go on with a training whose loss has changed.
+
+    Raises:
+        InputError: if the file of the loss is another one than it began with, or gone.
+    """
+    if settings.loss is not None and _loss_file(settings.loss) != settings.loss_file:
+        raise InputError(
+            f"run '{run.name}' cannot go on: the file of --loss {settings.loss} has changed since it began.\n"
+            f"Restore it, or begin anew: {run.command(_SCRIPT, '--overwrite')} --loss {settings.loss}"
+        )
 
 
 def _num_used(dataset: ImageSet, subset: int | None) -> int:

@@ -2,44 +2,73 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from matplotlib.figure import Figure
 from PIL import Image
 from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hparams
 
 from latentsearch import files, ownership
-from latentsearch.data import ImageSet, to_float
+from latentsearch.data import SPLITS, ImageSet, to_float
+from latentsearch.metrics import enough_queries
 from latentsearch.models.encoder import Autoencoder
+from latentsearch.plots import image_grids
+from latentsearch.plots.saving import DPI
 from latentsearch.text import printable
+from latentsearch.training.settings import Settings
+
+# What Keras calls accuracy: no share of images, and no measure of retrieval.
+ACCURACY = "share of pixels with the right strongest channel"
 
 _NUM_PICTURES = 10
 _NUM_HISTOGRAM_IMAGES = 1000
+_NOT_COMPARED = frozenset(("images", "initial_model", "loss_file"))  # settings that stand in Text alone
 _MAX_POINTS = 10_000
 _MAX_SPRITE_SIDE = 8192  # pixels: larger textures are refused by browsers
 
 
-def callbacks(logs: Path, autoencoder: keras.Model, dataset: ImageSet, *, every: int) -> list[keras.callbacks.Callback]:
+def callbacks(
+    logs: Path, autoencoder: keras.Model, dataset: ImageSet, settings: Settings, *, every: int, trial: bool = False
+) -> list[keras.callbacks.Callback]:
     """Builds the callbacks that write to `logs`.
 
     Args:
         logs: Folder of the run below logs/.
         autoencoder: With sub-models "encoder" and "decoder", given the weights learnt by `callbacks.Validation`.
         dataset: Its validation images are shown.
+        settings: Settings of the training, for the pages Text and HParams.
         every: Epochs between two reconstruction grids.
+        trial: Leave out the settings: a search writes those of its trials.
     """
     for name in ("train", "validation", "codes"):
         files.make_folder(logs / name)
     return [
-        # Keras 3 writes a conceptual graph alone, which TensorBoard's Graphs page fails to open at first.
-        keras.callbacks.TensorBoard(logs, histogram_freq=0, write_graph=False),
+        *([] if trial else [_Settings(logs, settings, dataset)]),
+        _Curves(logs, hidden(dataset)),
         _CodesAndPictures(logs / "codes", autoencoder, dataset, every),
     ]
+
+
+def hidden(dataset: ImageSet) -> frozenset[str]:
+    """Return the names of measures that mean nothing for these images, and are not shown.
+
+    The strongest channel of a grey pixel is any; among few validation images, finding one is a matter of chance.
+    """
+    images = dataset.images[dataset.ids("validation")[:_NUM_HISTOGRAM_IMAGES]]
+    names = set()
+    if (images == images[..., :1]).all():
+        names |= {"accuracy", "val_accuracy"}
+    if not enough_queries(len(images)):
+        names |= {"val_copy_recall", "val_precision", "val_agreement"}
+    return frozenset(names)
 
 
 def events_path(logs: Path) -> Path:
@@ -120,6 +149,67 @@ def _sprite(images: np.ndarray) -> np.ndarray:
     return grid.reshape(across * height, across * width, channels)
 
 
+def _as_pixels(figure: Figure) -> np.ndarray:
+    """Draw a figure, uint8 `(height, width, 3)`."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=DPI, format="png")
+    return np.asarray(Image.open(buffer).convert("RGB"))
+
+
+class _Curves(keras.callbacks.TensorBoard):
+    """The measures of each epoch.
+
+    Args:
+        logs: Folder of the run below logs/.
+        hidden: Names of measures that are left out.
+    """
+
+    def __init__(self, logs: Path, hidden: frozenset[str]) -> None:
+        # Keras 3 writes a conceptual graph alone, which TensorBoard's Graphs page fails to open at first.
+        super().__init__(logs, histogram_freq=0, write_graph=False)
+        self._hidden = hidden
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        shown = {name: value for name, value in (logs or {}).items() if name not in self._hidden}
+        for before, part in (("accuracy", ""), ("val_accuracy", "val_")):
+            if before in shown:
+                shown[f"{part}{ACCURACY}"] = shown.pop(before)
+        super().on_epoch_end(epoch, shown)
+
+
+class _Settings(keras.callbacks.Callback):
+    """The settings of a training as text, and where HParams compares runs by them.
+
+    Args:
+        logs: Folder of the run below logs/.
+        settings: The settings.
+        dataset: The dataset.
+    """
+
+    def __init__(self, logs: Path, settings: Settings, dataset: ImageSet) -> None:
+        super().__init__()
+        self._logs = logs
+        counts = ", ".join(f"{len(dataset.ids(name)):,} {name}" for name in SPLITS)
+        self._values = {"dataset": dataset.name, "images": counts} | {
+            name: value for name, value in asdict(settings).items() if value is not None and name != "dataset"
+        }
+        self._is_written = False
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if self._is_written:  # in an earlier part of this training
+            return
+        self._is_written = True
+        rows = [f"| {name} | {printable(str(value))} |" for name, value in self._values.items()]
+        text = "\n".join(["| setting | value |", "| --- | --- |", *rows])
+        measures = {"loss": "validation loss", "mse": "validation MSE", "copy_recall": "copy-recall"}
+        metrics = [hparams.Metric(f"epoch_{name}", group="validation", display_name=m) for name, m in measures.items()]
+        with tf.summary.create_file_writer(str(self._logs)).as_default():
+            tf.summary.text("settings", text, step=0)
+            known = {name: value for name, value in self._values.items() if name not in _NOT_COMPARED}
+            hparams.hparams_config([hparams.HParam(name) for name in known], metrics)
+            hparams.hparams(known, trial_id=self._logs.name)
+
+
 class _CodesAndPictures(keras.callbacks.Callback):
     """Writes the graph, histograms of the codes each epoch, and reconstructions every few epochs."""
 
@@ -144,9 +234,9 @@ class _CodesAndPictures(keras.callbacks.Callback):
                 tf.summary.histogram(f"code/{dimension}", values)
             if epoch % self._every == 0 or epoch == self.params["epochs"] - 1:
                 originals = self._images[:_NUM_PICTURES]
-                rows = [originals, self._autoencoder.predict_on_batch(originals).clip(0, 1)]
-                grid = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
-                tf.summary.image("originals and reconstructions", grid[None])
+                decoded = self._autoencoder.predict_on_batch(originals).clip(0, 1)
+                figure = image_grids.image_rows({"image": originals, "decoded": decoded})
+                tf.summary.image("images and reconstructions", _as_pixels(figure)[None])
         self._writer.flush()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:

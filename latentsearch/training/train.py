@@ -19,7 +19,7 @@ from latentsearch import data, environment, files, locks, ownership, records
 from latentsearch.config import TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.gallery import novelty
-from latentsearch.models import distribution
+from latentsearch.models import distribution, own_loss
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.models.export import load_model
 from latentsearch.plots import charts
@@ -27,12 +27,12 @@ from latentsearch.recipes import RECIPES
 from latentsearch.records import BuildRecord
 from latentsearch.runs import Run
 from latentsearch.training import denoising, neighbourhoods, rotation, settings, tensorboard
-from latentsearch.training.callbacks import BestModel, Bookkeeping, EpochRows, Validation
+from latentsearch.training.callbacks import BestModel, Bookkeeping, EndOfPart, EpochRows, Validation
 from latentsearch.training.checkpoint import CheckpointState, TrainingCheckpoint
 from latentsearch.training.dataloader import training_batches, training_ids
 from latentsearch.training.history import EpochRow, TrainingResult, read_history
 from latentsearch.training.hosts import Hosts, connect, told
-from latentsearch.training.model import compiled, normalise_together
+from latentsearch.training.model import compiled, measure_names, normalise_together
 from latentsearch.training.progress import EpochLine
 from latentsearch.training.settings import TrainingRecord
 from latentsearch.training.validation import Validator
@@ -85,27 +85,22 @@ def _train(
         chosen = settings.resumed(config, run, dataset, chosen, before.settings)
         if before.finished:
             return TrainingResult(read_history(run), finished=True, keep=chosen.keep, is_new=False)
+        settings.check_loss(run, chosen)
     elif not config.overwrite:
         _refuse_to_replace(run, record)
     keras.utils.set_random_seed(chosen.seed)
     tf.config.experimental.enable_op_determinism()
 
     fit_ids = training_ids(dataset.ids("train"), chosen)
-    steps = len(fit_ids) // chosen.batch_size
     backup = TrainingCheckpoint(run.backup, record.training if record else None)
     state = backup.latest() if before else None
     rows = state.rows if state else []
     _refuse_older(run, rows)
-    with distribution.scope(chosen.devices, chosen.batch_size):
-        learner = load_model(state.model, compiled=True) if state else compiled(autoencoder, chosen, steps)
-    normalise_together(learner, chosen.devices * hosts.number > 1)
-    hosts.check_shares(chosen.batch_size)
+    learner = _learner(autoencoder, chosen, state, len(fit_ids), hosts)
     hosts.agree(f"{len(rows)} {files.fingerprint(repr(chosen).encode())}")
-    learn = functools.partial(
-        _learn, learner, autoencoder, dataset.images, fit_ids, chosen, hosts=hosts, state=state, backup=backup
-    )
+    learn = functools.partial(_learn, learner, autoencoder, dataset.images, fit_ids, chosen, hosts=hosts, state=state)
     if not hosts.writes:
-        learn(callbacks=[])
+        learn(backup=backup, callbacks=[])
         hosts.agree(_END)
         return TrainingResult(read_history(run), finished=True, keep=chosen.keep)
     events, replaced = ownership.event_files(run.logs), []
@@ -114,21 +109,24 @@ def _train(
         replaced = [run.exported, run.gallery, run.folder_galleries, run.maps, *events]
         backup = TrainingCheckpoint(run.backup, secrets.token_hex(8))
     files.write_json(run.training_record, {"settings": asdict(chosen), "finished": False, "training": backup.training})
-    epoch_rows = EpochRows(run.history, rows)
+    hidden = tensorboard.hidden(dataset)
+    if not trial:
+        print(*settings.advice(dataset, chosen, len(fit_ids) // chosen.batch_size), sep="\n")
+    epoch_rows = EpochRows(run.history, rows, loss=chosen.loss)
     finished = True
     callbacks = [
-        Validation(autoencoder, Validator(dataset, chosen)),
-        EpochLine(chosen.epochs),
+        Validation(autoencoder, Validator(dataset, chosen), measure_names(chosen)),
+        EpochLine(chosen.epochs, hidden=hidden),
         epoch_rows,
         BestModel(autoencoder, run.best_model, min((row["val_loss"] for row in rows), default=None), keep=chosen.keep),
-        *tensorboard.callbacks(run.logs, autoencoder, dataset, every=config.pictures_every),
+        *tensorboard.callbacks(run.logs, autoencoder, dataset, chosen, every=config.pictures_every, trial=trial),
         *watch,
         backup.callback(epoch_rows.rows),  # an epoch is finished when its backup is
         Bookkeeping(run, replaced, events),
     ]
     try:
         with files.writing(tensorboard.events_path(run.logs)):  # all else that is written says so itself
-            learn(callbacks=callbacks)
+            learn(backup=backup, callbacks=callbacks)
     except KeyboardInterrupt:
         finished = False
         state = backup.latest()
@@ -169,6 +167,20 @@ def _initial_model(run: Run, built: BuildRecord) -> Path:
     return path
 
 
+def _learner(
+    autoencoder: keras.Model, chosen: settings.Settings, state: CheckpointState | None, num_images: int, hosts: Hosts
+) -> keras.Model:
+    """Opens the training model of a checkpoint, or builds a new one."""
+    hosts.check_shares(chosen.batch_size)
+    if chosen.loss is not None:
+        own_loss.load(chosen.loss, autoencoder.input_shape[1:])
+    steps = num_images // chosen.batch_size
+    with distribution.scope(chosen.devices, chosen.batch_size):
+        learner = load_model(state.model, compiled=True) if state else compiled(autoencoder, chosen, steps)
+    normalise_together(learner, chosen.devices * hosts.number > 1)
+    return learner
+
+
 def _learn(
     learner: keras.Model,
     autoencoder: keras.Model,
@@ -190,7 +202,7 @@ def _learn(
             backup.neighbours = state.neighbours if state else None
         else:
             backup.neighbours = neighbourhoods.find(learner, autoencoder, images, ids, settings=chosen, epoch=begin)
-        now, part = max(begin, done), _Part(end)
+        now, part = max(begin, done), EndOfPart(end)
         batches = hosts.shared(training_batches(images, ids, chosen, first_epoch=now, neighbours=backup.neighbours))
         hosts.prepare(learner, batches)
         with told():
@@ -217,27 +229,6 @@ def _complete(run: Run, dataset: data.ImageSet, ids: np.ndarray, chosen: setting
     except KeyboardInterrupt:
         return False
     return True
-
-
-class _Part(keras.callbacks.Callback):
-    """Callback that ends a part of a training.
-
-    Args:
-        end: The epoch that it ends before.
-
-    Attributes:
-        stopped: Whether another callback has ended the training.
-    """
-
-    def __init__(self, end: int) -> None:
-        super().__init__()
-        self._end = end
-        self.stopped = False
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.stopped = self.model.stop_training
-        if epoch + 1 == self._end:
-            self.model.stop_training = True
 
 
 def _record_of(run: Run, config: TrainConfig) -> TrainingRecord | None:
@@ -282,6 +273,6 @@ def _write_products(run: Run, dataset: data.ImageSet, result: TrainingResult, *,
     if not trial:
         tensorboard.write_projector(run.logs, dataset, best)
     novelty.save(run, novelty.measure(dataset, best))
-    for name, measure in charts.curves_of(history).items():
+    for name, measure in charts.curves_of(history.drop(columns=tensorboard.hidden(dataset) & set(history))).items():
         with files.replacing(run.reports / f"training_{name}.png") as temporary:
             charts.curves(history, measure).savefig(temporary, dpi=110)

@@ -15,6 +15,7 @@ from latentsearch.metrics import (
     squared_error,
     strongest_channel_accuracy,
 )
+from latentsearch.models import own_loss
 from latentsearch.models.architectures import kind_dim, with_features
 from latentsearch.models.losses import NTXent
 from latentsearch.training.settings import Settings
@@ -49,7 +50,9 @@ class Validator:
 
         - val_mse, val_accuracy: of reconstructions.
         - val_similarity: the similarity loss of the codes of two views, 500 images at a time (only with a weight).
-        - val_loss: val_mse + similarity_weight * val_similarity; the best epoch is that of the smallest.
+        - val_own_loss: of reconstructions, by a loss of the user's (only with one).
+        - val_loss: val_mse, or val_own_loss, + similarity_weight * val_similarity; the best epoch is that of the
+          smallest.
         - val_copy_recall: share of views (2,000 at most) with their original among the 10 nearest validation images.
         - val_effective_rank: dimensions that the codes use, from 1 to latent_dim; see `metrics.effective_rank`.
         - val_agreement: share of the 10 nearest validation images by features that are so by code: how much of what the
@@ -59,7 +62,7 @@ class Validator:
         """
         encoder, decoder = (autoencoder.get_layer(name) for name in ("encoder", "decoder"))
         knowing = self._with_features(encoder)
-        codes, features, errors, hits = [], [], 0.0, 0.0
+        codes, features, errors, hits, own = [], [], 0.0, 0.0, 0.0
         for start in range(0, len(self._images), _BATCH):
             images = to_float(self._images[start : start + _BATCH])
             code = encoder.predict_on_batch(images) if knowing is None else knowing.predict_on_batch(images)
@@ -69,9 +72,13 @@ class Validator:
             codes.append(code[:, : kind_dim(encoder)])
             reconstructions = decoder.predict_on_batch(code)
             errors += squared_error(images, reconstructions).sum()
+            if self._settings.loss is not None:
+                own += own_loss.total(self._settings.loss, images, reconstructions)
             hits += strongest_channel_accuracy(images, reconstructions) * len(images)
         measures = {"val_mse": errors / len(self._images), "val_accuracy": hits / len(self._images)}
-        measures["val_loss"] = measures["val_mse"]
+        if self._settings.loss is not None:
+            measures["val_own_loss"] = own / len(self._images)
+        measures["val_loss"] = measures.get("val_own_loss", measures["val_mse"])
         first = self._encode(encoder, self._views[0])
         if self._settings.similarity_weight:
             second = self._encode(encoder, self._views[1])

@@ -17,6 +17,7 @@ from latentsearch import data, files, locks, runs, spark
 from latentsearch.config import BuildConfig
 from latentsearch.data import ImageSet
 from latentsearch.errors import InputError
+from latentsearch.metrics import enough_queries, too_few
 from latentsearch.recipes import RECIPES, Architecture
 from latentsearch.runs import TUNING, Run
 from latentsearch.text import printable
@@ -84,6 +85,8 @@ def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
         space=space,
         mean_mse=mean_image_error(dataset),
     )
+    if not enough_queries(held_out := len(dataset.ids("validation"))):
+        print(f"{too_few(held_out, 'validation image')} Scores that go by it are a matter of chance.")
     spark_session = spark.session(config.spark, run.models / "spark.log") if config.spark else contextlib.nullcontext()
     busy = locks.locked(run.tuning / ".lock", f"the search of run '{run.name}'")
     with spark_session as session, busy:

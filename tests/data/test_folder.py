@@ -196,8 +196,8 @@ def test_names_of_any_bytes_survive(photos):
 @pytest.mark.parametrize(
     ("paths", "changes", "message"),
     [
-        ([], {}, "no image that can be used; found no files"),
-        (["a.txt", "b.txt"], {}, "found 2 another type of file"),
+        ([], {}, "no image that can be used.\nthere are no files"),
+        (["a.txt", "b.txt"], {}, "skipped: 2 files, another type of file: 2 .txt"),
         (many(3), {}, r"3 images, 3 of them different, make 3 train, 0 validation, 0 test.*--test-fraction"),
         ([f"7={path}" for path in many(40)], {}, "40 images, 1 of them different"),
         (many(30), {"image_size": 50}, "--image-size 50: expected a multiple of 8"),

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentsearch.data import images, resizing
-from latentsearch.data.images import ImageFileError, read_image
+from latentsearch.data import deep_grey, image_files, images, resizing
+from latentsearch.data.image_files import ImageFileError
+from latentsearch.data.images import read_image
 from latentsearch.data.scan import FoundFile, Skipped, find_images
 from latentsearch.errors import InputError
 from latentsearch.ownership import RECORD, Record
@@ -135,7 +136,7 @@ def test_truncated_missing_folder_and_bomb_are_refused(tmp_path, monkeypatch):
         with pytest.raises(ImageFileError) as caught:
             read_image(path, SHAPE)
         assert caught.value.reason == reason
-    os.truncate(save(half_red(), tmp_path / "e.png"), images.MAX_BYTES + 1)  # takes no room on disk
+    os.truncate(save(half_red(), tmp_path / "e.png"), image_files.MAX_BYTES + 1)  # takes no room on disk
     with pytest.raises(ImageFileError, match="500,000,001 bytes"):
         read_image(tmp_path / "e.png", SHAPE)
     monkeypatch.setattr(images, "MAX_PIXELS", 1000)
@@ -183,7 +184,8 @@ def test_floats_that_are_no_numbers_are_black(tmp_path):
 
 @pytest.mark.parametrize("mode", ["I;16", "F", "RGBA", "L"])
 def test_large_images_are_what_small_ones_are_in_less_memory(mode, tmp_path, monkeypatch):
-    monkeypatch.setattr(resizing, "_TILE", 5000)
+    monkeypatch.setattr(resizing, "TILE", 5000)
+    monkeypatch.setattr(deep_grey, "TILE", 5000)
     ramp = np.tile(np.linspace(0, 1, 2000), (1500, 1))
     if mode == "RGBA":
         image = Image.fromarray(np.dstack([np.zeros((1500, 2000, 3)), 255 - ramp * 255]).astype(np.uint8))

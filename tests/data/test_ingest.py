@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from latentsearch import data
 from latentsearch.data import ingest
-from latentsearch.data.images import ImageFileError, read_image
+from latentsearch.data.image_files import ImageFileError
+from latentsearch.data.images import read_file
 from tests.data.folders import fill, many, prepare
 
 
@@ -35,17 +37,20 @@ def interrupted_after(count, monkeypatch):
         if len(read) >= count:
             raise Killed
         read.append(Path(path).name)
-        return read_image(path, *arguments, **keywords)
+        return read_file(path, *arguments, **keywords)
 
     monkeypatch.setattr(ingest, "_NUM_THREADS", 1)
     monkeypatch.setattr(ingest, "_CHUNK", 4)
-    monkeypatch.setattr(ingest, "read_image", reading)
+    monkeypatch.setattr(ingest, "read_file", reading)
     return read
 
 
 def test_an_interrupted_preparation_goes_on_where_it_stopped(photos, monkeypatch):
     fill(photos, many(30))
     (photos / "001.png").write_bytes(b"")
+    for number in (2, 20):
+        (photos / f"{number:03}.png").unlink()
+        Image.fromarray(np.full((8, 8), 40.0 * number, np.float32)).save(photos / f"{number:03}.png", "TIFF")
     straight = prepare(photos, root=photos.parent / "straight")
     interrupted_after(11, monkeypatch)
     with pytest.raises(Killed):
@@ -56,6 +61,7 @@ def test_an_interrupted_preparation_goes_on_where_it_stopped(photos, monkeypatch
     assert dataset.fingerprint == straight.fingerprint
     assert dataset.paths == straight.paths
     assert dataset.provenance.skipped == {"empty": 1}
+    assert dataset.provenance.scaled_by_range == {"float": 2}
     assert {path.name for path in dataset.folder.glob("[!.]*")} == {
         "images.npy",
         "labels.npy",
@@ -187,12 +193,12 @@ def test_what_could_not_be_read_is_read_again_by_the_next_preparation(photos, mo
     fill(photos, many(30))
     interrupted_after(11, monkeypatch)
 
-    def failing(path, *arguments, read=ingest.read_image, **keywords):
+    def failing(path, *arguments, read=ingest.read_file, **keywords):
         if Path(path).name == "005.png":
             raise ImageFileError(path, "too little memory")
         return read(path, *arguments, **keywords)
 
-    monkeypatch.setattr(ingest, "read_image", failing)
+    monkeypatch.setattr(ingest, "read_file", failing)
     with pytest.raises(Killed):
         prepare(photos)
     read = interrupted_after(100, monkeypatch)

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from latentsearch.data import headers, images, memory
-from latentsearch.data.images import ImageFileError, decode, read_image
+from latentsearch.data.image_files import ImageFileError
+from latentsearch.data.images import decode, read_image
 from latentsearch.data.memory import MAX_DECODE_BYTES, MemoryBudget
 from tests.conftest import REPOSITORY
 from tests.data import bombs

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from latentsearch.data import headers
-from latentsearch.data.images import ImageFileError, decode
+from latentsearch.data.image_files import ImageFileError
+from latentsearch.data.images import decode, decode_file
 from tests.data import bombs
 
 SHAPE = (32, 32, 3)
@@ -219,6 +220,22 @@ def test_deep_grey_is_scaled_as_its_format_or_its_range_says(kind, black):
     read = decode(tiff(*DEEP[kind], black=black), SHAPE)[:, :, 0].astype(int)
     expected = decode(tiff(*DEEP["unsigned 8"], black=black), SHAPE)[:, :, 0]
     np.testing.assert_allclose(read, expected, atol=6 if "beyond" in kind else 1)
+
+
+BY_RANGE = {
+    "16 of unsigned 32": "32-bit",
+    "signed 16 around 0": "signed 16-bit",
+    "float to 255": "float",
+    "float to 4095": "float",
+    "float to 65535": "float",
+    "float around 0": "float",
+    "float of light": "float",
+}
+
+
+@pytest.mark.parametrize("kind", DEEP)
+def test_what_was_scaled_by_its_own_range_is_said(kind):
+    assert decode_file(tiff(*DEEP[kind]), SHAPE).by_range == BY_RANGE.get(kind, "")
 
 
 def test_the_largest_value_of_a_sensor_is_white_where_the_file_tells_it():

@@ -90,7 +90,7 @@ def test_errors_of_the_moment_are_no_verdicts_on_content(error, folder, tmp_path
         if error is MemoryError:
             patch.setattr("latentsearch.data.images.upright", mock.Mock(side_effect=error))
         else:
-            patch.setattr("latentsearch.data.images.open", FailingFile, raising=False)
+            patch.setattr("latentsearch.data.image_files.open", FailingFile, raising=False)
         with pytest.raises(InputError, match=r"12 x (too little memory|unreadable)"):
             sync(path, folder, autoencoder)
     os.utime(folder / "a/1.png", (1, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 
 import pandas as pd
 import pytest
@@ -26,7 +27,7 @@ def test_the_example_goes_through_the_scripts(similarity, small_root, tmp_path, 
     root = shutil.copytree(small_root, tmp_path / "root")
     (tmp_path / "my_network.py").write_text(the_example())
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(own_network.sys.modules, "my_network", raising=False)
+    monkeypatch.delitem(sys.modules, "my_network", raising=False)
     own = ("--run", "own", "--root", root)
     build = ("--architecture", "custom", "--network.build", "my_network:build", "--dataset", "digits")
     assert in_process("BuildingAutoencoder.py", *build, *own).returncode == 0

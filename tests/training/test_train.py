@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -16,8 +18,10 @@ from latentsearch.config import BuildConfig, PrepareConfig, TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.models import architectures
 from latentsearch.models.export import load_model
+from latentsearch.recipes import RECIPES
 from latentsearch.runs import Run
-from latentsearch.training import dataloader
+from latentsearch.training import dataloader, tensorboard
+from latentsearch.training import settings as settings_of_trainings
 from latentsearch.training import train as training
 from latentsearch.training.history import read_history
 from latentsearch.training.model import compiled
@@ -111,16 +115,45 @@ def test_tensorboard_has_curves_graph_codes_pictures_and_projector(built_digits,
     def tags(folder):
         return EventAccumulator(str(logs / folder)).Reload().Tags()
 
-    assert {"epoch_loss", "epoch_accuracy", "epoch_learning_rate"} <= set(tags("train")["tensors"])
-    assert {"epoch_loss", "epoch_accuracy"} <= set(tags("validation")["tensors"])
+    shown = {part: set(tags(part)["tensors"]) for part in ("train", "validation")}
+    assert {"epoch_loss", "epoch_learning_rate"} <= shown["train"]
+    assert {"epoch_loss", "epoch_mse"} <= shown["validation"]
+    # The digits are grey, and these are 18.
+    assert not [tag for tag in shown["train"] | shown["validation"] if re.search("accuracy|channel|recall", tag)]
+    assert {"settings/text_summary", "_hparams_/session_start_info"} <= {
+        *tags("")["tensors"],
+        *EventAccumulator(str(logs)).Reload().summary_metadata,
+    }
     assert tags("codes")["graph"]
-    assert {"code/0", "code/9", "originals and reconstructions"} <= set(tags("codes")["tensors"])
+    assert {"code/0", "code/9", "images and reconstructions"} <= set(tags("codes")["tensors"])
     num_test = len(built_digits.ids("test"))
     assert np.loadtxt(logs / "codes" / "codes.tsv").shape == (num_test, 10)
     assert len((logs / "codes" / "metadata.tsv").read_text().splitlines()) == num_test + 1
     config = (logs / "codes" / "projector_config.pbtxt").read_text()
     assert "sprite.png" in config
     assert "/" not in config
+
+
+def test_what_means_nothing_for_the_images_is_not_shown(built_digits):
+    assert tensorboard.hidden(built_digits) == {
+        "accuracy", "val_accuracy", "val_copy_recall", "val_precision", "val_agreement",
+    }  # fmt: skip
+    pixels = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)
+    split = np.repeat(np.arange(3), [30, 50, 20]).astype(np.uint8)
+    coloured = dataclasses.replace(built_digits, images=pixels, labels=np.zeros(100, np.int64), split=split)
+    assert tensorboard.hidden(coloured) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("used", "of_recipe", "expected"), [(6, 128, 6), (40, 128, 16), (240, 128, 30), (2000, 128, 128), (2000, 512, 250)]
+)
+def test_batches_follow_the_number_of_images(used, of_recipe, expected, built_digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(settings_of_trainings, "_num_used", lambda dataset, subset: used)
+    recipe = dataclasses.replace(RECIPES["compact"], batch_size=of_recipe)
+    for flag in (None, 5):
+        config = TrainConfig(run="digits", root=tmp_path, batch_size=flag)
+        chosen = settings_of_trainings.choose(config, Run(tmp_path, "digits"), built_digits, recipe)
+        assert chosen.batch_size == (flag or expected)
 
 
 def test_one_seed_gives_equal_trainings_and_another_does_not(small_root, tmp_path):
