@@ -199,12 +199,10 @@ class CheckConfig:
     """Flags of SanityChecks.py."""
 
     run: str | None = None
-    """Name of the run to check. Default: your run "mine" if it is trained, else a
-    shipped one."""
+    """Name of the run to check. Default: your run "mine" if it is trained, else a shipped one."""
 
     compare: tuple[str, ...] = ()
-    """Other trained runs of the same dataset to compare it with: in the scorecard, the headline, the curve
-    of precision and the figure of neighbours."""
+    """Other trained runs of its dataset to compare it with, in scorecard, headline, precision and neighbours."""
 
     strict: bool = False
     """Exit with status 1 when a check fails."""
@@ -262,9 +260,11 @@ class RetrieveConfig:
     """Restrict results to these classes, where images have classes, such as cat dog. Default: all."""
 
     store: str | None = None
-    """Milvus to search in, brought up to date with the codes first: FILE.db (Milvus Lite keeps it), or the address of
-    a server or cluster, such as http://127.0.0.1:19530. Needs requirements-milvus.txt. Default: none,
-    the process itself searches."""
+    """Milvus to search in, brought up to date with the codes first: FILE.db (Milvus Lite keeps it), or the address of a
+    server, such as http://127.0.0.1:19530. Needs requirements-milvus.txt. Default: none, this process searches."""
+
+    collection: str | None = None
+    """Search in what was published under this name to that server (python -m latentsearch.publish), with no gallery."""
 
     min_score: float = 0.0
     """Least percentage of random pairs of images that are farther apart than query and neighbour, such as 99.5. A query

@@ -148,3 +148,12 @@ def _may_be_image(path: Path, name: str) -> bool:
             return begins_as_image(file.read(16))
     except OSError:  # who reads it will say why it cannot be
         return True
+
+
+def inode_of(path: Path) -> tuple[int, int] | None:
+    """Return device and number of a file, which do not depend on its name; None if it is not there."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino

@@ -17,11 +17,13 @@ from latentsearch.gallery.encode_files import encode_files
 from latentsearch.gallery.encode_spark import SparkEncoder
 from latentsearch.gallery.folder import FolderGallery
 from latentsearch.gallery.milvus_store import MilvusStore
-from latentsearch.gallery.store import EmbeddedStore, Store
+from latentsearch.gallery.published import PublishedStore
+from latentsearch.gallery.store import EmbeddedStore, Searcher, Store
 from latentsearch.gallery.trained_run import fit_of, open_autoencoder, open_trained
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.runs import Run
 from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
+from latentsearch.search.published import PublishedCorpus
 from latentsearch.text import printable, shortened
 
 _NUM_ENDINGS = 5  # of names, told of files that are left out
@@ -80,8 +82,12 @@ def open_corpus(
     return corpus, lines + _skipped(content) + _novelty(run, content)
 
 
-def open_named(config: RetrieveConfig) -> tuple[Corpus, list[str]]:
+def open_named(config: RetrieveConfig, store: Searcher) -> tuple[Corpus, list[str]]:
     """Open the corpus that the flags of RetrieveSimilar.py name; see `open_corpus`. The first line names the run."""
+    if isinstance(store, PublishedStore):
+        name = config.run or store.manifest.run
+        run, autoencoder = open_autoencoder(config.root, name)
+        return PublishedCorpus(run, autoencoder, store), [f"run: {name}"]
     name = runs.choose(config.root, config.run)
     corpus, lines = open_corpus(
         config.root,
@@ -95,21 +101,27 @@ def open_named(config: RetrieveConfig) -> tuple[Corpus, list[str]]:
     return corpus, [f"run: {name}", *lines]
 
 
-def open_store(where: str | None, metrics: tuple[Metric, ...]) -> Store:
-    """Open the store that is searched: the Milvus at `where`, or one in this process.
+def open_store(config: RetrieveConfig, metrics: tuple[Metric, ...]) -> Store | PublishedStore:
+    """Open the store that is searched: a Milvus, what was published to one, or one in this process.
 
     Raises:
-        InputError: if that Milvus cannot be used, or lacks one of `metrics`.
+        InputError: if that Milvus cannot be used, lacks one of `metrics`, or has no such publication.
     """
-    return EmbeddedStore() if where is None else MilvusStore(where, metrics)
+    if config.store is None:
+        return EmbeddedStore()
+    if config.collection is None:
+        return MilvusStore(config.store, metrics)
+    return PublishedStore(config.store, config.collection, metrics, look=config.look)
 
 
-def fill(store: Store, corpus: Corpus, *, sync: bool = True) -> list[str]:
-    """Bring a store up to date with a corpus, and return lines to say about it.
+def fill(store: Store | PublishedStore, corpus: Corpus, *, sync: bool = True) -> list[str]:
+    """Bring a store up to date with a corpus, unless it was published, and return lines to say about it.
 
     Raises:
         InputError: if it does not respond, or without `sync` holds something else.
     """
+    if isinstance(store, PublishedStore):
+        return [f"store: {store}"]
     changes = store.sync(corpus.store_name, corpus.compared, corpus.labels, compare=sync)
     return [f"store: {changes} ({store.place})"] if store.place else []
 
