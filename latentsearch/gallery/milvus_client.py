@@ -220,7 +220,7 @@ class MilvusConnection:
         if isinstance(failure, ValueError):
             why = self._credentials.hidden_in(str(failure))
             raise InputError(f"--store {self.where}: {why}. Expected FILE.db or http://host:port.")
-        if "auth" in str(failure).lower():
+        if _is_refusal(failure):
             raise InputError(
                 f"--store {self.where}: Milvus there refuses these credentials.\nSet {_VARIABLE}TOKEN, or "
                 f"{_VARIABLE}USER and {_VARIABLE}PASSWORD, in the environment."
@@ -229,6 +229,16 @@ class MilvusConnection:
             f"--store {self.where}: no Milvus answers there.\n"
             "Start it or mend the address, or leave out --store to search without it."
         )
+
+
+def _is_refusal(failure: BaseException) -> bool:
+    """Tell whether an error, or one that caused it, says that the credentials are not those of the server."""
+    one: BaseException | None = failure
+    while one is not None:
+        if re.search("UNAUTHENTICATED|auth check failure", f"{one!r} {one}"):
+            return True
+        one = one.__cause__ or one.__context__
+    return False
 
 
 class _LastError(logging.Handler):

@@ -169,7 +169,6 @@ def _write_catalogue(milvus: MilvusConnection, manifest: Manifest, drawn: sample
     ]
     for start in range(0, len(rows), _WRITTEN):
         milvus.call("upsert", catalogue, rows[start : start + _WRITTEN])
-    milvus.call("flush", catalogue, timeout=_TO_FLUSH)
     milvus.build_index(catalogue, "FLAT", "L2", {})
 
 

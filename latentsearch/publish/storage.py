@@ -90,7 +90,8 @@ def write_table(path: Path, table: pyarrow.Table) -> None:
     from pyarrow import parquet
 
     with files.replacing(path) as temporary:
-        parquet.write_table(table, temporary, write_page_checksum=True)
+        # Statistics have no checksum, and Spark would pass over rows by them.
+        parquet.write_table(table, temporary, write_page_checksum=True, write_statistics=False)
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pyarrow.Table:
@@ -103,10 +104,12 @@ def read_table(path: Path, columns: list[str] | None = None) -> pyarrow.Table:
     from pyarrow import parquet
 
     try:
-        return parquet.ParquetFile(path, page_checksum_verification=True).read(columns)
+        file = parquet.ParquetFile(path, page_checksum_verification=True)
+        if file.schema_arrow.equals(arrow_schema()):
+            return file.read(columns)
     except (OSError, pyarrow.ArrowException) as error:
         check_damage(error)
-        raise InputError(f"{path} is damaged.\nRun the same command again: it is made again then.") from None
+    raise InputError(f"{path} is damaged.\nRun the same command again: it is made again then.")
 
 
 def read(session: SparkSession, *folders: Path) -> DataFrame:
