@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
+from latentsearch.gallery.manifest import id_of, path_of, read_manifest
+from latentsearch.gallery.milvus_client import MilvusConnection
+from latentsearch.gallery.published import PublishedStore
 from latentsearch.publish.config import PublishConfig
 from latentsearch.publish.publish import Publication
 from latentsearch.runs import Run
+from latentsearch.search.published import PublishedCorpus
 from tests.clusters import MASTER
 from tests.photos import LoggedColours
 
@@ -46,3 +52,27 @@ def publication(root: Path, gallery: Path, address: str, *, encoder=LoggedColour
 def num_encoded(root: Path, log: str = "log") -> int:
     """Images that executors encoded, and this process not."""
     return sum(int(path.read_text()) for path in (root / log).glob("*/*") if path.parent.name != Path.cwd().name)
+
+
+def open_published(root, address, *, look=None, encoder=LoggedColours, metrics=("cosine",)):
+    """The publication to be searched: what closes it, and the corpus."""
+    store = PublishedStore(address, "photos", metrics, look=look)
+    return closing(store), PublishedCorpus(make_run(root), encoder(root / "here"), store)
+
+
+def paths_in(address, folder):
+    """Paths below a folder that the collection holds, each with its id; each once."""
+    with closing(MilvusConnection(address)) as milvus:
+        [codes] = read_manifest(milvus, "photos")[1].codes
+        rows = milvus.call("query", codes.collection, filter="size > 0", limit=1000, output_fields=["id", "path"])
+        assert codes.collection in milvus.call("list_collections")
+        assert len(milvus.call("list_collections")) == 2
+    paths = [path_of(row["path"]) for row in rows]
+    assert [int(row["id"]) for row in rows] == [id_of(os.fsencode(path)) for path in paths]
+    assert len(set(paths)) == len(paths)
+    return {os.fsencode(path.relative_to(folder)) for path in paths}
+
+
+def on_disk(folder):
+    """Paths below a folder of the images that can be read."""
+    return {os.fsencode(path.relative_to(folder)) for path in folder.rglob("*.png") if path.name != "bad.png"}

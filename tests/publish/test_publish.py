@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -10,7 +12,6 @@ import sys
 import threading
 import time
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,21 +22,27 @@ from fuzzing.colours import make_photos
 from latentsearch import spark
 from latentsearch.config import RetrieveConfig
 from latentsearch.errors import InputError
-from latentsearch.gallery import folder as folder_gallery
 from latentsearch.gallery import milvus_client, published
-from latentsearch.gallery.manifest import OWNER, id_of, read_manifest
 from latentsearch.gallery.milvus_client import MilvusConnection
-from latentsearch.gallery.published import PublishedStore
 from latentsearch.gallery.sync import sync
+from latentsearch.models.encoder import Autoencoder
 from latentsearch.publish import contents, encode, storage
+from latentsearch.runs import Run
 from latentsearch.search.corpus import FolderCorpus
-from latentsearch.search.published import PublishedCorpus
 from latentsearch.search.queries import find_queries
 from latentsearch.search.results import search
 from tests.clusters import MASTER, executors, needs_spark, wait_for
 from tests.conftest import REPOSITORY
 from tests.gallery.milvus_server import MilvusServer, why_not
-from tests.publish.publishing import KindAndLook, LoggedColours, make_run, num_encoded, publication
+from tests.publish.publishing import (
+    KindAndLook,
+    make_run,
+    num_encoded,
+    on_disk,
+    open_published,
+    paths_in,
+    publication,
+)
 
 pytestmark = [pytest.mark.engines, pytest.mark.slow, needs_spark]
 NUM_PHOTOS = 30
@@ -76,40 +83,12 @@ def photos(server, tmp_path, monkeypatch):
     return folder
 
 
-def opened(root, server, *, look=None, encoder=LoggedColours, metrics=("cosine",)):
-    store = PublishedStore(server.address, "photos", metrics, look=look)
-    return closing(store), PublishedCorpus(make_run(root), encoder(root / "here"), store)
-
-
-def paths_in(server, folder):
-    """Paths below a folder that the collection holds, each with its id; each once."""
-    with closing(MilvusConnection(server.address)) as milvus:
-        [codes] = read_manifest(milvus, "photos")[1].codes
-        rows = milvus.call("query", codes.collection, filter="size > 0", limit=1000, output_fields=["id", "path"])
-        assert codes.collection in milvus.call("list_collections")
-        assert len(milvus.call("list_collections")) == 2
-    paths = [published_path(row["path"]) for row in rows]
-    assert [int(row["id"]) for row in rows] == [id_of(os.fsencode(path)) for path in paths]
-    assert len(set(paths)) == len(paths)
-    return {os.fsencode(path.relative_to(folder)) for path in paths}
-
-
-def published_path(text):
-    from latentsearch.gallery.manifest import path_of
-
-    return path_of(text)
-
-
-def on_disk(folder):
-    return {os.fsencode(path.relative_to(folder)) for path in folder.rglob("*.png") if path.name != "bad.png"}
-
-
 def test_changes_are_followed_and_a_search_sees_the_old_or_the_new(photos, server, tmp_path, monkeypatch):
     first, said = publication(tmp_path, photos, server.address)
     first.run()
     assert f"{NUM_PHOTOS + 1} added" in said[0]
     assert said[1] == "left out: 1 x damaged"
-    assert paths_in(server, photos) == on_disk(photos)
+    assert paths_in(server.address, photos) == on_disk(photos)
     assert num_encoded(tmp_path) == NUM_PHOTOS + 1
     first, said = publication(tmp_path, photos, server.address, log="again")
     first.run()
@@ -123,7 +102,7 @@ def test_changes_are_followed_and_a_search_sees_the_old_or_the_new(photos, serve
     os.utime(photos / "a/13.png", (1, 1))
     with closing(MilvusConnection(server.address)) as milvus:  # of another, under a name such as ours
         milvus.create("latentsearch_photos_theirs", {"id": ("INT64", {}), "code": ("FLOAT_VECTOR", {"dim": 2})}, {})
-    closing_store, corpus = opened(tmp_path, server)
+    closing_store, corpus = open_published(tmp_path, server.address)
     stop, seen = threading.Event(), []
 
     def keep_asking():
@@ -146,7 +125,7 @@ def test_changes_are_followed_and_a_search_sees_the_old_or_the_new(photos, serve
     with closing(MilvusConnection(server.address)) as milvus:
         assert milvus.call("has_collection", "latentsearch_photos_theirs")
         milvus.call("drop_collection", "latentsearch_photos_theirs")
-    assert paths_in(server, photos) == on_disk(photos)
+    assert paths_in(server.address, photos) == on_disk(photos)
     assert len(seen) >= 3
     gone, new = str(photos / "a/5.png"), str(photos / "moved.png")
     assert all((gone in paths) != (new in paths) for paths in seen)
@@ -174,14 +153,14 @@ def labelled(photos, tmp_path):
 def test_kind_look_and_classes_give_the_hits_of_a_gallery(photos, labelled, server, tmp_path):
     (photos / os.fsdecode(b"\xff.png")).unlink()
     made, said = publication(
-        tmp_path, labelled, server.address, encoder=KindAndLook, look=(0.2, 1.0), index="hnsw", min_recall=0.99
+        tmp_path, labelled, server.address, encoder=KindAndLook, look=(0.2, 0.7), index="hnsw", min_recall=0.99
     )
     made.run()
     assert "left out: 1 x missing" in said
     content, _ = sync(tmp_path / "gallery.npz", photos, KindAndLook(tmp_path / "here"))
-    for look in (None, 1.0):
+    for look in (None, 0.7):
         local = FolderCorpus(make_run(tmp_path), KindAndLook(tmp_path / "here"), content, look=look)
-        store, corpus = opened(tmp_path, server, look=look, encoder=KindAndLook)
+        store, corpus = open_published(tmp_path, server.address, look=look, encoder=KindAndLook)
         with store:
             config = RetrieveConfig(query=tuple(str(photos / name) for name in ("a/1.png", "b/c/8.png")))
             names = []
@@ -200,14 +179,16 @@ def test_kind_look_and_classes_give_the_hits_of_a_gallery(photos, labelled, serv
             scale = corpus.scale("cosine")
             assert len(scale.copies) == 2 * NUM_PHOTOS
             assert scale.score(np.array([0.0]))[0] > 90
-    with pytest.raises(InputError, match=r"not published for cosine, look 0.5; it is for: cosine, look 0.2, cosine"):
-        opened(tmp_path, server, look=0.5, encoder=KindAndLook)
+    with pytest.raises(
+        InputError, match=r"not published for cosine, look 0.5; it is for: cosine, look 0.2, cosine, look 0.7"
+    ):
+        open_published(tmp_path, server.address, look=0.5, encoder=KindAndLook)
     with pytest.raises(
         InputError, match=r"is of another encoder, that of run photos then \(kind and loo\); run photos"
     ):
-        opened(tmp_path, server)
+        open_published(tmp_path, server.address)
     os.link(photos / "a/1.png", tmp_path / "link.png")
-    store, corpus = opened(tmp_path, server, encoder=KindAndLook)
+    store, corpus = open_published(tmp_path, server.address, encoder=KindAndLook)
     with store:
         assert corpus.path_of(corpus.id_of(tmp_path / "link.png")) == photos / "a/1.png"
 
@@ -256,15 +237,35 @@ def test_driver_killed_before_the_insert_a_damaged_part_and_an_executor_killed_i
     assert killed[0] not in executors()
     assert said[0] == "damaged: 1 Parquet files, which are made again"
     assert 1 <= num_encoded(tmp_path, "second") <= lost
-    assert paths_in(server, photos) == on_disk(photos)
+    assert paths_in(server.address, photos) == on_disk(photos)
 
 
-def test_a_server_that_goes_away_in_a_batch_of_queries_is_told_and_answers_later(photos, server, tmp_path, monkeypatch):
-    publication(tmp_path, photos, server.address)[0].run()
-    monkeypatch.setattr(published, "_QUERIES", 5)
-    monkeypatch.setattr(milvus_client, "_TO_ANSWER", 3)
-    store, corpus = opened(tmp_path, server)
-    queries, _ = find_queries(RetrieveConfig(query=tuple(map(str, sorted(photos.rglob("*.png"))[:20]))), corpus)
+def test_the_script_answers_with_no_gallery_and_tells_of_a_server_that_goes_away_in_a_batch(
+    server, photos, tmp_path, built_digits, in_process, monkeypatch, capsys
+):
+    run = Run(tmp_path, "digits")
+    shutil.copy(run.initial_model, run.best_model)
+    named = sorted(str(path) for path in photos.glob("a/*.png") if path.name != "bad.png")
+    (tmp_path / "paths.txt").write_text("\n".join(named))
+    place = ["--store", server.address, "--collection", "photos", "--root", str(tmp_path)]
+    words = ["publish", "--gallery", str(tmp_path / "paths.txt"), "--run", "digits", *place, "--spark", MASTER]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("latentsearch.publish", run_name="__main__")
+    assert ended.value.code == 0
+    assert "published: 15 codes as photos" in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "data")
+    answered = in_process("RetrieveSimilar.py", *place, "--k", 3, "--query", named[0], "--explain")
+    assert answered.returncode == 0, answered.stderr
+    assert "15 codes of run digits in photos at" in answered.stdout
+    assert (run.reports / "retrieval/explanation.png").exists()
+    record = json.loads((run.reports / "retrieval/neighbours.json").read_text())
+    assert {hit["path"] for hit in record["queries"][0]["neighbours"]} < set(named[1:])
+    assert not run.folder_galleries.exists()
+    refused = in_process("RetrieveSimilar.py", *place, "--gallery", photos)
+    assert refused.returncode == 2
+    assert "leave out --gallery" in refused.stderr
+
     call, made = MilvusConnection.call, []
 
     def failing(self, method, *arguments, **options):
@@ -273,47 +274,20 @@ def test_a_server_that_goes_away_in_a_batch_of_queries_is_told_and_answers_later
             server.kill()
         return call(self, method, *arguments, **options)
 
+    monkeypatch.setattr(published, "_QUERIES", 5)
+    monkeypatch.setattr(milvus_client, "_TO_ANSWER", 3)
+    monkeypatch.setattr(MilvusConnection, "call", failing)
+    begin = time.monotonic()
+    stopped = in_process("RetrieveSimilar.py", *place, "--k", 3, "--query", *named)
+    assert time.monotonic() - begin < 120
+    assert made.count("search") >= 3
+    assert stopped.returncode == 2
+    assert "it does not answer" in stopped.stderr
+    assert json.loads((run.reports / "retrieval/neighbours.json").read_text()) == record  # that of the last answer
+    monkeypatch.undo()
+    server.start()
+    store, corpus = open_published(tmp_path, server.address, encoder=lambda _: Autoencoder(run.best_model))
     with store:
-        monkeypatch.setattr(MilvusConnection, "call", failing)
-        begin = time.monotonic()
-        try:
-            with pytest.raises(InputError, match="it does not answer"):
-                search(queries, corpus, k=3, metrics=("cosine",), store=corpus._store)
-            assert time.monotonic() - begin < 60
-        finally:
-            monkeypatch.undo()
-            server.start()
-    store, corpus = opened(tmp_path, server)
-    with store:
+        queries, _ = find_queries(RetrieveConfig(query=tuple(named)), corpus)
         found = search(queries, corpus, k=3, metrics=("cosine",), store=corpus._store)
         assert all(len(row) == 3 for row in found.hits["cosine"])
-    with closing(MilvusConnection(server.address)) as milvus:
-        codes = read_manifest(milvus, "photos")[1].codes[0]
-        assert milvus.call("describe_collection", codes.collection)["properties"][OWNER]
-
-
-def test_the_script_answers_with_neither_gallery_nor_dataset(server, photos, tmp_path, built_digits, in_process):
-    from latentsearch.runs import Run
-
-    run = Run(tmp_path, "digits")
-    shutil.copy(run.initial_model, run.best_model)
-    (tmp_path / "paths.txt").write_text("\n".join(map(str, photos.glob("a/*.png"))))
-    command = [sys.executable, "-m", "latentsearch.publish", "--gallery", tmp_path / "paths.txt", "--run", "digits"]
-    command += ["--store", server.address, "--collection", "photos", "--root", tmp_path, "--spark", "local[2]"]
-    made = subprocess.run(list(map(str, command)), cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert made.returncode == 0, made.stderr
-    assert "published: 15 codes as photos" in made.stdout
-    shutil.rmtree(tmp_path / "data")
-    flags = ("--store", server.address, "--collection", "photos", "--root", tmp_path, "--k", 3)
-    answered = in_process("RetrieveSimilar.py", *flags, "--query", photos / "a/1.png", "--explain")
-    assert answered.returncode == 0, answered.stderr
-    assert "15 codes of run digits in photos at" in answered.stdout
-    assert (tmp_path / "reports/digits/retrieval/explanation.png").exists()
-    assert (
-        str(photos / "a/1.png") not in (tmp_path / "reports/digits/retrieval/neighbours.csv").read_text().split(",")[9:]
-    )
-    refused = in_process("RetrieveSimilar.py", *flags, "--gallery", photos)
-    assert refused.returncode == 2
-    assert "leave out --gallery" in refused.stderr
-    assert sorted(Path(tmp_path / "models/digits").glob("galler*")) == []
-    assert folder_gallery.load(tmp_path / "gallery.npz") is None
