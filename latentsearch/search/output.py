@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from latentsearch import files
-from latentsearch.config import METRICS, Metric, RetrieveConfig
+from latentsearch.config import METRICS, Metric
 from latentsearch.errors import InputError
+from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.corpus import Corpus
 from latentsearch.search.percentiles import nearer_pairs
 from latentsearch.search.results import SearchResults, class_of
