@@ -8,6 +8,13 @@ import { refresh } from "./ticks.js";
 export const MOST_FILES = 10; // that are answered at a time
 const MOST_SELECTED = 200; // cards of a selection
 
+let about = null; // the gallery
+let on = {}; // what is done: search, why
+
+export function setUp(gallery, actions) {
+  [about, on] = [gallery, actions];
+}
+
 function frame(title, summary, more) {
   byId("answers-title").textContent = title;
   byId("summary").textContent = summary;
@@ -27,33 +34,30 @@ export function showQuery(query) {
   if (query) byId("query-name").replaceChildren(...nameOf(query));
 }
 
-function nameOf(query, classes = queryClasses) {
+function nameOf(query) {
   const name = element("span", { className: "file", title: query.path ?? query.name }, query.name);
-  return query.class ? [groupLabel(query.class, classes), " ", name] : [name];
+  return query.class ? [groupLabel(query.class, about.classes), " ", name] : [name];
 }
 
-let queryClasses = [];
-export const setClasses = (classes) => (queryClasses = classes);
-
-export function showExamples(images, classes, on) {
+export function showExamples(images) {
   showQuery(null);
   frame("Examples", "Click an image to see what looks like it, or drop one of your own.", "Other examples");
-  byId("grid").replaceChildren(...images.map((image) => exampleCard(image, classes, on.search)));
+  byId("grid").replaceChildren(...images.map((image) => exampleCard(image, about.classes, on.search)));
   refresh();
 }
 
 /** Says that a file is an image of the gallery, where it is. */
 const itself = (query) => (query.is_known ? `This is ${query.place ?? query.name} of the gallery; it is left out of its own neighbours. ` : "");
 
-function cards(query, reply, asked, classes, on) {
+function cards(query, reply, asked) {
   const hits = reply.neighbours;
   const why = (hit) => on.why(query, hit, asked);
   return hits.map((hit, place) =>
-    hitCard(hit, reply.query, classes, { search: on.search, why, large: () => openLarge(hits, place, { search: on.search, why }) }),
+    hitCard(hit, reply.query, about.classes, { search: on.search, why, large: () => openLarge(hits, place, { search: on.search, why }) }),
   );
 }
 
-export function showNeighbours(query, reply, asked, about, on) {
+export function showNeighbours(query, reply, asked) {
   const found = reply.neighbours;
   const same = found.filter((hit) => hit.class && hit.class === reply.query.class).length;
   showQuery(reply.query);
@@ -69,7 +73,7 @@ export function showNeighbours(query, reply, asked, about, on) {
   byId("nothing-text").textContent = `None of ${count(about.num_images)} images reaches a score of ${asked.min_score} %.`;
   show("nothing", !found.length);
   show("legend-scores", found.length);
-  byId("grid").replaceChildren(...cards(query, reply, asked, about.classes, on));
+  byId("grid").replaceChildren(...cards(query, reply, asked));
   refresh();
 }
 
@@ -88,7 +92,7 @@ function row(file, heading, ...content) {
   byId("rows").append(element("section", { className: "row", ariaLabel: `Neighbours of ${name}` }, ...content));
 }
 
-export function addRow(file, reply, asked, about, on) {
+export function addRow(file, reply, asked) {
   const { query, neighbours } = reply;
   const head = element(
     "div",
@@ -97,7 +101,7 @@ export function addRow(file, reply, asked, about, on) {
     element("div", {}, element("h3", {}, file.name), element("p", { className: "hint" }, itself(query))),
   );
   const found = neighbours.length
-    ? element("ol", { className: "strip" }, ...cards(query.id === null ? { file } : { id: query.id }, reply, asked, about.classes, on))
+    ? element("ol", { className: "strip" }, ...cards(query.id === null ? { file } : { id: query.id }, reply, asked))
     : element("p", { className: "hint" }, `No image reaches a score of ${asked.min_score} %.`);
   row(file, query, head, found);
   refresh();
@@ -107,13 +111,13 @@ export function addProblem(file, message) {
   row(file, null, element("h3", {}, file.name), element("p", { className: "message", role: "alert" }, message));
 }
 
-export function showSelection(images, classes, on) {
+export function showSelection(images) {
   showQuery(null);
   const shown = images.slice(0, MOST_SELECTED);
   const rest = images.length > shown.length ? ` The first ${count(shown.length)} are shown; the list has all.` : "";
   frame("Selected on the map", `${count(images.length)} images.${rest}`, "Back to examples");
   byId("grid").replaceChildren(
-    ...shown.map((image, place) => selectedCard(image, classes, { search: on.search, large: () => openLarge(shown, place, on) })),
+    ...shown.map((image, place) => selectedCard(image, about.classes, { search: on.search, large: () => openLarge(shown, place, on) })),
   );
   refresh();
 }

@@ -64,7 +64,7 @@ async function during(question, count, onReply) {
 function showExamples(seed, onShown) {
   return during((signal) => api.examples(seed, signal), 24, (images) => {
     onShown({ seed });
-    answers.showExamples(images, state.about.classes, on);
+    answers.showExamples(images);
     map.mark(null, []);
   });
 }
@@ -74,7 +74,7 @@ function showNeighbours(query, onShown) {
   return during((signal) => api.neighbours(query, asked, signal), Number(asked.k), (reply) => {
     const found = reply.query.is_known ? { id: reply.query.id } : query;
     onShown(found.file ? { files: [found.file] } : found);
-    answers.showNeighbours(found, reply, asked, state.about, on);
+    answers.showNeighbours(found, reply, asked);
     map.mark(reply.place, reply.neighbours.map((hit) => hit.id), reply.query.id);
   });
 }
@@ -92,7 +92,7 @@ async function showRows(files, onShown) {
       if (isTooLarge(file)) throw new api.Problem(tooLarge(file));
       const reply = await api.neighbours({ file }, asked, signal);
       if (signal.aborted) return;
-      answers.addRow(file, reply, asked, state.about, on);
+      answers.addRow(file, reply, asked);
       near.push(...reply.neighbours.map((hit) => hit.id));
     } catch (error) {
       if (signal.aborted) return;
@@ -107,7 +107,7 @@ function showSelection(ids, onShown, isNew) {
   return during((signal) => api.images(ids, signal), 24, (images) => {
     onShown({ selected: ids });
     if (isNew) ticks.tick(images, true);
-    answers.showSelection(images, state.about.classes, on);
+    answers.showSelection(images);
     map.mark(null, ids);
   });
 }
@@ -183,7 +183,7 @@ async function open() {
   }
   const { about } = state;
   showHeader(about);
-  answers.setClasses(about.classes);
+  answers.setUp(about, on);
   byId("k").max = about.max_k;
   byId("k").value = Math.min(10, about.max_k);
   byId("metric").replaceChildren(...about.metrics.map((metric) => new Option(metric)));
