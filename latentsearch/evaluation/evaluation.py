@@ -13,7 +13,7 @@ from latentsearch.evaluation.baselines import LinearReconstruction
 from latentsearch.evaluation.kind_and_look import SliderPoint
 from latentsearch.evaluation.scorecard import Score, best_of
 from latentsearch.gallery.duplicates import Duplicates
-from latentsearch.metrics import Interval, rank_correlation
+from latentsearch.metrics import Interval, enough_queries, rank_correlation, too_few
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,12 @@ class Evaluation:
     def is_labelled(self) -> bool:
         """Whether the class of each image is known."""
         return self.dataset.is_labelled
+
+    @property
+    def too_few_for_copies(self) -> str:
+        """Why shares of copies that find their original mean nothing; "" where they do."""
+        count = len(self.dataset.gallery_ids())
+        return "" if enough_queries(count) else too_few(count, "gallery image")
 
     @property
     def is_for_similarity(self) -> bool:

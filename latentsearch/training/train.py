@@ -84,7 +84,9 @@ def _train(
     if before is not None:
         chosen = settings.resumed(config, run, dataset, chosen, before.settings)
         if before.finished:
-            return TrainingResult(read_history(run), finished=True, keep=chosen.keep, is_new=False)
+            return TrainingResult(
+                read_history(run), finished=True, keep=chosen.keep, is_new=False, hidden=tensorboard.hidden(dataset)
+            )
         settings.check_loss(run, chosen)
     elif not config.overwrite:
         _refuse_to_replace(run, record)
@@ -134,7 +136,7 @@ def _train(
             raise
         epoch_rows.rows = state.rows
     finished &= _complete(run, dataset, fit_ids, chosen, denoise=finished and not trial)
-    result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished, chosen.keep)
+    result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished, chosen.keep, hidden=hidden)
     _write_products(run, dataset, result, trial=trial)
     _write_record(run, chosen, result, backup)
     hosts.agree(_END)

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentsearch.evaluation import checks
+from latentsearch import metrics
+from latentsearch.evaluation import checks, report
 from latentsearch.evaluation.baselines import LinearReconstruction
 from latentsearch.evaluation.evaluation import Evaluation
 from latentsearch.evaluation.scorecard import MEASURES, Score
@@ -91,8 +92,20 @@ def test_of_few_images_what_needs_more_is_left_out_in_words(good, count):
     )  # fmt: skip
     results = {result.name: result for result in checks.run_checks(few)}
     assert results["effective rank"].status == "n/a"
-    assert f"{count} test images are too few" in results["effective rank"].meaning
+    assert f"there are {count}" in results["effective rank"].meaning
+    assert results["dead dimensions"].status == "n/a"
     assert results["reconstruction"].status == "PASS"
+
+
+def test_among_few_images_finding_copies_is_left_out_in_words(good, monkeypatch):
+    assert status(good, "copies with noise") == "PASS"
+    monkeypatch.setattr(metrics, "LEAST_QUERIES", len(good.dataset.gallery_ids()) + 1)
+    results = {result.name: result for result in checks.run_checks(good)}
+    for name in ("copies with noise", "copies with projection"):
+        assert results[name].status == "n/a"
+        assert "too few images to tell how many copies find their original" in results[name].meaning
+    assert "too few" in report.headline(good)["corrupted copies"]
+    assert report.copy_rows(good) == []
 
 
 def test_every_check_says_what_to_do_and_errors_are_what_is_compared_with_a_linear_code(good):
