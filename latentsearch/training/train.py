@@ -29,7 +29,7 @@ from latentsearch.training.callbacks import BestModel, Bookkeeping, EpochRows, V
 from latentsearch.training.checkpoint import CheckpointState, TrainingCheckpoint
 from latentsearch.training.dataloader import training_batches, training_ids
 from latentsearch.training.history import EpochRow, TrainingResult, read_history
-from latentsearch.training.model import compiled, normalise_together
+from latentsearch.training.model import compiled, create_state, normalise_together
 from latentsearch.training.progress import EpochLine
 from latentsearch.training.settings import TrainingRecord
 from latentsearch.training.validation import Validator
@@ -171,8 +171,11 @@ def _learn(
         else:
             backup.neighbours = neighbourhoods.find(learner, autoencoder, images, ids, settings=chosen, epoch=begin)
         now, part = max(begin, done), _Part(end)
+        batches = training_batches(images, ids, chosen, first_epoch=now, neighbours=backup.neighbours)
+        if chosen.devices == 1:
+            create_state(learner, batches)
         learner.fit(
-            training_batches(images, ids, chosen, first_epoch=now, neighbours=backup.neighbours),
+            batches,
             initial_epoch=now,
             epochs=chosen.epochs,
             steps_per_epoch=len(ids) // chosen.batch_size,
