@@ -32,7 +32,7 @@ from latentsearch.training.checkpoint import CheckpointState, TrainingCheckpoint
 from latentsearch.training.dataloader import training_batches, training_ids
 from latentsearch.training.history import EpochRow, TrainingResult, read_history
 from latentsearch.training.hosts import Hosts, connect, told
-from latentsearch.training.model import compiled, measure_names, normalise_together
+from latentsearch.training.model import compiled, create_state, measure_names, normalise_together
 from latentsearch.training.progress import EpochLine
 from latentsearch.training.settings import TrainingRecord
 from latentsearch.training.validation import Validator
@@ -206,7 +206,9 @@ def _learn(
             backup.neighbours = neighbourhoods.find(learner, autoencoder, images, ids, settings=chosen, epoch=begin)
         now, part = max(begin, done), EndOfPart(end)
         batches = hosts.shared(training_batches(images, ids, chosen, first_epoch=now, neighbours=backup.neighbours))
-        hosts.prepare(learner, batches)
+        if chosen.devices == 1:
+            create_state(learner, batches)
+        hosts.prepare(learner)
         with told():
             learner.fit(
                 batches,
