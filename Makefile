@@ -54,7 +54,7 @@ test-page: $(VENV)/installed-browser
 	command -v chromium || { test "$$(id -u)" = 0 && apt-get update -qq \
 		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } \
 		|| echo "No chromium, and it cannot be installed here: the tests in a browser are skipped."
-	$(RUN) -m pytest tests/page/test_in_browser.py
+	$(RUN) -m pytest -m browser tests/page
 
 test-engines: $(VENV)/installed-engines
 	command -v java || { test "$$(id -u)" = 0 && apt-get update -qq \

@@ -6,7 +6,7 @@
     python RetrieveSimilar.py --gallery ~/Photos --query cat.jpg
     python RetrieveSimilar.py --gallery ~/Photos --duplicates
     python RetrieveSimilar.py --query cat.jpg --only cat dog
-    python RetrieveSimilar.py --store codes.db      search in Milvus Lite
+    python RetrieveSimilar.py --store http://host:19530 --collection photos
     ls *.jpg | python RetrieveSimilar.py --query - --json
 
 Reads models/<run>/best.keras, and data/<dataset>/ unless there is a --gallery; writes models/<run>/gallery.npz or
@@ -18,7 +18,7 @@ import sys
 from contextlib import closing
 
 from latentsearch.cli import print_table, quiet_libraries, run_script
-from latentsearch.config import RetrieveConfig
+from latentsearch.search.config import RetrieveConfig
 
 
 def main(config: RetrieveConfig) -> int:
@@ -33,8 +33,8 @@ def main(config: RetrieveConfig) -> int:
     check_flags(config)
     terminal = sys.stderr if config.json else sys.stdout
     metrics = output.metrics_of(config)
-    with closing(open_store(config.store, metrics)) as store:
-        corpus, lines = open_named(config)
+    with closing(open_store(config, metrics)) as store:
+        corpus, lines = open_named(config, store)
         print(*lines, *fill(store, corpus, sync=config.sync), sep="\n", file=terminal)
         if config.duplicates:
             from latentsearch.search import duplicates_output

@@ -178,8 +178,8 @@ class TrainConfig:
     """Mirror training images at random. Default: the recipe of the architecture."""
 
     devices: int | Literal["all"] | None = None
-    """GPUs of this machine that share each batch, or all; the loss is that of one up to rounding. Several machines
-    (TF_CONFIG) are refused: the fit of Keras 3.15 fails there. Default: 1, or what a resumed training began with."""
+    """GPUs of this machine that share each batch, or all; the loss is that of one up to rounding. Several hosts are
+    named by TF_CONFIG instead: see docs/cluster.md. Default: 1, or what a resumed training began with."""
 
     seed: int = 0
     """Seed of the order of the images and of augmentation. Two CPU runs with one seed are equal."""
@@ -203,97 +203,16 @@ class CheckConfig:
     """Flags of SanityChecks.py."""
 
     run: str | None = None
-    """Name of the run to check. Default: your run "mine" if it is trained, else a
-    shipped one."""
+    """Name of the run to check. Default: your run "mine" if it is trained, else a shipped one."""
 
     compare: tuple[str, ...] = ()
-    """Other trained runs of the same dataset to compare it with: in the scorecard, the headline, the curve
-    of precision and the figure of neighbours."""
+    """Other trained runs of its dataset to compare it with, in scorecard, headline, precision and neighbours."""
 
     strict: bool = False
     """Exit with status 1 when a check fails."""
 
     seed: int = 0
     """Seed of the bootstrap, the corruptions, the samples and the projection."""
-
-    root: Path = ROOT
-    """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
-
-
-@dataclass(frozen=True)
-class RetrieveConfig:
-    """Flags of RetrieveSimilar.py."""
-
-    run: str | None = None
-    """Name of the run that encodes. Default: your run "mine" if it is trained, else a shipped one."""
-
-    gallery: Path | None = None
-    """A folder of images to search, nested or not. Default: the dataset of the run."""
-
-    sync: bool = True
-    """--no-sync searches the codes of before, without a look at that folder; of a --store it only counts codes."""
-
-    verify: bool = False
-    """Compare the contents of all files of that folder, not only sizes and times."""
-
-    spark: str | None = None
-    """Encode what is new in that folder on Apache Spark, at this address, such as spark://host:7077, or
-    local-cluster[2,1,1024] for two processes of this machine. It needs requirements-spark.txt and Java. All machines
-    must share the folder, --root, the code and its environment at the same paths."""
-
-    query: tuple[str, ...] = ()
-    """Image files as queries; - reads their paths from standard input. They may be JPEG, PNG, WebP, GIF, BMP or TIFF;
-    paths come a line each, or ended by zeros, as find -print0 writes them."""
-
-    query_index: tuple[int, ...] = ()
-    """Numbers of test images as queries, from 0."""
-
-    duplicates: bool = False
-    """In place of queries: group the exact and near duplicates in the gallery. Nothing is ever deleted. Exact are files
-    of the same content (in a dataset: the same pixels); near are images of one shot, resized, recompressed, cropped by
-    up to a tenth, recoloured or mirrored."""
-
-    k: int | None = None
-    """Neighbours of each query. Default: 10, or all images where there are fewer."""
-
-    metric: Literal["cosine", "euclidean", "manhattan", "all"] = "cosine"
-    """Metric that compares codes; all: the three side by side."""
-
-    look: float | None = None
-    """Share of the look beside the kind, of runs with both codes: 0 same kind, 1 same look. Default: 0.2."""
-
-    only: tuple[str, ...] = ()
-    """Restrict results to these classes, where images have classes, such as cat dog. Default: all."""
-
-    store: str | None = None
-    """Milvus to search in, brought up to date with the codes first: FILE.db (Milvus Lite keeps it), or the address of
-    a server or cluster, such as http://127.0.0.1:19530. Needs requirements-milvus.txt. Default: none,
-    the process itself searches."""
-
-    min_score: float = 0.0
-    """Least percentage of random pairs of images that are farther apart than query and neighbour, such as 99.5. A query
-    without such a neighbour has the result "no match"."""
-
-    weak: bool = True
-    """--no-weak leaves out hits whose likeness is weak."""
-
-    explain: bool = False
-    """Draw why the nearest neighbours are near: the share of each number of the code, and images between the codes."""
-
-    json: bool = False
-    """Write the results as JSON to standard output alone."""
-
-    copy_to: Path | None = None
-    """Folder to copy the neighbours to, each time into a new folder in it. It may not be in what is searched."""
-
-    figure: bool = True
-    """--no-figure leaves out the figure of the neighbours or duplicates, and is faster."""
-
-    json_figure: bool = False
-    """Draw the neighbours beside --json too. By itself, it leaves them out: a script reads no pictures."""
-
-    seed: int = 0
-    """Seed of the choice of 20 queries where none is named."""
 
     root: Path = ROOT
     """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""

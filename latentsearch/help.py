@@ -26,7 +26,7 @@ _GROUPS = {
         "patience", "mark",
     ),
     "network of --architecture custom": ("network",),
-    "cluster": ("spark", "parallel", "devices", "store"),
+    "cluster": ("spark", "parallel", "devices", "store", "collection"),
 }  # fmt: skip
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 # What begins a formula in a spreadsheet, in wide characters too. Tabs and line breaks are escaped before.
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
@@ -52,9 +54,20 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
         rows: A value a column.
     """
     with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([csv_cell(name) for name in columns])
-        writer.writerows([_number(csv_cell(value)) for value in row] for row in rows)
+        _write_rows(file, columns, rows)
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return the content of the CSV file that `write_csv` writes."""
+    file = io.StringIO(newline="")
+    _write_rows(file, columns, rows)
+    return file.getvalue()
+
+
+def _write_rows(file: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([csv_cell(name) for name in columns])
+    writer.writerows([_number(csv_cell(value)) for value in row] for row in rows)
 
 
 def _number(value: object) -> object:

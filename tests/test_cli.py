@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from latentsearch import runs
 from latentsearch.cli import run_script
-from latentsearch.config import BuildConfig, CheckConfig, PrepareConfig, RetrieveConfig, TrainConfig
+from latentsearch.config import BuildConfig, CheckConfig, PrepareConfig, TrainConfig
+from latentsearch.search.config import RetrieveConfig
 from latentsearch.tuning.config import TuneConfig
 
 PROGRAM = """

@@ -11,7 +11,8 @@ import pytest
 
 import latentsearch
 from latentsearch import cli, help
-from latentsearch.config import RetrieveConfig, TrainConfig
+from latentsearch.config import TrainConfig
+from latentsearch.search.config import RetrieveConfig
 from tests.conftest import REPOSITORY
 
 SCRIPTS = sorted(path.stem for path in REPOSITORY.glob("*.py"))

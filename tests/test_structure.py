@@ -25,9 +25,9 @@ MAY_LOAD_KERAS = {
     *(f"models/{name}" for name in ("own_loss", "own_network", "transfer")),
     *(
         f"training/{name}"
-        for name in ("callbacks", "checkpoint", "dataloader", "denoising", "model", "neighbourhoods", "optimizers")
+        for name in ("callbacks", "checkpoint", "dataloader", "denoising", "hosts", "model", "neighbourhoods")
     ),
-    *(f"training/{name}" for name in ("progress", "rotation", "tensorboard", "train", "validation")),
+    *(f"training/{name}" for name in ("optimizers", "progress", "rotation", "tensorboard", "train", "validation")),
     "tuning/trial_training",
 }
 FREE_OF_KERAS = {

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentsearch.text import csv_cell, printable, shortened, write_csv
+from latentsearch.text import csv_cell, csv_text, printable, shortened, write_csv
 
 ANY = st.text(st.characters(exclude_categories=[]), max_size=20)  # halves of surrogate pairs too
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=cmd|"/c calc"!A0', "＝1")
@@ -64,6 +64,8 @@ def test_a_csv_file_has_a_row_a_row_and_no_formula(tmp_path_factory, rows):
     path = tmp_path_factory.getbasetemp() / "table.csv"
     write_csv(path, ("=name", "number", "count"), rows)
     with open(path, encoding="utf-8", newline="") as file:
+        assert file.read() == csv_text(("=name", "number", "count"), rows)
+        file.seek(0)
         found = list(csv.reader(file))
     assert found[0] == ["'=name", "number", "count"]
     assert len(found) == len(rows) + 1

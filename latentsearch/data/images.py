@@ -142,13 +142,17 @@ def decode_larger(
     stream = io.BytesIO(content) if isinstance(content, bytes) else content
     height, width, channels = image_shape
     multiple = 1
-    with contextlib.suppress(ImageFileError), _opened(stream, name) as file:
+    with contextlib.suppress(ImageFileError), identify(stream, name) as file:
         multiple = max(1, min(-(-side // max(height, width)), file.height // height, file.width // width))
     return decode(stream, (multiple * height, multiple * width, channels), fit=fit, name=name)
 
 
-def _opened(stream: BinaryIO, name: str | Path) -> Image.Image:
-    """Open an image without decoding its pixels."""
+def identify(stream: BinaryIO, name: str | Path) -> Image.Image:
+    """Open an image without decoding its pixels.
+
+    Raises:
+        ImageFileError: if it is not an image that can be read.
+    """
     stream.seek(0)
     head = stream.read(heic.HEAD_BYTES)
     if not head:
@@ -180,7 +184,7 @@ def _decoded(
     Args:
         alone: Whether the memory is held already.
     """
-    file = _opened(stream, name)
+    file = identify(stream, name)
     need = memory.needed(file, stream, image_shape)
     limit = MAX_JPEG_PIXELS if need.is_jpeg else MAX_PIXELS
     if need.pixels > limit or need.size > MAX_DECODE_BYTES:

@@ -57,6 +57,12 @@ def upright(image: Image.Image, image_shape: tuple[int, int, int], fit: Fit) -> 
     return small, grey.by_range if grey else ""
 
 
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return width and height of an image once it is turned as its metadata say."""
+    _, is_aside = _TURNS.get(_orientation(image), (None, False))
+    return (image.height, image.width) if is_aside else (image.width, image.height)
+
+
 def _orientation(image: Image.Image) -> int:
     """Return the orientation, 1 to 8 as in EXIF; 1 for any other value."""
     try:

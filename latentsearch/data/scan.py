@@ -158,3 +158,12 @@ def _why_not(path: Path, name: str) -> Reason | None:
     if heic.brand(start) == "HEIF" and not heic.is_readable():
         return NO_HEIC
     return None if begins_as_image(start) else "another type of file"
+
+
+def inode_of(path: Path) -> tuple[int, int] | None:
+    """Return device and number of a file, which do not depend on its name; None if it is not there."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino

@@ -217,7 +217,9 @@ def _best_rival(evaluation: Evaluation, rivals: list[str]) -> tuple[float, str]:
     """Find P@10 of the best rival, and its name and value in words."""
     rival = max((evaluation.rival_score(name) for name in rivals), key=lambda score: score.overall["P@10"].value)
     value = rival.overall["P@10"].value
-    return value, f"{rival.method} ({rival.metric}: {value:.3f})"
+    few = rival.num_queries < len(evaluation.test_ids)
+    asked = f", asked with {rival.num_queries:,} of the test images" if few else ""
+    return value, f"{rival.method} ({rival.metric}: {value:.3f}{asked})"
 
 
 def weakest_class(evaluation: Evaluation) -> CheckResult:

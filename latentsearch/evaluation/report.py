@@ -147,13 +147,18 @@ def score_rows(evaluation: Evaluation) -> list[dict[str, str]]:
     if not evaluation.is_labelled:
         return []
     rows = [
-        {"method": score.method, "metric": score.metric}
+        {"method": _asked_with(score, evaluation), "metric": score.metric}
         | {name: f"{m.value:.4f} ± {(m.high - m.low) / 2:.4f}" for name, m in score.overall.items()}
         for score in (*evaluation.parts, *evaluation.scores)
     ]
     # Random neighbours in any number are right as often; for the other measures chance has no simple value.
     chance = {name: f"{evaluation.chance.mean():.4f}" if name.startswith("P@") else "" for name in scorecard.MEASURES}
     return [*rows, {"method": "chance", "metric": ""} | chance]
+
+
+def _asked_with(score: scorecard.Score, evaluation: Evaluation) -> str:
+    few = score.num_queries < len(evaluation.test_ids)
+    return f"{score.method}, asked with {score.num_queries:,} of the test images" if few else score.method
 
 
 def class_rows(evaluation: Evaluation) -> list[dict[str, str]]:

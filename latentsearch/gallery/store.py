@@ -25,30 +25,12 @@ class Changes:
         return ", ".join(f"{count:,} {name}" for name, count in asdict(self).items())
 
 
-class Store(Protocol):
-    """A store of the codes of one gallery, which finds those nearest to a query."""
+class Searcher(Protocol):
+    """Codes that can be searched for those nearest to a query."""
 
     @property
     def place(self) -> str:
         """Place of the codes, for the terminal; empty for a store that ends with this process."""
-
-    def sync(self, name: str, gallery: Gallery, labels: np.ndarray, *, compare: bool = True) -> Changes:
-        """Bring the store up to date with a gallery, which it searches from then on.
-
-        A call after any interruption completes it: no code twice, none missing, none of another encoder.
-
-        Args:
-            name: Name of the gallery; codes under other names are left alone.
-            gallery: The gallery, of at least one code.
-            labels: Class of each image, int64 `(num_images,)`; -1 where there is none.
-            compare: Compare every code that is kept from before; False: only count them.
-
-        Raises:
-            InputError: if the store does not respond, or without `compare` holds something else.
-        """
-
-    def ids(self, *, metric: Metric) -> np.ndarray:
-        """List the ids of the codes, int64, ascending."""
 
     def search(
         self,
@@ -75,6 +57,28 @@ class Store(Protocol):
 
     def close(self) -> None:
         """End the use of the store; its content stays."""
+
+
+class Store(Searcher, Protocol):
+    """A store of the codes of one gallery, which follows the gallery."""
+
+    def sync(self, name: str, gallery: Gallery, labels: np.ndarray, *, compare: bool = True) -> Changes:
+        """Bring the store up to date with a gallery, which it searches from then on.
+
+        A call after any interruption completes it: no code twice, none missing, none of another encoder.
+
+        Args:
+            name: Name of the gallery; codes under other names are left alone.
+            gallery: The gallery, of at least one code.
+            labels: Class of each image, int64 `(num_images,)`; -1 where there is none.
+            compare: Compare every code that is kept from before; False: only count them.
+
+        Raises:
+            InputError: if the store does not respond, or without `compare` holds something else.
+        """
+
+    def ids(self, *, metric: Metric) -> np.ndarray:
+        """List the ids of the codes, int64, ascending."""
 
 
 class EmbeddedStore:

@@ -39,7 +39,7 @@ class LayerRow(NamedTuple):
 def build(
     architecture: Architecture, image_shape: ImageShape, latent_dim: int, network: Network | None = None
 ) -> keras.Model:
-    """An untrained autoencoder: images float32 in [0, 1] `(batch, height, width, 3)` to the same shape.
+    """Builds an untrained autoencoder: images float32 in [0, 1] `(batch, height, width, 3)` to the same shape.
 
     Args:
         architecture: A key of `ARCHITECTURES`.
@@ -78,7 +78,7 @@ def build(
 
 
 def layer_rows(autoencoder: keras.Model) -> list[LayerRow]:
-    """The layers of encoder and decoder in order, for a table or a diagram; those of a tower under its name."""
+    """Lists the layers of encoder and decoder in order; those of a tower under its name."""
     return [
         LayerRow(part.name, type(layer).__name__, tuple(layer.output.shape[1:]), layer.count_params())
         for whole in ("encoder", "decoder")
@@ -89,12 +89,12 @@ def layer_rows(autoencoder: keras.Model) -> list[LayerRow]:
 
 
 def kind_dim(encoder: keras.Model) -> int | None:
-    """How many of the numbers of a code, the first ones, tell the kind of thing; None if there is a single code."""
+    """Returns the length of the kind code, the first numbers of a code; None if there is a single code."""
     return encoder.get_layer("kind").output_shape[1] if _has_towers(encoder) else None
 
 
 def with_features(encoder: keras.Model) -> keras.Model:
-    """An encoder of two codes with the same weights, from images to the code and the features of the kind tower."""
+    """Returns an encoder of two codes with a second output: the features of the kind tower. It shares the weights."""
     kind, look = (encoder.get_layer(name) for name in TOWERS)
     inner = keras.Model(kind.input, [kind.output, kind.get_layer("features").output])
     image = keras.Input(encoder.input_shape[1:])
@@ -104,7 +104,7 @@ def with_features(encoder: keras.Model) -> keras.Model:
 
 
 def has_denoiser(encoder: keras.Model) -> bool:
-    """Tells whether an encoder begins with a denoiser: one of two codes does, but for those of an older version."""
+    """Tells whether an encoder begins with a denoiser; those of two codes do, unless an older version built them."""
     return DENOISER in {layer.name for layer in encoder.layers}
 
 
@@ -113,12 +113,12 @@ def _has_towers(encoder: keras.Model) -> bool:
 
 
 def _parts(model: keras.Model) -> list[keras.Model]:
-    """The models within a model, then itself."""
+    """Lists the models within a model, then the model itself."""
     return [*(layer for layer in model.layers if isinstance(layer, keras.Model)), model]
 
 
 def _compact_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:
-    """Ten numbers can only hold what is large in an image, so it is halved before the first convolution."""
+    """Encoder of compact. It halves images first, as ten numbers hold only what is large in an image."""
     small = layers.AveragePooling2D(2)(image)
     x = small
     for filters in (16, 32):
@@ -141,7 +141,7 @@ def _dense(x: keras.KerasTensor, units: int, name: str | None = None) -> keras.K
 
 
 def _dense_decoder(code: keras.KerasTensor, image_shape: ImageShape) -> keras.KerasTensor:
-    """Dense layers draw the image at half size; what lies between its pixels, ten numbers cannot tell."""
+    """Decoder of compact. Dense layers draw the image at half size, as ten numbers hold no finer detail."""
     height, width, channels = image_shape
     x = layers.Dense(512, activation="relu")(code)
     x = layers.Dense(768, activation="relu")(x)
@@ -153,7 +153,7 @@ def _dense_decoder(code: keras.KerasTensor, image_shape: ImageShape) -> keras.Ke
 
 
 def _deep_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:
-    """Seven convolutions and a mean over places, so that it takes images, and views of them, of any size."""
+    """Encoder of deep: seven convolutions and global average pooling, for images of any size."""
     # The first convolution halves the image: at full size it would cost as much as all others.
     x = _convolution(image, 64, kernel=4, strides=2)
     for filters, pooled in ((64, False), (128, True), (128, False), (256, True), (256, False), (512, False)):
@@ -163,7 +163,7 @@ def _deep_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTenso
 
 
 def _two_encoders(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:
-    """The encoder of deep for the kind, that of compact for the look; both scaled so that they can be compared.
+    """Encoder of kind-look: that of deep for the kind, that of compact for the look, each scaled.
 
     Kind codes have length 1, look codes mean 0 and variance 1. The last layer of each, a matrix, is not trained: when
     a training ends, `rotation` turns the codes with it, and scales them.
@@ -181,7 +181,7 @@ def _two_encoders(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTenso
 
 
 def _denoiser(image_shape: ImageShape) -> keras.Model:
-    """Convolutions at a half and a quarter of the side find what noise added to an image; the gate keeps clean images.
+    """Denoiser: a U-Net at a half and a quarter of the side estimates the noise; the gate passes clean images.
 
     A small U-Net (Ronneberger et al., 2015). The last layer begins with zeros: images pass as they are.
     """
@@ -246,7 +246,7 @@ class _Maker(NamedTuple):
 
 
 def _custom(network: Network) -> _Maker:
-    """Blocks that halve the sides and double the filters, then dense layers.
+    """Autoencoder of the user's measures: blocks that halve the sides and double the filters, then dense layers.
 
     Raises:
         InputError: if a number of the network is not at least 1.

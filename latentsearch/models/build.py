@@ -1,4 +1,4 @@
-"""An architecture becomes a run: untrained weights, the record of how it was built, its summary and diagram."""
+"""Build of a run: untrained weights, the record of how it was built, summary and diagram of the network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from latentsearch.runs import Run
 
 @dataclass(frozen=True)
 class BuiltRun:
-    """What `build_run` wrote.
+    """The files that `build_run` wrote.
 
     Args:
         config: The flags.

@@ -1,4 +1,4 @@
-"""Several GPUs of this machine for one training: how many there are, and what they tell each other in a step.
+"""Data-parallel training on several GPUs of this machine.
 
 Each device computes its part of every batch; gradients are added up over devices (`tf.distribute.MirroredStrategy`).
 """
@@ -15,10 +15,10 @@ KIND = "GPU"  # of the devices that are counted; tests count CPUs
 
 
 def resolve(wanted: int | Literal["all"] | None) -> int:
-    """The number of devices that a training asks for; None asks for one, as 1 does.
+    """Returns the number of devices that a training asks for; None means 1.
 
     Raises:
-        InputError: if it is less than 1, this machine has fewer, or TF_CONFIG names other machines.
+        InputError: if it is less than 1, this machine has fewer, or TF_CONFIG names several hosts.
     """
     if wanted in (None, 1):
         return 1
@@ -26,9 +26,8 @@ def resolve(wanted: int | Literal["all"] | None) -> int:
         raise InputError(f"--devices {wanted}: expected at least 1, or all.")
     if os.environ.get("TF_CONFIG"):
         raise InputError(
-            f"--devices {wanted}: TF_CONFIG is set, which asks for a training over several machines. There is none "
-            "here: the fit of Keras 3.15 fails under MultiWorkerMirroredStrategy (keras-team/keras, issue 20585). To "
-            "train on the GPUs of this machine: unset TF_CONFIG."
+            f"--devices {wanted}: TF_CONFIG is set, so several hosts train together, each on one device. Leave out "
+            "--devices, or, to train on the GPUs of this machine, unset TF_CONFIG."
         )
     found = len(_names())
     if found < (1 if wanted == "all" else wanted):
@@ -40,7 +39,7 @@ def resolve(wanted: int | Literal["all"] | None) -> int:
 
 
 def scope(num_devices: int, batch_size: int) -> contextlib.AbstractContextManager[Any]:
-    """Where a model has to be made or opened so that `fit` trains it on so many devices; for one, no strategy at all.
+    """Returns the scope to build or open a model in, so that `fit` trains it on so many devices; no strategy for 1.
 
     Raises:
         InputError: if this machine has fewer, or they cannot get as many images each of a batch.
@@ -59,7 +58,7 @@ def scope(num_devices: int, batch_size: int) -> contextlib.AbstractContextManage
 
 
 def gathered(rows: Any) -> tuple[Any, Any]:
-    """In a training step, the rows of all devices, in order, and the number of the first row of this one.
+    """Gathers, in a training step, the rows of all devices in order; with them the number of this one's first row.
 
     Args:
         rows: A tensor `(num_rows, ...)`, with as many rows on each device.

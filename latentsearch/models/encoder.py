@@ -1,4 +1,4 @@
-"""Images to codes and back: the one path that gallery, queries and checks share. It needs no TensorFlow."""
+"""Encoding of images and decoding of codes, without TensorFlow; gallery, queries and checks share it."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Encoder(Protocol):
     fingerprint: str
 
     def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
-        """Codes float32 `(num_images, latent_dim)` of images uint8 `(num_images, *image_shape)`."""
+        """Encodes images uint8 `(num_images, *image_shape)` as codes float32 `(num_images, latent_dim)`."""
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Images float32 `(num_codes, *image_shape)` that codes stand for."""
+        """Decodes codes `(num_codes, latent_dim)` to images float32 `(num_codes, *image_shape)`."""
 
 
 class Autoencoder:
-    """A trained (or untrained) autoencoder, opened from the LiteRT files that were made from its .keras file.
+    """A trained or untrained autoencoder, opened from the LiteRT files that were exported from its .keras file.
 
     They lie in the folder exported/ beside it. Where they are missing, damaged or made from another file, they are made
     anew, which imports TensorFlow and takes some seconds. Codes differ from those of Keras by about 1e-6. Several
@@ -83,7 +83,7 @@ class Autoencoder:
         self.kind_dim = record.kind_dim
 
     def encode(self, images: np.ndarray, ids: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
-        """Codes of images.
+        """Encodes images in batches.
 
         Args:
             images: uint8 `(num_images, height, width, 3)`, possibly memory-mapped.
@@ -103,7 +103,7 @@ class Autoencoder:
         return self._finite(codes)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Images that codes stand for, float32 `(num_codes, height, width, 3)`, some a little outside [0, 1]."""
+        """Decodes codes to images float32 `(num_codes, height, width, 3)`, some a little outside [0, 1]."""
         images = np.empty((len(codes), *self.image_shape), np.float32)
         for start in range(0, len(codes), _BATCH):
             rows = slice(start, start + _BATCH)
@@ -117,7 +117,7 @@ class Autoencoder:
 
 
 def _exported(path: Path) -> tuple[ExportRecord, dict[str, bytes]] | None:
-    """The record and the LiteRT files that were made from `path`, or None if there are none that are whole."""
+    """Reads the record and the LiteRT files that were exported from `path`; None if they are missing or damaged."""
     record_path = _record_path(path)
     try:
         record = records.read(record_path, ExportRecord, "")
@@ -131,7 +131,7 @@ def _exported(path: Path) -> tuple[ExportRecord, dict[str, bytes]] | None:
 
 
 def _opened(content: dict[str, bytes], cores: int | None) -> tuple[LiteRTNetwork, LiteRTNetwork] | None:
-    """Encoder and decoder, or None if they are not such, or do not fit together."""
+    """Opens encoder and decoder; None if they are not such, or do not fit together."""
     try:
         encoder, decoder = (LiteRTNetwork(content[part], cores=cores) for part in PARTS)
     except (ValueError, RuntimeError, TypeError):  # what LiteRT raises for files that it cannot use

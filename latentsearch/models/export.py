@@ -1,4 +1,4 @@
-"""Keras networks to LiteRT files, which open in hundredths of a second and need no TensorFlow."""
+"""Export of Keras networks to LiteRT files, which open in hundredths of a second and need no TensorFlow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TOLERANCE = 1e-4
 
 
 def load_model(path: Path, *, compiled: bool = False) -> keras.Model:
-    """A model from a .keras file, with its optimizer's state if `compiled`.
+    """Loads a model from a .keras file, with its optimizer's state if `compiled`.
 
     Raises:
         InputError: if the file is damaged or holds something else.
@@ -69,7 +69,7 @@ def export(path: Path, record_path: Path) -> None:
 
 
 def _check(path: Path, exported: Path, network: keras.Model) -> None:
-    """Refuses a file that does not give what Keras gives.
+    """Raises an error if an exported network does not compute what the Keras network computes.
 
     Raises:
         InputError: if values differ by more than 1e-4 of the largest, or of 1.

@@ -1,4 +1,4 @@
-"""Layers that Keras does not have, or not as fast."""
+"""Layers that Keras lacks, or has slower."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def noise_level(images: keras.KerasTensor) -> keras.KerasTensor:
 
 @keras.saving.register_keras_serializable(package="latentsearch")
 class NoiseGate(layers.Layer):
-    """Lets an image pass as it is, or what a denoiser made of it where its noise level is above a threshold.
+    """Selects the denoised image where the noise level is above a threshold, else the image itself.
 
     The threshold is a weight that is not trained. It begins above any noise level: every image passes as it is.
     """
@@ -76,7 +76,7 @@ class NoiseGate(layers.Layer):
         return bool(ops.convert_to_numpy(self.threshold) < _CLOSED)
 
     def open_above(self, level: float) -> None:
-        """Lets images of a higher noise level be denoised from now on."""
+        """Sets the threshold: images of a higher noise level are denoised."""
         self.threshold.assign(level)
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:

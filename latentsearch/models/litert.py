@@ -1,4 +1,4 @@
-"""Networks as LiteRT files: they start in hundredths of a second."""
+"""Networks in LiteRT files, which open in hundredths of a second."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class LiteRTNetwork:
         self._lock = threading.Lock()
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """What the network makes of a batch: float32 `(batch, ...)` to float32 `(batch, ...)`."""
+        """Computes the output of a batch: float32 `(batch, ...)` to float32 `(batch, ...)`."""
         with self._lock:
             if len(values) != self._batch:
                 self._interpreter.resize_tensor_input(self._input["index"], values.shape)

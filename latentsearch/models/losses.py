@@ -1,4 +1,4 @@
-"""What training minimises, and the measure that the reference reports beside it."""
+"""The contrastive loss, and the accuracy that the reference method reports."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ RECONSTRUCTION_LOSS = "mse"
 
 
 @keras.saving.register_keras_serializable(package="latentsearch")
-class Similarity(keras.losses.Loss):
-    """Views of one image shall have nearby vectors, views of other images distant ones (NT-Xent).
+class NTXent(keras.losses.Loss):
+    """NT-Xent: pulls the views of an image together and pushes those of other images apart.
 
     For view i with a view p of the same image, and s the cosine of two vectors:
     `loss_i = -log(exp(s_ip / T) / sum of exp(s_ij / T) over all j but i)`. Where an image has more than two views,
@@ -57,7 +57,7 @@ class Similarity(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="latentsearch")
 def accuracy(images: keras.KerasTensor, reconstructions: keras.KerasTensor) -> keras.KerasTensor:
-    """Share of pixels whose strongest colour channel is right, in [0, 1].
+    """Computes the share of pixels whose strongest colour channel is right, in [0, 1].
 
     This is what Keras computes when an autoencoder is compiled with `metrics=["accuracy"]`: it takes the
     three channels of a pixel for the scores of three classes. It says little about a reconstruction (a

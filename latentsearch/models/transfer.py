@@ -1,4 +1,4 @@
-"""Beginning with what another run has learnt: its weights become the initial weights of a new autoencoder."""
+"""Transfer of the weights of a trained run to a new autoencoder."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def take_weights(autoencoder: keras.Model, source: keras.Model, name: str) -> No
 
 
 def _weighted(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """The layers with weights, of models within the model too, but those that are found when a training ends."""
+    """Lists the layers with weights, nested ones too, except those that are found when a training ends."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _weighted(layer) if layer.name != DENOISER else ()
@@ -54,7 +54,7 @@ def _weighted(model: keras.Model) -> Iterator[keras.layers.Layer]:
 
 
 def _turn_back(autoencoder: keras.Model, source: keras.Model) -> None:
-    """Lets the decoder expect codes that are not turned: those of a new training; see `rotation.turn`."""
+    """Undoes the rotation of codes in the decoder, as a new training begins unrotated; see `rotation.turn`."""
     first = next(layer for layer in autoencoder.get_layer("decoder").layers if layer.weights)
     kernel, *others = first.get_weights()
     begin = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,18 +14,23 @@ from PIL import Image
 from latentsearch.config import METRICS, Metric
 from latentsearch.data import images
 from latentsearch.errors import InputError
+from latentsearch.page import originals
 from latentsearch.page.code_map import CodeMap
+from latentsearch.page.duplicate_groups import DuplicateGroups
+from latentsearch.page.groups import group
+from latentsearch.page.image_record import image_record
+from latentsearch.page.originals import Original
+from latentsearch.page.recognition import find_itself
 from latentsearch.search import explanation
 from latentsearch.search.corpus import Corpus
 from latentsearch.search.percentiles import nearer_pairs
 from latentsearch.search.queries import NOT_IN_CORPUS, Queries
 from latentsearch.search.results import search
-from latentsearch.text import printable
+from latentsearch.text import csv_text, printable
 
 MAX_NEIGHBOURS = 200
 NUM_EXAMPLES = 24
 _LOOK_STEPS = 20  # positions of the slider between kind and look
-_MAX_GROUPS, _MAX_COPIES = 200, 20  # of duplicates that are shown
 _SIDE = 192  # pixels of a thumbnail, where there are as many
 
 
@@ -42,11 +46,13 @@ class Asked:
         query: The query, a single one.
         code: Code of the image, `(1, latent_dim)`.
         picture: Picture for the viewer, uint8 `(height, width, 3)`.
+        is_known: Whether it came as a file whose image is in the corpus: the query is that image then.
     """
 
     query: Queries
     code: np.ndarray
     picture: np.ndarray
+    is_known: bool = False
 
 
 class Handlers:
@@ -67,8 +73,7 @@ class Handlers:
         self._corpus, self._lines, self._map = corpus, list(lines), code_map
         self._ids = frozenset(corpus.gallery.ids.tolist())
         self._by_look = {corpus.look: corpus}
-        self._looking = threading.Lock()
-        self._duplicates: dict[str, Any] | None = None
+        self._duplicates = DuplicateGroups(corpus)
         self.max_k = min(MAX_NEIGHBOURS, len(self._ids) - 1)
 
     def about(self) -> dict[str, Any]:
@@ -80,6 +85,7 @@ class Handlers:
             "latent_dim": self._corpus.autoencoder.latent_dim,
             "classes": list(self._corpus.class_names),
             "lines": self._lines,
+            "check_command": self._corpus.run.command("SanityChecks.py"),
             "metrics": list(METRICS),
             "look": None if self._corpus.autoencoder.kind_dim is None else self._corpus.look,
             "max_k": self.max_k,
@@ -99,6 +105,48 @@ class Handlers:
         """
         return _png(self._corpus.picture(self._known(image_id), _SIDE))
 
+    def large_picture(self, image_id: int) -> bytes:
+        """Draw an image of the corpus large and whole, as PNG.
+
+        Raises:
+            UnknownImageError: if there is no such image.
+        """
+        return _png(originals.large(self._corpus, self._known(image_id)))
+
+    def details(self, image_id: int) -> dict[str, Any]:
+        """Tell what the file of an image is.
+
+        Raises:
+            UnknownImageError: if there is no such image.
+        """
+        return {**self._image(self._known(image_id)), **originals.describe(self._corpus, image_id)}
+
+    def original(self, image_id: int) -> Original:
+        """Read the file of an image; its pixels as PNG where there is no file.
+
+        Raises:
+            InputError: if there is no such image, or its file cannot be served.
+        """
+        found = originals.read(self._corpus, self._known(image_id))
+        return found or Original(iter([self.picture(image_id)]), "image/png", f"{image_id}.png")
+
+    def images(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """Name images, their files and classes.
+
+        Raises:
+            UnknownImageError: if there is no such image.
+        """
+        return [self._image(self._known(image_id)) for image_id in ids]
+
+    def list_as_csv(self, ids: Sequence[int]) -> str:
+        """Write a list of images as CSV.
+
+        Raises:
+            UnknownImageError: if there is no such image.
+        """
+        rows = [(image["path"] or image["name"], image["id"], image["class"]) for image in self.images(ids)]
+        return csv_text(("path", "id", "class"), rows)
+
     def ask_about(self, image_id: int) -> Asked:
         """Make an image of the corpus a query.
 
@@ -110,7 +158,7 @@ class Handlers:
         return Asked(query, self._corpus.gallery.code_of(ids), self._corpus.picture(image_id, _SIDE))
 
     def ask_about_file(self, content: bytes, name: str) -> Asked:
-        """Make the content of an image file a query; it is kept nowhere.
+        """Make the content of an image file a query; it is kept nowhere. An image of the corpus is known as itself.
 
         Raises:
             ImageFileError: if it is not an image that can be read.
@@ -119,7 +167,9 @@ class Handlers:
         image = images.decode(content, shape, fit=fit, name=name)
         picture = images.decode_larger(content, shape, _SIDE, fit=fit, name=name)
         code = self._corpus.autoencoder.encode(image[None])
-        return Asked(Queries([name], image[None], np.array([NOT_IN_CORPUS])), code, picture)
+        known = find_itself(self._corpus, image, code, name)
+        ids = np.array([NOT_IN_CORPUS if known is None else known])
+        return Asked(Queries([name], image[None], ids), code, picture, is_known=known is not None)
 
     def neighbours(
         self, asked: Asked, *, k: int, metric: Metric, min_score: float, look: float | None = None
@@ -173,52 +223,35 @@ class Handlers:
         points = self._map.points
         if points is None:
             return {"state": self._map.state}
-        number = {name: position for position, name in enumerate(self._corpus.class_names)}
         x, y = points.places.astype(float).round(4).T.tolist()
         ids = points.ids.tolist()
-        classes = [number.get(self._corpus.class_of(image_id), -1) for image_id in ids]
+        grouped = group(self._corpus, ids)
         names = [self._image(image_id)["name"] for image_id in ids]
-        return {"state": "ready", "ids": ids, "x": x, "y": y, "classes": classes, "names": names}
+        return {
+            "state": "ready",
+            "ids": ids,
+            "x": x,
+            "y": y,
+            "names": names,
+            "grouped_by": grouped.by,
+            "groups": grouped.names,
+            "group_of": grouped.numbers,
+        }
 
     def duplicates(self) -> dict[str, Any]:
         """The groups of duplicates, looked for when first asked; at most 200 groups of 20 images are shown."""
-        with self._looking:  # who asks meanwhile waits for the same answer
-            if self._duplicates is None:
-                self._duplicates = self._find_duplicates()
-            return self._duplicates
-
-    def _find_duplicates(self) -> dict[str, Any]:
-        from latentsearch.search import duplicates, duplicates_output  # slow to import
-
-        found = duplicates.find_groups(self._corpus)
-        groups = [
-            {
-                "num_images": len(group),
-                "images": [
-                    {**self._image(copy.id), "kind": copy.kind, "likeness": copy.likeness, "bytes": copy.size}
-                    for copy in group[:_MAX_COPIES]
-                ],
-            }
-            for group in found.groups[:_MAX_GROUPS]
-        ]
-        return {"words": duplicates_output.in_words(found)[-1], "num_groups": len(found.groups), "groups": groups}
+        return self._duplicates.as_record()
 
     def _image(self, image_id: int) -> dict[str, Any]:
-        path = self._corpus.path_of(image_id)
-        return {
-            "id": image_id,
-            "name": printable(path.name if path else self._corpus.name_of(image_id)),
-            "path": printable(path) if path else None,
-            "class": self._corpus.class_of(image_id),
-        }
+        return image_record(self._corpus, image_id)
 
     def _query(self, asked: Asked) -> dict[str, Any]:
         image_id = int(asked.query.ids[0])
         if image_id == NOT_IN_CORPUS:
-            image = {"id": None, "name": printable(asked.query.names[0]), "path": None, "class": ""}
+            image = {"id": None, "name": printable(asked.query.names[0]), "path": None, "place": None, "class": ""}
         else:
             image = self._image(image_id)
-        return {**image, "picture": _data_url(asked.picture)}
+        return {**image, "is_known": asked.is_known, "picture": _data_url(asked.picture)}
 
     def _place(self, asked: Asked, metric: Metric) -> int | None:
         """Find the image on the map whose code is nearest."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import io
 import socket
+import urllib.parse
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 import uvicorn
+from msgspec import Meta
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -30,6 +33,8 @@ from latentsearch.search.corpus import Corpus
 MAX_UPLOAD = 100_000_000  # bytes
 _UPLOADS = MemoryBudget(2 * MAX_UPLOAD)  # files that are held at a time, beside what it takes to decode them
 _NO_MEMORY = "There is too little memory for that now. Close other programs, or send a smaller file."
+_MAX_LISTED = 10_000  # images of a list
+_Ids = Annotated[list[Annotated[int, Meta(ge=0)]], Meta(max_length=_MAX_LISTED)]
 _STATIC = Path(__file__).parent / "static"
 
 Number = TypeVar("Number", int, float)
@@ -103,6 +108,27 @@ def make_app(handlers: Handlers, code_map: CodeMap) -> Starlette:
     def picture(request: Request) -> Response:
         return Response(handlers.picture(_image_id(request)), media_type="image/png")
 
+    def large_picture(request: Request) -> Response:
+        return Response(handlers.large_picture(_image_id(request)), media_type="image/png")
+
+    def details(request: Request) -> Response:
+        return JSONResponse(handlers.details(_image_id(request)))
+
+    def original(request: Request) -> Response:
+        found = handlers.original(_image_id(request))
+        name = {"Content-Disposition": f"inline; filename*=UTF-8''{urllib.parse.quote(found.name, safe='')}"}
+        return StreamingResponse(found.content, media_type=found.media_type, headers=name)
+
+    async def images(request: Request) -> Response:
+        async with _read(request) as content:
+            ids = _ids(content)
+        return JSONResponse(await run_in_threadpool(lambda: handlers.images(ids)))
+
+    async def images_csv(request: Request) -> Response:
+        async with _read(request) as content:
+            ids = _ids(content)
+        return Response(await run_in_threadpool(lambda: handlers.list_as_csv(ids)), media_type="text/csv")
+
     def map_of_codes(request: Request) -> Response:
         return JSONResponse(handlers.map())
 
@@ -141,6 +167,11 @@ def make_app(handlers: Handlers, code_map: CodeMap) -> Starlette:
             Route("/api/map", map_of_codes),
             Route("/api/duplicates", duplicates),
             Route("/api/picture", picture),
+            Route("/api/large", large_picture),
+            Route("/api/details", details),
+            Route("/api/original", original),
+            Route("/api/images", images, methods=["POST"]),
+            Route("/api/images.csv", images_csv, methods=["POST"]),
             Mount("/", StaticFiles(directory=_STATIC, html=True)),
         ],
         middleware=[Middleware(SecurityMiddleware)],
@@ -171,6 +202,13 @@ async def _read(request: Request) -> AsyncIterator[bytes]:
         yield content.getvalue()  # no copy is made of it
     finally:
         _UPLOADS.free(held)
+
+
+def _ids(content: bytes) -> list[int]:
+    try:
+        return msgspec.json.decode(content, type=_Ids)
+    except msgspec.MsgspecError as error:
+        raise InputError(f"ids: expected a JSON list of at most {_MAX_LISTED:,} ids of images: {error}.") from None
 
 
 def _image_id(request: Request, name: str = "id") -> int:

@@ -17,6 +17,7 @@ from latentsearch.config import Fit, Metric
 from latentsearch.data import ImageSet
 from latentsearch.data.image_files import ImageFileError, opened
 from latentsearch.data.images import decode_larger, read_image
+from latentsearch.data.scan import inode_of
 from latentsearch.errors import InputError
 from latentsearch.gallery import two_codes
 from latentsearch.gallery.folder import FolderGallery, gallery_path
@@ -26,7 +27,7 @@ from latentsearch.runs import Run
 from latentsearch.search.percentiles import Scale
 from latentsearch.text import printable
 
-_GREY = 128  # stands for an image that is no longer there
+GREY = 128  # stands for an image that is no longer there
 
 
 class Corpus(abc.ABC):
@@ -64,8 +65,7 @@ class Corpus(abc.ABC):
         Raises:
             InputError: if `look` is not between 0 and 1, or there is a single code.
         """
-        other = copy.copy(self)
-        other._set_look(two_codes.chosen_look(look, self.autoencoder.kind_dim))
+        (other := copy.copy(self))._set_look(two_codes.chosen_look(look, self.autoencoder.kind_dim))
         return other
 
     @property
@@ -124,6 +124,15 @@ class Corpus(abc.ABC):
             classes = ", ".join(printable(name) for name in self.class_names)
             raise InputError(f"--only {printable(unknown[0])}: no such class; expected one or more of {classes}.")
         return tuple(numbers[unicodedata.normalize("NFC", name)] for name in names)
+
+    def answering(self, labels: tuple[int, ...], ids: np.ndarray) -> tuple[int, bool]:
+        """Count the images of these classes ((): all images), and tell whether some of `ids` are among them."""
+        images = self.gallery.ids[np.isin(self.labels, labels)] if labels else self.gallery.ids
+        return len(images), bool(np.isin(ids, images).any())
+
+    def code_of(self, image_id: int) -> np.ndarray:
+        """Look up the code of an image, float32 `(latent_dim,)`."""
+        return np.asarray(self.gallery.code_of(np.array([image_id]))[0])
 
     @abc.abstractmethod
     def class_of(self, image_id: int) -> str:
@@ -200,7 +209,7 @@ class DatasetCorpus(Corpus):
         if not self.dataset.paths:
             return None
         found = self._id_at.get(path.resolve())
-        return self._id_of_inode.get(_inode(path)) if found is None else found
+        return self._id_of_inode.get(inode_of(path)) if found is None else found
 
     @cached_property
     def _id_at(self) -> dict[Path, int]:
@@ -210,7 +219,7 @@ class DatasetCorpus(Corpus):
     @cached_property
     def _id_of_inode(self) -> dict[tuple[int, int] | None, int]:
         """Images by device and inode, for files that are named through a link."""
-        found = {_inode(path): image_id for path, image_id in self._id_at.items()}
+        found = {inode_of(path): image_id for path, image_id in self._id_at.items()}
         found.pop(None, None)  # files that are gone
         return found
 
@@ -268,9 +277,9 @@ class FolderCorpus(Corpus):
         return super().same_file(image_id) | frozenset(self._ids_of(self.content.folder / self._files[image_id].path))
 
     def _ids_of(self, path: Path) -> list[int]:
-        inode = _inode(path)
+        inode = inode_of(path)
         candidates = self._ids_of_inode.get(inode[1], []) if inode else []
-        return [number for number in candidates if _inode(self.content.folder / self._files[number].path) == inode]
+        return [number for number in candidates if inode_of(self.content.folder / self._files[number].path) == inode]
 
     @cached_property
     def _ids_of_inode(self) -> dict[int, list[int]]:
@@ -288,13 +297,4 @@ class FolderCorpus(Corpus):
         try:
             return read(self.content.folder / self._files[image_id].path)
         except ImageFileError:  # gone or changed since it was encoded
-            return np.full(self.autoencoder.image_shape, _GREY, np.uint8)
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
-    """Return device and number of a file, which do not depend on its name."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino
+            return np.full(self.autoencoder.image_shape, GREY, np.uint8)

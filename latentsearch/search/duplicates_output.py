@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from latentsearch import files
 from latentsearch.cli import print_table
-from latentsearch.config import RetrieveConfig
+from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.corpus import Corpus
 from latentsearch.search.duplicates import Groups, find_groups
 from latentsearch.text import printable, write_csv

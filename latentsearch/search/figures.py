@@ -59,7 +59,7 @@ def explanations(results: SearchResults, corpus: Corpus) -> Figure:
             results.queries.images[number],
             results.codes[number],
             corpus.images(np.array([hits[0].id]))[0],
-            corpus.gallery.code_of(np.array([hits[0].id]))[0],
+            corpus.code_of(hits[0].id),
             metric=metric,
             autoencoder=corpus.autoencoder,
             weights=corpus.weights,

@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 from latentsearch import files, records, runs
-from latentsearch.config import BuildConfig, Metric, PrepareConfig, RetrieveConfig, TrainConfig
+from latentsearch.config import BuildConfig, Metric, PrepareConfig, TrainConfig
 from latentsearch.data import folder as image_folder
 from latentsearch.data import scaled_in_words
 from latentsearch.data.image_files import NO_HEIC
@@ -19,11 +19,14 @@ from latentsearch.gallery.encode_files import encode_files
 from latentsearch.gallery.encode_spark import SparkEncoder
 from latentsearch.gallery.folder import FolderGallery
 from latentsearch.gallery.milvus_store import MilvusStore
-from latentsearch.gallery.store import EmbeddedStore, Store
+from latentsearch.gallery.published import PublishedStore
+from latentsearch.gallery.store import EmbeddedStore, Searcher, Store
 from latentsearch.gallery.trained_run import fit_of, open_autoencoder, open_trained
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.runs import Run
+from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
+from latentsearch.search.published import PublishedCorpus
 from latentsearch.text import printable, shortened
 
 
@@ -80,8 +83,12 @@ def open_corpus(
     return corpus, lines + _skipped(content) + scaled_in_words(content.scaled_by_range) + _novelty(run, content)
 
 
-def open_named(config: RetrieveConfig) -> tuple[Corpus, list[str]]:
+def open_named(config: RetrieveConfig, store: Searcher) -> tuple[Corpus, list[str]]:
     """Open the corpus that the flags of RetrieveSimilar.py name; see `open_corpus`. The first line names the run."""
+    if isinstance(store, PublishedStore):
+        name = config.run or store.manifest.run
+        run, autoencoder = open_autoencoder(config.root, name)
+        return PublishedCorpus(run, autoencoder, store), [f"run: {name}"]
     name = runs.choose(config.root, config.run)
     corpus, lines = open_corpus(
         config.root,
@@ -95,21 +102,27 @@ def open_named(config: RetrieveConfig) -> tuple[Corpus, list[str]]:
     return corpus, [f"run: {name}", *lines]
 
 
-def open_store(where: str | None, metrics: tuple[Metric, ...]) -> Store:
-    """Open the store that is searched: the Milvus at `where`, or one in this process.
+def open_store(config: RetrieveConfig, metrics: tuple[Metric, ...]) -> Store | PublishedStore:
+    """Open the store that is searched: a Milvus, what was published to one, or one in this process.
 
     Raises:
-        InputError: if that Milvus cannot be used, or lacks one of `metrics`.
+        InputError: if that Milvus cannot be used, lacks one of `metrics`, or has no such publication.
     """
-    return EmbeddedStore() if where is None else MilvusStore(where, metrics)
+    if config.store is None:
+        return EmbeddedStore()
+    if config.collection is None:
+        return MilvusStore(config.store, metrics)
+    return PublishedStore(config.store, config.collection, metrics, look=config.look)
 
 
-def fill(store: Store, corpus: Corpus, *, sync: bool = True) -> list[str]:
-    """Bring a store up to date with a corpus, and return lines to say about it.
+def fill(store: Store | PublishedStore, corpus: Corpus, *, sync: bool = True) -> list[str]:
+    """Bring a store up to date with a corpus, unless it was published, and return lines to say about it.
 
     Raises:
         InputError: if it does not respond, or without `sync` holds something else.
     """
+    if isinstance(store, PublishedStore):
+        return [f"store: {store}"]
     changes = store.sync(corpus.store_name, corpus.compared, corpus.labels, compare=sync)
     return [f"store: {changes} ({store.place})"] if store.place else []
 

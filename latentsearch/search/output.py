@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from latentsearch import files
-from latentsearch.config import METRICS, Metric, RetrieveConfig
+from latentsearch.config import METRICS, Metric
 from latentsearch.errors import InputError
+from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.corpus import Corpus
 from latentsearch.search.percentiles import nearer_pairs
 from latentsearch.search.results import SearchResults, class_of
@@ -93,7 +94,7 @@ def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]
 
 
 SCORES_IN_WORDS = (
-    "likeness: measured by how near copies of an image are to it (docs/checks.md).\n"
+    "likeness: measured by copies of an image, and by random pairs (docs/own-images.md).\n"
     "pairs as near: share of random pairs of gallery images that are as near."
 )
 

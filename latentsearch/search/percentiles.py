@@ -13,8 +13,10 @@ from latentsearch.gallery.index import distances_between, distances_of_rows
 
 Likeness = Literal["same picture", "very like", "alike", "weak"]
 LIKENESSES: tuple[Likeness, ...] = get_args(Likeness)
-# Percentage of the copies of an image that are farther from it, from which on a hit is called so; see docs/checks.md.
+_ALIKE, _WEAK = LIKENESSES.index("alike"), LIKENESSES.index("weak")
+# Percentage of the copies of an image that are farther from it, from which on a hit is called so.
 _LEAST = (99, 75, 20, 0)
+_ALIKE_FROM = 99.9  # score from which on a hit is "alike" at least, whatever the copies say
 
 _NUM_PAIRS = 500_000
 _SEED = 0
@@ -55,11 +57,14 @@ class Scale:
     def likeness(self, distances: np.ndarray) -> list[Likeness]:
         """Say in words how near the images at these distances `(num_distances,)` are.
 
-        Words depend on the encoder, not on what else is in the gallery: "very like" is nearer than 75 of 100 copies of
-        an image, seen at an angle or with noise, are to it. Of a gallery without copies all is "weak".
+        "Very like" is nearer than 75 of 100 copies of an image, seen at an angle or with noise, are to it: this depends
+        on the encoder alone. Nearer than 999 of 1,000 random pairs of the gallery is "alike" at least: another image
+        of the same kind is farther than a copy. Without copies, only such pairs are not "weak".
         """
         shares = _farther(self.recognised, distances) if len(self.recognised) else np.zeros(len(distances))
-        return [next(word for word, least in zip(LIKENESSES, _LEAST) if share >= least) for share in shares]
+        by_copies = np.array([next(place for place, least in enumerate(_LEAST) if share >= least) for share in shares])
+        by_pairs = np.where(self.score(distances) >= _ALIKE_FROM, _ALIKE, _WEAK)
+        return [LIKENESSES[place] for place in np.minimum(by_copies, by_pairs).astype(int)]
 
 
 def nearer_pairs(score: float) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from latentsearch.config import RetrieveConfig, expand_home
+from latentsearch.config import expand_home
 from latentsearch.data.images import read_file
 from latentsearch.errors import InputError
+from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.corpus import Corpus
 from latentsearch.text import printable
 
@@ -39,14 +40,21 @@ class Queries:
 
 
 _NOT_WITH_DUPLICATES = ("query", "query_index", "k", "only", "min_score", "weak", "explain", "copy_to", "store")
+_NOT_WITH_COLLECTION = ("gallery", "sync", "verify", "spark", "query_index", "duplicates")
 
 
 def check_flags(config: RetrieveConfig) -> None:
-    """Refuse flags of a search beside --duplicates, which answers no query.
+    """Refuse flags of a search beside --duplicates, which answers no query, and of a gallery beside --collection.
 
     Raises:
         InputError: naming the first of them.
     """
+    if config.collection is not None and config.store is None:
+        raise InputError(f"--collection {config.collection}: name the server that it is in by --store.")
+    for name in _NOT_WITH_COLLECTION:
+        if config.collection is not None and getattr(config, name) != getattr(RetrieveConfig(), name):
+            flag = "--no-sync" if name == "sync" else f"--{name.replace('_', '-')}"
+            raise InputError(f"--collection answers from what was published, with no gallery: leave out {flag}.")
     for name in _NOT_WITH_DUPLICATES:
         if config.duplicates and getattr(config, name) != getattr(RetrieveConfig(), name):
             flag = "--no-weak" if name == "weak" else f"--{name.replace('_', '-')}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from latentsearch.config import Metric
 from latentsearch.errors import InputError
-from latentsearch.gallery.store import EmbeddedStore, Store
+from latentsearch.gallery.store import EmbeddedStore, Searcher
 from latentsearch.search.corpus import Corpus
 from latentsearch.search.percentiles import Likeness
 from latentsearch.search.queries import NOT_IN_CORPUS, Queries
@@ -69,7 +69,7 @@ def search(
     weak: bool = True,
     only: tuple[str, ...] = (),
     codes: np.ndarray | None = None,
-    store: Store | None = None,
+    store: Searcher | None = None,
 ) -> SearchResults:
     """Search for the `k` nearest images of each query; neither the query itself nor a link to it is a hit.
 
@@ -90,9 +90,8 @@ def search(
             unknown, or the store does not respond.
     """
     labels = corpus.labels_of(only)
-    candidates = corpus.gallery.ids[np.isin(corpus.labels, labels)] if only else corpus.gallery.ids
-    is_inside = bool(np.isin(queries.ids, candidates).any())  # then one image less can be found
-    most = len(candidates) - is_inside
+    num_candidates, is_inside = corpus.answering(labels, queries.ids)
+    most = num_candidates - is_inside  # one image less can be found where a query is among them
     if most < 1:
         raise InputError(f"{corpus.name}: no image but the query itself can answer. Add images, or ask for another.")
     if k is None:
@@ -103,8 +102,8 @@ def search(
         raise InputError(f"--min-score {min_score}: expected 0 to 100, a percentage.")
     codes = corpus.autoencoder.encode(queries.images) if codes is None else codes
     if store is None:
-        store = EmbeddedStore()
-        store.sync(corpus.store_name, corpus.compared, corpus.labels)
+        store = embedded = EmbeddedStore()
+        embedded.sync(corpus.store_name, corpus.compared, corpus.labels)
     own = [corpus.same_file(number) if number != NOT_IN_CORPUS else () for number in queries.ids.tolist()]
     depth = min(k + max(map(len, own)), most)
     results, compared = {}, corpus.weigh(codes)

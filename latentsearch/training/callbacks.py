@@ -1,4 +1,4 @@
-"""Keras callbacks at the end of an epoch: validation, the row of the history, the best weights, bookkeeping."""
+"""Keras callbacks at the end of an epoch: validation, history, best weights, bookkeeping."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from latentsearch.training.model import copy_weights
 
 
 class Validation(keras.callbacks.Callback):
-    """At the end of an epoch: gives the autoencoder the weights learnt so far and measures it on validation images.
+    """Copies the weights to the autoencoder at the end of an epoch and measures it on validation images.
 
     Adds to the epoch's measures those of the validation (see `validation.Validator`) and seconds, of the training steps
     alone. Put it before all others: they look at the autoencoder, and find the weights of this epoch in it.
@@ -115,6 +115,27 @@ def deflate(path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+
+
+class EndOfPart(keras.callbacks.Callback):
+    """Callback that ends a part of a training.
+
+    Args:
+        end: The epoch that it ends before.
+
+    Attributes:
+        stopped: Whether another callback has ended the training.
+    """
+
+    def __init__(self, end: int) -> None:
+        super().__init__()
+        self._end = end
+        self.stopped = False
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.stopped = self.model.stop_training
+        if epoch + 1 == self._end:
+            self.model.stop_training = True
 
 
 class Bookkeeping(keras.callbacks.Callback):

@@ -1,4 +1,4 @@
-"""The backup of a training: all that it needs to go on after an interruption."""
+"""The checkpoint of a training: all that it needs to go on after an interruption."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CheckpointState:
 
 
 class TrainingCheckpoint:
-    """All that a training needs to go on, in one folder that appears whole when an epoch is finished.
+    """A folder with all that a training needs to go on; it appears whole when an epoch is finished.
 
     Args:
         folder: Holds epoch-00001, epoch-00002, ...: the last one only, but for the moment of the change.
@@ -52,7 +52,7 @@ class TrainingCheckpoint:
         self.neighbours: np.ndarray | None = None
 
     def latest(self) -> CheckpointState | None:
-        """The state after the last finished epoch, or None before the first.
+        """Reads the state after the last finished epoch; None before the first.
 
         Raises:
             InputError: if it cannot be read.

@@ -1,4 +1,4 @@
-"""What a training is fed with: batches that depend on seed, epoch and step alone."""
+"""Batches of a training, which depend on seed, epoch and step alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latentsearch.training.settings import Settings
 
 
 def training_ids(ids: np.ndarray, settings: Settings) -> np.ndarray:
-    """Those of the training images that are used, ascending: all, or a subset drawn by the seed.
+    """Returns the ids of the training images that are used, ascending: all, or a subset drawn by the seed.
 
     Drawn, and not the first ones, as images may be stored class by class.
     """
@@ -30,7 +30,7 @@ def training_batches(
     first_epoch: int = 0,
     neighbours: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Endless batches in a new order each epoch, from `first_epoch` on.
+    """Makes endless batches in a new order each epoch, from `first_epoch` on.
 
     Order and augmentation depend on seed, epoch and step alone, so a resumed training sees what an
     uninterrupted one sees. What does not fill a last batch is left out of that epoch.

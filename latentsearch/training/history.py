@@ -1,4 +1,4 @@
-"""The history of a training, one row an epoch: what a training leaves behind, and how it is read again."""
+"""The history of a training, one row an epoch, and the result that holds it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training left behind.
+    """The result of a training.
 
     Args:
         history: One row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy, further measures (see
@@ -38,7 +38,7 @@ class TrainingResult:
 
     @property
     def best(self) -> pd.Series:
-        """The row of the epoch whose weights were kept."""
+        """Returns the row of the epoch whose weights were kept."""
         row = -1 if self.keep == "last" else int(np.nanargmin(self.history["val_loss"].to_numpy(np.float64)))
         return self.history.iloc[row]
 

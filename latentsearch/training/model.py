@@ -1,4 +1,4 @@
-"""The network in training: a copy of the autoencoder, built for speed, and what its optimizer minimises."""
+"""The training model: a copy of the autoencoder, built for speed, with its losses and optimizer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers, ops
 
 from latentsearch.errors import InputError
@@ -38,7 +39,7 @@ _PROJECTION_TEMPERATURE = 0.2
 
 
 def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Model:
-    """A copy of an autoencoder, ready to be trained on the batches of `dataloader.training_batches`.
+    """Builds the training model of an autoencoder, for the batches of `dataloader.training_batches`.
 
     Without a similarity weight it takes images and gives reconstructions. With one it takes views and gives
     "reconstruction", "code", and "projection": two dense layers on the encoder's features, which take up what tells
@@ -78,11 +79,11 @@ def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Mode
         }
         losses: dict[str, Any] = {
             "reconstruction": own_loss.reconstruction_loss(settings.loss),
-            "code": objectives.Similarity(settings.temperature),
+            "code": objectives.NTXent(settings.temperature),
         }
         if settings.projection:
             outputs["projection"] = _projector(features.shape[-1])(features)
-            losses["projection"] = objectives.Similarity(_PROJECTION_TEMPERATURE)
+            losses["projection"] = objectives.NTXent(_PROJECTION_TEMPERATURE)
         weights = dict.fromkeys(losses, settings.similarity_weight) | {"reconstruction": 1.0}
         model = keras.Model(views, outputs, name=initial.name)
         model.compile(
@@ -95,10 +96,36 @@ def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Mode
     return model
 
 
+def create_state(model: keras.Model, batches: tf.data.Dataset) -> None:
+    """Create what a training step updates: the state of the optimizer, of losses and of metrics.
+
+    Keras would create it in the first step, which TensorFlow traces a second time then: six seconds of kind-look.
+
+    Args:
+        model: Compiled, on one device.
+        batches: Batches of (inputs, targets), of which the shapes count.
+    """
+
+    def zeros(spec: tf.TensorSpec | keras.KerasTensor) -> tf.Tensor:
+        return ops.zeros(spec.shape, spec.dtype)
+
+    def symbol(spec: tf.TensorSpec) -> keras.KerasTensor:
+        return keras.KerasTensor(spec.shape, spec.dtype.name)
+
+    inputs, targets = batches.element_spec
+    predicted = model.compute_output_spec(keras.tree.map_structure(symbol, inputs))
+    predictions = keras.tree.map_structure(zeros, predicted)
+    seen, wanted = (keras.tree.map_structure(zeros, specs) for specs in (inputs, targets))
+    model.optimizer.build(model.trainable_variables)
+    model.compute_loss(seen, wanted, predictions, training=False)
+    model.compute_metrics(seen, wanted, predictions)
+    model.reset_metrics()
+
+
 def _two_codes(
     encoder: keras.Model, shape: tuple[int, int, int], settings: Settings
 ) -> tuple[dict[str, keras.KerasTensor], keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
-    """The two towers of an encoder in training, each with images of its own.
+    """Builds the two towers of an encoder for training: the kind tower sees views, the look tower whole images.
 
     The reconstruction error does not reach the kind tower: it would make kinds of colours.
 
@@ -124,7 +151,7 @@ def _two_codes(
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Gives the layers of the target's encoder and decoder the weights of those of the source, but for its denoiser.
+    """Copies the weights of the source's encoder and decoder to the target, except those of its denoiser.
 
     Kernels that the source computes with in bfloat16 are given as it sees them, rounded to 8 bits of mantissa.
     """
@@ -136,7 +163,7 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
 
 
 def _parts(model: keras.Model) -> dict[str, keras.Model]:
-    """The models within a model by name that an autoencoder has: its encoder or the towers of that, its decoder."""
+    """Returns the sub-models of an autoencoder by name: its encoder, or the towers of that, and its decoder."""
     found: dict[str, keras.Model] = {}
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -146,7 +173,7 @@ def _parts(model: keras.Model) -> dict[str, keras.Model]:
 
 
 def normalise_together(model: keras.Model, together: bool) -> None:
-    """Lets batch normalisation take mean and variance of the whole batch, and not of each device's part of it.
+    """Synchronises batch normalisation: mean and variance of the whole batch, not of each device's part.
 
     Args:
         model: As `compiled` made it.
@@ -166,7 +193,7 @@ def _as_computed(layer: layers.Layer) -> list[np.ndarray]:
 
 
 def _copy(part: keras.Model, shape: tuple[int | None, ...], settings: Settings, also: str | None = None) -> keras.Model:
-    """A sub-model with layers of its own, computed in the precision of the settings; its output is float32.
+    """Copies a sub-model, with its own layers in the precision of the settings; its output is float32.
 
     Args:
         part: The encoder or the decoder.

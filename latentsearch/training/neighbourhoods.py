@@ -1,4 +1,4 @@
-"""Which training images count as views of each other: neighbours by the features of the network in training."""
+"""Neighbours of training images by features, which count as views of each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REFRESHED_EVERY = 3  # epochs
 
 
 def periods(settings: Settings, num_images: int) -> list[tuple[int, int]]:
-    """Lists first epoch, and that behind the last, of the parts of a training between which neighbours are found anew.
+    """Lists the parts of a training, between which neighbours are found anew, as (first epoch, epoch after the last).
 
     Args:
         settings: Of the training.
@@ -85,5 +85,5 @@ def _starts(settings: Settings, num_images: int) -> range:
 
 
 def _number(wanted: int, num_images: int) -> int:
-    """How many neighbours of an image are taken for the same kind: few of few images, 0 of fewer than 50."""
+    """Returns how many neighbours of an image are taken: a fiftieth of few images, 0 of fewer than 50 images."""
     return min(wanted, num_images // 50)

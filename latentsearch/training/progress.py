@@ -1,4 +1,4 @@
-"""What a training tells while it runs: a bar of its steps on a terminal, then a line an epoch."""
+"""Progress of a training: a bar of its steps on a terminal, then a line an epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of a training: flags completed by the recipe of the architecture, or those it was begun with."""
+"""Settings of a training: flags completed by the recipe, or those that it was begun with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LEAST_STEPS, _LEAST_BATCH = 8, 16  # of an epoch: of few images, batches are sm
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Recipe):
-    """All that decides how a training goes: a recipe, and these.
+    """All settings that decide how a training goes: those of a recipe, and these.
 
     Args:
         seed: Of order and augmentation.
@@ -61,7 +61,7 @@ class TrainingRecord:
 
 
 def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> Settings:
-    """The flags, completed by the recipe of the architecture.
+    """Completes the flags by the recipe of the architecture.
 
     Raises:
         InputError: if a flag has a value that cannot be.
@@ -136,7 +136,7 @@ def check_loss(run: Run, settings: Settings) -> None:
 
 
 def _num_used(dataset: ImageSet, subset: int | None) -> int:
-    """Training images that a training uses."""
+    """Counts the training images that a training uses."""
     num_images = len(dataset.ids("train"))
     return num_images if subset is None else min(num_images, subset)
 
@@ -172,7 +172,7 @@ def _refuse_impossible_of_two_codes(settings: Settings) -> None:
 
 
 def resumed(config: TrainConfig, run: Run, dataset: ImageSet, settings: Settings, before: Settings) -> Settings:
-    """The settings that a training was begun with, unless a flag or what it was made from contradicts them.
+    """Returns the settings that a training was begun with, after a check that the flags do not contradict them.
 
     Args:
         config: The flags of now.

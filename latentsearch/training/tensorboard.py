@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a training: curves, graph, codes, reconstructions, and a map of test codes."""
+"""Logs of a training for TensorBoard: curves, graph, codes, reconstructions, and a map of test codes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MAX_SPRITE_SIDE = 8192  # pixels: larger textures are refused by browsers
 def callbacks(
     logs: Path, autoencoder: keras.Model, dataset: ImageSet, settings: Settings, *, every: int, trial: bool = False
 ) -> list[keras.callbacks.Callback]:
-    """Return callbacks that write to `logs`.
+    """Builds the callbacks that write to `logs`.
 
     Args:
         logs: Folder of the run below logs/.
@@ -72,12 +72,12 @@ def hidden(dataset: ImageSet) -> frozenset[str]:
 
 
 def events_path(logs: Path) -> Path:
-    """A name for the event files of this process in `logs`, whose whole names TensorFlow chooses: for messages."""
+    """Returns a name, for messages, of the event files of this process in `logs`; TensorFlow chooses the whole name."""
     return logs / "events.out.tfevents"
 
 
 def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> None:
-    """Puts test codes with labels, files and thumbnails where TensorBoard's Embedding Projector finds them.
+    """Writes test codes with labels, files and thumbnails for TensorBoard's Embedding Projector.
 
     Args:
         logs: Folder of the run below logs/.
@@ -112,7 +112,7 @@ def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> 
 
 
 def write_trial(logs: Path, parameters: Mapping[str, Any], measures: Mapping[str, float], names: Sequence[str]) -> None:
-    """Puts a trial of a search where TensorBoard's HParams finds it, beside the other trials.
+    """Writes a trial of a search for TensorBoard's HParams, beside the other trials.
 
     Args:
         logs: Folder of the trial below logs/.
@@ -140,7 +140,7 @@ def _write_trial(
 
 
 def _sprite(images: np.ndarray) -> np.ndarray:
-    """Thumbnails row by row in one square picture, as the projector wants them: uint8 `(side, side, 3)`."""
+    """Arranges thumbnails row by row in one square image for the projector: uint8 `(side, side, 3)`."""
     across = int(np.ceil(np.sqrt(len(images))))
     height, width, channels = images.shape[1:]
     grid = np.zeros((across * across, height, width, channels), dtype=np.uint8)
@@ -211,7 +211,7 @@ class _Settings(keras.callbacks.Callback):
 
 
 class _CodesAndPictures(keras.callbacks.Callback):
-    """The graph, histograms of the codes every epoch, originals above reconstructions every few epochs."""
+    """Writes the graph, histograms of the codes each epoch, and reconstructions every few epochs."""
 
     def __init__(self, logs: Path, autoencoder: keras.Model, dataset: ImageSet, every: int) -> None:
         super().__init__()

@@ -1,7 +1,9 @@
-"""Learning: from the initial weights to the best, and going on after an interruption."""
+"""Training from the initial weights to the best, resumed after an interruption."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,16 +27,18 @@ from latentsearch.recipes import RECIPES
 from latentsearch.records import BuildRecord
 from latentsearch.runs import Run
 from latentsearch.training import denoising, neighbourhoods, rotation, settings, tensorboard
-from latentsearch.training.callbacks import BestModel, Bookkeeping, EpochRows, Validation
+from latentsearch.training.callbacks import BestModel, Bookkeeping, EndOfPart, EpochRows, Validation
 from latentsearch.training.checkpoint import CheckpointState, TrainingCheckpoint
 from latentsearch.training.dataloader import training_batches, training_ids
 from latentsearch.training.history import EpochRow, TrainingResult, read_history
-from latentsearch.training.model import compiled, measure_names, normalise_together
+from latentsearch.training.hosts import Hosts, connect, told
+from latentsearch.training.model import compiled, create_state, measure_names, normalise_together
 from latentsearch.training.progress import EpochLine
 from latentsearch.training.settings import TrainingRecord
 from latentsearch.training.validation import Validator
 
 _SCRIPT = "TrainAutoencoder.py"
+_END = "all is written"
 
 
 def train(
@@ -56,14 +60,16 @@ def train(
     run = Run(config.root, config.run)
     run.require(run.build_record, "BuildingAutoencoder.py")
     built = records.read_build(run)
-    with locks.locked(run.lock, f"run '{run.name}'"):
-        return _train(run, config, built, watch=watch, trial=trial)
+    hosts = connect()
+    with locks.locked(run.lock, f"run '{run.name}'") if hosts.writes else contextlib.nullcontext():
+        return _train(run, config, built, hosts, watch=watch, trial=trial)
 
 
 def _train(
     run: Run,
     config: TrainConfig,
     built: BuildRecord,
+    hosts: Hosts,
     *,
     watch: Sequence[keras.callbacks.Callback],
     trial: bool,
@@ -88,12 +94,17 @@ def _train(
     tf.config.experimental.enable_op_determinism()
 
     fit_ids = training_ids(dataset.ids("train"), chosen)
-    steps = len(fit_ids) // chosen.batch_size
     backup = TrainingCheckpoint(run.backup, record.training if record else None)
     state = backup.latest() if before else None
     rows = state.rows if state else []
     _refuse_older(run, rows)
-    learner = _learner(autoencoder, chosen, state, steps)
+    learner = _learner(autoencoder, chosen, state, len(fit_ids), hosts)
+    hosts.agree(f"{len(rows)} {files.fingerprint(repr(chosen).encode())}")
+    learn = functools.partial(_learn, learner, autoencoder, dataset.images, fit_ids, chosen, hosts=hosts, state=state)
+    if not hosts.writes:
+        learn(backup=backup, callbacks=[])
+        hosts.agree(_END)
+        return TrainingResult(read_history(run), finished=True, keep=chosen.keep)
     events, replaced = ownership.event_files(run.logs), []
     if state is None:
         files.check_free(*run.learnt)
@@ -102,7 +113,7 @@ def _train(
     files.write_json(run.training_record, {"settings": asdict(chosen), "finished": False, "training": backup.training})
     hidden = tensorboard.hidden(dataset)
     if not trial:
-        print(*settings.advice(dataset, chosen, steps), sep="\n")
+        print(*settings.advice(dataset, chosen, len(fit_ids) // chosen.batch_size), sep="\n")
     epoch_rows = EpochRows(run.history, rows, loss=chosen.loss)
     finished = True
     callbacks = [
@@ -117,9 +128,7 @@ def _train(
     ]
     try:
         with files.writing(tensorboard.events_path(run.logs)):  # all else that is written says so itself
-            _learn(
-                learner, autoencoder, dataset.images, fit_ids, chosen, state=state, backup=backup, callbacks=callbacks
-            )
+            learn(backup=backup, callbacks=callbacks)
     except KeyboardInterrupt:
         finished = False
         state = backup.latest()
@@ -129,18 +138,24 @@ def _train(
     finished &= _complete(run, dataset, fit_ids, chosen, denoise=finished and not trial)
     result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished, chosen.keep, hidden=hidden)
     _write_products(run, dataset, result, trial=trial)
-    made: dict[str, Any] = {"settings": asdict(chosen), "finished": finished, "training": backup.training}
+    _write_record(run, chosen, result, backup)
+    hosts.agree(_END)
+    return result
+
+
+def _write_record(run: Run, chosen: settings.Settings, result: TrainingResult, backup: TrainingCheckpoint) -> None:
+    """Writes the record of a training, and deletes the checkpoint of a finished one."""
+    made: dict[str, Any] = {"settings": asdict(chosen), "finished": result.finished, "training": backup.training}
     made["epochs_done"] = len(result.history)
     # An older latentsearch, which may have begun it, did not measure all that this one does.
     made |= {"best": result.best.dropna().to_dict(), "environment": environment.environment()}
     files.write_json(run.training_record, made)
-    if finished:
+    if result.finished:
         files.remove(run.backup, within=run.root)
-    return result
 
 
 def _initial_model(run: Run, built: BuildRecord) -> Path:
-    """The untrained network of a run.
+    """Loads the untrained network of a run.
 
     Raises:
         InputError: if it is not the one that the record of the run is of: the build was killed while it replaced them.
@@ -155,14 +170,16 @@ def _initial_model(run: Run, built: BuildRecord) -> Path:
 
 
 def _learner(
-    autoencoder: keras.Model, chosen: settings.Settings, state: CheckpointState | None, steps: int
+    autoencoder: keras.Model, chosen: settings.Settings, state: CheckpointState | None, num_images: int, hosts: Hosts
 ) -> keras.Model:
-    """The network in training, as its backup has it, or a new one."""
+    """Opens the training model of a checkpoint, or builds a new one."""
+    hosts.check_shares(chosen.batch_size)
     if chosen.loss is not None:
         own_loss.load(chosen.loss, autoencoder.input_shape[1:])
+    steps = num_images // chosen.batch_size
     with distribution.scope(chosen.devices, chosen.batch_size):
         learner = load_model(state.model, compiled=True) if state else compiled(autoencoder, chosen, steps)
-    normalise_together(learner, chosen.devices > 1)
+    normalise_together(learner, chosen.devices * hosts.number > 1)
     return learner
 
 
@@ -173,6 +190,7 @@ def _learn(
     ids: np.ndarray,
     chosen: settings.Settings,
     *,
+    hosts: Hosts,
     state: CheckpointState | None,
     backup: TrainingCheckpoint,
     callbacks: list[keras.callbacks.Callback],
@@ -186,22 +204,27 @@ def _learn(
             backup.neighbours = state.neighbours if state else None
         else:
             backup.neighbours = neighbourhoods.find(learner, autoencoder, images, ids, settings=chosen, epoch=begin)
-        now, part = max(begin, done), _Part(end)
-        learner.fit(
-            training_batches(images, ids, chosen, first_epoch=now, neighbours=backup.neighbours),
-            initial_epoch=now,
-            epochs=chosen.epochs,
-            steps_per_epoch=len(ids) // chosen.batch_size,
-            shuffle=False,  # the stream does that
-            verbose=0,
-            callbacks=[*callbacks, part],
-        )
+        now, part = max(begin, done), EndOfPart(end)
+        batches = hosts.shared(training_batches(images, ids, chosen, first_epoch=now, neighbours=backup.neighbours))
+        if chosen.devices == 1:
+            create_state(learner, batches)
+        hosts.prepare(learner)
+        with told():
+            learner.fit(
+                batches,
+                initial_epoch=now,
+                epochs=chosen.epochs,
+                steps_per_epoch=len(ids) // chosen.batch_size,
+                shuffle=False,  # the stream does that
+                verbose=0,
+                callbacks=[*hosts.callbacks(learner), *callbacks, part],
+            )
         if part.stopped:
             return
 
 
 def _complete(run: Run, dataset: data.ImageSet, ids: np.ndarray, chosen: settings.Settings, *, denoise: bool) -> bool:
-    """Finds what is found when all else is trained: axes of the codes, and the denoiser; False if stopped in it."""
+    """Finishes a training: rotates the codes and trains the denoiser. Returns False if interrupted."""
     if chosen.look:
         rotation.turn_run(run, dataset, ids)
     try:
@@ -210,27 +233,6 @@ def _complete(run: Run, dataset: data.ImageSet, ids: np.ndarray, chosen: setting
     except KeyboardInterrupt:
         return False
     return True
-
-
-class _Part(keras.callbacks.Callback):
-    """Ends a part of a training.
-
-    Args:
-        end: The epoch that it ends before.
-
-    Attributes:
-        stopped: Whether another callback has ended the training.
-    """
-
-    def __init__(self, end: int) -> None:
-        super().__init__()
-        self._end = end
-        self.stopped = False
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.stopped = self.model.stop_training
-        if epoch + 1 == self._end:
-            self.model.stop_training = True
 
 
 def _record_of(run: Run, config: TrainConfig) -> TrainingRecord | None:
@@ -246,7 +248,7 @@ def _record_of(run: Run, config: TrainConfig) -> TrainingRecord | None:
 
 
 def _goes_on(run: Run, config: TrainConfig, record: TrainingRecord | None) -> bool:
-    """Whether there is a training to go on with: as --resume says, or one that is finished, with nothing left to do."""
+    """Tells whether there is a training to go on with: by --resume, or a finished one with the same settings."""
     if record is None:
         return False
     return config.resume or (record.finished and run.best_model.exists() and not config.overwrite)

@@ -1,4 +1,4 @@
-"""What is measured of a network in training, on validation images; only what is shown, never used, sees labels."""
+"""Measures of a network in training on validation images. Labels are for display, never for a choice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from latentsearch.metrics import (
 )
 from latentsearch.models import own_loss
 from latentsearch.models.architectures import kind_dim, with_features
-from latentsearch.models.losses import Similarity
+from latentsearch.models.losses import NTXent
 from latentsearch.training.settings import Settings
 
 _MAX_IMAGES = 5000
@@ -46,7 +46,7 @@ class Validator:
         ]
 
     def __call__(self, autoencoder: keras.Model) -> dict[str, float]:
-        """Measures by name; those of codes are of the kind code where there are two.
+        """Returns measures by name; those of codes are of the kind code where there are two.
 
         - val_mse, val_accuracy: of reconstructions.
         - val_similarity: the similarity loss of the codes of two views, 500 images at a time (only with a weight).
@@ -120,7 +120,7 @@ class Validator:
 
 
 def _agreement(codes: np.ndarray, features: np.ndarray) -> float:
-    """Share of the nearest neighbours by centred features that are among those by code; 0 if one is not finite."""
+    """Computes the share of nearest neighbours by centred features that are among those by code; 0 if not finite."""
     if not (np.isfinite(codes).all() and np.isfinite(features).all()):
         return 0.0
     depth, ids = min(_DEPTH, len(codes) - 1), np.arange(len(codes))
@@ -132,8 +132,8 @@ def _agreement(codes: np.ndarray, features: np.ndarray) -> float:
 
 
 def _similarity(first: np.ndarray, second: np.ndarray, temperature: float) -> float:
-    """Mean similarity loss of pairs of codes `(num_images, latent_dim)`, as in batches of 500 images."""
-    loss = Similarity(temperature)
+    """Computes the mean NT-Xent loss of pairs of codes `(num_images, latent_dim)`, in batches of 500 images."""
+    loss = NTXent(temperature)
     values = []
     for start in range(0, len(first), _BATCH):
         pair = [codes[start : start + _BATCH] for codes in (first, second)]

@@ -23,10 +23,10 @@ def interval(value):
     return Interval(value, value * 0.99, value * 1.01)
 
 
-def a_score(method, p10, by_class=None):
+def a_score(method, p10, by_class=None, num_queries=1000):
     measures = dict.fromkeys(MEASURES, interval(p10))
     classes = {name: dict.fromkeys(MEASURES, interval(value)) for name, value in (by_class or {}).items()}
-    return Score(method, "cosine", measures, classes, np.array([p10]))
+    return Score(method, "cosine", measures, classes, np.array([p10]), num_queries)
 
 
 def leaking(dataset, count):
@@ -45,6 +45,7 @@ def good(small_digits):
         seed=0,
         dataset=small_digits,
         history=pd.DataFrame({"epoch": [1]}),
+        gallery_ids=small_digits.gallery_ids(),
         test_ids=test_ids,
         codes=np.random.default_rng(0).normal(size=(len(test_ids), 10)).astype(np.float32),
         errors=np.full(len(test_ids), 0.01),
@@ -124,6 +125,14 @@ def test_good_evidence_passes_every_check_and_every_check_speaks(good):
         for words in (result.question, result.why, result.good, result.poor, result.broken):
             assert words.endswith((".", "?")), words
         assert result.meaning == result.good
+
+
+def test_a_rival_that_was_asked_with_fewer_queries_says_so(good):
+    few = dataclasses.replace(good, scores=[*good.scores[:1], a_score("raw pixels", 0.3, num_queries=5)])
+    assert checks.beats_pixels(few).why.startswith(
+        "P@10 over that of raw pixels (cosine: 0.300, asked with 5 of the test images)"
+    )
+    assert "asked with" not in checks.beats_pixels(good).why
 
 
 def test_without_labels_the_checks_that_need_them_are_left_out(good):

@@ -14,9 +14,10 @@ import RetrieveSimilar
 import SanityChecks
 import TrainAutoencoder
 import TuneAutoencoder
-from latentsearch.config import BuildConfig, CheckConfig, PrepareConfig, RetrieveConfig, TrainConfig
+from latentsearch.config import BuildConfig, CheckConfig, PrepareConfig, TrainConfig
 from latentsearch.data import digits
 from latentsearch.runs import Run
+from latentsearch.search.config import RetrieveConfig
 from latentsearch.tuning.config import TuneConfig
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentsearch.models.losses import Similarity
+from latentsearch.models.losses import NTXent
 
 
 def naive(numbers, vectors, temperature):
@@ -25,7 +25,7 @@ def naive(numbers, vectors, temperature):
 
 
 def each(numbers, vectors, temperature=0.5):
-    loss = Similarity(temperature, reduction=None)
+    loss = NTXent(temperature, reduction=None)
     return keras.ops.convert_to_numpy(loss(np.asarray(numbers, np.float32), np.asarray(vectors, np.float32)))
 
 
@@ -55,13 +55,13 @@ def test_a_step_down_the_gradient_joins_views_of_one_image_and_parts_others():
     numbers = np.array([0.0, 0.0, 1.0, 1.0], np.float32)
     with tf.GradientTape() as tape:
         tape.watch(vectors)
-        loss = Similarity(0.5)(numbers, vectors)
+        loss = NTXent(0.5)(numbers, vectors)
     moved = (vectors - 0.1 * tape.gradient(loss, vectors)).numpy()
     moved = np.rad2deg(np.arctan2(moved[:, 1], moved[:, 0]))
     assert moved[1] - moved[0] < 80 - 1
     assert moved[3] - moved[2] < 80 - 1
     assert moved[2] - moved[1] > 20 + 1
-    assert float(Similarity(0.5)(numbers, vectors)) == pytest.approx(float(loss))
+    assert float(NTXent(0.5)(numbers, vectors)) == pytest.approx(float(loss))
 
 
 def test_the_best_is_when_views_coincide_and_images_are_opposite():
@@ -72,5 +72,5 @@ def test_the_best_is_when_views_coincide_and_images_are_opposite():
 
 
 def test_it_survives_saving():
-    again = keras.losses.deserialize(keras.losses.serialize(Similarity(0.3)))
+    again = keras.losses.deserialize(keras.losses.serialize(NTXent(0.3)))
     assert again.temperature == 0.3

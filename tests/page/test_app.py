@@ -157,7 +157,8 @@ def test_a_query_is_placed_at_the_nearest_code_on_the_map(page, tmp_path, monkey
     assert (found["state"], found["ids"]) == ("ready", on_map.tolist())
     assert found["x"] == corpus.gallery.code_of(on_map)[:, 0].tolist()
     assert found["names"] == [corpus.path_of(image_id).name for image_id in on_map.tolist()]
-    assert found["classes"] == [int(corpus.class_of(image_id) == "red") for image_id in on_map.tolist()]
+    assert (found["grouped_by"], found["groups"]) == ("class", ["blue", "red"])
+    assert found["group_of"] == [int(corpus.class_of(image_id) == "red") for image_id in on_map.tolist()]
     # Ids go by the order of the names, which goes by colour.
     nearest = on_map[np.argmin(np.abs(on_map - 5))]
     assert client.get("/api/neighbours", params={**ASK, "id": 5}).json()["place"] == nearest
@@ -279,4 +280,7 @@ def test_the_dialog_of_duplicates_is_there_and_reached_by_a_button():
     page = (STATIC / "index.html").read_text(encoding="utf-8")
     assert re.search(r'<button id="find-duplicates" type="button"', page)
     assert '<dialog id="duplicates" aria-labelledby="duplicates-title">' in page
-    assert 'byId("find-duplicates").addEventListener("click", showDuplicates)' in (STATIC / "page.js").read_text()
+    assert (
+        'byId("find-duplicates").addEventListener("click", () => showDuplicates(on))'
+        in (STATIC / "page.js").read_text()
+    )

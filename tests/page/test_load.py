@@ -45,6 +45,10 @@ def questions(rng, ids):
                 ("GET", f"/api/neighbours?{ASK}&id={image}", None, 200),
                 ("GET", f"/api/explanation?metric=cosine&id={image}&neighbour={other}", None, 200),
                 ("GET", f"/api/picture?id={image}", None, 200),
+                ("GET", f"/api/large?id={image}", None, 200),
+                ("GET", f"/api/original?id={image}", None, 200),
+                ("GET", f"/api/details?id={image}", None, 200),
+                ("POST", "/api/images.csv", json.dumps([image, other]).encode(), 200),
                 ("GET", "/api/map", None, 200),
                 ("GET", "/", None, 200),
                 ("POST", f"/api/neighbours?{ASK}&name=a.png", photo, 200),
@@ -53,7 +57,7 @@ def questions(rng, ids):
                 ("GET", f"/api/neighbours?{ASK}&id=99999999", None, 404),
                 ("GET", "/api/neighbours?k=0&metric=none", None, 400),
             ],
-            12,
+            16,
         )
 
 

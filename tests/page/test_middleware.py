@@ -135,7 +135,9 @@ def test_other_names_of_the_server_are_refused(host, client):
 )
 def test_other_pages_may_not_ask(headers, status, client):
     assert client.post("/api/neighbours", params=ASK, content=png("red"), headers=headers).status_code == status
-    assert client.get("/api/picture?id=1", headers=headers).status_code == status
+    for path in ("/api/picture", "/api/large", "/api/original", "/api/details"):
+        assert client.get(path, params={"id": 1}, headers=headers).status_code == status
+    assert client.post("/api/images.csv", json=[1], headers=headers).status_code == status
 
 
 def test_a_link_to_the_page_may_be_anywhere(client):
@@ -144,7 +146,9 @@ def test_a_link_to_the_page_may_be_anywhere(client):
     assert "<title>latentsearch</title>" in response.text
 
 
-@pytest.mark.parametrize("url", ["/", "/page.js", "/api/about", "/api/picture?id=1", "/nothing"])
+@pytest.mark.parametrize(
+    "url", ["/", "/page.js", "/api/about", "/api/picture?id=1", "/api/original?id=1", "/api/details?id=1", "/nothing"]
+)
 def test_every_answer_binds_the_browser(url, client):
     headers = client.get(url).headers
     policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))

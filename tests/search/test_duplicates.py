@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 import RetrieveSimilar
-from latentsearch.config import RetrieveConfig
 from latentsearch.errors import InputError
 from latentsearch.gallery import duplicates as finder
 from latentsearch.search import duplicates, duplicates_output, figures
+from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.queries import check_flags
 from tests.gallery.test_image_matching import scenes
 from tests.photos import photo_corpus

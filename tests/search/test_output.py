@@ -14,13 +14,14 @@ from PIL import Image
 
 from fuzzing.colours import MeanColours, make_photos
 from latentsearch import data
-from latentsearch.config import METRICS, RetrieveConfig
+from latentsearch.config import METRICS
 from latentsearch.errors import InputError
 from latentsearch.gallery.folder import gallery_path, open_kept
 from latentsearch.gallery.gallery import build
 from latentsearch.gallery.sync import sync
 from latentsearch.runs import Run
 from latentsearch.search import figures, output
+from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.corpus import DatasetCorpus
 from latentsearch.search.open import _skipped
 from latentsearch.search.queries import find_queries

@@ -38,13 +38,26 @@ def test_likeness_is_measured_by_the_corruption_that_the_encoder_withstands():
     near = np.arange(1, 101, dtype=np.float32)[:, None] / 100
     copies = np.zeros((200, 2, 1), np.float32)
     copies[:100, 1], copies[100:, 1] = 5 + near, near
-    scale = Scale(gallery_of(np.array([[0.0], [1], [9]], np.float32), copies=copies), metric="euclidean")
+    scale = Scale(gallery_of(np.array([[0.0], [0], [9]], np.float32), copies=copies), metric="euclidean")
     words = scale.likeness(np.array([0, 0.005, 0.02, 0.245, 0.3, 0.795, 0.9, 7], np.float32))
     assert words == ["same picture", "same picture", *["very like"] * 2, *["alike"] * 2, *["weak"] * 2]
     order = [LIKENESSES.index(word) for word in scale.likeness(np.linspace(0, 2, 50, dtype=np.float32))]
     assert order == sorted(order)
-    without = Scale(gallery_of(np.array([[0.0], [1]], np.float32)), metric="euclidean")
-    assert without.likeness(np.array([0.0, 1.0])) == ["weak", "weak"]
+
+
+def test_nearer_than_999_of_1000_random_pairs_is_alike_whatever_the_copies_say():
+    """The encoder knows copies again at distances of 0.0001; the pairs of the gallery are 1 to 5,000 apart."""
+    codes = np.arange(5001, dtype=np.float32)[:, None]
+    copies = np.zeros((200, 2, 1), np.float32)
+    copies[:, 1] = 0.0001
+    far, near = np.float32(40), np.float32(1.5)  # 1 pair in 63, and 1 in 2,500
+    for scale in (
+        Scale(gallery_of(codes, copies=copies), metric="euclidean"),
+        Scale(gallery_of(codes), metric="euclidean"),
+    ):
+        assert scale.score(near) >= 99.9 > scale.score(far)
+        assert scale.likeness(np.array([near, far])) == ["alike", "weak"]
+    assert Scale(gallery_of(codes, copies=copies), metric="euclidean").likeness(np.array([0.0])) == ["same picture"]
 
 
 @pytest.mark.parametrize(

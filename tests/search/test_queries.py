@@ -10,11 +10,11 @@ import shutil
 import numpy as np
 import pytest
 
-from latentsearch.config import RetrieveConfig
 from latentsearch.errors import InputError
 from latentsearch.gallery.gallery import build
 from latentsearch.runs import Run
 from latentsearch.search import output
+from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.corpus import DatasetCorpus, FolderCorpus
 from latentsearch.search.queries import find_queries
 from latentsearch.search.results import search

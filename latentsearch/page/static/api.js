@@ -3,7 +3,7 @@
 /** An error that can be shown as it is. */
 export class Problem extends Error {}
 
-async function ask(path, parameters = {}, options = {}) {
+async function send(path, parameters = {}, options = {}) {
   let response;
   try {
     response = await fetch(`${path}?${new URLSearchParams(parameters)}`, options);
@@ -11,10 +11,12 @@ async function ask(path, parameters = {}, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new Problem("The server does not answer. Is it still running in its terminal?");
   }
+  if (response.ok) return response;
   const content = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Problem(content.error ?? "The server failed; its terminal says why.");
-  return content;
+  throw new Problem(content.error ?? "The server failed; its terminal says why.");
 }
+
+const ask = async (...question) => (await send(...question)).json();
 
 /** A question about an image of the corpus, {id}, or about a file, {file}. */
 function askAbout(path, query, parameters, signal) {
@@ -30,4 +32,9 @@ export const map = () => ask("/api/map");
 export const neighbours = (query, parameters, signal) => askAbout("/api/neighbours", query, parameters, signal);
 export const explanation = (query, parameters, signal) => askAbout("/api/explanation", query, parameters, signal);
 export const duplicates = (signal) => ask("/api/duplicates", {}, { signal });
+export const details = (id, signal) => ask("/api/details", { id }, { signal });
+export const images = (ids, signal) => ask("/api/images", {}, { method: "POST", body: JSON.stringify(ids), signal });
+export const csv = async (ids) => (await send("/api/images.csv", {}, { method: "POST", body: JSON.stringify(ids) })).blob();
 export const picture = (id) => `/api/picture?id=${id}`;
+export const large = (id) => `/api/large?id=${id}`;
+export const original = (id) => `/api/original?id=${id}`;

@@ -1,52 +1,73 @@
-// Images in the grid: examples, neighbours, and places for those that are on their way.
+// Images in the grid: examples, hits, images of a selection, and places for those that are on their way.
 import * as api from "./api.js";
-import { classLabel, element, thumb } from "./elements.js";
+import { button, element, thumb } from "./elements.js";
+import { groupLabel } from "./palette.js";
+import { tickBox } from "./ticks.js";
 
+/** The class of an image; where there is none, the name of its file and the sub-folder that it lies in. */
 function titleOf(image, classes) {
-  return image.class ? classLabel(image.class, classes) : element("span", { className: "file" }, image.name);
+  if (image.class) return groupLabel(image.class, classes);
+  const folder = image.place?.slice(0, -image.name.length - 1);
+  return element(
+    "span",
+    { className: "names", title: image.path ?? image.name },
+    element("span", { className: "file" }, image.name),
+    folder ? element("span", { className: "file folder" }, folder) : null,
+  );
 }
 
-function searchButton(image, onSearch) {
-  const name = image.class ? `${image.class}, ${image.name}` : image.name;
-  const button = element(
-    "button",
-    { type: "button", className: "pick", title: image.path ?? image.name, ariaLabel: `Search from ${name}` },
-    thumb(api.picture(image.id), ""),
-  );
-  button.addEventListener("click", () => onSearch({ id: image.id }));
-  return button;
+const nameOf = (image) => (image.class ? `${image.class}, ${image.name}` : image.name);
+
+function pick(image, verb, onClick) {
+  const made = button("", onClick, { className: "pick", title: image.path ?? image.name, ariaLabel: `${verb} ${nameOf(image)}` });
+  made.append(thumb(api.picture(image.id), ""));
+  return made;
 }
 
 export function exampleCard(image, classes, onSearch) {
-  return element("li", { className: "card" }, searchButton(image, onSearch), titleOf(image, classes));
+  return element("li", { className: "card" }, pick(image, "Search from", () => onSearch({ id: image.id })), titleOf(image, classes));
 }
 
-export function neighbourCard(match, query, classes, onSearch, onWhy) {
-  const same = query.class && match.class === query.class;
-  const why = element("button", { type: "button", className: "why", ariaLabel: `Why is image ${match.rank} near?` }, "Why?");
-  why.addEventListener("click", () => onWhy(match));
+function pictured(image, onLarge) {
+  return element("div", { className: "pictured" }, pick(image, "Show large:", onLarge), tickBox(image));
+}
+
+const searchButton = (image, onSearch) =>
+  button("Search", () => onSearch({ id: image.id }), { className: "small", ariaLabel: `Search from ${nameOf(image)}` });
+
+/** A hit of `query`. `on` holds what is done: search, large, why. */
+export function hitCard(hit, query, classes, on) {
+  const same = query.class && hit.class === query.class;
   return element(
     "li",
-    { className: match.likeness === "weak" ? "card weak" : "card" },
-    searchButton(match, onSearch),
+    { className: hit.likeness === "weak" ? "card weak" : "card" },
+    pictured(hit, on.large),
     element(
       "span",
       { className: "title" },
-      titleOf(match, classes),
+      titleOf(hit, classes),
       same ? element("span", { className: "same", title: "the class of the query" }, "✓") : null,
     ),
+    element("strong", { className: "likeness" }, hit.likeness),
+    element("span", { className: "number", title: "Share of random pairs of images that are as near" }, `${hit.pairs} pairs`),
+    element("span", { className: "number", title: "Distance of the codes" }, `distance ${hit.distance.toPrecision(3)}`),
     element(
       "span",
-      { className: "numbers" },
-      element("strong", { title: `As near as ${match.pairs} random pairs of images` }, match.likeness),
-      why,
+      { className: "buttons" },
+      searchButton(hit, on.search),
+      button("Why?", () => on.why(hit), { className: "small why", ariaLabel: `Why is image ${hit.rank} near?` }),
     ),
-    element(
-      "span",
-      { className: "numbers" },
-      element("span", { title: "Distance of the codes" }, match.distance.toPrecision(3)),
-      element("span", { title: "Share of random pairs of images that are as near" }, match.pairs),
-    ),
+  );
+}
+
+/** An image of a selection. `on` holds what is done: search, large. */
+export function selectedCard(image, classes, on) {
+  return element(
+    "li",
+    { className: "card" },
+    pictured(image, on.large),
+    titleOf(image, classes),
+    element("span", { className: "buttons" }, searchButton(image, on.search)),
   );
 }
 

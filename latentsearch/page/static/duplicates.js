@@ -1,16 +1,20 @@
 // The groups of duplicates, in a dialog. Nothing is deleted from here.
 import * as api from "./api.js";
-import { byId, element, thumb } from "./elements.js";
+import { button, byId, count, element, thumb } from "./elements.js";
+import { openLarge } from "./lightbox.js";
 
-function copyItem(image) {
-  const alike = image.kind === "near" || image.kind === "mirrored" ? `${image.kind}, ${image.likeness.toFixed(2)}` : image.kind;
-  const size = image.bytes === null ? "" : `, ${image.bytes.toLocaleString("en")} bytes`;
-  return element(
-    "li",
-    {},
-    thumb(api.picture(image.id), ""),
-    element("span", {}, element("code", {}, image.path ?? image.name), element("span", { className: "hint" }, alike + size)),
-  );
+let actions = {};
+
+function alike(image) {
+  const words = image.kind === "near" || image.kind === "mirrored" ? `${image.kind}, likeness ${image.likeness.toFixed(2)}` : image.kind;
+  return image.bytes === null ? words : `${words}, ${count(image.bytes)} bytes`;
+}
+
+function copyItem(image, place, images) {
+  const pick = button("", () => openLarge(images, place, actions), { className: "pick", ariaLabel: `Show large: ${image.name}` });
+  pick.append(thumb(api.picture(image.id), ""));
+  const path = element("code", { title: image.path ?? image.name }, image.place ?? image.name);
+  return element("li", {}, pick, element("span", {}, path, element("span", { className: "hint" }, alike(image))));
 }
 
 function section(group, number) {
@@ -24,8 +28,13 @@ function section(group, number) {
   );
 }
 
-/** Opens the dialog; the groups are looked for when they are first asked for. */
-export async function showDuplicates() {
+/** Opens the dialog; the groups are looked for when they are first asked for. `on` holds what is done: search. */
+export async function showDuplicates(on) {
+  const search = (query) => {
+    byId("duplicates").close();
+    on.search(query);
+  };
+  actions = { search };
   const body = byId("duplicates-body");
   body.replaceChildren(element("p", { className: "hint" }, "Comparing all images …"));
   byId("duplicates").showModal();

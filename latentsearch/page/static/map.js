@@ -1,71 +1,76 @@
-// The map of the codes on a canvas: moved by dragging, zoomed by the wheel; a click searches from the point there.
+// The map of the codes on a canvas: moved by dragging, zoomed by the wheel; a click searches, a frame selects.
 import * as api from "./api.js";
-import { byId, classColour, classLabel, element, sharpen } from "./elements.js";
+import { button, byId, count, sharpen } from "./elements.js";
+import { drawMap } from "./map-drawing.js";
+import { listenToMap } from "./map-input.js";
+import { groupLabel } from "./palette.js";
 
 const REACH = 14; // pixels around the pointer in which a point is found
-const NEAR = 5; // zoom from which points are drawn as their images
-const SIDE = 30; // of these, pixels
 const STATES = {
   drawing: "The map is being drawn: once for a gallery, in about a minute. It will appear here.",
   failed: "The map could not be drawn; the terminal of the server says why.",
   "too few images": "A map needs four images or more.",
 };
+const USE =
+  "Drag to move, wheel to zoom, click to search. To select several, press Select (or hold Shift) and drag over them. " +
+  "With the keyboard: arrows, + and −, 0 for all, Enter to search from the middle, S to select all in view.";
 
 export class CodeMap {
-  constructor(classes, onSearch) {
-    this.classes = classes;
+  /** `onSearch` is given the id of an image, `onSelect` the ids of several. */
+  constructor(onSearch, onSelect) {
     this.onSearch = onSearch;
+    this.onSelect = onSelect;
     this.canvas = byId("canvas");
     this.points = [];
+    this.groups = [];
     this.pictures = new Map(); // by id, of points that were seen from near
     this.view = { zoom: 1, x: 0.5, y: 0.5 }; // the point of the map that is in the middle; the map is the unit square
-    this.hidden = new Set(); // classes that are not shown
+    this.hidden = new Set(); // groups that are not shown
     this.marked = { place: null, ids: new Set(), query: null };
     this.found = null;
+    this.isSelecting = false; // whether dragging selects
+    this.frame = null; // of a selection: two corners, [x, y] each
     sharpen(byId("map-tip").querySelector("img"));
     new ResizeObserver(() => this.draw()).observe(this.canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
-    this.listen();
+    listenToMap(this);
   }
 
   async load() {
-    let reply;
-    try {
-      reply = await api.map();
-    } catch (error) {
-      reply = { state: "failed" };
-    }
+    const reply = await api.map().catch(() => ({ state: "failed" }));
     if (reply.state === "drawing") setTimeout(() => this.load(), 2000);
     byId("map-state").textContent = STATES[reply.state] ?? "";
     byId("map-state").hidden = reply.state === "ready";
     if (reply.state !== "ready") return;
     const [left, right, top, bottom] = [Math.min(...reply.x), Math.max(...reply.x), Math.min(...reply.y), Math.max(...reply.y)];
     const size = Math.max(right - left, bottom - top) || 1;
+    this.groups = reply.groups;
     this.points = reply.ids.map((id, row) => ({
       id,
       x: (reply.x[row] - (left + right) / 2) / size + 0.5,
       y: 0.5 - (reply.y[row] - (top + bottom) / 2) / size,
-      number: reply.classes[row],
+      number: reply.group_of[row],
       name: reply.names[row],
     }));
-    this.showLegend();
-    byId("map-hint").textContent =
-      `${reply.ids.length.toLocaleString("en")} codes by t-SNE: near means alike. Drag to move, wheel to zoom, click to ` +
-      "search. With the keyboard: arrows, + and −, 0 for all, Enter to search from the middle.";
+    this.showLegend(reply.grouped_by);
+    byId("map-hint").textContent = `${count(reply.ids.length)} codes by t-SNE: near means alike. ${USE}`;
     this.draw();
   }
 
-  showLegend() {
+  showLegend(by) {
     const numbers = [...new Set(this.points.map((point) => point.number))].filter((number) => number >= 0).sort((a, b) => a - b);
+    byId("map-legend").ariaLabel = by === "class" ? "Classes" : "Sub-folders";
     byId("map-legend").replaceChildren(
       ...numbers.map((number) => {
-        const button = element("button", { type: "button", ariaPressed: "true", title: "Show or hide" }, classLabel(this.classes[number], this.classes));
-        button.addEventListener("click", () => {
+        const toggle = button("", () => {
           const shown = this.hidden.delete(number) || !this.hidden.add(number);
-          button.ariaPressed = String(shown);
+          toggle.ariaPressed = String(shown);
           this.draw();
-        });
-        return element("li", {}, button);
+        }, { ariaPressed: "true", title: "Show or hide" });
+        toggle.append(groupLabel(this.groups[number], this.groups));
+        const item = document.createElement("li");
+        item.append(toggle);
+        return item;
       }),
     );
   }
@@ -76,7 +81,11 @@ export class CodeMap {
     this.draw();
   }
 
-  /** Pixels a unit, and the middle of the canvas. */
+  draw() {
+    drawMap(this);
+  }
+
+  /** Pixels a unit. */
   get scale() {
     return 0.94 * Math.min(this.canvas.clientWidth, this.canvas.clientHeight) * this.view.zoom;
   }
@@ -88,82 +97,29 @@ export class CodeMap {
     ];
   }
 
-  draw() {
-    const { canvas, view, marked } = this;
-    const ratio = devicePixelRatio;
-    canvas.width = canvas.clientWidth * ratio;
-    canvas.height = canvas.clientHeight * ratio;
-    const context = canvas.getContext("2d");
-    context.scale(ratio, ratio);
-    const alone = Math.min(4, Math.max(1.8, 90 / Math.sqrt(this.points.length))); // few points may be larger
-    const radius = Math.min(7, alone * Math.sqrt(view.zoom));
-    const ink = getComputedStyle(canvas).color;
-    const quiet = marked.place !== null || marked.ids.size ? 0.45 : 0.8; // what is marked stands out
-    context.globalAlpha = quiet;
-    for (const point of this.points) {
-      if (this.hidden.has(point.number)) continue;
-      this.dot(context, point, radius, classColour(point.number, this.classes.length));
-    }
-    context.globalAlpha = 1;
-    if (view.zoom >= NEAR) this.drawPictures(context);
-    for (const point of this.points) {
-      if (!marked.ids.has(point.id)) continue;
-      this.dot(context, point, radius + 2.5, classColour(point.number, this.classes.length), ink);
-    }
-    const here = this.points.find((point) => point.id === (marked.query ?? marked.place)) ?? this.points.find((point) => point.id === marked.place);
-    if (here) this.ring(context, here, ink);
-    if (this.found) this.dot(context, this.found, radius + 2, classColour(this.found.number, this.classes.length), ink);
-  }
-
-  dot(context, point, radius, colour, edge = null) {
-    const [x, y] = this.place(point);
-    context.beginPath();
-    context.arc(x, y, radius, 0, 2 * Math.PI);
-    context.fillStyle = colour;
-    context.fill();
-    if (!edge) return;
-    context.strokeStyle = edge;
-    context.lineWidth = 1.5;
-    context.stroke();
-  }
-
-  /** Points as their images, where there is room: of those that would cover each other, the first. */
-  drawPictures(context) {
-    const taken = new Set();
-    for (const point of this.points) {
+  /** The points that are shown within two corners of the canvas. */
+  within([x0, y0], [x1, y1]) {
+    return this.points.filter((point) => {
       const [x, y] = this.place(point);
-      const cell = `${Math.floor(x / SIDE)} ${Math.floor(y / SIDE)}`;
-      const outside = x < 0 || y < 0 || x > this.canvas.clientWidth || y > this.canvas.clientHeight;
-      if (outside || taken.has(cell) || this.hidden.has(point.number)) continue;
-      taken.add(cell);
-      const picture = this.pictures.get(point.id) ?? this.fetchPicture(point.id);
-      if (!picture.complete || !picture.naturalWidth) continue;
-      context.fillStyle = classColour(point.number, this.classes.length);
-      context.fillRect(x - SIDE / 2 - 2, y - SIDE / 2 - 2, SIDE + 4, SIDE + 4);
-      context.drawImage(picture, x - SIDE / 2, y - SIDE / 2, SIDE, SIDE);
-    }
+      const isInside = x >= Math.min(x0, x1) && x <= Math.max(x0, x1) && y >= Math.min(y0, y1) && y <= Math.max(y0, y1);
+      return isInside && !this.hidden.has(point.number);
+    });
   }
 
-  fetchPicture(id) {
-    const picture = new Image();
-    picture.addEventListener("load", () => this.draw());
-    picture.src = api.picture(id);
-    this.pictures.set(id, picture);
-    return picture;
+  /** Selects the points within two corners, all of the canvas if there are none. */
+  select(corner = [0, 0], other = [this.canvas.clientWidth, this.canvas.clientHeight]) {
+    this.setSelecting(false);
+    const ids = this.within(corner, other).map((point) => point.id);
+    if (ids.length) this.onSelect(ids);
+    this.draw();
   }
 
-  ring(context, point, ink) {
-    const [x, y] = this.place(point);
-    context.strokeStyle = ink;
-    context.fillStyle = ink;
-    context.lineWidth = 2;
-    context.beginPath();
-    context.arc(x, y, 12, 0, 2 * Math.PI);
-    context.stroke();
-    context.font = "600 12px system-ui, sans-serif";
-    const atEdge = x > this.canvas.clientWidth - 60;
-    context.textAlign = atEdge ? "right" : "left";
-    context.fillText("query", atEdge ? x - 16 : x + 16, y + 4);
+  setSelecting(isSelecting) {
+    this.isSelecting = isSelecting;
+    this.frame = null;
+    byId("map-select").ariaPressed = String(isSelecting);
+    this.canvas.style.cursor = isSelecting ? "crosshair" : "grab";
+    this.draw();
   }
 
   nearest(x, y, reach) {
@@ -185,11 +141,10 @@ export class CodeMap {
     this.found = point;
     const tip = byId("map-tip");
     tip.hidden = !point;
-    this.canvas.style.cursor = point ? "pointer" : "grab";
+    if (!this.isSelecting) this.canvas.style.cursor = point ? "pointer" : "grab";
     if (point) {
       tip.querySelector("img").src = api.picture(point.id);
-      const label = point.number < 0 ? point.name : classLabel(this.classes[point.number], this.classes);
-      tip.querySelector("figcaption").replaceChildren(label);
+      tip.querySelector("figcaption").replaceChildren(point.number < 0 ? point.name : groupLabel(this.groups[point.number], this.groups));
       const [px, py] = this.place(point);
       tip.style.left = `${Math.min(Math.max(px, 60), this.canvas.clientWidth - 60)}px`;
       tip.style.top = `${py}px`;
@@ -222,61 +177,5 @@ export class CodeMap {
   all() {
     this.view = { zoom: 1, x: 0.5, y: 0.5 };
     this.draw();
-  }
-
-  listen() {
-    const { canvas } = this;
-    const fingers = new Map();
-    let moved = 0;
-    canvas.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      this.zoom(2 ** (-event.deltaY / 300), event.offsetX, event.offsetY);
-    });
-    canvas.addEventListener("pointerdown", (event) => {
-      canvas.setPointerCapture(event.pointerId);
-      if (!fingers.size) moved = 0;
-      fingers.set(event.pointerId, [event.offsetX, event.offsetY]);
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      const here = [event.offsetX, event.offsetY];
-      const before = fingers.get(event.pointerId);
-      if (!before) return this.look(...here);
-      const others = [...fingers].filter(([id]) => id !== event.pointerId).map(([, place]) => place);
-      const [dx, dy] = [here[0] - before[0], here[1] - before[1]];
-      moved += Math.hypot(dx, dy);
-      fingers.set(event.pointerId, here);
-      if (others.length) {
-        const apart = (place) => Math.hypot(place[0] - others[0][0], place[1] - others[0][1]) || 1;
-        this.zoom(apart(here) / apart(before), ...others[0]);
-      } else if (moved > 3) {
-        this.move(dx, dy);
-      }
-    });
-    canvas.addEventListener("pointerup", (event) => {
-      fingers.delete(event.pointerId);
-      if (moved > 3) return;
-      this.look(event.offsetX, event.offsetY);
-      if (this.found) this.onSearch({ id: this.found.id });
-    });
-    canvas.addEventListener("pointercancel", (event) => fingers.delete(event.pointerId));
-    canvas.addEventListener("pointerleave", () => this.look(-1, -1, 0));
-    canvas.addEventListener("blur", () => this.look(-1, -1, 0));
-    canvas.addEventListener("keydown", (event) => this.onKey(event));
-    byId("map-in").addEventListener("click", () => this.zoom(1.6));
-    byId("map-out").addEventListener("click", () => this.zoom(1 / 1.6));
-    byId("map-all").addEventListener("click", () => this.all());
-  }
-
-  onKey(event) {
-    const steps = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] };
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key in steps) this.move(...steps[event.key]);
-    else if (event.key === "+" || event.key === "=") this.zoom(1.4);
-    else if (event.key === "-") this.zoom(1 / 1.4);
-    else if (event.key === "0") this.all();
-    else if (event.key !== "Enter") return;
-    event.preventDefault();
-    this.lookAtMiddle();
-    if (event.key === "Enter" && this.found) this.onSearch({ id: this.found.id });
   }
 }

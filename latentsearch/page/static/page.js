@@ -1,181 +1,178 @@
 // What is asked, and where the answers go.
+import * as address from "./address.js";
+import * as answers from "./answers.js";
 import * as api from "./api.js";
-import { exampleCard, neighbourCard, placeholder } from "./cards.js";
-import { byId, classLabel, element, sharpen } from "./elements.js";
+import { placeholder } from "./cards.js";
 import { showDuplicates } from "./duplicates.js";
+import { byId, sharpen, show } from "./elements.js";
+import { showHeader } from "./header.js";
+import * as intake from "./intake.js";
+import * as lightbox from "./lightbox.js";
 import { CodeMap } from "./map.js";
+import * as ticks from "./ticks.js";
 import { explain } from "./why.js";
 
-const state = { query: null, seed: 0, files: [], about: null };
+// What is shown: {seed} of examples, an image {id}, {files}, or {selected} ids.
+const state = { shown: { seed: 0 }, files: [], about: null };
 let current = new AbortController(); // calls off a question when the next one is asked
 let map = null;
 
-function show(id, visible) {
-  byId(id).hidden = !visible;
-}
+const on = {
+  search: (query) => go(query),
+  why: (query, hit, asked) => explain(query, hit, asked, state.about.classes),
+};
 
 function say(problem) {
   byId("problem").textContent = problem;
-  show("problem", Boolean(problem));
+  show("problem", problem);
 }
 
-function wanted() {
-  const look = state.about.look === null ? {} : { look: byId("look").value };
-  return { k: byId("k").value, metric: byId("metric").value, min_score: byId("min-score").value, ...look };
+/** Begins a question, and calls off the one before. */
+function begin() {
+  current.abort();
+  current = new AbortController();
+  byId("grid").ariaBusy = true;
+  return current.signal;
+}
+
+function end(signal) {
+  if (signal !== current.signal) return;
+  byId("grid").ariaBusy = false;
+  document.body.classList.remove("asking");
 }
 
 /** Asks, and shows `count` empty places if that takes long. An error is told, and what was there comes back. */
 async function during(question, count, onReply) {
-  current.abort();
-  const mine = (current = new AbortController());
-  const grid = byId("grid");
-  grid.ariaBusy = true;
+  const signal = begin();
   const waiting = setTimeout(() => {
-    const places = Array.from({ length: count }, placeholder);
-    byId("waiting").replaceChildren(...places);
+    byId("waiting").replaceChildren(...Array.from({ length: count }, placeholder));
     document.body.classList.add("asking");
   }, 250);
   try {
-    const reply = await question(mine.signal);
-    if (mine.signal.aborted) return;
+    const reply = await question(signal);
+    if (signal.aborted) return;
     say("");
     onReply(reply);
   } catch (error) {
-    if (!mine.signal.aborted) say(error.message);
+    if (!signal.aborted) say(error.message);
   } finally {
     clearTimeout(waiting);
-    if (mine === current) {
-      grid.ariaBusy = false;
-      document.body.classList.remove("asking");
-    }
+    end(signal);
   }
 }
 
-function showQuery(query) {
-  byId("why").close();
-  byId("query-picture").src = query?.picture ?? "";
-  byId("query-picture").alt = query ? `The query: ${query.name}` : "";
-  show("query-picture", query);
-  byId("drop").classList.toggle("full", Boolean(query));
-  show("query-name", query);
-  if (query) {
-    const name = element("span", { className: "file", title: query.path ?? query.name }, query.name);
-    byId("query-name").replaceChildren(...(query.class ? [classLabel(query.class, state.about.classes), " "] : []), name);
-  }
-}
-
-function showExamples() {
-  return during((signal) => api.examples(state.seed, signal), 24, (images) => {
-    state.query = null;
-    showQuery(null);
-    byId("answers-title").textContent = "Examples";
-    byId("summary").textContent = "Click an image to see what looks like it, or drop one of your own.";
-    byId("more").textContent = "Other examples";
-    show("nothing", false);
-    show("legend-scores", false);
-    byId("grid").replaceChildren(...images.map((image) => exampleCard(image, state.about.classes, search)));
+function showExamples(seed, onShown) {
+  return during((signal) => api.examples(seed, signal), 24, (images) => {
+    onShown({ seed });
+    answers.showExamples(images);
     map.mark(null, []);
   });
 }
 
-function showNeighbours(query, reply, asked) {
-  const { about } = state;
-  showQuery(reply.query);
-  byId("answers-title").textContent = "Neighbours";
-  byId("more").textContent = "Back to examples";
-  const found = reply.neighbours;
-  const same = found.filter((match) => match.class && match.class === reply.query.class).length;
-  byId("summary").textContent = found.length
-    ? `The ${found.length} nearest of ${about.num_images.toLocaleString("en")} images, by ${asked.metric} distance of ` +
-      `their codes${reply.query.class ? `; ${same} of its class` : ""}.`
-    : "";
-  byId("nothing-text").textContent =
-    `None of ${about.num_images.toLocaleString("en")} images reaches a score of ${asked.min_score} %.`;
-  show("nothing", !found.length);
-  show("legend-scores", found.length);
-  const why = (match) => explain(query, match, asked, about.classes);
-  byId("grid").replaceChildren(...found.map((match) => neighbourCard(match, reply.query, about.classes, search, why)));
-  map.mark(reply.place, found.map((match) => match.id), reply.query.id);
+function showNeighbours(query, onShown) {
+  const asked = address.settings();
+  return during((signal) => api.neighbours(query, asked, signal), Number(asked.k), (reply) => {
+    const found = reply.query.is_known ? { id: reply.query.id } : query;
+    onShown(found.file ? { files: [found.file] } : found);
+    answers.showNeighbours(found, reply, asked);
+    map.mark(reply.place, reply.neighbours.map((hit) => hit.id), reply.query.id);
+  });
 }
 
-/** Asks about an image, {id} or {file}. */
-function ask(query, onAnswer = () => {}) {
-  if (query.file && query.file.size > state.about.max_upload) {
-    return say(`${query.file.name} is larger than ${state.about.max_upload / 1e6} MB.`);
+async function showRows(files, onShown) {
+  const asked = address.settings();
+  const signal = begin();
+  const near = [];
+  say("");
+  onShown({ files });
+  const [kept, left] = [files.slice(0, answers.MOST_FILES), files.slice(answers.MOST_FILES)];
+  answers.beginRows(kept, left.map((file) => file.name));
+  for (const file of kept) {
+    try {
+      if (isTooLarge(file)) throw new api.Problem(tooLarge(file));
+      const reply = await api.neighbours({ file }, asked, signal);
+      if (signal.aborted) return;
+      answers.addRow(file, reply, asked);
+      near.push(...reply.neighbours.map((hit) => hit.id));
+    } catch (error) {
+      if (signal.aborted) return;
+      answers.addProblem(file, error.message);
+    }
   }
-  const parameters = wanted();
-  const count = Number(parameters.k);
-  return during((signal) => api.neighbours(query, parameters, signal), count, (reply) => {
-    state.query = query;
-    onAnswer();
-    showNeighbours(query, reply, parameters);
+  map.mark(null, near);
+  end(signal);
+}
+
+function showSelection(ids, onShown, isNew) {
+  return during((signal) => api.images(ids, signal), 24, (images) => {
+    onShown({ selected: ids });
+    if (isNew) ticks.tick(images, true);
+    answers.showSelection(images);
+    map.mark(null, ids);
   });
 }
 
-/** Asks, and makes what can be answered a step of the browser's history. */
-function search(query) {
+const isTooLarge = (file) => file.size > state.about.max_upload;
+const tooLarge = (file) => `${file.name} is larger than ${state.about.max_upload / 1e6} MB.`;
+
+/** Shows what is wanted; `onShown` is called with what is shown once it is. */
+function showWhat(wanted, onShown = () => {}) {
+  const shown = (what) => {
+    state.shown = what;
+    onShown(what);
+  };
+  if (wanted.id !== undefined) return showNeighbours({ id: wanted.id }, shown);
+  if (wanted.selected) return showSelection(wanted.selected, shown, wanted.isNew);
+  if (!wanted.files) return showExamples(wanted.seed, shown);
+  const [file] = wanted.files;
+  if (wanted.files.length > 1) return showRows(wanted.files, shown);
+  return isTooLarge(file) ? say(tooLarge(file)) : showNeighbours({ file }, shown);
+}
+
+/** Makes what is shown a step of the browser's history. Files are kept by this page alone, while it is open. */
+function push(shown) {
+  const places = shown.files?.map((file) => state.files.push(file) - 1);
+  history.pushState({ ...(places && { files: places }), ...(shown.selected && { selected: shown.selected }) }, "", address.addressOf(shown));
+}
+
+/** Shows what is wanted, as a step of the browser's history. */
+function go(wanted) {
   // What was clicked is about to go: who uses the keyboard goes on at the answers.
-  if (byId("grid").contains(document.activeElement)) byId("answers").focus({ preventScroll: true });
+  if (byId("answers").contains(document.activeElement)) byId("answers").focus({ preventScroll: true });
   scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
-  return ask(query, () => {
-    if (query.file) state.files.push(query.file);
-    const step = query.file ? { file: state.files.length - 1 } : {};
-    history.pushState(step, "", query.file ? location.pathname : `#image=${query.id}`);
-  });
+  return showWhat(wanted, push);
 }
 
-/** What a step of the browser's history, or a link, asks about; examples if it asks about nothing. */
-function fromHistory() {
-  const id = /^#image=(\d+)$/.exec(location.hash)?.[1];
-  const file = state.files[history.state?.file];
-  if (!id && !file) return showExamples();
-  return ask(id ? { id: Number(id) } : { file });
-}
-
-function takeFile(file) {
-  if (file) search({ file });
+/** Shows what a step of the browser's history, or a link, asks about. */
+async function fromHistory() {
+  lightbox.closeLarge();
+  const { problem, ...wanted } = address.read();
+  const files = history.state?.files?.map((place) => state.files[place]);
+  const isKept = files?.every(Boolean);
+  if (isKept) wanted.files = files;
+  if (history.state?.selected) wanted.selected = history.state.selected;
+  await showWhat(wanted);
+  if (problem) say(problem);
+  else if (files && !isKept) say("Files are not kept when the page is loaded again: drop them once more.");
 }
 
 function listen() {
-  byId("file").addEventListener("change", (event) => {
-    takeFile(event.target.files[0]);
-    event.target.value = ""; // the same file may be chosen again
-  });
-  // Dropped anywhere on the page: a browser would otherwise leave the page to open the file.
-  let depth = 0;
-  const over = (change) => (event) => {
-    event.preventDefault();
-    depth = Math.max(0, depth + change);
-    document.body.classList.toggle("dropping", depth > 0);
-  };
-  addEventListener("dragenter", over(1));
-  addEventListener("dragleave", over(-1));
-  addEventListener("dragover", (event) => event.preventDefault());
-  addEventListener("drop", (event) => {
-    event.preventDefault();
-    depth = 0;
-    document.body.classList.remove("dropping");
-    const file = event.dataTransfer.files[0];
-    if (file) takeFile(file);
-    else say("That is no file. Save the image, then drop the file.");
-  });
-  addEventListener("paste", (event) => takeFile(event.clipboardData.files[0]));
+  intake.listen((files) => go({ files }), say);
+  lightbox.listen();
+  ticks.listen();
   addEventListener("popstate", fromHistory);
-  byId("controls").addEventListener("change", () => byId("controls").reportValidity() && state.query && ask(state.query));
+  byId("controls").addEventListener("change", () => byId("controls").reportValidity() && showWhat(state.shown, push));
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   byId("any-score").addEventListener("click", () => {
     byId("min-score").value = 0;
-    ask(state.query);
+    showWhat(state.shown, push);
   });
-  byId("find-duplicates").addEventListener("click", showDuplicates);
-  byId("more").addEventListener("click", () => {
-    if (state.query) history.pushState({}, "", location.pathname);
-    else state.seed += 1;
-    return showExamples();
-  });
+  byId("find-duplicates").addEventListener("click", () => showDuplicates(on));
+  byId("tick-all").addEventListener("click", () => ticks.tickShown());
+  byId("more").addEventListener("click", () => go({ seed: state.shown.seed === undefined ? 0 : state.shown.seed + 1 }));
 }
 
-async function begin() {
+async function open() {
   sharpen(byId("query-picture"));
   try {
     state.about = await api.about();
@@ -185,25 +182,22 @@ async function begin() {
     return say(error.message);
   }
   const { about } = state;
-  document.title = `${about.name} – latentsearch`;
-  byId("about").textContent =
-    `${about.name} · ${about.num_images.toLocaleString("en")} images · ${about.latent_dim} numbers each, by ${about.run}`;
-  byId("lines").replaceChildren(...about.lines.map((line) => element("li", {}, line)));
-  show("notes", about.lines.length);
-  byId("notes").open = about.lines.length > 1; // more than where it is kept: files skipped, an encoder that knows others
+  showHeader(about);
+  answers.setUp(about, on);
   byId("k").max = about.max_k;
   byId("k").value = Math.min(10, about.max_k);
-  byId("metric").replaceChildren(...about.metrics.map((metric) => element("option", {}, metric)));
+  byId("metric").replaceChildren(...about.metrics.map((metric) => new Option(metric)));
   show("look-label", about.look !== null);
   byId("look").value = about.look ?? 0;
-  map = new CodeMap(about.classes, search);
+  address.setDefaults();
+  map = new CodeMap((id) => go({ id }), (ids) => go({ selected: ids, isNew: true }));
   listen();
   map.load();
   await fromHistory();
   const problem = byId("problem").textContent;
-  if (!problem) return;
-  await showExamples(); // a link to an image that is not here
+  if (!problem || byId("grid").childElementCount) return;
+  await showExamples(0, (shown) => (state.shown = shown)); // a link to an image that is not here
   say(problem);
 }
 
-begin();
+open();

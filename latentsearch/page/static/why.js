@@ -1,16 +1,13 @@
 // The explanation of one neighbour, in a dialog.
 import * as api from "./api.js";
-import { byId, classLabel, element, percent, thumb } from "./elements.js";
+import { button, byId, copyText, element, percent, thumb } from "./elements.js";
+import { groupLabel } from "./palette.js";
 
 let current = null; // calls off what was asked before
 
 function pathLine(image) {
   if (!image.path) return null;
-  const copy = element("button", { type: "button" }, "Copy path");
-  copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(image.path);
-    copy.textContent = "Copied";
-  });
+  const copy = button("Copy path", () => copyText(image.path, copy));
   return element("p", { className: "path" }, element("code", {}, image.path), copy);
 }
 
@@ -58,7 +55,7 @@ export async function explain(query, match, asked, classes) {
       element(
         "p",
         {},
-        match.class ? classLabel(match.class, classes) : match.name,
+        match.class ? groupLabel(match.class, classes) : match.name,
         ` is neighbour ${match.rank}: ${metric} distance ${match.distance.toPrecision(3)}, closer than ` +
           `${percent(match.score)} of random pairs and than ${percent(match.copy_score)} of corrupted copies.`,
       ),

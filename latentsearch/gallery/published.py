@@ -1,0 +1,225 @@
+"""Search in codes that were published to Milvus together with all that a search needs; see `manifest`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from latentsearch.config import Metric
+from latentsearch.errors import InputError
+from latentsearch.gallery.gallery import Gallery
+from latentsearch.gallery.index import Neighbours, as_compared, distances_between, not_excluded
+from latentsearch.gallery.manifest import COMMAND, METRIC_TYPES, PublishedCodes, read_manifest
+from latentsearch.gallery.milvus_client import MilvusConnection
+
+_STRONG = {"consistency_level": "Strong"}
+_MOST = 16_384  # rows that Milvus gives at a time
+_QUERIES = 200  # of a request
+_SPARE = 8  # rows more than are wanted: Milvus rounds distances
+_SAME = 100  # files of equal content that are looked at, to find another name of one file
+
+
+class PublishedStore:
+    """A publication in Milvus, searched as a `store.Searcher`.
+
+    Args:
+        where: Address of the server.
+        name: Name of the publication.
+        metrics: Metrics of later searches.
+        look: Share of the look code. Default: the default share.
+
+    Attributes:
+        manifest: What is published.
+
+    Raises:
+        InputError: if there is no such publication, it was not published for these metrics and this share, or Milvus
+            cannot be reached.
+    """
+
+    def __init__(self, where: str, name: str, metrics: tuple[Metric, ...], *, look: float | None = None) -> None:
+        if lacking := [metric for metric in metrics if metric not in METRIC_TYPES]:
+            raise InputError(
+                f"Milvus has no metric {', '.join(lacking)}: with --collection give --metric cosine or euclidean."
+            )
+        self._milvus = MilvusConnection(where)
+        self._name, self._metrics, self._asked_look = name, metrics, look
+        self._rows: dict[int, dict[str, Any]] = {}
+        try:
+            self._open()
+        except BaseException:
+            self._milvus.close()
+            raise
+
+    def _open(self) -> None:
+        found = read_manifest(self._milvus, self._name)
+        if found is None:
+            raise InputError(
+                f"--collection {self._name}: none at {self._milvus.where} is called so.\nPublish it: {COMMAND} --help."
+            )
+        self._catalogue, self.manifest = found
+        self._codes = {metric: self.manifest.with_look(metric, self._asked_look) for metric in self._metrics}
+
+    @property
+    def look(self) -> float | None:
+        """Share of the look code that the codes are for; None where there is a single code."""
+        return None if self.manifest.kind_dim is None else next(iter(self._codes.values())).look
+
+    @property
+    def place(self) -> str:
+        """Name and address of the publication."""
+        return f"{self._name} at {self._milvus.where}"
+
+    def __str__(self) -> str:
+        manifest = self.manifest
+        how = "; ".join(f"{metric}: {one.index}, recall@10 {one.recall:.3f}" for metric, one in self._codes.items())
+        return f"{manifest.num_codes:,} codes of run {manifest.run} in {self.place} ({how})"
+
+    @cached_property
+    def sample(self) -> Gallery:
+        """The sample of images that distances are judged by, as a gallery."""
+        dim = self.manifest.latent_dim
+        rows = self._query(self._catalogue, filter="id >= 0", limit=_MOST, output_fields=["id", "image", "code"])
+        rows = sorted(rows, key=lambda row: int(row["id"]))
+        codes = np.array([row["code"] for row in rows], np.float32).reshape(-1, 2, dim)
+        images = np.array([row["image"] for row in rows], np.int64)
+        there = images >= 0
+        errors = np.empty(0, np.float32)
+        return Gallery(codes[there, 0], images[there], codes[~there], errors, self.manifest.encoder, {})
+
+    def count(self, only: tuple[int, ...]) -> int:
+        """Count the images of these classes, positions in the manifest; (): all images."""
+        if not only:
+            return self.manifest.num_codes
+        [found] = self._query(self._any.collection, filter=self._allowed(only), output_fields=["count(*)"])
+        return int(found["count(*)"])
+
+    def rows(self, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """Look up path, label, size, time of change and digest of images, by id, without ids that are not there."""
+        ids = list(dict.fromkeys(int(one) for one in ids))
+        missing = [one for one in ids if one not in self._rows]
+        for start in range(0, len(missing), _MOST):
+            found = self._query(
+                self._any.collection,
+                filter=f"id in {missing[start : start + _MOST]}",
+                output_fields=["id", "path", "label", "size", "mtime_ns", "digest"],
+            )
+            self._rows |= {int(row["id"]): dict(row) for row in found}
+        return {one: self._rows[one] for one in ids if one in self._rows}
+
+    def of_content(self, digest: str) -> list[dict[str, Any]]:
+        """Look up (at most 100) images by the SHA-256 of their files, as hexadecimal digits."""
+        return self._query(
+            self._any.collection, filter=f'digest == "{digest}"', limit=_SAME, output_fields=["id", "path"]
+        )
+
+    def search(
+        self,
+        codes: np.ndarray,
+        k: int,
+        *,
+        metric: Metric,
+        exclude: np.ndarray | None = None,
+        only: tuple[int, ...] = (),
+    ) -> Neighbours:
+        """See `store.Searcher.search`; neighbours are those that the index of the publication finds.
+
+        Raises:
+            InputError: if Milvus does not respond, or gives fewer than `k`; also for k above 16,000.
+        """
+        queries = as_compared(np.asarray(codes, np.float32), metric=metric)
+        wanted = k + (exclude is not None)
+        if not 1 <= wanted <= _MOST - _SPARE:
+            raise InputError(f"--k {k}: Milvus gives at most {_MOST - _SPARE - 1:,}. Ask for fewer.")
+        limit = min(wanted + wanted // 8 + _SPARE, self.count(only), _MOST)
+        ids = np.empty((len(queries), wanted), np.int64)
+        distances = np.empty(ids.shape, np.float32)
+        for row, hits in enumerate(self._hits(queries, limit, metric, self._allowed(only))):
+            if len(hits) < wanted:
+                raise InputError(
+                    f"--collection {self._name}: its index found {len(hits)} of {wanted} images for a query.\nAsk for "
+                    "fewer by --k, leave out --only, or publish it with --index flat."
+                )
+            found = np.array([hit["id"] for hit in hits], np.int64)
+            vectors = np.array([hit["entity"].pop("code") for hit in hits], np.float32)
+            far = distances_between(np.repeat(queries[row][None], len(hits), axis=0), vectors, metric=metric)
+            order = np.lexsort((found, far))[:wanted]
+            ids[row], distances[row] = found[order], far[order]
+            self._rows |= {int(hit["id"]): dict(hit["entity"]) for hit in hits}
+        if exclude is None:
+            return Neighbours(ids, distances)
+        kept = not_excluded(ids, exclude)
+        return Neighbours(ids[kept].reshape(-1, k), distances[kept].reshape(-1, k))
+
+    def close(self) -> None:
+        """See `store.Searcher.close`."""
+        self._milvus.close()
+
+    @property
+    def _any(self) -> PublishedCodes:
+        return next(iter(self._codes.values()))
+
+    def _allowed(self, only: tuple[int, ...]) -> str:
+        names = [self.manifest.classes[number] for number in sorted(only)]
+        return f"label in {json.dumps(names, ensure_ascii=False)}" if only else ""
+
+    def _hits(self, queries: np.ndarray, limit: int, metric: Metric, allowed: str) -> list[list[Any]]:
+        """Find the nearest by the index; once more, where the publication was replaced meanwhile."""
+        try:
+            return list(nearest(self._milvus, self._codes[metric], queries, limit, allowed=allowed))
+        except InputError:
+            if not self._was_replaced():
+                raise
+            return list(nearest(self._milvus, self._codes[metric], queries, limit, allowed=allowed))
+
+    def _query(self, collection: str, **options: Any) -> list[dict[str, Any]]:
+        try:
+            return list(self._milvus.call("query", collection, **_STRONG, **options))
+        except InputError:
+            before = [self._catalogue, *(one.collection for one in self._codes.values())]
+            if not self._was_replaced():
+                raise
+            after = [self._catalogue, *(one.collection for one in self._codes.values())]
+            return list(self._milvus.call("query", after[before.index(collection)], **_STRONG, **options))
+
+    def _was_replaced(self) -> bool:
+        """Tell whether the name leads to another publication now, and turn to that.
+
+        Raises:
+            InputError: if it is of another encoder, or Milvus does not respond.
+        """
+        before = self.manifest
+        self._open()
+        if self.manifest.encoder != before.encoder:
+            raise InputError(
+                f"--collection {self._name} was published by another encoder meanwhile.\nRun the same command again."
+            )
+        return self.manifest.key != before.key
+
+
+def nearest(
+    milvus: MilvusConnection, codes: PublishedCodes, queries: np.ndarray, limit: int, *, allowed: str = ""
+) -> Iterator[list[Any]]:
+    """Yield, for each query, the hits of an index with their rows: at most `limit`, fewer where it finds no more.
+
+    Args:
+        milvus: The connection.
+        codes: The collection, and how it is searched.
+        queries: Vectors as they are compared, `(num_queries, dim)`.
+        limit: Hits of each query.
+        allowed: Filter of Milvus. Default: none.
+    """
+    for start in range(0, len(queries), _QUERIES):
+        yield from milvus.call(
+            "search",
+            codes.collection,
+            data=queries[start : start + _QUERIES].tolist(),
+            filter=allowed,
+            limit=limit,
+            output_fields=["code", "path", "label", "size", "mtime_ns", "digest"],
+            search_params={"metric_type": METRIC_TYPES[codes.metric], "params": codes.params(limit)},
+            **_STRONG,
+        )

@@ -1,0 +1,124 @@
+"""Training on several hosts: two processes of this machine, over loopback, stand for two hosts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from latentsearch.config import BuildConfig
+from latentsearch.errors import InputError
+from latentsearch.models.build import build_run
+from latentsearch.runs import Run
+from latentsearch.training import hosts
+from tests.conftest import REPOSITORY
+from tests.training.trainings import assert_same_training, train
+
+TRAIN = """
+import os, pathlib, signal, sys
+from latentsearch.training import hosts
+dies_at = int(sys.argv[1])
+class Die(hosts.keras.callbacks.Callback):
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.model.optimizer.iterations == dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+together = hosts.Hosts.callbacks
+hosts.Hosts.callbacks = lambda self, learner: [*together(self, learner), Die()]
+sys.argv[1:] = sys.argv[2:]
+sys.argv[0] = "TrainAutoencoder.py"
+import runpy
+runpy.run_path("TrainAutoencoder.py", run_name="__main__")
+"""
+
+
+def free_port():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+def train_together(root, *flags, dies=None, dies_at=-1):
+    """Trains a run "digits" on two hosts; returns their exit statuses and what they printed."""
+    addresses = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    processes = []
+    for index in range(2):
+        config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        command = [sys.executable, "-c", TRAIN, str(dies_at if index == dies else -1)]
+        command += ["--run", "digits", "--root", str(root), *flags]
+        environment = os.environ | {"TF_CONFIG": json.dumps(config)}
+        processes.append(
+            subprocess.Popen(
+                command, cwd=REPOSITORY, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+        )
+    output = [process.communicate(timeout=600)[0] for process in processes]
+    return [process.returncode for process in processes], output
+
+
+def losses(root):
+    return pd.read_csv(Run(root, "digits").history)[["loss", "val_loss"]]
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("dies", [0, 1])
+def test_two_hosts_learn_what_one_learns_and_go_on_after_kill_9(dies, small_root, tmp_path):
+    one, two, killed = (shutil.copytree(small_root, tmp_path / name) for name in ("1", "2", "killed"))
+    flags = ("--epochs", "3", "--batch-size", "32", "--shift", "0")
+    train(one, epochs=3)
+    statuses, output = train_together(two, *flags)
+    assert statuses == [0, 0], output
+    pd.testing.assert_frame_equal(losses(one), losses(two), rtol=1e-3)  # rounding alone differs
+
+    statuses, output = train_together(killed, *flags, dies=dies, dies_at=4 + 2)  # in the second epoch of 4 steps
+    assert statuses[dies] == -signal.SIGKILL, output
+    assert statuses[1 - dies] not in (0, None), output
+    assert not json.loads(Run(killed, "digits").training_record.read_text())["finished"]
+    statuses, output = train_together(killed, *flags, "--resume")
+    assert statuses == [0, 0], output
+    assert_same_training(two, killed)
+
+
+@pytest.mark.engines
+def test_two_hosts_learn_both_codes_as_one_does(small_root, tmp_path):
+    one, two = (shutil.copytree(small_root, tmp_path / name) for name in "12")
+    for root in (one, two):
+        build_run(BuildConfig(run="digits", dataset="digits", root=root, overwrite=True))
+    flags = {"epochs": 2, "view_side": 16, "precision": "float32", "neighbours_from": 0.5, "denoiser_epochs": 0}
+    train(one, **flags)
+    words = [word for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    statuses, output = train_together(two, *words, "--batch-size", "32", "--shift", "0")
+    assert statuses == [0, 0], output
+    pd.testing.assert_frame_equal(losses(one)[:1], losses(two)[:1], rtol=1e-3)
+    pd.testing.assert_frame_equal(losses(one), losses(two), rtol=0.02)  # Muon makes rounding larger
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "[]",
+        '{"cluster": {"worker": ["a:1", "b:1"]}}',
+        '{"cluster": {"worker": ["a:1", "b:1"], "ps": ["c:1"]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
+        '{"cluster": {"worker": [1, 2]}, "task": {"type": "worker", "index": 0}}',
+    ],
+)
+def test_what_names_no_hosts_is_refused(text, monkeypatch):
+    monkeypatch.setenv(hosts.VARIABLE, text)
+    with pytest.raises(InputError, match=re.escape('Expected {"cluster": {"worker": ["one:2222", "two:2222"]}')):
+        hosts.connect()
+
+
+def test_one_host_needs_no_connection(monkeypatch):
+    monkeypatch.setenv(hosts.VARIABLE, '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}')
+    assert hosts.connect() == hosts.Hosts()
+    assert hosts.Hosts().writes
+    assert hosts.Hosts().callbacks(None) == []
