@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -16,11 +17,13 @@ from fuzzing.colours import MeanColours, make_photos
 from latentsearch import data
 from latentsearch.config import METRICS
 from latentsearch.errors import InputError
+from latentsearch.gallery import novelty
 from latentsearch.gallery.folder import gallery_path, open_kept
 from latentsearch.gallery.gallery import build
 from latentsearch.gallery.sync import sync
 from latentsearch.runs import Run
 from latentsearch.search import figures, output
+from latentsearch.search import open as opening
 from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.corpus import DatasetCorpus
 from latentsearch.search.open import _skipped
@@ -261,6 +264,25 @@ def test_what_is_left_out_is_told(tmp_path, monkeypatch):
         "skipped: 8 files, another type of file: 2 .heic, 1 .doc, 1 .mov, 1 .odd, 1 .pdf, 2 other endings",
         "skipped: 1 file, not a file: 1 .png",
     ]
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (1, ["1 image: too few to tell whether this encoder knows such images"]),
+        (49, ["49 images: too few to tell whether this encoder knows such images"]),
+        (50, ["50 images are too few to train an encoder of their own; our advice: 2,000"]),
+        (2000, ["an encoder of their own may find better neighbours:"]),
+    ],
+)
+def test_of_few_images_it_is_not_told_how_many_are_unusual(count, told, tmp_path, monkeypatch):
+    corpus = photo_corpus(tmp_path, num_images=1)
+    content = dataclasses.replace(corpus.content, files=corpus.content.files * count)
+    monkeypatch.setattr(novelty, "load", lambda *_: None)
+    monkeypatch.setattr(novelty, "compare", lambda *_: novelty.Novelty(0.9, 0.9))
+    lines = opening._novelty(corpus.run, content)
+    assert [line for line in lines if "these images" not in line and not line.startswith("    ")] == told
+    assert any("DataPreperation.py" in line for line in lines) == (count == 2000)
 
 
 def test_images_that_were_scaled_by_their_own_range_are_told_of_a_folder_and_of_queries(tmp_path):

@@ -120,7 +120,7 @@ def test_tensorboard_has_curves_graph_codes_pictures_and_projector(built_digits,
     assert {"epoch_loss", "epoch_mse"} <= shown["validation"]
     # The digits are grey, and these are 18.
     assert not [tag for tag in shown["train"] | shown["validation"] if re.search("accuracy|channel|recall", tag)]
-    assert {"settings/text_summary", "_hparams_/session_start_info"} <= {
+    assert {"settings", "_hparams_/session_start_info"} <= {
         *tags("")["tensors"],
         *EventAccumulator(str(logs)).Reload().summary_metadata,
     }
