@@ -6,7 +6,6 @@
     python RetrieveSimilar.py --gallery ~/Photos --query cat.jpg
     python RetrieveSimilar.py --gallery ~/Photos --duplicates
     python RetrieveSimilar.py --query cat.jpg --only cat dog
-    python RetrieveSimilar.py --store codes.db      search in Milvus Lite
     python RetrieveSimilar.py --store http://host:19530 --collection photos
     ls *.jpg | python RetrieveSimilar.py --query - --json
 

@@ -21,7 +21,9 @@ def main(config: TrainConfig) -> int:
 
     run = Run(config.root, config.run)
     result = train(config)
-    print_table([{"best epoch": name, "": f"{value:g}"} for name, value in result.best.items()])
+    words = {"accuracy": "strongest channel right", "val_accuracy": "val_strongest channel right"}
+    shown = {words.get(str(name), str(name)): v for name, v in result.best.items() if name not in result.hidden}
+    print_table([{"best epoch": name, "": f"{value:g}"} for name, value in shown.items()])
     if result.is_new:
         print("Written:", run.best_model, run.history, run.training_record, run.reports, sep="\n  ")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -125,10 +126,16 @@ def bootstrap_means(values: np.ndarray, *, resamples: int = 1000, seed: int = 0)
     """
     values = np.asarray(values, dtype=np.float64)
     num_queries = len(values)
-    counts = np.random.default_rng(seed).multinomial(num_queries, np.full(num_queries, 1 / num_queries), resamples)
-    means = counts @ values / num_queries  # (resamples, num_measures)
+    means = _resamples(num_queries, resamples, seed) @ values / num_queries  # (resamples, num_measures)
     low, high = np.percentile(means, [2.5, 97.5], axis=0)
     return [Interval(*map(float, row)) for row in zip(values.mean(axis=0), low, high, strict=True)]
+
+
+@functools.lru_cache(maxsize=2)  # of all queries, and of those of a class, as there are as many of each in CIFAR-10
+def _resamples(num_queries: int, resamples: int, seed: int) -> np.ndarray:
+    """Draw how often each query is in each resample, float64 `(resamples, num_queries)`; read it only."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(num_queries, np.full(num_queries, 1 / num_queries), resamples).astype(np.float64)
 
 
 def squared_error(images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:

@@ -5,24 +5,48 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from latentsearch.config import METRICS, Metric
-from latentsearch.data import ImageSet, to_float
+from latentsearch.data import ImageSet
+from latentsearch.evaluation import pca
+from latentsearch.evaluation.pca import Components, batches, pixels
+from latentsearch.gallery.index import Index
+from latentsearch.gallery.largest import GROUP, largest
 from latentsearch.metrics import squared_error, strongest_channel_accuracy
 
 _MAX_SIDE = 32  # of images whose pixels are compared
-_MAX_FITTED_BYTES = 2**29
-_BATCH = 1000
 _LEVELS = 4  # of each channel in a colour histogram
+_PRODUCTS = 2**24  # held at a time
+_LONG = 64  # numbers in a vector, from which on a search takes so long that it is made with a part of the queries
 
 
 class Vectors(NamedTuple):
-    """Vectors of gallery and queries to compare, `(num_images, dim)` each, and the metrics worth the time."""
+    """Vectors of gallery and queries to compare, `(num_images, dim)` each, and the metrics worth the time.
+
+    uint8: pixels, which are compared in float32: of neighbours that are as near, to six digits, any may come first.
+    """
 
     gallery: np.ndarray
     queries: np.ndarray
     metrics: tuple[Metric, ...]
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a search takes so long that it is made with a part of the queries."""
+        return self.gallery.shape[1] >= _LONG
+
+    def rank(self, k: int, metric: Metric, queries: np.ndarray | None = None) -> np.ndarray:
+        """Find the rows of the nearest vectors of the gallery, closest first, int64 `(num_queries, k)`.
+
+        Args:
+            k: Number of neighbours, at most that of the vectors of the gallery.
+            metric: Metric that compares vectors.
+            queries: Other queries, `(num_queries, dim)`. Default: those of these vectors.
+        """
+        queries = self.queries if queries is None else queries
+        if self.gallery.dtype == np.uint8:
+            return _nearest_pixels(self.gallery, queries, k, metric)
+        return Index(self.gallery, metric=metric).rank(queries, k)
 
 
 class LinearReconstruction(NamedTuple):
@@ -39,11 +63,6 @@ class LinearReconstruction(NamedTuple):
     mean_mse: float
 
 
-def pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
-    """Flatten images to rows of pixels in [0, 1], float32 `(len(ids), height * width * 3)`."""
-    return to_float(dataset.images[ids]).reshape(len(ids), -1)
-
-
 def compared_shape(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """Return the shape in which pixels are compared: longer sides are divided until they have at most 32 pixels."""
     height, width, channels = image_shape
@@ -55,18 +74,52 @@ def _divisor(side: int) -> int:
 
 
 def _compared_pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
-    """Flatten images to means of blocks of pixels, `(len(ids), product of compared_shape)`."""
+    """Flatten images to means of blocks of pixels, uint8 `(len(ids), product of compared_shape)`."""
     height, width, channels = compared_shape(dataset.image_shape)
     tall, wide = dataset.image_shape[0] // height, dataset.image_shape[1] // width
-    return np.concatenate(
-        [
-            to_float(dataset.images[batch])
-            .reshape(len(batch), height, tall, width, wide, channels)
-            .mean(axis=(2, 4))
-            .reshape(len(batch), -1)
-            for batch in _batches(ids)
-        ]
-    )
+    result = np.empty((len(ids), height * width * channels), np.uint8)
+    for part, batch in zip(batches(result), batches(ids), strict=True):
+        blocks = dataset.images[batch].reshape(len(batch), height, tall, width, wide, channels)
+        part[:] = (blocks if tall == wide == 1 else blocks.mean(axis=(2, 4)).round()).reshape(len(batch), -1)
+    return result
+
+
+def _nearest_pixels(gallery: np.ndarray, queries: np.ndarray, k: int, metric: Metric) -> np.ndarray:
+    """Find the rows of the nearest images by euclidean distance or cosine, by matrix products in float32.
+
+    Args:
+        gallery: Pixels, uint8 `(num_images, dim)`.
+        queries: Pixels, uint8 `(num_queries, dim)`.
+        k: Number of neighbours.
+        metric: "euclidean" or "cosine".
+
+    Returns:
+        int64 `(num_queries, k)`, closest first.
+    """
+    mean = np.mean(gallery[:: max(1, len(gallery) // 1000)], axis=0, dtype=np.float32)
+    mean = mean if metric == "euclidean" else np.zeros_like(mean)  # a cosine is that at the origin
+    rows = np.empty((len(queries), k), np.int64)
+    size = max(1, _PRODUCTS // len(gallery))
+    for found, asked in zip(_parts(rows, size), _parts(queries, size), strict=True):
+        products = np.full((len(asked), len(gallery) + GROUP), np.finfo(np.float32).min, np.float32)
+        centred = asked - mean
+        start = 0
+        for searched in batches(gallery):
+            values = searched - mean
+            squares = np.einsum("nd,nd->n", values, values)
+            near = centred @ values.T
+            # Of the product less |x|^2 / 2, or over |x|, the largest is that of the nearest image.
+            near = near - squares / 2 if metric == "euclidean" else near / np.sqrt(squares).clip(min=1)
+            products[:, start : start + len(searched)] = near
+            start += len(searched)
+        columns, _ = largest(products, len(gallery), k)
+        order = np.argsort(-np.take_along_axis(products, columns, axis=1), axis=1)
+        found[:] = np.take_along_axis(columns, order, axis=1)
+    return rows
+
+
+def _parts(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def colour_histograms(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
@@ -83,82 +136,61 @@ def colour_histograms(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
 
 
 def compute(
-    dataset: ImageSet, gallery_ids: np.ndarray, query_ids: np.ndarray, num_components: int
-) -> tuple[dict[str, Vectors], LinearReconstruction]:
+    dataset: ImageSet, gallery_ids: np.ndarray, query_ids: np.ndarray, num_components: int, kind_dim: int | None = None
+) -> tuple[dict[str, Vectors], list[LinearReconstruction]]:
     """Compute raw pixels, a colour histogram, a PCA with as many numbers as the code, and the same PCA whitened.
 
-    The PCA is fitted on the gallery; of images of more than 32 x 32 pixels on as many of it as 512 MB hold, and their
-    pixels are compared at `compared_shape`. In whitened codes every component has variance 1.
+    The PCA is that of `pca.fit` on the gallery; pixels of images of more than 32 x 32 are compared at
+    `compared_shape`. In whitened codes every component has variance 1.
 
     Args:
         dataset: The images.
         gallery_ids: Ids of the gallery, `(num_gallery,)`.
         query_ids: Ids of the queries, `(num_queries,)`.
         num_components: Number of components.
+        kind_dim: Number of components of a further PCA; None for none.
 
     Returns:
-        Vectors by the name of the baseline, and the PCA's reconstruction of the queries.
+        Vectors by the name of the baseline, and what each PCA reconstructs of the queries.
     """
-    pca = _fitted(dataset, gallery_ids, num_components)
-    gallery_codes, query_codes = (_transformed(pca, dataset, ids) for ids in (gallery_ids, query_ids))
+    components = pca.fit(dataset, gallery_ids, num_components)
+    codes, asked = (components.encode(dataset, ids) for ids in (gallery_ids, query_ids))
     # Where the images have fewer dimensions than asked for, the rest is rounding: it must not be blown up.
-    least = max(1e-6 * pca.explained_variance_[0], 1e-12)  # 0 where all images are equal
-    deviations = np.sqrt(pca.explained_variance_.clip(min=least)).astype(np.float32)
+    least = max(1e-6 * components.variances[0], 1e-12)  # 0 where all images are equal
+    deviations = np.sqrt(components.variances.clip(min=least)).astype(np.float32)
     height, width, _ = shape = compared_shape(dataset.image_shape)
     name = "raw pixels" if shape == dataset.image_shape else f"raw pixels at {width} x {height}"
-    num_components = pca.n_components_
-    searched, asked = (_compared_pixels(dataset, ids) for ids in (gallery_ids, query_ids))
-    colours, asked_colours = (colour_histograms(dataset, ids) for ids in (gallery_ids, query_ids))
-    return {
+    colours = (colour_histograms(dataset, ids) for ids in (gallery_ids, query_ids))
+    num_components = len(components.axes)
+    vectors = {
         # Manhattan distances of whole images cannot be had from a matrix product: ten times the others' time.
-        name: Vectors(searched, asked, ("euclidean", "cosine")),
-        "colour histogram": Vectors(colours, asked_colours, METRICS),
-        f"{num_components}-d PCA": Vectors(gallery_codes, query_codes, METRICS),
-        f"whitened {num_components}-d PCA": Vectors(gallery_codes / deviations, query_codes / deviations, METRICS),
-    }, _reconstruction(dataset, query_ids, pca, query_codes)
+        name: Vectors(*(_compared_pixels(dataset, ids) for ids in (gallery_ids, query_ids)), ("euclidean", "cosine")),
+        "colour histogram": Vectors(*colours, METRICS),
+        f"{num_components}-d PCA": Vectors(codes, asked, METRICS),
+        f"whitened {num_components}-d PCA": Vectors(codes / deviations, asked / deviations, METRICS),
+    }
+    linear = [_reconstruction(dataset, query_ids, components, asked)]
+    if kind_dim is not None:
+        few = components.first(kind_dim)
+        num_few = len(few.axes)
+        vectors[f"{num_few}-d PCA"] = Vectors(codes[:, :num_few], asked[:, :num_few], METRICS)
+        linear.append(_reconstruction(dataset, query_ids, few, asked[:, :num_few]))
+    return vectors, linear
 
 
-def pca_codes(
-    dataset: ImageSet, gallery_ids: np.ndarray, query_ids: np.ndarray, num_components: int
-) -> tuple[dict[str, Vectors], LinearReconstruction]:
-    """Compute a PCA of so many numbers, fitted on the gallery: its codes by its name, and what it reconstructs."""
-    pca = _fitted(dataset, gallery_ids, num_components)
-    gallery_codes, query_codes = (_transformed(pca, dataset, ids) for ids in (gallery_ids, query_ids))
-    vectors = {f"{pca.n_components_}-d PCA": Vectors(gallery_codes, query_codes, METRICS)}
-    return vectors, _reconstruction(dataset, query_ids, pca, query_codes)
-
-
-def _transformed(pca: PCA, dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
-    return np.concatenate([pca.transform(pixels(dataset, batch)) for batch in _batches(ids)])
-
-
-def _fitted(dataset: ImageSet, ids: np.ndarray, num_components: int) -> PCA:
-    num_pixels = int(np.prod(dataset.image_shape))
-    # All pixels of large images as floats would take gigabytes: of those a sample is enough.
-    rng = np.random.default_rng(0)
-    most = _MAX_FITTED_BYTES // (4 * num_pixels) if num_pixels > _MAX_SIDE * _MAX_SIDE * 3 else len(ids)
-    sample = np.sort(rng.permutation(ids)[:most])
-    num_components = min(num_components, len(sample), num_pixels)
-    # Arnoldi's method finds the few components that are asked for, without the others.
-    is_few = num_components < min(len(sample), num_pixels)
-    return PCA(num_components, svd_solver="arpack" if is_few else "full", random_state=0).fit(pixels(dataset, sample))
-
-
-def _reconstruction(dataset: ImageSet, ids: np.ndarray, pca: PCA, codes: np.ndarray) -> LinearReconstruction:
+def _reconstruction(
+    dataset: ImageSet, ids: np.ndarray, components: Components, codes: np.ndarray
+) -> LinearReconstruction:
     errors, mean_errors, hits = 0.0, 0.0, 0.0
-    for batch, batch_codes in zip(_batches(ids), _batches(codes), strict=True):
-        originals, reconstructed = pixels(dataset, batch), pca.inverse_transform(batch_codes)
+    for batch, batch_codes in zip(batches(ids), batches(codes), strict=True):
+        originals, reconstructed = pixels(dataset, batch), components.decode(batch_codes)
         images = dataset.images[batch]
         errors += squared_error(originals, reconstructed).sum()
-        mean_errors += squared_error(originals, np.broadcast_to(pca.mean_, originals.shape)).sum()
+        mean_errors += squared_error(originals, np.broadcast_to(components.mean, originals.shape)).sum()
         hits += strongest_channel_accuracy(images, reconstructed.reshape(images.shape)) * len(batch)
     return LinearReconstruction(
         mse=float(errors / len(ids)), accuracy=float(hits / len(ids)), mean_mse=float(mean_errors / len(ids))
     )
-
-
-def _batches(rows: np.ndarray) -> list[np.ndarray]:
-    return [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
 
 
 def chance(gallery_labels: np.ndarray, query_labels: np.ndarray) -> np.ndarray:

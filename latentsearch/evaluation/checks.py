@@ -15,7 +15,7 @@ from latentsearch.metrics import correlations, effective_rank
 
 _COLLAPSED = 0.1  # distinct codes an image
 _FEW = 10  # images; below, shares and correlations are those of a handful
-_NEED_IMAGES = ("correlated dimensions", "effective rank", "generalisation")
+_NEED_IMAGES = ("dead dimensions", "correlated dimensions", "effective rank", "generalisation")
 _NEED_CODES = (
     "correlated dimensions", "effective rank", "retrieval against chance", "retrieval against PCA",
     "retrieval against pixels", "weakest class", "copies with noise", "copies with projection",
@@ -30,9 +30,11 @@ def run_checks(evaluation: Evaluation) -> list[CheckResult]:
     results = [check(evaluation) for check in CHECKS if evaluation.is_labelled or check not in NEED_LABELS]
     of_name = {result.name: result for result in results}
     reasons: dict[str, str] = {}
-    if len(evaluation.codes) < _FEW:
-        few = f"{len(evaluation.codes)} test images are too few to tell; it needs {_FEW}. Prepare more images."
+    if (count := len(evaluation.codes)) < _FEW:
+        few = f"Too few images: it needs {_FEW} test images, and there are {count}. Prepare more images."
         reasons |= dict.fromkeys(_NEED_IMAGES, few)
+    if evaluation.too_few_for_copies:
+        reasons |= dict.fromkeys(("copies with noise", "copies with projection"), evaluation.too_few_for_copies)
     if of_name["distinct codes"].value <= _COLLAPSED:
         collapsed = "The codes have collapsed (see distinct codes): there is nothing to measure until they differ."
         reasons |= dict.fromkeys(_NEED_CODES, collapsed)
@@ -215,7 +217,9 @@ def _best_rival(evaluation: Evaluation, rivals: list[str]) -> tuple[float, str]:
     """Find P@10 of the best rival, and its name and value in words."""
     rival = max((evaluation.rival_score(name) for name in rivals), key=lambda score: score.overall["P@10"].value)
     value = rival.overall["P@10"].value
-    return value, f"{rival.method} ({rival.metric}: {value:.3f})"
+    few = rival.num_queries < len(evaluation.test_ids)
+    asked = f", asked with {rival.num_queries:,} of the test images" if few else ""
+    return value, f"{rival.method} ({rival.metric}: {value:.3f}{asked})"
 
 
 def weakest_class(evaluation: Evaluation) -> CheckResult:

@@ -10,11 +10,11 @@ from latentsearch.config import METRICS, Metric
 from latentsearch.data import ImageSet, corruptions, to_float
 from latentsearch.errors import InputError
 from latentsearch.evaluation import baselines, kind_and_look
+from latentsearch.evaluation.comparison import Comparison
 from latentsearch.evaluation.evaluation import Evaluation
-from latentsearch.evaluation.scorecard import Labelled, best_of, score
+from latentsearch.evaluation.scorecard import Score
 from latentsearch.gallery import duplicates, two_codes
 from latentsearch.gallery.gallery import Gallery
-from latentsearch.gallery.index import Index
 from latentsearch.gallery.trained_run import TrainedRun
 from latentsearch.metrics import Interval, bootstrap_means, recall_at_k, squared_error, strongest_channel_accuracy
 from latentsearch.models.encoder import Autoencoder
@@ -22,9 +22,11 @@ from latentsearch.plots.projection import project
 from latentsearch.training.history import read_history
 
 COPY_DEPTHS = (1, 10)
+_MAX_QUERIES = 10_000  # test images
+_MAX_GALLERY = 200_000  # images that are searched
 _NUM_COPIES = 1000
 _NUM_TRAIN = 5000
-_NUM_PROJECTED = 5000
+_NUM_PROJECTED = 2500
 _NUM_EXAMPLES = 10
 _NUM_COMPARED, _COMPARED_DEPTH = 20, 5
 
@@ -55,7 +57,8 @@ def gather(
             )
     name, dataset = trained.run.name, trained.dataset
     autoencoder, gallery = trained.autoencoder, trained.gallery
-    test_ids, gallery_ids = dataset.ids("test"), dataset.gallery_ids()
+    test_ids = _sampled(dataset.ids("test"), _MAX_QUERIES, "test", say)
+    gallery_ids = _sampled(dataset.gallery_ids(), _MAX_GALLERY, "gallery", say)
     rng = np.random.default_rng(seed)
 
     history = read_history(trained.run)
@@ -76,43 +79,19 @@ def gather(
 
     say("searching with codes and with the baselines")
     compared = gallery.weighted(autoencoder.kind_dim, two_codes.DEFAULT_LOOK)
-    vectors, linear = baselines.compute(dataset, gallery_ids, test_ids, autoencoder.latent_dim)
-    linear_rival = linear
-    if autoencoder.kind_dim:  # the rivals of each code alone; the look code has as many numbers as the kind code
-        alone, linear_rival = baselines.pca_codes(dataset, gallery_ids, test_ids, autoencoder.kind_dim)
-        vectors |= alone
+    vectors, linear = baselines.compute(dataset, gallery_ids, test_ids, autoencoder.latent_dim, autoencoder.kind_dim)
     for other in others:
         weighted = other.gallery.weighted(other.autoencoder.kind_dim, two_codes.DEFAULT_LOOK)
-        vectors[other.run.name] = _vectors(weighted, gallery_ids, test_ids)
-    own = _vectors(compared, gallery_ids, test_ids)
-    gallery_labels, test_labels = dataset.labels[gallery_ids], dataset.labels[test_ids]
-    scores = [
-        score(
-            method,
-            Labelled(pair.gallery, gallery_labels),
-            Labelled(pair.queries, test_labels),
-            dataset.class_names,
-            metric=metric,
-            seed=seed,
-        )
-        for method, pair in ({name: own} | vectors).items()
-        for metric in pair.metrics
-        if dataset.is_labelled
-    ]
-
-    parts = [
-        score(
-            title,
-            Labelled(codes[gallery_ids], gallery_labels),
-            Labelled(codes[test_ids], test_labels),
-            dataset.class_names,
-            metric="cosine",
-            seed=seed,
-        )
-        for title, codes in kind_and_look.parts(gallery.codes, autoencoder.kind_dim)
-        if dataset.is_labelled
-    ]
-    slider = kind_and_look.measure_slider(dataset, gallery.codes, autoencoder.kind_dim, gallery_ids, test_ids)
+        vectors[other.run.name] = _vectors(weighted.codes, gallery_ids, test_ids)
+    own = _vectors(compared.codes, gallery_ids, test_ids)
+    searches = Comparison(dataset, gallery_ids, test_ids, seed)
+    scores: list[Score] = []
+    found_by: dict[Metric, np.ndarray] = {}  # rows of the gallery, by the codes under each metric
+    if dataset.is_labelled:
+        found_by = {metric: own.rank(searches.depth, metric).astype(np.int32) for metric in METRICS}
+        scores = [searches.score(name, rows, metric) for metric, rows in found_by.items()]
+        scores += [searches.rival(method, pair) for method, pair in vectors.items()]
+    parts, slider = _each_code(searches, gallery.codes, autoencoder.kind_dim, found_by.get("cosine"))
 
     say("looking for the originals of corrupted copies")
     copied = np.sort(rng.permutation(gallery_ids)[:_NUM_COPIES])
@@ -131,31 +110,24 @@ def gather(
         if title != "original"
     }
 
-    metric = _best_metric(dataset, compared, seed) if dataset.is_labelled else _best_for_copies(copy_recall)
-    first = np.argsort(_place_in_class(test_labels), kind="stable")[:_NUM_COMPARED]
+    metric = searches.best_metric(own) if dataset.is_labelled else _best_for_copies(copy_recall)
+    first = np.argsort(_place_in_class(dataset.labels[test_ids]), kind="stable")[:_NUM_COMPARED]
+    metric_of = {score.method: score.metric for score in scores} | {name: metric}
     neighbours = {
         method: gallery_ids[
-            Index(
-                pair.gallery,
-                metric=best_of(scores, method).metric if scores and method != name else metric,
-            ).rank(pair.queries[first], min(_COMPARED_DEPTH, len(gallery_ids)))
+            pair.rank(min(_COMPARED_DEPTH, len(gallery_ids)), metric_of.get(method, metric), pair.queries[first])
         ]
         for method, pair in (vectors | {name: own}).items()
     }
 
     say("looking for duplicates")
-    found = duplicates.find(dataset.images, compared.codes, metric=metric)
-    leakless = np.flatnonzero(~found.with_duplicate_among(gallery_ids)[test_ids])
+    found = duplicates.find(dataset.images, compared.codes, metric="cosine")
+    if found.recall < 1:
+        say(f"duplicates are proposed approximately: {found.recall:.1%} of the nearest were found")
+    leakless = np.flatnonzero(~found.with_duplicate_among(dataset.gallery_ids())[test_ids])
     leakless_score = None
     if dataset.is_labelled and len(leakless):
-        leakless_score = score(
-            name,
-            Labelled(own.gallery, gallery_labels),
-            Labelled(own.queries[leakless], test_labels[leakless]),
-            dataset.class_names,
-            metric=metric,
-            seed=seed,
-        )
+        leakless_score = searches.score(name, found_by[metric][leakless], metric, leakless)
 
     say("projecting the test codes by t-SNE")
     projected = np.sort(rng.permutation(len(test_ids))[:_NUM_PROJECTED])
@@ -165,14 +137,17 @@ def gather(
         seed=seed,
         dataset=dataset,
         history=history,
+        gallery_ids=gallery_ids,
         test_ids=test_ids,
         codes=gallery.codes[test_ids],
         errors=errors,
         accuracy=accuracy,
         train_mse=float(train_errors.mean()),
-        linear=linear,
-        linear_rival=linear_rival,
-        chance=baselines.chance(gallery_labels, test_labels) if dataset.is_labelled else np.empty(0),
+        linear=linear[0],
+        linear_rival=linear[-1],  # of two codes that of each alone: both have as many numbers
+        chance=baselines.chance(dataset.labels[gallery_ids], dataset.labels[test_ids])
+        if dataset.is_labelled
+        else np.empty(0),
         metric=metric,
         scores=scores,
         parts=parts,
@@ -190,27 +165,42 @@ def gather(
     )
 
 
-def _vectors(gallery: Gallery, gallery_ids: np.ndarray, test_ids: np.ndarray) -> baselines.Vectors:
-    return baselines.Vectors(gallery.codes[gallery_ids], gallery.codes[test_ids], METRICS)
+def _sampled(ids: np.ndarray, most: int, what: str, say: Callable[[str], None]) -> np.ndarray:
+    """Draw at most so many ids, always the same ones, ascending; all of them where there are no more."""
+    if len(ids) <= most:
+        return ids
+    say(f"of {len(ids):,} {what} images a sample of {most:,} is measured")
+    return np.sort(np.random.default_rng(0).permutation(ids)[:most])
+
+
+def _each_code(
+    searches: Comparison, codes: np.ndarray, kind_dim: int | None, by_both: np.ndarray | None
+) -> tuple[list[Score], list[kind_and_look.SliderPoint]]:
+    """Score each of two codes alone, with labels, and measure all shares of the look code.
+
+    Args:
+        searches: Gallery and queries.
+        codes: Codes of all images, `(num_images, latent_dim)`.
+        kind_dim: Numbers of the kind code, None for a single code.
+        by_both: Rows of the nearest of the gallery by both codes at the default share; None where not yet known.
+    """
+    dataset, ids = searches.dataset, (searches.gallery_ids, searches.query_ids)
+    known = {} if by_both is None else {two_codes.DEFAULT_LOOK: by_both}
+    scores = []
+    for look, (title, alone) in zip((0.0, 1.0), kind_and_look.parts(codes, kind_dim)):
+        if dataset.is_labelled:
+            known[look] = _vectors(alone, *ids).rank(searches.depth, "cosine")
+            scores.append(searches.score(title, known[look], "cosine"))
+    return scores, kind_and_look.measure_slider(dataset, codes, kind_dim, *ids, known=known)
+
+
+def _vectors(codes: np.ndarray, gallery_ids: np.ndarray, test_ids: np.ndarray) -> baselines.Vectors:
+    return baselines.Vectors(codes[gallery_ids], codes[test_ids], METRICS)
 
 
 def _place_in_class(labels: np.ndarray) -> np.ndarray:
     """Count for each image those before it with the same label: 0 for the first of each class, 1 for the second, ..."""
     return np.array([np.sum(labels[:row] == label) for row, label in enumerate(labels)])
-
-
-def _best_metric(dataset: ImageSet, gallery: Gallery, seed: int) -> Metric:
-    """Choose the metric with the highest P@10 of validation images among training images, without test images.
-
-    Cosine where no image is held out.
-    """
-    if not len(dataset.ids("validation")):
-        return "cosine"
-    searched, asked = (
-        Labelled(gallery.codes[ids], dataset.labels[ids]) for ids in (dataset.ids("train"), dataset.ids("validation"))
-    )
-    scores = [score("", searched, asked, dataset.class_names, metric=metric, seed=seed) for metric in METRICS]
-    return max(scores, key=lambda result: result.overall["P@10"].value).metric
 
 
 def _best_for_copies(copy_recall: dict[str, dict[Metric, dict[int, Interval]]]) -> Metric:

@@ -13,7 +13,7 @@ from latentsearch.evaluation.baselines import LinearReconstruction
 from latentsearch.evaluation.kind_and_look import SliderPoint
 from latentsearch.evaluation.scorecard import Score, best_of
 from latentsearch.gallery.duplicates import Duplicates
-from latentsearch.metrics import Interval, rank_correlation
+from latentsearch.metrics import Interval, enough_queries, rank_correlation, too_few
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,9 @@ class Evaluation:
         seed: Seed of all random draws.
         dataset: The images.
         history: One row per epoch of training.
-        test_ids: Ids of the test images, the queries, int64 `(num_test,)`.
+        gallery_ids: Ids of the training and validation images that are searched, at most 200,000, int64
+            `(num_gallery,)`.
+        test_ids: Ids of the test images, the queries, at most 10,000, int64 `(num_test,)`.
         codes: Codes of the test images, float32 `(num_test, latent_dim)`.
         errors: Mean squared error of each test image, `(num_test,)`.
         accuracy: Share of test pixels whose strongest channel is right.
@@ -37,8 +39,8 @@ class Evaluation:
         chance: P@k of neighbours drawn at random, for each test image, `(num_test,)`; empty without labels.
         metric: The metric that suits the codes best, by P@10 of validation images among training images; without
             labels cosine or euclidean, by recall@10 of corrupted copies.
-        scores: The scorecard: the run under every metric first, then the baselines and the other runs. Empty without
-            labels.
+        scores: The scorecard: the run under every metric first, then the baselines and the other runs, each under the
+            metric that suits it best by P@10 of validation images. Empty without labels.
         parts: Score of each of two codes alone, by cosine. Empty for a single code, or without labels.
         slider: Neighbours by the share of the look code. Empty for a single code.
         kind_dim: Numbers of the kind code, the first ones of two codes; None for a single code.
@@ -60,6 +62,7 @@ class Evaluation:
     seed: int
     dataset: ImageSet
     history: pd.DataFrame
+    gallery_ids: np.ndarray
     test_ids: np.ndarray
     codes: np.ndarray
     errors: np.ndarray
@@ -114,6 +117,12 @@ class Evaluation:
         return self.dataset.is_labelled
 
     @property
+    def too_few_for_copies(self) -> str:
+        """Why shares of copies that find their original mean nothing; "" where they do."""
+        count = len(self.dataset.gallery_ids())
+        return "" if enough_queries(count) else too_few(count, "gallery image")
+
+    @property
     def is_for_similarity(self) -> bool:
         """Whether the training had a contrastive loss beside the reconstruction error."""
         return "val_similarity" in self.history
@@ -139,7 +148,7 @@ class Evaluation:
         return next(score for score in self.scores if (score.method, score.metric) == (self.name, self.metric))
 
     def rival_score(self, method: str) -> Score:
-        """Select the score of a baseline, or another run, under the metric of its highest P@10, chosen on test."""
+        """Select the score of a baseline, or another run."""
         return best_of(self.scores, method)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +45,13 @@ def parts(codes: np.ndarray, kind_dim: int | None) -> Iterator[tuple[str, np.nda
 
 
 def measure_slider(
-    dataset: ImageSet, codes: np.ndarray, kind_dim: int | None, gallery_ids: np.ndarray, query_ids: np.ndarray
+    dataset: ImageSet,
+    codes: np.ndarray,
+    kind_dim: int | None,
+    gallery_ids: np.ndarray,
+    query_ids: np.ndarray,
+    *,
+    known: Mapping[float, np.ndarray] | None = None,
 ) -> list[SliderPoint]:
     """Measure the neighbours at shares of the look code from 0 to 1; nothing for a single code.
 
@@ -55,14 +61,19 @@ def measure_slider(
         kind_dim: Numbers of the kind code, None for a single code.
         gallery_ids: Ids of the gallery, `(num_gallery,)`.
         query_ids: Ids of the queries, `(num_queries,)`.
+        known: Rows of the nearest of the gallery by cosine at some of the shares, `(num_queries, 10 or more)`.
     """
     if kind_dim is None:
         return []
+    known, k = known or {}, min(_K, len(gallery_ids))
     small = thumbnails(dataset)
     points = []
     for look in LOOKS:
-        compared = weighted(codes, kind_dim, look)
-        rows = Index(compared[gallery_ids]).rank(compared[query_ids], min(_K, len(gallery_ids)))
+        if look in known:
+            rows = known[look][:, :k]
+        else:
+            compared = weighted(codes, kind_dim, look)
+            rows = Index(compared[gallery_ids]).rank(compared[query_ids], k)
         found = gallery_ids[rows]
         difference = float(
             np.mean([np.square(small[found[:, k]] - small[query_ids]).mean() for k in range(found.shape[1])])

@@ -25,8 +25,9 @@ def as_record(evaluation: Evaluation, results: list[CheckResult]) -> dict[str, A
         "epochs": len(evaluation.history),
         "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint, "content": dataset.content},
         "protocol": {
-            "gallery": f"{len(dataset.gallery_ids())} train and validation images",
-            "queries": f"{len(evaluation.test_ids)} test images",
+            "gallery": _part(evaluation.gallery_ids, dataset.gallery_ids(), "train and validation images"),
+            "queries": _part(evaluation.test_ids, dataset.ids("test"), "test images"),
+            "rivals": "under the metric of the highest P@10 of validation images; raw pixels compared in float32",
             "relevant": "same class" if evaluation.is_labelled else None,
             "AP": "mean of precision at each hit in the first 1000, divided by the number of hits there",
             "kNN": f"majority of {scorecard.KNN_K} neighbours, ties to the closest",
@@ -54,6 +55,7 @@ def as_record(evaluation: Evaluation, results: list[CheckResult]) -> dict[str, A
             {
                 "method": score.method,
                 "metric": score.metric,
+                "queries": score.num_queries,
                 "overall": {name: value._asdict() for name, value in score.overall.items()},
                 "by_class": {
                     class_name: {name: value._asdict() for name, value in measures.items()}
@@ -81,12 +83,17 @@ def as_record(evaluation: Evaluation, results: list[CheckResult]) -> dict[str, A
     }
 
 
+def _part(ids: np.ndarray, of: np.ndarray, what: str) -> str:
+    return f"{len(ids)} {what}" if len(ids) == len(of) else f"a sample of {len(ids)} of {len(of)} {what}"
+
+
 def _duplicates(evaluation: Evaluation) -> dict[str, Any]:
     """Return the counts of duplicates for metrics.json; the pairs are in duplicates.csv."""
     sizes = np.bincount(evaluation.duplicates.groups)
     without = evaluation.leakless_score
     return {
         "pairs": evaluation.duplicates.counts(evaluation.dataset),
+        "recall_of_proposals": evaluation.duplicates.recall,
         "mirrored_pairs": int(evaluation.duplicates.mirrored.sum()),
         "groups": int((sizes > 1).sum()),
         "images_in_groups": int(sizes[sizes > 1].sum()),

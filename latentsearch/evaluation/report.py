@@ -94,6 +94,8 @@ def verdict(evaluation: Evaluation, results: list[CheckResult]) -> str:
             f"{100 * found:.0f} of 100 neighbours are of the query's class; the best other vectors, {rival.method}, "
             f"reach {100 * _precision(rival):.0f}, chance {100 * float(evaluation.chance.mean()):.0f}"
         )
+    elif evaluation.too_few_for_copies:
+        opening = evaluation.too_few_for_copies.rstrip(".")
     else:
         recalls = [by_metric[evaluation.metric] for by_metric in evaluation.copy_recall.values()]
         worst = min(recall[max(recall)].value for recall in recalls)
@@ -121,7 +123,10 @@ def headline(evaluation: Evaluation) -> dict[str, str]:
             f"{rival} {evaluation.rival_score(rival).overall[name].value:.4f}" for rival in evaluation.baseline_names
         )
         lines[f"{name} ({evaluation.metric})"] = f"{value.value:.4f}; {', '.join(rivals)}"
-    for corruption, by_metric in evaluation.copy_recall.items() if not evaluation.is_labelled else ():
+    if evaluation.too_few_for_copies:
+        lines["corrupted copies"] = evaluation.too_few_for_copies
+    without_labels = not evaluation.is_labelled and not evaluation.too_few_for_copies
+    for corruption, by_metric in evaluation.copy_recall.items() if without_labels else ():
         recalls = (f"recall@{k} {recall.value:.4f}" for k, recall in by_metric[evaluation.metric].items())
         lines[f"copies with {corruption} ({evaluation.metric})"] = ", ".join(recalls)
     leaked = f"{evaluation.leaked.sum():,} of {len(evaluation.leaked):,} test images have a duplicate in the gallery"
@@ -133,8 +138,8 @@ def headline(evaluation: Evaluation) -> dict[str, str]:
         lines["rank correlation with P@10 over the epochs"] = ", ".join(
             f"{name} {value:.2f}" for name, value in tracking.items()
         )
-    lines["effective rank"] = f"{effective_rank(evaluation.codes):.2f} of {evaluation.codes.shape[1]}"
-    return lines
+    rank = f"{effective_rank(evaluation.codes):.2f} of {evaluation.codes.shape[1]}"
+    return lines | ({"effective rank": rank} if len(evaluation.codes) > 1 else {})
 
 
 def score_rows(evaluation: Evaluation) -> list[dict[str, str]]:
@@ -142,13 +147,18 @@ def score_rows(evaluation: Evaluation) -> list[dict[str, str]]:
     if not evaluation.is_labelled:
         return []
     rows = [
-        {"method": score.method, "metric": score.metric}
+        {"method": _asked_with(score, evaluation), "metric": score.metric}
         | {name: f"{m.value:.4f} ± {(m.high - m.low) / 2:.4f}" for name, m in score.overall.items()}
         for score in (*evaluation.parts, *evaluation.scores)
     ]
     # Random neighbours in any number are right as often; for the other measures chance has no simple value.
     chance = {name: f"{evaluation.chance.mean():.4f}" if name.startswith("P@") else "" for name in scorecard.MEASURES}
     return [*rows, {"method": "chance", "metric": ""} | chance]
+
+
+def _asked_with(score: scorecard.Score, evaluation: Evaluation) -> str:
+    few = score.num_queries < len(evaluation.test_ids)
+    return f"{score.method}, asked with {score.num_queries:,} of the test images" if few else score.method
 
 
 def class_rows(evaluation: Evaluation) -> list[dict[str, str]]:
@@ -162,7 +172,12 @@ def class_rows(evaluation: Evaluation) -> list[dict[str, str]]:
 
 
 def copy_rows(evaluation: Evaluation) -> list[dict[str, str]]:
-    """Return the recall of originals by corrupted copies as a table of strings, one row per corruption and metric."""
+    """Return the recall of originals by corrupted copies as a table of strings, one row per corruption and metric.
+
+    [] where images are too few for it to mean anything.
+    """
+    if evaluation.too_few_for_copies:
+        return []
     return [
         {"corruption": corruption, "metric": metric}
         | {f"recall@{k}": f"{m.value:.3f} ± {(m.high - m.low) / 2:.3f}" for k, m in recalls.items()}

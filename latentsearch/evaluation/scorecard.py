@@ -35,6 +35,7 @@ class Score:
         overall: Mean of each of `MEASURES` over all queries, with its 95 % bootstrap interval.
         by_class: Means over the queries of each class: `{class name: {measure: interval}}`.
         precision_curve: Mean P@k for k = 1 to the depth searched.
+        num_queries: Number of queries.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Score:
     overall: dict[str, Interval]
     by_class: dict[str, dict[str, Interval]]
     precision_curve: np.ndarray
+    num_queries: int
 
 
 def score(
@@ -65,24 +67,47 @@ def score(
         metric: Metric that compares vectors.
         seed: Seed of the bootstrap.
     """
-    depth = min(AP_DEPTH, len(gallery.labels))
-    rows = Index(gallery.vectors, metric=metric).rank(queries.vectors, depth)
-    neighbour_labels = gallery.labels[rows]
-    relevant = neighbour_labels == queries.labels[:, None]  # (num_queries, depth)
+    rows = Index(gallery.vectors, metric=metric).rank(queries.vectors, min(AP_DEPTH, len(gallery.labels)))
+    return score_neighbours(method, gallery.labels[rows], queries.labels, class_names, metric=metric, seed=seed)
+
+
+def score_neighbours(
+    method: str,
+    neighbour_labels: np.ndarray,
+    query_labels: np.ndarray,
+    class_names: tuple[str, ...],
+    *,
+    metric: Metric,
+    seed: int = 0,
+) -> Score:
+    """Count the neighbours of the same class.
+
+    Args:
+        method: Name for the table.
+        neighbour_labels: Labels of the neighbours, closest first, int `(num_queries, depth)`; at a depth of less than
+            1,000 every measure is cut to it.
+        query_labels: Labels of the queries, int `(num_queries,)`.
+        class_names: One name per label.
+        metric: Metric that compared vectors.
+        seed: Seed of the bootstrap.
+    """
+    depth = neighbour_labels.shape[1]
+    relevant = neighbour_labels == query_labels[:, None]  # (num_queries, depth)
     columns = [precision_at_k(relevant, min(k, depth)) for k in PRECISION_DEPTHS]
-    columns += [average_precision(relevant, depth), knn_correct(neighbour_labels, queries.labels, min(KNN_K, depth))]
+    columns += [average_precision(relevant, depth), knn_correct(neighbour_labels, query_labels, min(KNN_K, depth))]
     values = np.column_stack(columns)  # (num_queries, len(MEASURES))
 
     def measures(rows: np.ndarray) -> dict[str, Interval]:
         return dict(zip(MEASURES, bootstrap_means(values[rows], seed=seed), strict=True))
 
-    present = [(name, np.flatnonzero(queries.labels == label)) for label, name in enumerate(class_names)]
+    present = [(name, np.flatnonzero(query_labels == label)) for label, name in enumerate(class_names)]
     return Score(
         method,
         metric,
         overall=measures(np.arange(len(values))),
         by_class={name: measures(rows) for name, rows in present if len(rows)},
         precision_curve=np.cumsum(relevant.mean(axis=0)) / np.arange(1, depth + 1),
+        num_queries=len(values),
     )
 
 

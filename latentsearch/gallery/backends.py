@@ -8,8 +8,8 @@ are measured by `benchmarks/search.py`:
 
     BruteForce     1.0 ms and  18 ms   needs nothing but NumPy: the first result of a new process comes soonest
     KDTree         0.1 ms and 0.6 ms   built in 0.04 s and 1.2 s; leaves out what a bound shows to be too far
-    FaissFlat      0.13 ms and 2.2 ms  compares all: long vectors, a large k and manhattan slow it down little
-    MatrixProduct                      for many neighbours of long vectors: their distances need not be computed anew
+    FaissFlat      0.13 ms and 2.2 ms  compares all, by manhattan
+    MatrixProduct                      compares all, by cosine and euclidean: for long vectors and a large k
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from latentsearch.config import Metric
+from latentsearch.gallery.largest import GROUP, largest
 
 _SHORT = 10  # numbers in a vector: in more dimensions the bounds of a tree leave out too little
 _SCANNED = 20  # queries: as many scans cost less than the tree, and far less than loading its library
 _SHARE = 1 / 4000  # of the vectors: to find more of them, a tree must look into too many of its leaves
-_GATHERED = 2**16  # numbers in the neighbours of a query: to read more of them costs more than a product in float64
 _LEAF = 48
 _BLOCK = 2**14  # vectors whose differences stay in the processor's cache
-_PRODUCTS = 2**23  # held at a time
+_PRODUCTS = 2**24  # held at a time
 _BATCH = 64  # queries from which on starting threads pays
 
 _SINGLE, _DOUBLE = 2.0**-24, 2.0**-53  # rounding errors of float32 and float64, as a share of the number
 _TINY = 2.0**-126  # below it float32 loses digits
 _LARGE = 1e18  # above it squares have no room in float32
+_LAST = np.finfo(np.float32).max
 _SAME = 1e-30  # cosine distances below come from rounding: no two directions of float32 vectors are so near
 
 
@@ -40,14 +41,13 @@ class Candidates(NamedTuple):
 
     Args:
         rows: Rows of the vectors, int64 `(num_queries, count)`, without repetition.
-        low: Lower bounds of the distances, float64 `(num_queries, count)`.
-        high: Upper bounds of the distances, float64 `(num_queries, count)`.
+        bounds: Lower and upper bounds of the distances, float64 `(num_queries, count)` each; None where they would tell
+            too little.
         beyond: Lower bounds of the distances of all other vectors, float64 `(num_queries,)`.
     """
 
     rows: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    bounds: tuple[np.ndarray, np.ndarray] | None
     beyond: np.ndarray
 
 
@@ -93,7 +93,7 @@ class BruteForce:
             near = np.flatnonzero(far <= np.partition(far, count - 1)[count - 1])
             rows[number] = near[np.argsort(far[near], kind="stable")[:count]]
             found[number] = far[rows[number]]
-        return Candidates(rows, found, found, np.full(len(queries), np.inf))
+        return Candidates(rows, (found, found), np.full(len(queries), np.inf))
 
 
 class KDTree:
@@ -129,22 +129,19 @@ class KDTree:
             lengths[order], places[order] = (part.reshape(-1, count) for part in found)
         # Sums of squares, and of what the tree adds up on its way down: each term is rounded, none is taken away.
         share = (queries.shape[1] + 64) * 4 * _DOUBLE
-        return _candidates(self._order[places], lengths * (1 - share), lengths * (1 + share), self._metric)
+        low, high = (_distances_of(bound, self._metric) for bound in (lengths * (1 - share), lengths * (1 + share)))
+        return Candidates(self._order[places], (low, high), low.max(axis=1))
 
 
 class FaissFlat:
-    """FAISS's flat index: all distances in float32, of many queries at a time; see `Backend`."""
+    """FAISS's flat index: all distances in float32, of many queries at a time, for manhattan; see `Backend`."""
 
     def __init__(self, points: np.ndarray, metric: Metric) -> None:
         import faiss
 
         self._metric = metric
-        # Products of long vectors cancel: by their mean all become shorter.
-        self._centre = np.zeros(points.shape[1]) if metric == "manhattan" else points.mean(axis=0)
-        values = (points - self._centre).astype(np.float32)
-        self._longest = np.sqrt(_squares(values).max(initial=0), dtype=np.float64)
-        self._index = faiss.IndexFlat(points.shape[1], faiss.METRIC_L1 if metric == "manhattan" else faiss.METRIC_L2)
-        self._index.add(values)
+        self._index = faiss.IndexFlat(points.shape[1], faiss.METRIC_L1)
+        self._index.add(points.astype(np.float32))
 
     @staticmethod
     def enough(k: int) -> int:
@@ -153,52 +150,61 @@ class FaissFlat:
 
     def candidates(self, queries: np.ndarray, count: int) -> Candidates:
         """See `Backend.candidates`."""
+        far, rows = self._index.search(queries.astype(np.float32), count)
         dim = queries.shape[1]
-        values = (queries - self._centre).astype(np.float32)
-        far, rows = (found.astype(dtype) for found, dtype in zip(self._index.search(values, count), (float, np.int64)))
-        if self._metric == "manhattan":
-            share, slack = (dim + 4) * _SINGLE, dim * _TINY
-            return _candidates(rows, far * (1 - share) - slack, far * (1 + share) + slack, self._metric)
-        # |x|^2 + |y|^2 - 2xy: at most dim + 4 roundings of at most (|x| + |y|)^2; and x and y are rounded themselves.
-        reach = 1.01 * (self._longest + np.linalg.norm(queries - self._centre, axis=1, keepdims=True))
-        error = (dim + 4) * (_SINGLE * reach**2 + 4 * _TINY)
-        low = np.sqrt((far - error).clip(min=0)) - _SINGLE * reach
-        high = np.sqrt(far + error) + _SINGLE * reach
-        unknown = (reach[:, 0] > _LARGE) | ~np.isfinite(far).all(axis=1)
-        low[unknown], high[unknown], rows[unknown] = 0, np.inf, np.arange(count)
-        return _candidates(rows, low, high, self._metric)
+        beyond = far.max(axis=1).astype(np.float64) * (1 - (dim + 4) * _SINGLE) - dim * _TINY
+        return Candidates(rows.astype(np.int64), None, beyond)
 
 
 class MatrixProduct:
-    """All distances by matrix products in float64, for cosine and euclidean; see `Backend`."""
+    """All distances by matrix products in float32, of many queries at a time, for cosine and euclidean; see `Backend`.
+
+    The largest products of a query are looked for in those groups of vectors alone that have the largest maxima.
+    """
 
     def __init__(self, points: np.ndarray, metric: Metric) -> None:
-        self._points, self._metric = points, metric
-        self._squares = _squares(points)
+        self._metric = metric
+        self._num_vectors, dim = points.shape
+        # Products of long vectors cancel: by their mean all become shorter.
+        self._centre = points.mean(axis=0)
+        # Of (x, |x|^2 / 2) and (y, -1) the product is the larger the nearer x is to y; what fills up groups comes last.
+        self._values = np.zeros((self._num_vectors + GROUP, dim + 1), np.float32)
+        self._values[: self._num_vectors, :dim] = points - self._centre
+        squares = _squares(self._values[: self._num_vectors, :dim].astype(np.float64))
+        self._longest = np.sqrt(squares.max(initial=0))
+        self._values[: self._num_vectors, dim] = (squares / 2).clip(max=_LAST)
+        self._values[self._num_vectors :, dim] = _LAST
 
     @staticmethod
     def enough(k: int) -> int:
         """See `Backend.enough`."""
-        return k + 1
+        return k + k // 64 + 4
 
     def candidates(self, queries: np.ndarray, count: int) -> Candidates:
         """See `Backend.candidates`."""
-        rows = np.empty((len(queries), count), dtype=np.int64)
-        far = np.empty((len(queries), count))
-        size = max(1, _PRODUCTS // len(self._points))
-        for start in range(0, len(queries), size):
+        num_queries, dim = queries.shape
+        asked = np.full((num_queries, dim + 1), -1, np.float32)
+        asked[:, :dim] = queries - self._centre
+        squares = _squares(asked[:, :dim].astype(np.float64))
+        reach = 1.01 * (self._longest + np.sqrt(squares))
+        unknown = reach > _LARGE
+        asked[unknown] = 0
+        asked[unknown, dim] = -1
+        rows = np.empty((num_queries, count), dtype=np.int64)
+        least = np.empty(num_queries, np.float32)  # of the products of candidates
+        size = max(1, _PRODUCTS // len(self._values))
+        products = np.empty((min(size, num_queries), len(self._values)), np.float32)
+        for start in range(0, num_queries, size):
             block = slice(start, start + size)
-            squares = queries[block] @ self._points.T
-            squares *= -2
-            squares += self._squares
-            rows[block] = np.argpartition(squares, count - 1, axis=1)[:, :count]
-            far[block] = np.take_along_axis(squares, rows[block], axis=1)
-        own = _squares(queries)[:, None]
-        reach = np.sqrt(self._squares.max(initial=0)) + np.sqrt(own)
-        error = (queries.shape[1] + 8) * _DOUBLE * reach**2
-        far += own
-        low, high = np.sqrt((far - error).clip(min=0)), np.sqrt((far + error).clip(min=0))
-        return _candidates(rows, low, high, self._metric)
+            found = products[: len(asked[block])]
+            np.matmul(asked[block], self._values.T, out=found)
+            rows[block], least[block] = largest(found, self._num_vectors, count)
+        # At most dim + 4 roundings of at most (|x| + |y|)^2; and x and y are rounded themselves.
+        error = (dim + 4) * (_SINGLE * reach**2 + 4 * _TINY)
+        squares[unknown] = least[unknown] = 0
+        beyond = np.sqrt((squares - 2.0 * least - error).clip(min=0)) - _SINGLE * reach
+        beyond[unknown], rows[unknown] = 0, np.arange(count)
+        return Candidates(rows, None, _distances_of(beyond, self._metric))
 
 
 def choose(num_vectors: int, dim: int, metric: Metric, *, k: int, num_asked: int) -> type[Backend]:
@@ -211,11 +217,11 @@ def choose(num_vectors: int, dim: int, metric: Metric, *, k: int, num_asked: int
         k: Neighbours of each query.
         num_asked: Number of queries so far, with those of this search.
     """
-    if dim > _SHORT:
-        return MatrixProduct if metric != "manhattan" and k * dim > _GATHERED else FaissFlat
-    if num_asked <= _SCANNED:
+    if dim <= _SHORT and num_asked <= _SCANNED:
         return BruteForce
-    return KDTree if metric != "manhattan" and k <= num_vectors * _SHARE else FaissFlat
+    if metric == "manhattan":
+        return FaissFlat
+    return KDTree if dim <= _SHORT and k <= num_vectors * _SHARE else MatrixProduct
 
 
 def distances(first: np.ndarray, second: np.ndarray, metric: Metric) -> np.ndarray:
@@ -231,12 +237,13 @@ def distances(first: np.ndarray, second: np.ndarray, metric: Metric) -> np.ndarr
     return far.astype(np.float32)
 
 
-def _candidates(rows: np.ndarray, low: np.ndarray, high: np.ndarray, metric: Metric) -> Candidates:
-    """Turn bounds of lengths of differences into bounds of distances, those beyond `rows` included."""
-    if metric == "cosine":
-        low, high = low.clip(min=0) ** 2 * (0.5 - _DOUBLE), high**2 * (0.5 + _DOUBLE)
-        low[low < _SAME] = 0
-    return Candidates(rows, low, high, low.max(axis=1))
+def _distances_of(lengths: np.ndarray, metric: Metric) -> np.ndarray:
+    """Turn bounds of lengths of differences into bounds of distances, of the same shape."""
+    if metric != "cosine":
+        return lengths
+    distances = lengths.clip(min=0) ** 2 / 2
+    distances[distances < _SAME] = 0
+    return distances
 
 
 def _squares(vectors: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,13 @@ from scipy.sparse.csgraph import connected_components
 
 from latentsearch.config import Metric
 from latentsearch.data import SPLITS, ImageSet
-from latentsearch.gallery import image_matching
+from latentsearch.gallery import approximate, image_matching
 from latentsearch.gallery.index import Index
 
 PROPOSALS = 10
 """Images that are looked at for each image, by each kind of vector."""
 
+_MAX_EXACT = 100_000  # images; proposals among more are looked for approximately
 _HALFWAY = 0.5  # of the way from chance to identity: found by eye, see README
 _CHANCE_PAIRS = 1000
 _TAIL = 1.25  # from the 50th to the 90th percentile, and so much farther to the 99th, in a Gumbel distribution
@@ -43,6 +44,8 @@ class Duplicates:
         exact: Whether the bytes of each pair are equal, bool `(num_pairs,)`.
         mirrored: Whether one shows the other mirrored, bool `(num_pairs,)`.
         first_copy: Id of the first image with the same bytes, for every image of the dataset, int64 `(num_images,)`.
+        recall: Share of the proposals that were found: below 1 in more than 100,000 images, which are searched
+            approximately.
     """
 
     pairs: np.ndarray
@@ -50,6 +53,7 @@ class Duplicates:
     exact: np.ndarray
     mirrored: np.ndarray
     first_copy: np.ndarray
+    recall: float = 1.0
 
     @property
     def groups(self) -> np.ndarray:
@@ -161,13 +165,14 @@ def find(
     )
     originals, copies = (np.flatnonzero((first_copy == np.arange(len(images))) == kind) for kind in (True, False))
     grey = image_matching.brightness(images)
-    near, likeness = _near(images, grey, originals, codes, metric)
+    near, likeness, recall = _near(images, grey, originals, codes, metric)
     pairs = np.concatenate([np.column_stack([first_copy[copies], copies]), near])
     likeness = np.concatenate([np.tile(np.array([1, -1], np.float32), (len(copies), 1)), likeness])
     exact = np.arange(len(pairs)) < len(copies)
     best = likeness.max(axis=1)
     order = np.lexsort((-best, ~exact))
-    return Duplicates(pairs[order], best[order], exact[order], (likeness[:, 1] > likeness[:, 0])[order], first_copy)
+    mirrored = likeness[:, 1] > likeness[:, 0]
+    return Duplicates(pairs[order], best[order], exact[order], mirrored[order], first_copy, recall)
 
 
 def proposals(vectors: np.ndarray, queries: np.ndarray, metric: Metric) -> np.ndarray:
@@ -183,17 +188,22 @@ def proposals(vectors: np.ndarray, queries: np.ndarray, metric: Metric) -> np.nd
     """
     count = len(vectors)
     rows = np.arange(count)
-    found = Index(vectors, metric=metric).rank(queries, min(PROPOSALS, count - 1), exclude=rows)
-    return _distinct(np.column_stack([rows.repeat(found.shape[1]), found.ravel()]), count)
+    return _pairs(Index(vectors, metric=metric).rank(queries, min(PROPOSALS, count - 1), exclude=rows))
+
+
+def _pairs(found: np.ndarray) -> np.ndarray:
+    """Pair each row with those found for it, `(num_images, k)`; -1 is nothing."""
+    pairs = np.column_stack([np.arange(len(found)).repeat(found.shape[1]), found.ravel()])
+    return _distinct(pairs[pairs[:, 1] >= 0], len(found))
 
 
 def _near(
     images: np.ndarray, grey: np.ndarray, originals: np.ndarray, codes: np.ndarray, metric: Metric
-) -> tuple[np.ndarray, np.ndarray]:
-    """Find near duplicates among `originals`: pairs of ids, and their likeness as they are and mirrored."""
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Find near duplicates among `originals`: pairs of ids, their likeness as they are and mirrored, and the recall."""
     count = len(originals)
     if count < 2:
-        return np.empty((0, 2), dtype=np.int64), np.empty((0, 2), dtype=np.float32)
+        return np.empty((0, 2), dtype=np.int64), np.empty((0, 2), dtype=np.float32), 1.0
     coarse = np.empty((count, image_matching.SIDE // 2, image_matching.SIDE // 2), dtype=np.float32)
     richness = np.empty(count)
     for rows in image_matching.batches(count):
@@ -204,15 +214,19 @@ def _near(
     layout, mirrored = layout.reshape(count, -1), layout[:, :, ::-1].reshape(count, -1)
     pattern = image_matching.pattern(coarse).reshape(count, -1)
     looked_up = ((layout, layout), (layout, mirrored), (pattern, pattern))
-    proposed = [proposals(codes[originals], codes[originals], metric)]
-    proposed += [proposals(vectors, queries, "cosine") for vectors, queries in looked_up]
+    recalls = [1.0]
+    if count <= _MAX_EXACT:
+        proposed = [proposals(codes[originals], codes[originals], metric)]
+        proposed += [proposals(vectors, queries, "cosine") for vectors, queries in looked_up]
+    else:
+        found = [approximate.rank(*of, PROPOSALS) for of in ((codes[originals], codes[originals]), *looked_up)]
+        proposed, recalls = [_pairs(rows) for rows, _ in found], [recall for _, recall in found]
     pairs = _distinct(np.concatenate(proposed), count)
-    alike = [_look_the_same(grey, images, originals[pairs[rows]]) for rows in image_matching.batches(len(pairs))]
+    same = _look_the_same(grey, images, originals, pairs)
     fits = [
         image_matching.fit(coarse[pairs[rows, 0]], coarse[pairs[rows, 1]], image_matching.SHIFT // 2).max(axis=1)
         for rows in image_matching.batches(len(pairs))
     ]
-    same = np.concatenate(alike)
     looked_at = same | (np.concatenate(fits) >= _COARSE_LIKENESS)
     pairs, same = pairs[looked_at], same[looked_at]
     likeness = image_matching.likeness(grey[originals], pairs)
@@ -223,7 +237,7 @@ def _near(
     own_chance = _upside_down(grey, originals[pairs[found]]).clip(min=chance)
     found[found] = best[found] >= needed_likeness(own_chance, emptier[found])
     found |= same
-    return originals[pairs[found]], likeness[found]
+    return originals[pairs[found]], likeness[found], float(np.mean(recalls))
 
 
 def _upside_down(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
@@ -234,14 +248,34 @@ def _upside_down(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return likeness
 
 
-def _look_the_same(grey: np.ndarray, images: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Tell whether no pixel of two images differs by more than 2 of 255, bool `(num_pairs,)`; False for even images."""
-    one, other = (grey[rows].astype(np.int16) for rows in pairs.T)
-    same: np.ndarray = (np.abs(one - other) <= _SAME_LEVELS).all(axis=(1, 2)) & (one.std(axis=(1, 2)) >= _EVEN)
+def _look_the_same(grey: np.ndarray, images: np.ndarray, ids: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Tell whether no pixel of two images differs by more than 2 of 255, bool `(num_pairs,)`; False for even images.
+
+    Args:
+        grey: All images from `image_matching.brightness`.
+        images: All images.
+        ids: Ids of images.
+        pairs: Pairs of rows of `ids`, `(num_pairs, 2)`.
+    """
+    means, deviations = (np.concatenate(values) for values in zip(*_means_and_deviations(grey, ids)))
+    same = np.zeros(len(pairs), dtype=bool)
+    # Where no pixel differs by more, means do not either: this leaves one pair in ten to be looked at.
+    near = np.abs(means[pairs[:, 0]] - means[pairs[:, 1]]) <= _SAME_LEVELS + 0.01
+    near &= np.abs(deviations[pairs[:, 0]] - deviations[pairs[:, 1]]) <= _SAME_LEVELS + 0.01
+    likely = np.flatnonzero(near & (deviations[pairs[:, 0]] >= _EVEN))
+    for rows in image_matching.batches(len(likely)):
+        one, other = (grey[ids[of]].astype(np.int16) for of in pairs[likely[rows]].T)
+        same[likely[rows]] = (np.abs(one - other) <= _SAME_LEVELS).all(axis=(1, 2))
     for row in np.flatnonzero(same):  # in grey, which is cheap; few are left for the colours
-        first, second = (image_matching.small(images[image_id]).astype(np.int16) for image_id in pairs[row])
+        first, second = (image_matching.small(images[image_id]).astype(np.int16) for image_id in ids[pairs[row]])
         same[row] = (np.abs(first - second) <= _SAME_LEVELS).all()
     return same
+
+
+def _means_and_deviations(grey: np.ndarray, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for rows in image_matching.batches(len(ids)):
+        values = grey[ids[rows]]
+        yield values.mean(axis=(1, 2)), values.std(axis=(1, 2))
 
 
 def _distinct(pairs: np.ndarray, count: int) -> np.ndarray:

@@ -126,11 +126,12 @@ class Index:
         """Find the nearest among `count` candidates of a backend, and among more where those leave it open."""
         if kind not in self._backends:
             self._backends[kind] = kind(self._points, self.metric)
-        rows, low, high, beyond = self._backends[kind].candidates(queries, count)
-        distances = low.astype(np.float32)
-        unsure = distances != high.astype(np.float32)
-        if unsure.any():
-            lines, columns = np.nonzero(unsure)
+        rows, bounds, beyond = self._backends[kind].candidates(queries, count)
+        if bounds is None:
+            distances = self._distances(queries, rows)
+        else:
+            distances = bounds[0].astype(np.float32)
+            lines, columns = np.nonzero(distances != bounds[1].astype(np.float32))
             for start in range(0, len(lines), _CACHED):
                 of = lines[start : start + _CACHED], columns[start : start + _CACHED]
                 distances[of] = backends.distances(queries[of[0]], self._points[rows[of]], self.metric)
@@ -147,6 +148,15 @@ class Index:
             wider = (kind, count) if count * _WIDER <= len(self) else (BruteForce, k)
             rows[still_open], distances[still_open] = self._settled(wider[0], queries[still_open], k, wider[1])
         return rows, distances
+
+    def _distances(self, queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Compute the distances of queries from rows of points, float32 `(num_queries, count)`."""
+        distances = np.empty(rows.shape, dtype=np.float32)
+        size = max(1, _CACHED // rows.shape[1])
+        for start in range(0, len(rows), size):
+            block = slice(start, start + size)
+            distances[block] = backends.distances(queries[block, None], self._points[rows[block]], self.metric)
+        return distances
 
 
 def not_excluded(ids: np.ndarray, exclude: np.ndarray) -> np.ndarray:

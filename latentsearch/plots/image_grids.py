@@ -285,7 +285,7 @@ def thumbnail_map(points: np.ndarray, images: np.ndarray) -> Figure:
     zoom = 9 * 72 / cells / images.shape[1] * 0.9
     for centre, row in zip(centres, first, strict=True):
         axes.add_artist(AnnotationBbox(OffsetImage(images[row], zoom=zoom), low + centre * step, frameon=False))
-    margin = (high - low) * 0.03 + 1e-9
+    margin = np.where(high > low, (high - low) * 0.03, 1)  # one image has no extent
     axes.set(
         xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]),
         xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2",

@@ -17,6 +17,7 @@ from latentsearch.models.export import load_model
 from latentsearch.models.layers import noise_level
 from latentsearch.runs import Run
 from latentsearch.training.callbacks import deflate
+from latentsearch.training.model import create_state
 from latentsearch.training.optimizers import optimizer_of
 from latentsearch.training.settings import Settings
 
@@ -75,8 +76,10 @@ def train_denoiser(autoencoder: keras.Model, images: np.ndarray, settings: Setti
         epochs=settings.denoiser_epochs,
     )
     learner.compile(optimizer_of(own, steps), loss="mse")
+    batches = _noisy_batches(images, size, settings.seed)
+    create_state(learner, batches)
     learner.fit(
-        _noisy_batches(images, size, settings.seed),
+        batches,
         epochs=settings.denoiser_epochs,
         steps_per_epoch=steps,
         shuffle=False,

@@ -27,12 +27,14 @@ class TrainingResult:
         finished: False when it was interrupted.
         keep: Which epoch's weights were kept: "best", the first with the smallest val_loss, or "last".
         is_new: False when it was finished before: nothing was changed.
+        hidden: Names of measures that mean nothing for these images, and are not shown.
     """
 
     history: pd.DataFrame
     finished: bool
     keep: Keep = "best"
     is_new: bool = True
+    hidden: frozenset[str] = frozenset()
 
     @property
     def best(self) -> pd.Series:

@@ -112,16 +112,14 @@ class Hosts:
         """Builds the callbacks that come first: at the end of an epoch, measures and weights become those of all."""
         return [] if self.strategy is None else [_Together(self, learner)]
 
-    def prepare(self, learner: keras.Model, batches: tf.data.Dataset) -> None:
+    def prepare(self, learner: keras.Model) -> None:
         """Lets `fit` train a model on all hosts.
 
         Args:
-            learner: Compiled, with the same weights on all hosts.
-            batches: As `shared` returns them.
+            learner: Compiled, with its state created, and the same weights on all hosts.
         """
         if self.strategy is None:
             return
-        _build(learner, batches)
         step = _step(learner, self.strategy)
 
         def make_train_function(force: bool = False) -> Callable[[Iterator[Any]], Any]:
@@ -182,18 +180,6 @@ def told() -> Iterator[None]:
 def _own(value: Any, strategy: tf.distribute.Strategy) -> tf.Tensor:
     """Returns what this host has of a value of all hosts."""
     return strategy.experimental_local_results(value)[0]
-
-
-def _build(learner: keras.Model, batches: tf.data.Dataset) -> None:
-    """Creates the variables of losses, metrics and optimizer, which a step could not."""
-    inputs, targets = next(iter(batches))
-    learner.run_eagerly = True
-    learner.test_on_batch(inputs, targets)
-    learner.run_eagerly = False
-    learner.reset_metrics()
-    learner.test_function = None
-    if not learner.optimizer.built:
-        learner.optimizer.build(learner.trainable_variables)
 
 
 def _step(learner: keras.Model, strategy: tf.distribute.Strategy) -> Callable[[Iterator[Any]], Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers, ops
 
 from latentsearch.errors import InputError
@@ -93,6 +94,32 @@ def compiled(initial: keras.Model, settings: Settings, steps: int) -> keras.Mode
         )
     copy_weights(initial, model)
     return model
+
+
+def create_state(model: keras.Model, batches: tf.data.Dataset) -> None:
+    """Create what a training step updates: the state of the optimizer, of losses and of metrics.
+
+    Keras would create it in the first step, which TensorFlow traces a second time then: six seconds of kind-look.
+
+    Args:
+        model: Compiled, on one device.
+        batches: Batches of (inputs, targets), of which the shapes count.
+    """
+
+    def zeros(spec: tf.TensorSpec | keras.KerasTensor) -> tf.Tensor:
+        return ops.zeros(spec.shape, spec.dtype)
+
+    def symbol(spec: tf.TensorSpec) -> keras.KerasTensor:
+        return keras.KerasTensor(spec.shape, spec.dtype.name)
+
+    inputs, targets = batches.element_spec
+    predicted = model.compute_output_spec(keras.tree.map_structure(symbol, inputs))
+    predictions = keras.tree.map_structure(zeros, predicted)
+    seen, wanted = (keras.tree.map_structure(zeros, specs) for specs in (inputs, targets))
+    model.optimizer.build(model.trainable_variables)
+    model.compute_loss(seen, wanted, predictions, training=False)
+    model.compute_metrics(seen, wanted, predictions)
+    model.reset_metrics()
 
 
 def _two_codes(

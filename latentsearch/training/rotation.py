@@ -8,14 +8,14 @@ import keras
 import numpy as np
 
 from latentsearch import files
-from latentsearch.data import ImageSet
+from latentsearch.data import ImageSet, to_float
 from latentsearch.models.architectures import TOWERS, TURNED
-from latentsearch.models.encoder import Autoencoder
 from latentsearch.models.export import load_model
 from latentsearch.runs import Run
 from latentsearch.training.callbacks import deflate
 
 _MAX_IMAGES = 10_000
+_BATCH = 500
 _MAX_ITERATIONS = 1000
 _TOLERANCE = 1e-9
 _LEAST_VARIANCE = 1e-3  # of a direction, as a share of the mean variance: below, whitening would enlarge noise
@@ -82,10 +82,16 @@ def turn_run(run: Run, dataset: ImageSet, ids: np.ndarray) -> None:
     """
     autoencoder = load_model(run.best_model)
     chosen = np.sort(np.random.default_rng(0).permutation(ids)[:_MAX_IMAGES])
-    if turn(autoencoder, lambda: Autoencoder(run.best_model).encode(dataset.images, chosen)):
+    if turn(autoencoder, lambda: _encode(autoencoder.get_layer("encoder"), dataset.images, chosen)):
         with files.replacing(run.best_model) as temporary:
             autoencoder.save(temporary)
             deflate(temporary)
+
+
+def _encode(encoder: keras.Model, images: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Encode images by Keras: what is turned next is not worth an export to LiteRT."""
+    batches = (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
+    return np.concatenate([encoder.predict_on_batch(to_float(images[batch])) for batch in batches])
 
 
 def turn(autoencoder: keras.Model, encode: Callable[[], np.ndarray]) -> bool:

@@ -32,7 +32,7 @@ from latentsearch.training.checkpoint import CheckpointState, TrainingCheckpoint
 from latentsearch.training.dataloader import training_batches, training_ids
 from latentsearch.training.history import EpochRow, TrainingResult, read_history
 from latentsearch.training.hosts import Hosts, connect, told
-from latentsearch.training.model import compiled, measure_names, normalise_together
+from latentsearch.training.model import compiled, create_state, measure_names, normalise_together
 from latentsearch.training.progress import EpochLine
 from latentsearch.training.settings import TrainingRecord
 from latentsearch.training.validation import Validator
@@ -84,7 +84,9 @@ def _train(
     if before is not None:
         chosen = settings.resumed(config, run, dataset, chosen, before.settings)
         if before.finished:
-            return TrainingResult(read_history(run), finished=True, keep=chosen.keep, is_new=False)
+            return TrainingResult(
+                read_history(run), finished=True, keep=chosen.keep, is_new=False, hidden=tensorboard.hidden(dataset)
+            )
         settings.check_loss(run, chosen)
     elif not config.overwrite:
         _refuse_to_replace(run, record)
@@ -134,7 +136,7 @@ def _train(
             raise
         epoch_rows.rows = state.rows
     finished &= _complete(run, dataset, fit_ids, chosen, denoise=finished and not trial)
-    result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished, chosen.keep)
+    result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished, chosen.keep, hidden=hidden)
     _write_products(run, dataset, result, trial=trial)
     _write_record(run, chosen, result, backup)
     hosts.agree(_END)
@@ -204,7 +206,9 @@ def _learn(
             backup.neighbours = neighbourhoods.find(learner, autoencoder, images, ids, settings=chosen, epoch=begin)
         now, part = max(begin, done), EndOfPart(end)
         batches = hosts.shared(training_batches(images, ids, chosen, first_epoch=now, neighbours=backup.neighbours))
-        hosts.prepare(learner, batches)
+        if chosen.devices == 1:
+            create_state(learner, batches)
+        hosts.prepare(learner)
         with told():
             learner.fit(
                 batches,

@@ -9,14 +9,15 @@ import pytest
 
 from latentsearch import data
 from latentsearch.config import ROOT
-from latentsearch.evaluation import baselines
-from latentsearch.evaluation.scorecard import Labelled, score
+from latentsearch.evaluation import baselines, pca
+from latentsearch.evaluation.scorecard import score_neighbours
+from latentsearch.gallery.index import Index, distances_between
 
 
 def test_pca_is_that_of_the_covariance_matrix(digits_root):
     dataset = data.load(digits_root, "digits")
     gallery_ids, query_ids = dataset.gallery_ids(), dataset.ids("test")
-    vectors, linear = baselines.compute(dataset, gallery_ids, query_ids, 10)
+    vectors, [linear] = baselines.compute(dataset, gallery_ids, query_ids, 10)
     gallery = baselines.pixels(dataset, gallery_ids).astype(np.float64)
     queries = baselines.pixels(dataset, query_ids).astype(np.float64)
     mean = gallery.mean(axis=0)
@@ -68,14 +69,48 @@ def test_larger_images_have_the_baselines_of_the_small_ones_that_they_repeat(sma
         return dataclasses.replace(small_digits, images=images)
 
     gallery_ids, query_ids = small_digits.gallery_ids(), small_digits.ids("test")
-    _, small_linear = baselines.compute(repeated(1), gallery_ids, query_ids, 10)
-    vectors, linear = baselines.compute(repeated(4), gallery_ids, query_ids, 10)
+    _, [small_linear] = baselines.compute(repeated(1), gallery_ids, query_ids, 10)
+    vectors, [linear] = baselines.compute(repeated(4), gallery_ids, query_ids, 10)
     assert list(vectors) == ["raw pixels at 32 x 32", "colour histogram", "10-d PCA", "whitened 10-d PCA"]
     pair = vectors["raw pixels at 32 x 32"]
-    np.testing.assert_allclose(pair.gallery, baselines.pixels(repeated(2), gallery_ids), atol=1e-6)
-    np.testing.assert_allclose(pair.queries, baselines.pixels(repeated(2), query_ids), atol=1e-6)
+    np.testing.assert_allclose(pair.gallery / 255, baselines.pixels(repeated(2), gallery_ids), atol=1e-6)
+    np.testing.assert_allclose(pair.queries / 255, baselines.pixels(repeated(2), query_ids), atol=1e-6)
     assert linear.mse == pytest.approx(small_linear.mse, rel=1e-2)  # a randomised PCA
     assert linear.mean_mse == pytest.approx(small_linear.mean_mse, rel=1e-4)
+
+
+def test_the_first_components_are_those_of_a_smaller_pca(digits_root):
+    dataset = data.load(digits_root, "digits")
+    gallery_ids, query_ids = dataset.gallery_ids(), dataset.ids("test")
+    vectors, [_, few] = baselines.compute(dataset, gallery_ids, query_ids, 20, 7)
+    alone, [linear] = baselines.compute(dataset, gallery_ids, query_ids, 7)
+    np.testing.assert_allclose(np.abs(vectors["7-d PCA"].queries), np.abs(alone["7-d PCA"].queries), atol=1e-4)
+    assert few.mse == pytest.approx(linear.mse, rel=1e-5)
+
+
+def test_components_of_more_images_than_memory_should_hold_are_the_same(digits_root, monkeypatch):
+    dataset = data.load(digits_root, "digits")
+    dataset = dataclasses.replace(dataset, images=dataset.images[:, ::4, ::4])  # 8 x 8 pixels
+    expected = pca.fit(dataset, dataset.gallery_ids(), 5)
+    monkeypatch.setattr(pca, "_MAX_FITTED_BYTES", 0)
+    found = pca.fit(dataset, dataset.gallery_ids(), 5)
+    np.testing.assert_allclose(found.mean, expected.mean, atol=1e-6)
+    np.testing.assert_allclose(found.variances, expected.variances, rtol=1e-4)
+    np.testing.assert_allclose(np.abs(np.sum(found.axes * expected.axes, axis=1)), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_the_nearest_pixels_are_those_of_an_exact_search(metric, monkeypatch):
+    rng = np.random.default_rng(0)
+    gallery, queries = (rng.integers(0, 256, (num, 48), dtype=np.uint8) for num in (2500, 30))
+    gallery[7] = 0  # a black image has no direction
+    vectors = baselines.Vectors(gallery, queries, ("euclidean", "cosine"))
+    monkeypatch.setattr(baselines, "_PRODUCTS", 7 * len(gallery))  # several parts
+    expected = Index(gallery.astype(float), metric=metric).search(queries.astype(float), 50)
+    found = vectors.rank(50, metric)
+    assert (found == expected.ids).mean() > 0.99  # but for those as near, to six digits
+    reached = distances_between(gallery[found.ravel()], queries.repeat(50, axis=0), metric=metric).reshape(30, 50)
+    np.testing.assert_allclose(reached, expected.distances, rtol=1e-5)
 
 
 def test_chance_is_the_share_of_the_class():
@@ -90,7 +125,7 @@ def test_known_values_of_cifar10():
         pytest.skip("data/cifar10 is not prepared")
     dataset = data.load(ROOT, "cifar10")
     gallery_ids, query_ids = dataset.gallery_ids(), dataset.ids("test")
-    vectors, linear = baselines.compute(dataset, gallery_ids, query_ids, 10)
+    vectors, [linear] = baselines.compute(dataset, gallery_ids, query_ids, 10)
     assert linear.mse == pytest.approx(0.02141, abs=2e-5)
     assert linear.accuracy == pytest.approx(0.608, abs=2e-3)
     known = {
@@ -99,10 +134,11 @@ def test_known_values_of_cifar10():
         "raw pixels": {"P@1": 0.354, "P@10": 0.279},
     }
     for name, expected in known.items():
-        measured = score(
+        found = vectors[name].rank(1000, "euclidean")
+        measured = score_neighbours(
             name,
-            Labelled(vectors[name].gallery, dataset.labels[gallery_ids]),
-            Labelled(vectors[name].queries, dataset.labels[query_ids]),
+            dataset.labels[gallery_ids[found]],
+            dataset.labels[query_ids],
             dataset.class_names,
             metric="euclidean",
         )

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentsearch.evaluation import checks
+from latentsearch import metrics
+from latentsearch.evaluation import checks, report
 from latentsearch.evaluation.baselines import LinearReconstruction
 from latentsearch.evaluation.evaluation import Evaluation
 from latentsearch.evaluation.scorecard import MEASURES, Score
@@ -22,10 +23,10 @@ def interval(value):
     return Interval(value, value * 0.99, value * 1.01)
 
 
-def a_score(method, p10, by_class=None):
+def a_score(method, p10, by_class=None, num_queries=1000):
     measures = dict.fromkeys(MEASURES, interval(p10))
     classes = {name: dict.fromkeys(MEASURES, interval(value)) for name, value in (by_class or {}).items()}
-    return Score(method, "cosine", measures, classes, np.array([p10]))
+    return Score(method, "cosine", measures, classes, np.array([p10]), num_queries)
 
 
 def leaking(dataset, count):
@@ -44,6 +45,7 @@ def good(small_digits):
         seed=0,
         dataset=small_digits,
         history=pd.DataFrame({"epoch": [1]}),
+        gallery_ids=small_digits.gallery_ids(),
         test_ids=test_ids,
         codes=np.random.default_rng(0).normal(size=(len(test_ids), 10)).astype(np.float32),
         errors=np.full(len(test_ids), 0.01),
@@ -91,8 +93,20 @@ def test_of_few_images_what_needs_more_is_left_out_in_words(good, count):
     )  # fmt: skip
     results = {result.name: result for result in checks.run_checks(few)}
     assert results["effective rank"].status == "n/a"
-    assert f"{count} test images are too few" in results["effective rank"].meaning
+    assert f"there are {count}" in results["effective rank"].meaning
+    assert results["dead dimensions"].status == "n/a"
     assert results["reconstruction"].status == "PASS"
+
+
+def test_among_few_images_finding_copies_is_left_out_in_words(good, monkeypatch):
+    assert status(good, "copies with noise") == "PASS"
+    monkeypatch.setattr(metrics, "LEAST_QUERIES", len(good.dataset.gallery_ids()) + 1)
+    results = {result.name: result for result in checks.run_checks(good)}
+    for name in ("copies with noise", "copies with projection"):
+        assert results[name].status == "n/a"
+        assert "too few images to tell how many copies find their original" in results[name].meaning
+    assert "too few" in report.headline(good)["corrupted copies"]
+    assert report.copy_rows(good) == []
 
 
 def test_every_check_says_what_to_do_and_errors_are_what_is_compared_with_a_linear_code(good):
@@ -111,6 +125,14 @@ def test_good_evidence_passes_every_check_and_every_check_speaks(good):
         for words in (result.question, result.why, result.good, result.poor, result.broken):
             assert words.endswith((".", "?")), words
         assert result.meaning == result.good
+
+
+def test_a_rival_that_was_asked_with_fewer_queries_says_so(good):
+    few = dataclasses.replace(good, scores=[*good.scores[:1], a_score("raw pixels", 0.3, num_queries=5)])
+    assert checks.beats_pixels(few).why.startswith(
+        "P@10 over that of raw pixels (cosine: 0.300, asked with 5 of the test images)"
+    )
+    assert "asked with" not in checks.beats_pixels(good).why
 
 
 def test_without_labels_the_checks_that_need_them_are_left_out(good):

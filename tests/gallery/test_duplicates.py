@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from latentsearch.data import SPLITS, ImageSet, digits
-from latentsearch.gallery import duplicates, image_matching
+from latentsearch.gallery import approximate, duplicates, image_matching
+from latentsearch.gallery.index import Index
 from tests.gallery.test_image_matching import CORRUPTIONS, scenes
 
 
@@ -51,6 +52,26 @@ def test_codes_propose_what_coarse_detail_does_not(monkeypatch):
         duplicates, "proposals", lambda vectors, queries, metric: rows if vectors.shape[1] == 4 else rows[:1]
     )
     assert as_set(find(images, codes)) == {(0, 59)}
+
+
+def test_many_images_are_searched_approximately_and_the_recall_is_told(monkeypatch):
+    images = np.concatenate([scenes(300), scenes(300)[:40]])
+    images[300:] = np.roll(images[300:], 2, axis=2)
+    codes = np.random.default_rng(0).normal(size=(340, 4))
+    exact = find(images, codes)
+    assert exact.recall == 1
+    monkeypatch.setattr(duplicates, "_MAX_EXACT", 100)
+    monkeypatch.setattr(approximate, "_CELL", 20)
+    found = find(images, codes)
+    assert 0.8 < found.recall <= 1
+    assert len(as_set(found) & as_set(exact)) >= 0.9 * len(as_set(exact)) > 0
+
+
+def test_an_approximate_search_leaves_out_the_query_and_finds_all_where_it_visits_all_cells():
+    vectors = np.random.default_rng(0).normal(size=(500, 8)).astype(np.float32)
+    found, recall = approximate.rank(vectors, vectors, 10)
+    assert recall == 1
+    np.testing.assert_array_equal(found, Index(vectors).rank(vectors, 10, exclude=np.arange(500)))
 
 
 def test_proposals_are_unordered_distinct_and_never_of_an_image_with_itself():

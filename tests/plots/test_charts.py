@@ -219,3 +219,8 @@ def test_framed_tiles_hold_the_images_and_the_colour_of_their_class():
 def test_codes_that_are_all_equal_stay_where_they_are_on_a_map(count):
     points = project(np.full((count, 10), 0.7, np.float32))
     np.testing.assert_array_equal(points, np.full((count, 2), 0.7, np.float32))
+
+
+def test_a_map_of_one_image_is_drawn_without_a_warning(recwarn):
+    image_grids.thumbnail_map(np.zeros((1, 2), np.float32), IMAGES[:1]).savefig(io.BytesIO())
+    assert not list(recwarn)

@@ -1,0 +1,44 @@
+"""Approximate search among many vectors: for proposals, of which a few may be missed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from latentsearch.gallery.index import Index, as_compared, not_excluded
+
+_CELL = 256  # vectors, about
+_VISITED = 24  # cells
+_TRAINED_BY = 64  # vectors of each cell, at most
+_MEASURED = 500  # queries
+
+
+def rank(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, float]:
+    """Find most of the nearest vectors by cosine, each query itself left out, by FAISS's IVF.
+
+    The vectors lie in cells of about 256, of which each query visits 24: time grows with the number of vectors, not
+    with its square.
+
+    Args:
+        vectors: `(num_vectors, dim)`.
+        queries: `(num_vectors, dim)`; row n is that of vector n.
+        k: Number of neighbours.
+
+    Returns:
+        Rows `(num_vectors, k)`, -1 where too few were found; and the share of the true neighbours of 500 queries that
+        is among them.
+    """
+    import faiss
+
+    compared = as_compared(vectors, metric="cosine")
+    num_vectors, dim = compared.shape
+    num_cells = max(1, num_vectors // _CELL)
+    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(dim), dim, num_cells)
+    index.cp.niter, index.cp.max_points_per_centroid, index.nprobe = 8, _TRAINED_BY, _VISITED
+    index.train(compared)
+    index.add(compared)
+    _, found = index.search(as_compared(queries, metric="cosine"), k + 1)
+    own = np.arange(num_vectors)
+    found = found[not_excluded(found, own)].reshape(-1, k).astype(np.int64)
+    asked = np.sort(np.random.default_rng(0).permutation(num_vectors)[:_MEASURED])
+    true = Index(vectors).rank(queries[asked], k, exclude=asked)
+    return found, float((found[asked][:, :, None] == true[:, None]).any(axis=1).mean())
