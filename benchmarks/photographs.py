@@ -9,7 +9,6 @@ many sizes, as JPEG and PNG, encodes it in a process of its own, and writes benc
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 import time
 from dataclasses import dataclass
@@ -40,7 +39,7 @@ class BenchmarkConfig:
     """Trained run whose encoder encodes them."""
 
     keep: Path | None = None
-    """New folder to keep the crops in. Default: they are deleted."""
+    """Folder to keep the crops in, or to take them from where it is there already. Default: they are deleted."""
 
     seed: int = 0
     """Seed of the crops."""
@@ -51,14 +50,14 @@ def main(config: BenchmarkConfig) -> None:
     from benchmarks.timing import apart
     from latentsearch import environment
 
-    if config.keep is not None and config.keep.exists():
-        raise InputError(f"--keep {config.keep}: expected a folder that is not there yet.")
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "photos"
-        pixels = apart(_write, config.photos, folder, config.files, config.seed)
+        folder = config.keep or Path(temporary) / "photos"
+        if not folder.exists():
+            apart(_write, config.photos, folder, config.files, config.seed)
+        if (found := sum(1 for _ in folder.iterdir())) != config.files:
+            raise InputError(f"--keep {folder}: expected {config.files} files, found {found}.")
+        pixels = apart(_pixels, folder)
         rows = [apart(_sync, config.run, folder, Path(temporary) / "gallery.npz"), apart(_decode, config.run, folder)]
-        if config.keep is not None:
-            shutil.copytree(folder, config.keep)
     share = rows[1]["processor seconds"] / rows[0]["processor seconds"]
     record = {"files": config.files, "megapixels": round(pixels / 1e6), "run": config.run, "rows": rows}
     record |= {"share of decoding": round(share, 3), "environment": environment.environment()}
@@ -67,13 +66,13 @@ def main(config: BenchmarkConfig) -> None:
     print(f"{record['megapixels']} million pixels; decoding takes {share:.0%} of the processor's seconds.")
 
 
-def _write(source: Path, folder: Path, files: int, seed: int) -> int:
-    """Write the crops; return the number of their pixels."""
+def _write(source: Path, folder: Path, files: int, seed: int) -> None:
+    """Write the crops."""
     import numpy as np
     from PIL import Image
 
     photos = [Image.open(path).convert("RGB") for path in sorted(source.iterdir())]
-    rng, pixels = np.random.default_rng(seed), 0
+    rng = np.random.default_rng(seed)
     folder.mkdir()
     for number in range(files):
         photo = photos[number % len(photos)]
@@ -87,8 +86,14 @@ def _write(source: Path, folder: Path, files: int, seed: int) -> int:
             image.save(name.with_suffix(".png"), compress_level=1)
         else:
             image.save(name.with_suffix(".jpg"), quality=int(rng.integers(75, 96)))
-        pixels += image.width * image.height
-    return pixels
+
+
+def _pixels(folder: Path) -> int:
+    """Count the pixels of the images in a folder."""
+    from PIL import Image
+
+    images = (Image.open(path) for path in folder.iterdir())
+    return sum(image.width * image.height for image in images)
 
 
 def _sync(run: str, folder: Path, path: Path) -> dict[str, Any]:

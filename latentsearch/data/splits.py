@@ -45,8 +45,9 @@ def split_images(source: SourceImages, keys: np.ndarray, fractions: Mapping[str,
         sizes = ", ".join(f"{count} {name}" for count, name in zip(counts, SPLITS, strict=True))
         flags = " or ".join(f"--{name}-fraction" for name in fractions)
         raise InputError(
-            f"{len(split)} images, {len(np.unique(keys))} of them different, make {sizes}: every split needs at least "
-            f"one. Give more images, or change {flags}."
+            f"{len(split)} image{'s' * (len(split) != 1)}, {len(np.unique(keys))} of them different, make {sizes}: "
+            f"every split needs at least one. Give more images, or change {flags}.\n"
+            "A few images can be searched without a training: python RetrieveSimilar.py --gallery DIR"
         )
     return split
 

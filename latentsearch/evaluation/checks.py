@@ -33,11 +33,9 @@ def run_checks(evaluation: Evaluation) -> list[CheckResult]:
     if (count := len(evaluation.codes)) < _FEW:
         few = f"Too few images: it needs {_FEW} test images, and there are {count}. Prepare more images."
         reasons |= dict.fromkeys(_NEED_IMAGES, few)
-    if evaluation.too_few_for_copies:
-        reasons |= dict.fromkeys(("copies with noise", "copies with projection"), evaluation.too_few_for_copies)
+    reasons |= dict.fromkeys(("copies with noise", "copies with projection"), evaluation.too_few_for_copies)
     if of_name["distinct codes"].value <= _COLLAPSED:
-        collapsed = "The codes have collapsed (see distinct codes): there is nothing to measure until they differ."
-        reasons |= dict.fromkeys(_NEED_CODES, collapsed)
+        reasons |= dict.fromkeys(_NEED_CODES, "The codes have collapsed (see distinct codes): nothing can be measured.")
     return [
         dataclasses.replace(result, not_applicable=reasons.get(result.name, ""), remedy=REMEDIES[result.name])
         for result in results

@@ -28,7 +28,7 @@ from latentsearch.training.settings import Settings
 # What Keras calls accuracy: no share of images, and no measure of retrieval.
 ACCURACY = "share of pixels with the right strongest channel"
 
-_NUM_PICTURES = 10
+_NUM_PICTURES = 6  # in a card of a few hundred pixels their labels can be read
 _NUM_HISTOGRAM_IMAGES = 1000
 _NOT_COMPARED = frozenset(("images", "initial_model", "loss_file"))  # settings that stand in Text alone
 _MAX_POINTS = 10_000
