@@ -14,6 +14,7 @@ from latentsearch.data.resizing import upright_size
 _MEDIA_TYPES = {
     "JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif",
     "BMP": "image/bmp", "DIB": "image/bmp", "TIFF": "image/tiff",
+    "AVIF": "image/avif", "HEIF": "image/heif",
 }  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def measure(stream: BinaryIO, name: str) -> Measures:
     """
     with identify(stream, name) as file:
         width, height = upright_size(file)
-        media_type = _MEDIA_TYPES[file.format or ""]
+        media_type = _MEDIA_TYPES.get(file.format or "", "application/octet-stream")
         size = stream.seek(0, io.SEEK_END)
     return Measures(width, height, size, media_type)
 

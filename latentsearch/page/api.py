@@ -139,12 +139,12 @@ class Handlers:
         return [self._image(self._known(image_id)) for image_id in ids]
 
     def list_as_csv(self, ids: Sequence[int]) -> str:
-        """Write a list of images as CSV.
+        """Write a list of images as CSV: path, empty where there is no file, id and class.
 
         Raises:
             UnknownImageError: if there is no such image.
         """
-        rows = [(image["path"] or image["name"], image["id"], image["class"]) for image in self.images(ids)]
+        rows = [(image["path"] or "", image["id"], image["class"]) for image in self.images(ids)]
         return csv_text(("path", "id", "class"), rows)
 
     def ask_about(self, image_id: int) -> Asked:

@@ -43,7 +43,7 @@ def describe(corpus: Corpus, image_id: int) -> dict[str, Any]:
             found = originals.measure(content, str(path))
     except ImageFileError as error:
         return {"width": None, "height": None, "bytes": None, "type": None, "problem": str(error)}
-    kind = found.media_type.removeprefix("image/").upper()
+    kind = found.media_type.rpartition("/")[2].upper()
     return {"width": found.width, "height": found.height, "bytes": found.size, "type": kind, "problem": None}
 
 
@@ -76,9 +76,9 @@ def read(corpus: Corpus, image_id: int) -> Original | None:
         return Original(_blocks(stream, stack.pop_all()), found.media_type, printable(path.name))
 
 
-def _blocks(stream: BinaryIO, opened: contextlib.ExitStack) -> Iterator[bytes]:
+def _blocks(stream: BinaryIO, files: contextlib.ExitStack) -> Iterator[bytes]:
     """Read an open file in blocks; one that changes meanwhile ends early."""
-    with contextlib.suppress(ImageFileError, OSError), opened:
+    with contextlib.suppress(ImageFileError, OSError), files:
         stream.seek(0)
         while block := stream.read(_BLOCK):
             yield block

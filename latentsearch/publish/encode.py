@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,7 @@ def encode(
     if count:
         parts = files.make_folder(workspace.parts(encoder))
         folder = source.resolve() if source.is_dir() else None
-        task = _Task(parts, folder, fit, fingerprint, open_encoder)
+        task = _Task(parts, folder, fit, fingerprint, open_encoder, secrets.token_hex(8))
         # By id, so that a task that is tried again has the same files.
         spread = to_do.repartition(slices_of(count, _PART), "id")
         spread.mapInArrow(task, "count long").groupBy().sum("count").collect()
@@ -86,13 +87,14 @@ def encode(
 
 @dataclass(frozen=True)
 class _Task:
-    """The work of an executor; see `encode`."""
+    """The work of an executor; see `encode`. The token is that of the job: files that failed are tried by the next."""
 
     parts: Path
     folder: Path | None
     fit: Fit
     fingerprint: str
     open_encoder: Callable[[], Encoder]
+    token: str
 
     def __call__(self, frames: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         import pyarrow
@@ -102,7 +104,7 @@ class _Task:
         for batch in batches((row for frame in frames for row in frame.to_pylist()), _PART):
             batch.sort(key=lambda row: bytes(row["path"]))
             listing = [[os.fsdecode(row["path"]), *(row[name] for name in FILE[1:])] for row in batch]
-            path = self.parts / f"{hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:32]}.parquet"
+            path = self.parts / f"{hashlib.sha256(json.dumps([self.token, listing]).encode()).hexdigest()[:32]}.parquet"
             if not path.exists():  # it does when its executor died after that
                 encoder = encoder or self._opened()
                 storage.write_rows(path, self._encoded(encoder, [FoundFile(*row) for row in listing], batch))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentsearch.data.images import ImageFileError
+from latentsearch.data.image_files import ImageFileError
 from latentsearch.data.originals import Measures, decode_whole, measure
 
 
@@ -26,11 +26,18 @@ def turned(orientation):
     return {"exif": exif}
 
 
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
 def test_a_file_is_measured_by_its_content(file_format):
     file = stream((40, 20), file_format)
     found = measure(file, "a.jpg")
     assert found == Measures(40, 20, len(file.getvalue()), f"image/{file_format.lower()}")
+
+
+def test_heic_is_measured_where_it_can_be_read():
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    file = stream((40, 20), "HEIF")
+    assert measure(file, "a.heic") == Measures(40, 20, len(file.getvalue()), "image/heif")
 
 
 @pytest.mark.parametrize(("orientation", "size"), [(1, (40, 20)), (3, (40, 20)), (6, (20, 40)), (8, (20, 40))])

@@ -14,7 +14,7 @@ pytest.importorskip("httpx2")
 
 from starlette.testclient import TestClient
 
-from latentsearch.data import images
+from latentsearch.data import image_files
 from latentsearch.page import originals
 from latentsearch.text import printable
 from tests.page.pages import make_images, make_page, pixels, png
@@ -108,7 +108,7 @@ def test_files_are_bounded_and_ids_are_those_of_the_gallery(served, monkeypatch)
         assert get(client, path, 10**6).status_code == 404
         assert get(client, path, "../1").status_code == 400
     photo = id_of(corpus, "turned.jpg")
-    monkeypatch.setattr(images, "MAX_BYTES", 1000)
+    monkeypatch.setattr(image_files, "MAX_BYTES", 1000)
     reply = get(client, "original", photo)
     assert reply.status_code == 400
     assert "too large" in reply.json()["error"]
@@ -118,7 +118,7 @@ def test_a_large_file_is_served_in_blocks_and_closed_and_may_change_meanwhile(se
     corpus, client = served
     photo = id_of(corpus, "turned.jpg")
     path = corpus.path_of(photo)
-    monkeypatch.setattr(images, "_READ_AT_ONCE", 100)
+    monkeypatch.setattr(image_files, "_READ_AT_ONCE", 100)
     monkeypatch.setattr(originals, "_BLOCK", 1000)
     assert get(client, "original", photo).content == path.read_bytes()
     files = num_open_files()
@@ -136,6 +136,7 @@ def test_an_image_without_a_file_is_served_as_its_pixels(served, monkeypatch):
     monkeypatch.setattr(corpus, "class_of", lambda image_id: "")
     found = get(client, "details", 3).json()
     assert (found["width"], found["height"], found["bytes"], found["path"]) == (8, 8, None, None)
+    assert client.post("/api/images.csv", json=[3]).text == "path,id,class\n,3,\n"
     reply = get(client, "original", 3)
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(reply.content))), corpus.picture(3, 192))
 

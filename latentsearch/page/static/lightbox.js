@@ -40,7 +40,7 @@ function showImage() {
   byId("large-place").textContent = `${count(place + 1)} of ${count(images.length)}`;
   byId("large-words").textContent = words(image);
   picture.removeAttribute("src"); // that of the image before must not stand below this name
-  picture.classList.remove("coarse");
+  picture.className = "loading";
   picture.alt = image.class ? `${image.class}, ${image.name}` : image.name;
   picture.src = api.large(image.id);
   byId("large-path").textContent = image.path ?? "";
@@ -70,7 +70,8 @@ export function openLarge(shown, start, on) {
 export function listen() {
   const dialog = byId("large");
   const picture = byId("large-picture");
-  picture.addEventListener("load", () => picture.classList.toggle("coarse", picture.naturalWidth < 96));
+  picture.addEventListener("load", () => (picture.className = picture.naturalWidth < 96 ? "coarse" : ""));
+  picture.addEventListener("error", () => (picture.className = ""));
   dialog.addEventListener("keydown", (event) => {
     const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
     if (!(event.key in steps) || event.ctrlKey || event.metaKey || event.altKey) return;
