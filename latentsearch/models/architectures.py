@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from latentsearch.errors import InputError
 from latentsearch.models import own_network
@@ -101,6 +101,30 @@ def with_features(encoder: keras.Model) -> keras.Model:
     clean = encoder.get_layer(DENOISER)(image) if has_denoiser(encoder) else image
     code, features = inner(encoder.get_layer("enlarged")(clean))
     return keras.Model(image, [layers.Concatenate()([code, look(clean)]), features])
+
+
+def take_apart(encoder: keras.Model) -> tuple[keras.Model, keras.Model | None, float | None]:
+    """Take the denoiser out of an encoder, to be run on noisy images alone.
+
+    Args:
+        encoder: An encoder of images.
+
+    Returns:
+        The encoder of images that are clean; the denoiser; and the noise level above which an image is denoised. None
+        and None, where none is.
+    """
+    if not has_denoiser(encoder):
+        return encoder, None, None
+    denoiser = encoder.get_layer(DENOISER)
+    gate = denoiser.get_layer("gate")
+    image = keras.Input(encoder.input_shape[1:])
+    kind, look = (encoder.get_layer(name) for name in TOWERS)
+    code = layers.Concatenate(name="code")([kind(encoder.get_layer("enlarged")(image)), look(image)])
+    clean = keras.Model(image, code, name=encoder.name)
+    if not gate.is_open:
+        return clean, None, None
+    denoised = keras.Model(denoiser.input, denoiser.get_layer("denoised").output, name=DENOISER)
+    return clean, denoised, float(ops.convert_to_numpy(gate.threshold))
 
 
 def has_denoiser(encoder: keras.Model) -> bool:
