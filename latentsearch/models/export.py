@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -69,7 +70,8 @@ def export(path: Path, record_path: Path) -> None:
                 network.export(temporary, format="litert", verbose=False)
             _check(path, temporary, network)
             digests[part] = files.file_fingerprint(temporary)
-    record = {"model": model_digest, **digests, "fingerprint": _fingerprint(encoder), "kind_dim": kind_dim(encoder)}
+    record: dict[str, Any] = {"model": model_digest, **digests, "fingerprint": _fingerprint(encoder)}
+    record["kind_dim"] = kind_dim(encoder)
     if noisy_above is not None:
         record["noisy_above"] = noisy_above
     files.write_json(record_path, {**record, "seal": litert.seal(record)})
