@@ -27,15 +27,6 @@ _ENLARGED = 1.25
 _DENOISER_FILTERS = (48, 96)
 
 
-class LayerRow(NamedTuple):
-    """One line of a network's summary: shape without the batch axis, e.g. `(16, 16, 32)`."""
-
-    part: str
-    layer: str
-    shape: tuple[int, ...]
-    weights: int
-
-
 def build(
     architecture: Architecture, image_shape: ImageShape, latent_dim: int, network: Network | None = None
 ) -> keras.Model:
@@ -75,17 +66,6 @@ def build(
     decoder = keras.Model(code, make_decoder(code, image_shape), name="decoder")
     outer_image = keras.Input(image_shape, name="image")
     return keras.Model(outer_image, decoder(encoder(outer_image)), name=f"{architecture}_autoencoder")
-
-
-def layer_rows(autoencoder: keras.Model) -> list[LayerRow]:
-    """Lists the layers of encoder and decoder in order; those of a tower under its name."""
-    return [
-        LayerRow(part.name, type(layer).__name__, tuple(layer.output.shape[1:]), layer.count_params())
-        for whole in ("encoder", "decoder")
-        for part in _parts(autoencoder.get_layer(whole))
-        for layer in part.layers
-        if not isinstance(layer, keras.Model)
-    ]
 
 
 def kind_dim(encoder: keras.Model) -> int | None:
@@ -134,11 +114,6 @@ def has_denoiser(encoder: keras.Model) -> bool:
 
 def _has_towers(encoder: keras.Model) -> bool:
     return {*TOWERS} <= {layer.name for layer in encoder.layers}
-
-
-def _parts(model: keras.Model) -> list[keras.Model]:
-    """Lists the models within a model, then the model itself."""
-    return [*(layer for layer in model.layers if isinstance(layer, keras.Model)), model]
 
 
 def _compact_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:
