@@ -80,7 +80,8 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
         own["precision"] = "float32"  # elsewhere bfloat16 is slower, not faster
     used = _num_used(dataset, config.subset)
     if config.batch_size is None:
-        own["batch_size"] = min(own["batch_size"], max(used // _LEAST_STEPS, _LEAST_BATCH))
+        steps = max(1, min(_LEAST_STEPS, used // _LEAST_BATCH))
+        own["batch_size"] = min(own["batch_size"], max(used // steps, 1))
     own["batch_size"] = min(own["batch_size"], used)
     if config.epochs is None and own["batch_size"] > 0:
         steps = max(_num_used(dataset, config.subset) // own["batch_size"], 1)

@@ -145,7 +145,8 @@ def test_what_means_nothing_for_the_images_is_not_shown(built_digits):
 
 
 @pytest.mark.parametrize(
-    ("used", "of_recipe", "expected"), [(6, 128, 6), (40, 128, 16), (240, 128, 30), (2000, 128, 128), (2000, 512, 250)]
+    ("used", "of_recipe", "expected"),
+    [(6, 128, 6), (20, 128, 20), (40, 128, 20), (240, 128, 30), (2000, 128, 128), (2000, 512, 250)],
 )
 def test_batches_follow_the_number_of_images(used, of_recipe, expected, built_digits, tmp_path, monkeypatch):
     monkeypatch.setattr(settings_of_trainings, "_num_used", lambda dataset, subset: used)
