@@ -17,6 +17,7 @@ class FakeMilvus:
 
     def __init__(self, _=None):
         self.collections, self.aliases, self.properties, self.most = {}, {}, {}, 10**6
+        self.loaded = set()
 
     def publish(self, manifest, catalogue, rows):
         """A publication whose only collection has these rows."""
@@ -33,6 +34,11 @@ class FakeMilvus:
         if method == "describe_collection":
             return {"collection_name": name, "properties": self.properties.get(name, {})}
         rows = self.collections[name]
+        if method == "load_collection":
+            self.loaded.add(name)
+            return None
+        if name not in self.loaded:
+            raise InputError(f"collection not loaded {name}")
         if method == "query":
             wanted = re.match(r"id in \[(.*)\]", options["filter"])
             ids = [int(one) for one in wanted[1].split(",")] if wanted else [row["id"] for row in rows]
