@@ -16,6 +16,8 @@ from latentsearch.gallery.index import Neighbours, as_compared, distances_betwee
 from latentsearch.gallery.manifest import COMMAND, METRIC_TYPES, PublishedCodes, read_manifest
 from latentsearch.gallery.milvus_client import MilvusConnection
 
+# What is published changes no more, so a search need not wait until Milvus has seen all that was written until now.
+_SETTLED = {"consistency_level": "Bounded"}
 _STRONG = {"consistency_level": "Strong"}
 _MOST = 16_384  # rows that Milvus gives at a time
 _QUERIES = 200  # of a request
@@ -84,7 +86,9 @@ class PublishedStore:
     def sample(self) -> Gallery:
         """The sample of images that distances are judged by, as a gallery."""
         dim = self.manifest.latent_dim
-        rows = self._query(self._catalogue, filter="id >= 0", limit=_MOST, output_fields=["id", "image", "code"])
+        fields = ["id", "image", "code"]
+        # It was written last, just before its name led to it.
+        rows = self._query(self._catalogue, filter="id >= 0", limit=_MOST, output_fields=fields, **_STRONG)
         rows = sorted(rows, key=lambda row: int(row["id"]))
         codes = np.array([row["code"] for row in rows], np.float32).reshape(-1, 2, dim)
         images = np.array([row["image"] for row in rows], np.int64)
@@ -179,13 +183,13 @@ class PublishedStore:
 
     def _query(self, collection: str, **options: Any) -> list[dict[str, Any]]:
         try:
-            return list(self._milvus.call("query", collection, **_STRONG, **options))
+            return list(self._milvus.call("query", collection, **_SETTLED | options))
         except InputError:
             before = [self._catalogue, *(one.collection for one in self._codes.values())]
             if not self._was_replaced():
                 raise
             after = [self._catalogue, *(one.collection for one in self._codes.values())]
-            return list(self._milvus.call("query", after[before.index(collection)], **_STRONG, **options))
+            return list(self._milvus.call("query", after[before.index(collection)], **_SETTLED | options))
 
     def _was_replaced(self) -> bool:
         """Tell whether the name leads to another publication now, and turn to that.
@@ -223,5 +227,5 @@ def nearest(
             limit=limit,
             output_fields=["code", "path", "label", "size", "mtime_ns", "digest"],
             search_params={"metric_type": METRIC_TYPES[codes.metric], "params": codes.params(limit)},
-            **_STRONG,
+            **_SETTLED,
         )
