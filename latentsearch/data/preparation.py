@@ -119,7 +119,7 @@ def advice(dataset: ImageSet) -> list[str]:
         return []
     folder = shlex.quote(dataset.provenance.source)
     return [
-        f"{count:,} images to learn from are few: below about {FEW_IMAGES:,} we advise a shipped encoder, "
+        f"{count:,} training images are few: below about {FEW_IMAGES:,} we advise a shipped encoder, "
         "which needs no training:",
         f"  python RetrieveSimilar.py --gallery {folder}",
     ]
@@ -128,7 +128,7 @@ def advice(dataset: ImageSet) -> list[str]:
 def advice_in_short(dataset: ImageSet) -> list[str]:
     """Return one line of advice where images are few, for what comes after the preparation."""
     lines = advice(dataset)
-    few = f"{len(dataset.ids('train')):,} images to learn from are few; a shipped encoder needs no training:"
+    few = f"{len(dataset.ids('train')):,} training images are few; a shipped encoder needs no training:"
     return [f"{few} {lines[-1].strip()}"] if lines else []
 
 

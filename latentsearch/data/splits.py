@@ -56,7 +56,7 @@ def _held_out(keys: np.ndarray, labels: np.ndarray, fraction: float) -> np.ndarr
     """Find the rows with the smallest keys of each class, as many as the fraction says; equal images go together.
 
     Classes that are too small for one are taken together. A group of equal images that would be too many stays.
-    Equal images of different classes count for the first of these.
+    Equal images of different classes count for the first of these. Where that makes none, it is a single image.
     """
     sizes = {label: int(np.sum(labels == label)) for label in np.unique(labels)}
     small = [label for label, size in sizes.items() if round(size * fraction) == 0]
@@ -73,6 +73,9 @@ def _held_out(keys: np.ndarray, labels: np.ndarray, fraction: float) -> np.ndarr
             if group_sizes[number] <= left:
                 chosen[number] = True
                 left -= group_sizes[number]
+    single = np.flatnonzero(group_sizes == 1)
+    if not chosen.any() and len(single) and len(labels) > 1:  # of a handful, a tenth is none
+        chosen[single[0]] = True
     return np.flatnonzero(chosen[group])
 
 

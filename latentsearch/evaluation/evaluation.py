@@ -14,6 +14,7 @@ from latentsearch.evaluation.kind_and_look import SliderPoint
 from latentsearch.evaluation.scorecard import Score, best_of
 from latentsearch.gallery.duplicates import Duplicates
 from latentsearch.metrics import Interval, enough_queries, rank_correlation, too_few
+from latentsearch.training.history import shown
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,11 @@ class Evaluation:
     def is_labelled(self) -> bool:
         """Whether the class of each image is known."""
         return self.dataset.is_labelled
+
+    @property
+    def shown_history(self) -> pd.DataFrame:
+        """The history without measures that mean nothing for these images."""
+        return shown(self.history, self.dataset)
 
     @property
     def too_few_for_copies(self) -> str:

@@ -95,9 +95,9 @@ def draw(evaluation: Evaluation, gallery: Gallery) -> list[Picture]:
                 f"training_{name}",
                 f"Training: {charts.CURVE_TITLES[measure]}",
                 _CURVE_TEXTS.get(name if labelled or name != "retrieval" else "copies", _CURVE_TEXT),
-                charts.curves(evaluation.history, measure),
+                charts.curves(evaluation.shown_history, measure),
             )
-            for name, measure in charts.curves_of(evaluation.history).items()
+            for name, measure in charts.curves_of(evaluation.shown_history).items()
         ),
     ]
 

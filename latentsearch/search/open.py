@@ -7,8 +7,8 @@ from pathlib import Path
 
 from latentsearch import files, records, runs
 from latentsearch.config import BuildConfig, Metric, PrepareConfig, TrainConfig
+from latentsearch.data import FEW_IMAGES, scaled_in_words
 from latentsearch.data import folder as image_folder
-from latentsearch.data import scaled_in_words
 from latentsearch.data.image_files import NO_HEIC
 from latentsearch.data.scan import Skipped
 from latentsearch.errors import InputError
@@ -22,6 +22,7 @@ from latentsearch.gallery.milvus_store import MilvusStore
 from latentsearch.gallery.published import PublishedStore
 from latentsearch.gallery.store import EmbeddedStore, Searcher, Store
 from latentsearch.gallery.trained_run import fit_of, open_autoencoder, open_trained
+from latentsearch.metrics import enough_queries
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.runs import Run
 from latentsearch.search.config import RetrieveConfig
@@ -75,10 +76,10 @@ def open_corpus(
             path, folder, autoencoder, fit=fit, verify=verify, progress=True, encode=encode
         )
         files.remove(parts, within=root)  # what they hold is in the gallery now
-        lines = [f"gallery: {len(content.files):,} images of {printable(content.folder)}: {changes} ({path})"]
+        lines = [f"gallery: {_images(len(content.files))} of {printable(content.folder)}: {changes} ({path})"]
     else:
         content = folder_gallery.open_kept(path, folder, autoencoder, fit=fit)
-        lines = [f"gallery: {len(content.files):,} images of {printable(content.folder)}, as it was kept ({path})"]
+        lines = [f"gallery: {_images(len(content.files))} of {printable(content.folder)}, as it was kept ({path})"]
     corpus = FolderCorpus(run, autoencoder, content, look=look)
     return corpus, lines + _skipped(content) + scaled_in_words(content.scaled_by_range) + _novelty(run, content)
 
@@ -89,7 +90,7 @@ def open_named(config: RetrieveConfig, store: Searcher) -> tuple[Corpus, list[st
         name = config.run or store.manifest.run
         run, autoencoder = open_autoencoder(config.root, name)
         return PublishedCorpus(run, autoencoder, store), [f"run: {name}"]
-    name = runs.choose(config.root, config.run)
+    name = runs.choose(config.root, config.run, for_folder=config.gallery is not None)
     corpus, lines = open_corpus(
         config.root,
         name,
@@ -138,13 +139,27 @@ def _skipped(content: FolderGallery) -> list[str]:
 
 
 def _novelty(run: Run, content: FolderGallery) -> list[str]:
-    """Return lines on whether the encoder knows such images, and how to train one that does."""
+    """Return lines on whether the encoder knows such images, and how to train one that does.
+
+    A share of a few images says nothing, and few are too few to train an encoder with.
+    """
+    count = len(content.files)
+    if not enough_queries(count):
+        return [f"{_images(count)}: too few to tell whether this encoder knows such images"]
     try:
         usual = novelty.compare(content.gallery, novelty.load(run, content.gallery.encoder))
     except InputError as error:
         return [f"whether this encoder knows such images cannot be told: {error}"]
     lines = [f"these images are {usual}"]
-    return lines if usual.verdict == "known" else lines + _how_to_train(run, content.folder)
+    if usual.verdict == "known":
+        return lines
+    if count < FEW_IMAGES:
+        return [*lines, f"{_images(count)} are too few to train an encoder of their own; our advice: {FEW_IMAGES:,}"]
+    return lines + _how_to_train(run, content.folder)
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'s' * (count != 1)}"
 
 
 def _how_to_train(run: Run, folder: Path) -> list[str]:

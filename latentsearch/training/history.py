@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 
 from latentsearch.bounds import check_size
+from latentsearch.data import ImageSet
 from latentsearch.errors import InputError
 from latentsearch.failures import check_damage
+from latentsearch.metrics import enough_queries
 from latentsearch.recipes import Keep
 from latentsearch.runs import Run
 
 EpochRow = dict[str, float]
+_NUM_LOOKED_AT = 1000  # validation images
 MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
@@ -41,6 +44,25 @@ class TrainingResult:
         """Returns the row of the epoch whose weights were kept."""
         row = -1 if self.keep == "last" else int(np.nanargmin(self.history["val_loss"].to_numpy(np.float64)))
         return self.history.iloc[row]
+
+
+def hidden(dataset: ImageSet) -> frozenset[str]:
+    """Return the names of measures that mean nothing for these images, and are not shown.
+
+    The strongest channel of a grey pixel is any; among few validation images, finding one is a matter of chance.
+    """
+    images = dataset.images[dataset.ids("validation")[:_NUM_LOOKED_AT]]
+    names = set()
+    if (images == images[..., :1]).all():
+        names |= {"accuracy", "val_accuracy"}
+    if not enough_queries(len(images)):
+        names |= {"val_copy_recall", "val_precision", "val_agreement"}
+    return frozenset(names)
+
+
+def shown(history: pd.DataFrame, dataset: ImageSet) -> pd.DataFrame:
+    """Return a history without the measures that are `hidden`."""
+    return history.drop(columns=list(hidden(dataset) & set(history)))
 
 
 def read_history(run: Run) -> pd.DataFrame:

@@ -18,11 +18,11 @@ from tensorboard.plugins.hparams import api as hparams
 
 from latentsearch import files, ownership
 from latentsearch.data import SPLITS, ImageSet, to_float
-from latentsearch.metrics import enough_queries
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.plots import image_grids
 from latentsearch.plots.saving import DPI
 from latentsearch.text import printable
+from latentsearch.training.history import hidden
 from latentsearch.training.settings import Settings
 
 # What Keras calls accuracy: no share of images, and no measure of retrieval.
@@ -55,20 +55,6 @@ def callbacks(
         _Curves(logs, hidden(dataset)),
         _CodesAndPictures(logs / "codes", autoencoder, dataset, every),
     ]
-
-
-def hidden(dataset: ImageSet) -> frozenset[str]:
-    """Return the names of measures that mean nothing for these images, and are not shown.
-
-    The strongest channel of a grey pixel is any; among few validation images, finding one is a matter of chance.
-    """
-    images = dataset.images[dataset.ids("validation")[:_NUM_HISTOGRAM_IMAGES]]
-    names = set()
-    if (images == images[..., :1]).all():
-        names |= {"accuracy", "val_accuracy"}
-    if not enough_queries(len(images)):
-        names |= {"val_copy_recall", "val_precision", "val_agreement"}
-    return frozenset(names)
 
 
 def events_path(logs: Path) -> Path:

@@ -30,7 +30,7 @@ from latentsearch.training import denoising, neighbourhoods, rotation, settings,
 from latentsearch.training.callbacks import BestModel, Bookkeeping, EndOfPart, EpochRows, Validation
 from latentsearch.training.checkpoint import CheckpointState, TrainingCheckpoint
 from latentsearch.training.dataloader import training_batches, training_ids
-from latentsearch.training.history import EpochRow, TrainingResult, read_history
+from latentsearch.training.history import EpochRow, TrainingResult, hidden, read_history, shown
 from latentsearch.training.hosts import Hosts, connect, told
 from latentsearch.training.model import compiled, create_state, measure_names, normalise_together
 from latentsearch.training.progress import EpochLine
@@ -85,7 +85,7 @@ def _train(
         chosen = settings.resumed(config, run, dataset, chosen, before.settings)
         if before.finished:
             return TrainingResult(
-                read_history(run), finished=True, keep=chosen.keep, is_new=False, hidden=tensorboard.hidden(dataset)
+                read_history(run), finished=True, keep=chosen.keep, is_new=False, hidden=hidden(dataset)
             )
         settings.check_loss(run, chosen)
     elif not config.overwrite:
@@ -111,14 +111,14 @@ def _train(
         replaced = [run.exported, run.gallery, run.folder_galleries, run.maps, *events]
         backup = TrainingCheckpoint(run.backup, secrets.token_hex(8))
     files.write_json(run.training_record, {"settings": asdict(chosen), "finished": False, "training": backup.training})
-    hidden = tensorboard.hidden(dataset)
+    not_shown = hidden(dataset)
     if not trial:
         print(*settings.advice(dataset, chosen, len(fit_ids) // chosen.batch_size), sep="\n")
     epoch_rows = EpochRows(run.history, rows, loss=chosen.loss)
     finished = True
     callbacks = [
         Validation(autoencoder, Validator(dataset, chosen), measure_names(chosen)),
-        EpochLine(chosen.epochs, hidden=hidden),
+        EpochLine(chosen.epochs, hidden=not_shown),
         epoch_rows,
         BestModel(autoencoder, run.best_model, min((row["val_loss"] for row in rows), default=None), keep=chosen.keep),
         *tensorboard.callbacks(run.logs, autoencoder, dataset, chosen, every=config.pictures_every, trial=trial),
@@ -136,7 +136,7 @@ def _train(
             raise
         epoch_rows.rows = state.rows
     finished &= _complete(run, dataset, fit_ids, chosen, denoise=finished and not trial)
-    result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished, chosen.keep, hidden=hidden)
+    result = TrainingResult(pd.DataFrame(epoch_rows.rows), finished, chosen.keep, hidden=not_shown)
     _write_products(run, dataset, result, trial=trial)
     _write_record(run, chosen, result, backup)
     hosts.agree(_END)
@@ -277,6 +277,6 @@ def _write_products(run: Run, dataset: data.ImageSet, result: TrainingResult, *,
     if not trial:
         tensorboard.write_projector(run.logs, dataset, best)
     novelty.save(run, novelty.measure(dataset, best))
-    for name, measure in charts.curves_of(history.drop(columns=tensorboard.hidden(dataset) & set(history))).items():
+    for name, measure in charts.curves_of(shown(history, dataset)).items():
         with files.replacing(run.reports / f"training_{name}.png") as temporary:
             charts.curves(history, measure).savefig(temporary, dpi=110)

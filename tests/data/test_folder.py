@@ -198,7 +198,12 @@ def test_names_of_any_bytes_survive(photos):
     [
         ([], {}, "no image that can be used.\nthere are no files"),
         (["a.txt", "b.txt"], {}, "skipped: 2 files, another type of file: 2 .txt"),
-        (many(3), {}, r"3 images, 3 of them different, make 3 train, 0 validation, 0 test.*--test-fraction"),
+        (
+            many(2),
+            {},
+            r"(?s)2 images, 2 of them different, make 1 train, 0 validation, 1 test.*--test-fraction.*--gallery",
+        ),
+        (many(1), {}, r"1 image, 1 of them different, make 1 train, 0 validation, 0 test"),
         ([f"7={path}" for path in many(40)], {}, "40 images, 1 of them different"),
         (many(30), {"image_size": 50}, "--image-size 50: expected a multiple of 8"),
         (many(30), {"image_size": 0}, "--image-size 0"),
@@ -266,3 +271,9 @@ def test_of_few_images_a_shipped_encoder_is_advised(photos, monkeypatch):
     assert data.advice(dataset)[-1].endswith(f"python RetrieveSimilar.py --gallery {photos}")
     monkeypatch.setattr(preparation, "FEW_IMAGES", len(dataset.ids("train")))
     assert not data.advice(dataset)
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 6, 9, 12])
+def test_of_a_handful_each_split_gets_an_image(count, photos):
+    dataset = prepare(fill(photos, many(count)))
+    assert [len(dataset.ids(split)) for split in data.SPLITS] == [count - 2, 1, 1]
