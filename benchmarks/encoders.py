@@ -117,7 +117,7 @@ def _scenes(config: BenchmarkConfig, others: ImageSet) -> tuple[np.ndarray, np.n
             shot = ImageEnhance.Color(shot).enhance(rng.uniform(0.8, 1.2))
             if number == _SHOTS - 1:
                 shot = ImageOps.mirror(shot)
-            made.append(np.asarray(upright(shot, (_SIDE, _SIDE, 3), "crop")))
+            made.append(np.asarray(upright(shot, (_SIDE, _SIDE, 3), "crop")[0]))
     rest = others.images[rng.permutation(others.ids("test"))[:_OTHERS]]
     scenes = np.repeat(np.arange(len(photos)), _SHOTS)
     return np.concatenate([np.stack(made), rest]), np.concatenate([scenes, np.full(len(rest), -1)])

@@ -69,6 +69,7 @@ def main(config: BenchmarkConfig) -> None:
 
 def _publish(config: BenchmarkConfig, size: int, folder: Path) -> dict[str, Any]:
     """Publish so many images; in a new process, so that its memory is its own."""
+    from benchmarks import timing
     from latentsearch import spark
     from latentsearch.gallery.trained_run import open_autoencoder
     from latentsearch.publish.config import PublishConfig
@@ -79,6 +80,7 @@ def _publish(config: BenchmarkConfig, size: int, folder: Path) -> dict[str, Any]
         gallery=folder / "photos", store=config.store, collection="benchmark", spark=config.spark, root=folder,
         run=config.run, index="flat",
     )  # fmt: skip
+    timing.apart(_open, folder, config.run)  # exports it, if need be, which takes TensorFlow and memory
     run, autoencoder = open_autoencoder(folder, config.run)
     _make_links(folder / "photos", size)
     marks: list[tuple[str, float]] = []
@@ -221,6 +223,12 @@ def _codes_of(parts: Path, base: Any, near: Any, path: str) -> None:
     codes = base[first] + share * (base[second] - base[first])
     made = [row | {"digest": rng.bytes(32), "code": code} for row, code in zip(rows, codes, strict=True)]
     storage.write_rows(parts / Path(path).name, made)
+
+
+def _open(folder: Path, run: str) -> None:
+    from latentsearch.gallery.trained_run import open_autoencoder
+
+    open_autoencoder(folder, run)
 
 
 def _refuse() -> Any:

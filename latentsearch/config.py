@@ -18,6 +18,7 @@ def default_root() -> Path:
 ROOT = default_root()
 OWN_RUN = "mine"
 SHIPPED_RUNS = ("cifar10", "cifar10-deep", "cifar10-compact")  # the first there is the default, until OWN_RUN is
+PHOTOS_RUN = "photos"  # of photographs of many kinds: the default where a folder is searched
 
 Metric = Literal["cosine", "euclidean", "manhattan"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "manhattan")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from latentsearch import files
-from latentsearch.config import OWN_RUN, ROOT, SHIPPED_RUNS
+from latentsearch.config import OWN_RUN, PHOTOS_RUN, ROOT, SHIPPED_RUNS
 from latentsearch.errors import InputError
 
 TUNING = "tuning"  # folder of the trials of a run, below models/<run>/, logs/<run>/ and reports/<run>/
@@ -157,13 +157,19 @@ def trained_runs(root: Path) -> list[str]:
     return sorted(path.parent.name for path in (root / "models").glob("*/best.keras"))
 
 
-def choose(root: Path, name: str | None) -> str:
+def choose(root: Path, name: str | None, *, for_folder: bool = False) -> str:
     """Return `name`; where it is None, the user's default run if it is trained, else a shipped run.
 
     Where none of them is trained, it is the user's default run, so that an error says how to make it.
+
+    Args:
+        root: Folder that holds models/.
+        name: Name that the user gave.
+        for_folder: Whether a folder of images is searched, not the dataset of the run.
     """
     trained = trained_runs(root)
-    return name or next((run for run in (OWN_RUN, *SHIPPED_RUNS) if run in trained), OWN_RUN)
+    shipped = (PHOTOS_RUN, *SHIPPED_RUNS) if for_folder else (*SHIPPED_RUNS, PHOTOS_RUN)
+    return name or next((run for run in (OWN_RUN, *shipped) if run in trained), OWN_RUN)
 
 
 def check_name(name: str, flag: str) -> str:

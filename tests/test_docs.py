@@ -156,7 +156,7 @@ SOURCES = {
         "models/cifar10/training.json",
     ),
     "docs/own-images.md": ("benchmarks/duplicates.json", "benchmarks/folders.json", "benchmarks/photographs.json"),
-    "docs/scaling.md": ("benchmarks/growth.json", "benchmarks/coding.json", "benchmarks/scaling.json"),
+    "docs/scaling.md": tuple(f"benchmarks/{name}.json" for name in ("growth", "coding", "scaling", "publishing")),
     "docs/similarity.md": ("benchmarks/similarity.json",),
     "docs/tuning.md": ("benchmarks/tuning.json",),
 }
@@ -221,6 +221,13 @@ def test_the_scaling_is_what_was_measured():
     rows = [row for row in tables(REPOSITORY / "docs" / "scaling.md") if "bytes a code" in row]
     assert len(rows) == len(recorded)
     assert all(compared(row, recorded[row["codes"], row["search"]]) >= 7 for row in rows)
+
+
+def test_the_published_indexes_are_those_that_were_measured():
+    recorded = {(f"{row['codes']:,}", row["index"]): row for row in result("publishing")["searched"]}
+    rows = [row for row in tables(REPOSITORY / "docs" / "scaling.md") if "index" in row and "codes" in row]
+    assert len(rows) == len(recorded)
+    assert all(compared(row, recorded[row["codes"], row["index"]]) >= 7 for row in rows)
 
 
 def test_the_minutes_of_a_training_are_those_of_its_history():

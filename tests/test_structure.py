@@ -21,7 +21,7 @@ SCRIPTS = sorted(REPOSITORY.glob("*.py"))
 
 # Keras and TensorFlow are slow to import: what starts fast, or runs beside a training, must not load them.
 MAY_LOAD_KERAS = {
-    *(f"models/{name}" for name in ("architectures", "build", "export", "layers", "losses")),
+    *(f"models/{name}" for name in ("architectures", "build", "export", "layers", "losses", "summary")),
     *(f"models/{name}" for name in ("own_loss", "own_network", "transfer")),
     *(
         f"training/{name}"

@@ -33,7 +33,7 @@ class Vectors(NamedTuple):
     @property
     def is_long(self) -> bool:
         """Whether a search takes so long that it is made with a part of the queries."""
-        return self.gallery.shape[1] >= _LONG
+        return int(self.gallery.shape[1]) >= _LONG
 
     def rank(self, k: int, metric: Metric, queries: np.ndarray | None = None) -> np.ndarray:
         """Find the rows of the nearest vectors of the gallery, closest first, int64 `(num_queries, k)`.
@@ -160,12 +160,13 @@ def compute(
     deviations = np.sqrt(components.variances.clip(min=least)).astype(np.float32)
     height, width, _ = shape = compared_shape(dataset.image_shape)
     name = "raw pixels" if shape == dataset.image_shape else f"raw pixels at {width} x {height}"
-    colours = (colour_histograms(dataset, ids) for ids in (gallery_ids, query_ids))
+    shown, asked_shown = (_compared_pixels(dataset, ids) for ids in (gallery_ids, query_ids))
+    colours, asked_colours = (colour_histograms(dataset, ids) for ids in (gallery_ids, query_ids))
     num_components = len(components.axes)
     vectors = {
         # Manhattan distances of whole images cannot be had from a matrix product: ten times the others' time.
-        name: Vectors(*(_compared_pixels(dataset, ids) for ids in (gallery_ids, query_ids)), ("euclidean", "cosine")),
-        "colour histogram": Vectors(*colours, METRICS),
+        name: Vectors(shown, asked_shown, ("euclidean", "cosine")),
+        "colour histogram": Vectors(colours, asked_colours, METRICS),
         f"{num_components}-d PCA": Vectors(codes, asked, METRICS),
         f"whitened {num_components}-d PCA": Vectors(codes / deviations, asked / deviations, METRICS),
     }

@@ -219,7 +219,8 @@ def _near(
         proposed = [proposals(codes[originals], codes[originals], metric)]
         proposed += [proposals(vectors, queries, "cosine") for vectors, queries in looked_up]
     else:
-        found = [approximate.rank(*of, PROPOSALS) for of in ((codes[originals], codes[originals]), *looked_up)]
+        by_code = (codes[originals], codes[originals])
+        found = [approximate.rank(vectors, queries, PROPOSALS) for vectors, queries in (by_code, *looked_up)]
         proposed, recalls = [_pairs(rows) for rows, _ in found], [recall for _, recall in found]
     pairs = _distinct(np.concatenate(proposed), count)
     same = _look_the_same(grey, images, originals, pairs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -16,10 +16,13 @@ from latentsearch.gallery.index import Neighbours, as_compared, distances_betwee
 from latentsearch.gallery.manifest import COMMAND, METRIC_TYPES, PublishedCodes, read_manifest
 from latentsearch.gallery.milvus_client import MilvusConnection
 
+# What is published changes no more, so a search need not wait until Milvus has seen all that was written until now.
+_SETTLED = {"consistency_level": "Bounded"}
 _STRONG = {"consistency_level": "Strong"}
 _MOST = 16_384  # rows that Milvus gives at a time
 _QUERIES = 200  # of a request
 _SPARE = 8  # rows more than are wanted: Milvus rounds distances
+_TRIES = 3
 _SAME = 100  # files of equal content that are looked at, to find another name of one file
 
 
@@ -62,6 +65,8 @@ class PublishedStore:
             )
         self._catalogue, self.manifest = found
         self._codes = {metric: self.manifest.with_look(metric, self._asked_look) for metric in self._metrics}
+        for collection in (self._catalogue, *(one.collection for one in self._codes.values())):
+            self._milvus.call("load_collection", collection)  # a server that was restarted has it no more
 
     @property
     def look(self) -> float | None:
@@ -82,7 +87,9 @@ class PublishedStore:
     def sample(self) -> Gallery:
         """The sample of images that distances are judged by, as a gallery."""
         dim = self.manifest.latent_dim
-        rows = self._query(self._catalogue, filter="id >= 0", limit=_MOST, output_fields=["id", "image", "code"])
+        fields = ["id", "image", "code"]
+        # It was written last, just before its name led to it.
+        rows = self._query(lambda: self._catalogue, filter="id >= 0", limit=_MOST, output_fields=fields, **_STRONG)
         rows = sorted(rows, key=lambda row: int(row["id"]))
         codes = np.array([row["code"] for row in rows], np.float32).reshape(-1, 2, dim)
         images = np.array([row["image"] for row in rows], np.int64)
@@ -94,7 +101,7 @@ class PublishedStore:
         """Count the images of these classes, positions in the manifest; (): all images."""
         if not only:
             return self.manifest.num_codes
-        [found] = self._query(self._any.collection, filter=self._allowed(only), output_fields=["count(*)"])
+        [found] = self._query(self._here, filter=self._allowed(only), output_fields=["count(*)"])
         return int(found["count(*)"])
 
     def rows(self, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
@@ -103,7 +110,7 @@ class PublishedStore:
         missing = [one for one in ids if one not in self._rows]
         for start in range(0, len(missing), _MOST):
             found = self._query(
-                self._any.collection,
+                self._here,
                 filter=f"id in {missing[start : start + _MOST]}",
                 output_fields=["id", "path", "label", "size", "mtime_ns", "digest"],
             )
@@ -112,9 +119,7 @@ class PublishedStore:
 
     def of_content(self, digest: str) -> list[dict[str, Any]]:
         """Look up (at most 100) images by the SHA-256 of their files, as hexadecimal digits."""
-        return self._query(
-            self._any.collection, filter=f'digest == "{digest}"', limit=_SAME, output_fields=["id", "path"]
-        )
+        return self._query(self._here, filter=f'digest == "{digest}"', limit=_SAME, output_fields=["id", "path"])
 
     def search(
         self,
@@ -137,7 +142,7 @@ class PublishedStore:
         limit = min(wanted + wanted // 8 + _SPARE, self.count(only), _MOST)
         ids = np.empty((len(queries), wanted), np.int64)
         distances = np.empty(ids.shape, np.float32)
-        for row, hits in enumerate(self._hits(queries, limit, metric, self._allowed(only))):
+        for row, hits in enumerate(self._hits(queries, limit, metric, only)):
             if len(hits) < wanted:
                 raise InputError(
                     f"--collection {self._name}: its index found {len(hits)} of {wanted} images for a query.\nAsk for "
@@ -158,32 +163,36 @@ class PublishedStore:
         """See `store.Searcher.close`."""
         self._milvus.close()
 
-    @property
-    def _any(self) -> PublishedCodes:
-        return next(iter(self._codes.values()))
+    def _here(self) -> str:
+        """Return the name of a collection of all images."""
+        return next(iter(self._codes.values())).collection
 
     def _allowed(self, only: tuple[int, ...]) -> str:
         names = [self.manifest.classes[number] for number in sorted(only)]
         return f"label in {json.dumps(names, ensure_ascii=False)}" if only else ""
 
-    def _hits(self, queries: np.ndarray, limit: int, metric: Metric, allowed: str) -> list[list[Any]]:
-        """Find the nearest by the index; once more, where the publication was replaced meanwhile."""
-        try:
-            return list(nearest(self._milvus, self._codes[metric], queries, limit, allowed=allowed))
-        except InputError:
-            if not self._was_replaced():
-                raise
-            return list(nearest(self._milvus, self._codes[metric], queries, limit, allowed=allowed))
+    def _hits(self, queries: np.ndarray, limit: int, metric: Metric, only: tuple[int, ...]) -> list[list[Any]]:
+        """Find the nearest by the index."""
+        return self._settled(
+            lambda: list(nearest(self._milvus, self._codes[metric], queries, limit, allowed=self._allowed(only)))
+        )
 
-    def _query(self, collection: str, **options: Any) -> list[dict[str, Any]]:
-        try:
-            return list(self._milvus.call("query", collection, **_STRONG, **options))
-        except InputError:
-            before = [self._catalogue, *(one.collection for one in self._codes.values())]
+    def _query(self, collection: Callable[[], str], **options: Any) -> list[dict[str, Any]]:
+        """Look up rows in the collection of the name that `collection` gives."""
+        return self._settled(lambda: list(self._milvus.call("query", collection(), **_SETTLED | options)))
+
+    def _settled(self, ask: Callable[[], list[Any]]) -> list[Any]:
+        """Ask, and again where the publication was replaced meanwhile: what is being dropped may answer in part."""
+        for _ in range(_TRIES):
+            try:
+                answer = ask()
+            except InputError:
+                if not self._was_replaced():
+                    raise
+                continue
             if not self._was_replaced():
-                raise
-            after = [self._catalogue, *(one.collection for one in self._codes.values())]
-            return list(self._milvus.call("query", after[before.index(collection)], **_STRONG, **options))
+                return answer
+        raise InputError(f"--collection {self._name} is being published again and again. Run the same command again.")
 
     def _was_replaced(self) -> bool:
         """Tell whether the name leads to another publication now, and turn to that.
@@ -192,12 +201,15 @@ class PublishedStore:
             InputError: if it is of another encoder, or Milvus does not respond.
         """
         before = self.manifest
+        found = read_manifest(self._milvus, self._name)
+        if found and found[0] == self._catalogue:
+            return False
         self._open()
         if self.manifest.encoder != before.encoder:
             raise InputError(
                 f"--collection {self._name} was published by another encoder meanwhile.\nRun the same command again."
             )
-        return self.manifest.key != before.key
+        return True
 
 
 def nearest(
@@ -221,5 +233,5 @@ def nearest(
             limit=limit,
             output_fields=["code", "path", "label", "size", "mtime_ns", "digest"],
             search_params={"metric_type": METRIC_TYPES[codes.metric], "params": codes.params(limit)},
-            **_STRONG,
+            **_SETTLED,
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from latentsearch.errors import InputError
 from latentsearch.models import own_network
@@ -25,15 +25,6 @@ DENOISER = "denoiser"
 # al., "Fixing the train-test resolution discrepancy", 2019). Chosen without labels: see docs/codes.md.
 _ENLARGED = 1.25
 _DENOISER_FILTERS = (48, 96)
-
-
-class LayerRow(NamedTuple):
-    """One line of a network's summary: shape without the batch axis, e.g. `(16, 16, 32)`."""
-
-    part: str
-    layer: str
-    shape: tuple[int, ...]
-    weights: int
 
 
 def build(
@@ -77,17 +68,6 @@ def build(
     return keras.Model(outer_image, decoder(encoder(outer_image)), name=f"{architecture}_autoencoder")
 
 
-def layer_rows(autoencoder: keras.Model) -> list[LayerRow]:
-    """Lists the layers of encoder and decoder in order; those of a tower under its name."""
-    return [
-        LayerRow(part.name, type(layer).__name__, tuple(layer.output.shape[1:]), layer.count_params())
-        for whole in ("encoder", "decoder")
-        for part in _parts(autoencoder.get_layer(whole))
-        for layer in part.layers
-        if not isinstance(layer, keras.Model)
-    ]
-
-
 def kind_dim(encoder: keras.Model) -> int | None:
     """Returns the length of the kind code, the first numbers of a code; None if there is a single code."""
     return encoder.get_layer("kind").output_shape[1] if _has_towers(encoder) else None
@@ -103,6 +83,30 @@ def with_features(encoder: keras.Model) -> keras.Model:
     return keras.Model(image, [layers.Concatenate()([code, look(clean)]), features])
 
 
+def take_apart(encoder: keras.Model) -> tuple[keras.Model, keras.Model | None, float | None]:
+    """Take the denoiser out of an encoder, to be run on noisy images alone.
+
+    Args:
+        encoder: An encoder of images.
+
+    Returns:
+        The encoder of images that are clean; the denoiser; and the noise level above which an image is denoised. None
+        and None, where none is.
+    """
+    if not has_denoiser(encoder):
+        return encoder, None, None
+    denoiser = encoder.get_layer(DENOISER)
+    gate = denoiser.get_layer("gate")
+    image = keras.Input(encoder.input_shape[1:])
+    kind, look = (encoder.get_layer(name) for name in TOWERS)
+    code = layers.Concatenate(name="code")([kind(encoder.get_layer("enlarged")(image)), look(image)])
+    clean = keras.Model(image, code, name=encoder.name)
+    if not gate.is_open:
+        return clean, None, None
+    denoised = keras.Model(denoiser.input, denoiser.get_layer("denoised").output, name=DENOISER)
+    return clean, denoised, float(ops.convert_to_numpy(gate.threshold))
+
+
 def has_denoiser(encoder: keras.Model) -> bool:
     """Tells whether an encoder begins with a denoiser; those of two codes do, unless an older version built them."""
     return DENOISER in {layer.name for layer in encoder.layers}
@@ -110,11 +114,6 @@ def has_denoiser(encoder: keras.Model) -> bool:
 
 def _has_towers(encoder: keras.Model) -> bool:
     return {*TOWERS} <= {layer.name for layer in encoder.layers}
-
-
-def _parts(model: keras.Model) -> list[keras.Model]:
-    """Lists the models within a model, then the model itself."""
-    return [*(layer for layer in model.layers if isinstance(layer, keras.Model)), model]
 
 
 def _compact_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:

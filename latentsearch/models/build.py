@@ -13,7 +13,7 @@ import keras
 from latentsearch import data, environment, files, locks, records, runs
 from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
-from latentsearch.models import architectures, transfer
+from latentsearch.models import architectures, summary, transfer
 from latentsearch.models.export import load_model
 from latentsearch.plots import charts
 from latentsearch.recipes import Recipe
@@ -34,7 +34,7 @@ class BuiltRun:
     """
 
     config: BuildConfig
-    layers: list[architectures.LayerRow]
+    layers: list[summary.LayerRow]
     num_weights: int
     paths: list[Path]
     is_new: bool = True
@@ -76,7 +76,7 @@ def _build_run(run: Run, config: BuildConfig, recipe: Recipe | None) -> BuiltRun
         path = source.require(source.best_model, "TrainAutoencoder.py")
         transfer.take_weights(autoencoder, load_model(path), source.name)
         start = {"start": {"run": source.name, "model": files.file_fingerprint(path)}}
-    layers = architectures.layer_rows(autoencoder)
+    layers = summary.layer_rows(autoencoder)
     title = f"{config.architecture}: {autoencoder.count_params():,} weights"
     record = {
         "config": {**asdict(config), "root": None},

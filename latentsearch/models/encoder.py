@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +13,7 @@ from tqdm import tqdm
 from latentsearch import files, records
 from latentsearch.data import to_float
 from latentsearch.errors import InputError
-from latentsearch.models.litert import PARTS, ExportRecord, LiteRTNetwork, seal
+from latentsearch.models.litert import DENOISER, PARTS, ExportRecord, LiteRTNetwork, seal
 from latentsearch.terminal import quiet_libraries
 
 # Small enough that what the layers pass on stays in the cache of the processor.
@@ -76,7 +77,9 @@ class Autoencoder:
             raise InputError(f"{path} does not hold an encoder of images to codes, and a decoder back.\n{_MEND}")
         record, _ = exported
         self.fingerprint = record.fingerprint
-        self._encoder, self._decoder = networks
+        self._encoder, self._decoder, *denoiser = networks
+        self._denoiser = denoiser[0] if denoiser else None
+        self._noisy_above = math.inf if record.noisy_above is None else record.noisy_above
         height, width, channels = self._encoder.input_shape
         self.image_shape = (height, width, channels)
         [self.latent_dim] = self._encoder.output_shape
@@ -98,9 +101,17 @@ class Autoencoder:
         with tqdm(total=len(ids), desc="encoding images", unit=" images", disable=not progress) as bar:
             for start in range(0, len(ids), _BATCH):
                 rows = slice(start, start + _BATCH)
-                codes[rows] = self._encoder(to_float(images[ids[rows]]))
+                codes[rows] = self._encoder(self._clean(to_float(images[ids[rows]])))
                 bar.update(len(codes[rows]))
         return self._finite(codes)
+
+    def _clean(self, images: np.ndarray) -> np.ndarray:
+        """Denoise the noisy ones of a batch of images: few are, and the others need not pay for it."""
+        if self._denoiser is not None:
+            noisy = _noise_levels(images) > self._noisy_above
+            if noisy.any():
+                images[noisy] = self._denoiser(images[noisy])
+        return images
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Decodes codes to images float32 `(num_codes, height, width, 3)`, some a little outside [0, 1]."""
@@ -116,29 +127,39 @@ class Autoencoder:
         return values
 
 
+def _noise_levels(images: np.ndarray) -> np.ndarray:
+    """Estimate the standard deviation of the noise of each image as `layers.noise_level` does, `(num_images,)`."""
+    both = np.diff(np.diff(images, 2, axis=1), 2, axis=2)
+    levels: np.ndarray = math.sqrt(math.pi / 2) / 6 * np.abs(both, out=both).mean(axis=(1, 2, 3))
+    return levels
+
+
 def _exported(path: Path) -> tuple[ExportRecord, dict[str, bytes]] | None:
     """Reads the record and the LiteRT files that were exported from `path`; None if they are missing or damaged."""
     record_path = _record_path(path)
     try:
         record = records.read(record_path, ExportRecord, "")
-        content = {part: record_path.with_name(f"{part}.tflite").read_bytes() for part in PARTS}
+        parts = PARTS if record.denoiser is None else (*PARTS, DENOISER)
+        content = {part: record_path.with_name(f"{part}.tflite").read_bytes() for part in parts}
     except (InputError, OSError):
         return None
     # LiteRT trusts its files: damaged ones would crash it.
     digests = asdict(record)
-    whole = record.seal == seal(digests) and all(files.fingerprint(content[part]) == digests[part] for part in PARTS)
+    whole = record.seal == seal(digests) and all(files.fingerprint(content[part]) == digests[part] for part in parts)
     return (record, content) if whole and files.file_fingerprint(path) == record.model else None
 
 
-def _opened(content: dict[str, bytes], cores: int | None) -> tuple[LiteRTNetwork, LiteRTNetwork] | None:
-    """Opens encoder and decoder; None if they are not such, or do not fit together."""
+def _opened(content: dict[str, bytes], cores: int | None) -> list[LiteRTNetwork] | None:
+    """Opens encoder, decoder and perhaps a denoiser; None if they are not such, or do not fit together."""
     try:
-        encoder, decoder = (LiteRTNetwork(content[part], cores=cores) for part in PARTS)
+        networks = [LiteRTNetwork(network, cores=cores) for network in content.values()]
     except (ValueError, RuntimeError, TypeError):  # what LiteRT raises for files that it cannot use
         return None
+    encoder, decoder, *others = networks
     fit = encoder.output_shape == decoder.input_shape and encoder.input_shape == decoder.output_shape
     fit = fit and len(encoder.input_shape) == 3 and encoder.input_shape[-1] == 3 and len(encoder.output_shape) == 1
-    return (encoder, decoder) if fit else None
+    fit = fit and all(other.input_shape == other.output_shape == encoder.input_shape for other in others)
+    return networks if fit else None
 
 
 def _export(path: Path) -> tuple[ExportRecord, dict[str, bytes]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ from latentsearch.bounds import at_most_weights, check_network, check_tensors
 from latentsearch.errors import InputError
 from latentsearch.failures import check_damage
 from latentsearch.models import litert, losses, own_loss  # noqa: F401 - compiled models name the metric of objectives
-from latentsearch.models.architectures import kind_dim
+from latentsearch.models.architectures import kind_dim, take_apart
 from latentsearch.models.litert import PARTS, LiteRTNetwork
 from latentsearch.terminal import quiet_libraries
 
@@ -45,9 +46,11 @@ def export(path: Path, record_path: Path) -> None:
 
     Args:
         path: File written by BuildingAutoencoder.py or TrainAutoencoder.py.
-        record_path: JSON file; encoder.tflite and decoder.tflite are written into its folder. It holds the SHA-256 of
-            `path` (model) and of both files (encoder, decoder), fingerprint, that of the encoder's layers and
-            weights, kind_dim (see `architectures.kind_dim`), and seal, which binds them together (see `litert.seal`).
+        record_path: JSON file; encoder.tflite, decoder.tflite and, of an encoder that denoises noisy images, their
+            denoiser.tflite are written into its folder. It holds the SHA-256 of `path` (model) and of the files
+            (encoder, decoder, denoiser), fingerprint, that of the encoder's layers and weights, kind_dim (see
+            `architectures.kind_dim`), noisy_above (see `architectures.take_apart`), and seal, which binds them together
+            (see `litert.seal`).
 
     Raises:
         InputError: if the file is damaged or holds something else, or LiteRT cannot do what a layer does.
@@ -57,14 +60,24 @@ def export(path: Path, record_path: Path) -> None:
         encoder, decoder = (model.get_layer(part) for part in PARTS)
     except ValueError:
         raise InputError(f"{path} holds a model without encoder and decoder.\n{_MEND}") from None
+    clean, denoiser, noisy_above = take_apart(encoder)
     digests = {}
-    for part, network in zip(PARTS, (encoder, decoder), strict=True):
+    for part, network in zip((*PARTS, litert.DENOISER), (clean, decoder, denoiser), strict=True):
+        if network is None:
+            continue
         with files.replacing(record_path.with_name(f"{part}.tflite")) as temporary:
             with quiet_libraries():
                 network.export(temporary, format="litert", verbose=False)
             _check(path, temporary, network)
             digests[part] = files.file_fingerprint(temporary)
-    record = {"model": model_digest, **digests, "fingerprint": _fingerprint(encoder), "kind_dim": kind_dim(encoder)}
+    record: dict[str, Any] = {
+        "model": model_digest,
+        **digests,
+        "fingerprint": _fingerprint(encoder),
+        "kind_dim": kind_dim(encoder),
+    }
+    if noisy_above is not None:
+        record["noisy_above"] = noisy_above
     files.write_json(record_path, {**record, "seal": litert.seal(record)})
 
 

@@ -16,9 +16,10 @@ from latentsearch import environment
 from latentsearch.terminal import quiet_libraries
 
 PARTS = ("encoder", "decoder")  # of an autoencoder, each a file
-SEALED = ("model", *PARTS, "fingerprint")
+DENOISER = "denoiser"  # a part that some have
+SEALED = ("model", *PARTS, "fingerprint", "kind_dim", DENOISER, "noisy_above")
 
-_SEAL = "latentsearch export 1"
+_SEAL = "latentsearch export 2"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class ExportRecord:
     fingerprint: str
     seal: str
     kind_dim: int | None = None
+    denoiser: str | None = None
+    noisy_above: float | None = None
 
 
 def seal(record: Mapping[str, Any]) -> str:
@@ -40,9 +43,9 @@ def seal(record: Mapping[str, Any]) -> str:
     together from others, or whose digests were made to match changed files, does not have it.
 
     Args:
-        record: With model, encoder, decoder, fingerprint and kind_dim.
+        record: With what `ExportRecord` has, but for the seal.
     """
-    sealed = [_SEAL, *(record.get(key) for key in (*SEALED, "kind_dim"))]
+    sealed = [_SEAL, *(record.get(key) for key in SEALED)]
     return hashlib.sha256(json.dumps(sealed).encode()).hexdigest()
 
 

@@ -30,7 +30,7 @@ def main(config: PageConfig) -> None:
         from latentsearch.search.open import open_corpus
 
     with app.listen(config.port) as socket:  # a port that is taken is told before the long opening
-        name = runs.choose(config.root, config.run)
+        name = runs.choose(config.root, config.run, for_folder=config.gallery is not None)
         corpus, lines = open_corpus(config.root, name, config.gallery, sync=config.sync, look=config.look)
         print(f"run: {name}", *lines, sep="\n")
         path = code_map.map_path(corpus.run, config.gallery)

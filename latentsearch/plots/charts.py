@@ -97,7 +97,7 @@ def network(rows: Sequence[tuple[str, str, tuple[int, ...], int]], title: str) -
     Layers that keep the shape of their input are left out; their weights count for the layer before them.
 
     Args:
-        rows: (part, layer, shape, weights) of each layer, in order; see `architectures.layer_rows`.
+        rows: (part, layer, shape, weights) of each layer, in order; see `summary.layer_rows`.
         title: Title of the diagram.
     """
     blocks: list[tuple[str, str, tuple[int, ...], int]] = []

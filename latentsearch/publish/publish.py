@@ -47,7 +47,7 @@ def publish(config: PublishConfig, say: Callable[[str], None] = print) -> Manife
             has not the recall that is asked.
     """
     _check(config)
-    name = runs.choose(config.root, config.run)
+    name = runs.choose(config.root, config.run, for_folder=True)
     run, autoencoder = open_autoencoder(config.root, name)
     opening = functools.partial(Autoencoder, run.best_model.absolute(), cores=1)
     return Publication(config, run, autoencoder, opening, say).run()

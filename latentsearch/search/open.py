@@ -90,7 +90,7 @@ def open_named(config: RetrieveConfig, store: Searcher) -> tuple[Corpus, list[st
         name = config.run or store.manifest.run
         run, autoencoder = open_autoencoder(config.root, name)
         return PublishedCorpus(run, autoencoder, store), [f"run: {name}"]
-    name = runs.choose(config.root, config.run)
+    name = runs.choose(config.root, config.run, for_folder=config.gallery is not None)
     corpus, lines = open_corpus(
         config.root,
         name,

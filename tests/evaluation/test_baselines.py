@@ -94,7 +94,7 @@ def test_components_of_more_images_than_memory_should_hold_are_the_same(digits_r
     expected = pca.fit(dataset, dataset.gallery_ids(), 5)
     monkeypatch.setattr(pca, "_MAX_FITTED_BYTES", 0)
     found = pca.fit(dataset, dataset.gallery_ids(), 5)
-    np.testing.assert_allclose(found.mean, expected.mean, atol=1e-6)
+    np.testing.assert_allclose(found.mean, expected.mean, atol=1e-5)  # scikit-learn sums in float32
     np.testing.assert_allclose(found.variances, expected.variances, rtol=1e-4)
     np.testing.assert_allclose(np.abs(np.sum(found.axes * expected.axes, axis=1)), 1, atol=1e-4)
 

@@ -17,6 +17,8 @@ class FakeMilvus:
 
     def __init__(self, _=None):
         self.collections, self.aliases, self.properties, self.most = {}, {}, {}, 10**6
+        self.loaded = set()
+        self.meanwhile = lambda: None
 
     def publish(self, manifest, catalogue, rows):
         """A publication whose only collection has these rows."""
@@ -33,11 +35,17 @@ class FakeMilvus:
         if method == "describe_collection":
             return {"collection_name": name, "properties": self.properties.get(name, {})}
         rows = self.collections[name]
+        if method == "load_collection":
+            self.loaded.add(name)
+            return None
+        if name not in self.loaded:
+            raise InputError(f"collection not loaded {name}")
         if method == "query":
             wanted = re.match(r"id in \[(.*)\]", options["filter"])
             ids = [int(one) for one in wanted[1].split(",")] if wanted else [row["id"] for row in rows]
             return [row for row in rows if row["id"] in ids]
         assert method == "search"
+        self.meanwhile()
         found = []
         for query in options["data"]:
             far = [-float(np.dot(query, row["code"])) for row in rows]

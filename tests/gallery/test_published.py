@@ -53,6 +53,25 @@ def test_a_search_goes_on_in_what_replaced_its_collections(milvus, codes):
         store.search(codes[:3], 2, metric="cosine")
 
 
+def test_what_is_dropped_during_a_search_and_answers_in_part_is_not_told(milvus, codes):
+    milvus.publish(manifest(("cosine", 0.0), num_codes=40), "before", rows_of(codes))
+    store = PublishedStore("http://fake:1", "photos", ("cosine",))
+    [new] = (dataclasses.replace(one, collection="new") for one in manifest(("cosine", 0.0)).codes)
+
+    def replace():
+        milvus.meanwhile = lambda: None
+        held = rows_of(codes)
+        held_in_part = milvus.collections["c0"]
+        milvus.publish(manifest(num_codes=40, key="other", codes=(new,)), "after", held)
+        milvus.collections["c0"] = held_in_part
+        del held_in_part[20:]
+
+    milvus.meanwhile = replace
+    found = store.search(codes, 5, metric="cosine")
+    np.testing.assert_array_equal(found.ids, Index(codes).search(codes, 5).ids)
+    assert store.manifest.key == "other"
+
+
 def test_a_collection_that_vanished_is_told(milvus, codes):
     milvus.publish(manifest(("cosine", 0.0), num_codes=40), "catalogue", rows_of(codes))
     store = PublishedStore("http://fake:1", "photos", ("cosine",))

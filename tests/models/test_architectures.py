@@ -10,7 +10,8 @@ import pytest
 
 from latentsearch.errors import InputError
 from latentsearch.models import architectures, losses
-from latentsearch.models.architectures import ARCHITECTURES, build, layer_rows
+from latentsearch.models.architectures import ARCHITECTURES, build
+from latentsearch.models.summary import layer_rows
 from latentsearch.recipes import Network
 
 
@@ -102,7 +103,7 @@ def test_sizes_that_do_not_fit_are_refused(architecture, shape, latent_dim, mess
 
 def test_summary_counts_all_weights():
     autoencoder = build("compact", (32, 32, 3), 10)
-    assert sum(row.weights for row in architectures.layer_rows(autoencoder)) == autoencoder.count_params()
+    assert sum(row.weights for row in layer_rows(autoencoder)) == autoencoder.count_params()
 
 
 def test_accuracy_is_what_keras_computes_for_the_reference():

@@ -52,6 +52,32 @@ def test_codes_and_pictures_are_those_of_keras(architecture, tmp_path):
     assert autoencoder.encode(images[:0]).shape == (0, numbers)
 
 
+def test_only_noisy_images_are_denoised_and_codes_are_those_of_keras(tmp_path, monkeypatch):
+    path = tmp_path / "best.keras"
+    model = architectures.build("kind-look", (16, 16, 3), 4)
+    encoder = model.get_layer("encoder")
+    denoiser = encoder.get_layer("denoiser")
+    rng = np.random.default_rng(0)
+    denoiser.set_weights([rng.normal(0, 0.1, of.shape) if of.shape else of for of in denoiser.get_weights()])
+    denoiser.get_layer("gate").open_above(0.1)
+    model.save(path)
+    autoencoder = Autoencoder(path)
+    images = np.full((120, 16, 16, 3), 90, np.uint8) + rng.integers(0, 20, (120, 16, 16, 3), dtype=np.uint8)
+    noisy = np.array([3, 77, 110])
+    images[noisy] = rng.integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+    expected = encoder.predict(to_float(images), verbose=0)
+    passed = []
+    run = autoencoder._denoiser
+    monkeypatch.setattr(autoencoder, "_denoiser", lambda values: passed.append(values.copy()) or run(values))
+    np.testing.assert_allclose(autoencoder.encode(images), expected, atol=1e-4)
+    np.testing.assert_array_equal(np.concatenate(passed), to_float(images[noisy]))
+    denoiser.get_layer("gate").open_above(1000)
+    closed = encoder.predict(to_float(images), verbose=0)
+    assert np.abs(closed - expected)[noisy].max() > 1e-3  # it matters
+    (path.parent / "exported" / "best" / "denoiser.tflite").write_bytes(b"damaged")
+    np.testing.assert_allclose(Autoencoder(path).encode(images), expected, atol=1e-4)
+
+
 def test_threads_that_share_a_network_get_their_own_codes(built_digits, tmp_path):
     autoencoder = Autoencoder(tmp_path / "models" / "digits" / "initial.keras")
     images = built_digits.images
@@ -183,7 +209,8 @@ def test_networks_and_records_that_were_changed_together_are_not_used(built_digi
         (folder / f"{part}.tflite").write_bytes(content)
         (folder / "exported.json").write_bytes(text)
         told = json.loads(text)
-        same = isinstance(told, dict) and {"kind_dim": None} | told == json.loads(whole["exported.json"])
+        absent = {"kind_dim": None, "denoiser": None, "noisy_above": None}
+        same = isinstance(told, dict) and absent | told == absent | json.loads(whole["exported.json"])
         assert (encoding._exported(path) is not None) == same, number
         (folder / f"{part}.tflite").write_bytes(whole[f"{part}.tflite"])
     np.testing.assert_allclose(Autoencoder(path).encode(built_digits.images[:3]), codes, atol=1e-5)

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import errno
 import json
 import os
 import unicodedata
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from fuzzing.colours import MeanColours, make_photos
-from latentsearch import data
 from latentsearch.config import METRICS
 from latentsearch.errors import InputError
-from latentsearch.gallery import novelty
-from latentsearch.gallery.folder import gallery_path, open_kept
 from latentsearch.gallery.gallery import build
-from latentsearch.gallery.sync import sync
 from latentsearch.runs import Run
 from latentsearch.search import figures, output
-from latentsearch.search import open as opening
 from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.corpus import DatasetCorpus
-from latentsearch.search.open import _skipped
 from latentsearch.search.queries import find_queries
 from latentsearch.search.results import search
 from tests.data.folders import prepare
@@ -238,69 +229,6 @@ def test_a_class_that_the_query_is_not_of_can_answer_as_a_whole(tmp_path):
         assert len({hit.id for hit in hits}) == of_class
     with pytest.raises(InputError, match=f"1 to {of_class},"):
         search(queries, corpus, k=of_class + 1, metrics=("cosine",), only=(composed,))
-
-
-def test_what_is_left_out_is_told(tmp_path, monkeypatch):
-    photos = tmp_path / "photos"
-    make_photos(photos, 6)
-    names = ["1.heic", "2.HEIC", "3.mov", "4.txt", "5.pdf", "6.zip", "7.doc", "\x1b.odd"]
-    for name in names:
-        (photos / name).write_bytes(b"other")
-    (photos / "empty.png").touch()
-    (photos / "private").mkdir()
-    os.mkfifo(photos / "pipe.png")
-    scanned = os.scandir
-
-    def guarded(path):
-        if Path(path).name == "private":
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return scanned(path)
-
-    monkeypatch.setattr(os, "scandir", guarded)
-    corpus = photo_corpus(tmp_path, num_images=0)
-    assert _skipped(corpus.content) == [
-        "skipped: empty.png: empty",
-        "skipped: private: unreadable Permission denied",
-        "skipped: 8 files, another type of file: 2 .heic, 1 .doc, 1 .mov, 1 .odd, 1 .pdf, 2 other endings",
-        "skipped: 1 file, not a file: 1 .png",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("count", "told"),
-    [
-        (1, ["1 image: too few to tell whether this encoder knows such images"]),
-        (49, ["49 images: too few to tell whether this encoder knows such images"]),
-        (50, ["50 images are too few to train an encoder of their own; our advice: 2,000"]),
-        (2000, ["an encoder of their own may find better neighbours:"]),
-    ],
-)
-def test_of_few_images_it_is_not_told_how_many_are_unusual(count, told, tmp_path, monkeypatch):
-    corpus = photo_corpus(tmp_path, num_images=1)
-    content = dataclasses.replace(corpus.content, files=corpus.content.files * count)
-    monkeypatch.setattr(novelty, "load", lambda *_: None)
-    monkeypatch.setattr(novelty, "compare", lambda *_: novelty.Novelty(0.9, 0.9))
-    lines = opening._novelty(corpus.run, content)
-    assert [line for line in lines if "these images" not in line and not line.startswith("    ")] == told
-    assert any("DataPreperation.py" in line for line in lines) == (count == 2000)
-
-
-def test_images_that_were_scaled_by_their_own_range_are_told_of_a_folder_and_of_queries(tmp_path):
-    photos = tmp_path / "photos"
-    make_photos(photos, 6)
-    for name, low in (("a", 0.0), ("b", 50.0), ("c", 0.0)):
-        ramp = np.linspace(low, 4095, 400, dtype=np.float32).reshape(20, 20)
-        Image.fromarray(ramp / (4095 if name == "c" else 1)).save(photos / f"{name}.tif")
-    corpus = photo_corpus(tmp_path, num_images=0)
-    assert corpus.content.scaled_by_range == {"float": 2}
-    path = gallery_path(tmp_path / "models/photos/galleries", photos)
-    assert open_kept(path, photos, MeanColours()).scaled_by_range == {"float": 2}
-    (photos / "a.tif").unlink()
-    assert sync(path, photos, MeanColours())[0].scaled_by_range == {"float": 1}
-    queries, _ = find_queries(RetrieveConfig(query=(str(photos / "b.tif"), str(photos / "c.tif"))), corpus)
-    assert data.scaled_in_words(queries.scaled_by_range) == [
-        "1 image of float pixels has no fixed range: black and white were set by its own values"
-    ]
 
 
 @pytest.mark.parametrize(("metric", "expected"), [("all", METRICS), ("manhattan", ("manhattan",))])

@@ -23,7 +23,7 @@ from latentsearch.models.layers import BatchNormalization
 from latentsearch.recipes import RECIPES
 from latentsearch.runs import Run
 from latentsearch.training import dataloader, validation
-from latentsearch.training.model import compiled, copy_weights
+from latentsearch.training.model import compiled, copy_weights, create_state
 from latentsearch.training.settings import Settings, choose
 from tests.training.trainings import assert_same_training, train
 
@@ -109,6 +109,27 @@ def test_weights_of_the_copy_reach_the_autoencoder(small_digits):
     after = autoencoder.predict_on_batch(images)
     assert not np.allclose(before, after, atol=1e-3)
     np.testing.assert_allclose(after, learner.predict_on_batch(images)["reconstruction"], atol=1e-4)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_a_step_is_traced_once_and_begins_from_the_state_that_was_created(weight, small_digits, monkeypatch):
+    chosen = settings(similarity_weight=weight)
+    batches = dataloader.training_batches(small_digits.images, small_digits.ids("train"), chosen)
+    losses = []
+    for prepared in (True, False):
+        keras.utils.set_random_seed(0)
+        learner = compiled(architectures.build("compact", (32, 32, 3), 10), chosen, 4)
+        if prepared:
+            create_state(learner, batches)
+        traced = []
+        step = learner.train_step
+        monkeypatch.setattr(
+            learner, "train_step", lambda batch, step=step, traced=traced: traced.append(1) or step(batch)
+        )
+        losses.append(learner.fit(batches, steps_per_epoch=2, epochs=2, verbose=0).history)
+        assert len(traced) == 1 or not prepared
+    for name, values in losses[1].items():
+        assert losses[0][name] == pytest.approx(values, rel=1e-5), name
 
 
 def test_kernels_reach_the_autoencoder_as_the_training_computes_with_them(small_digits):
