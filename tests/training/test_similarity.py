@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from latentsearch import data, environment
+from latentsearch import data, environment, metrics
 from latentsearch.config import BuildConfig, TrainConfig
 from latentsearch.data.augmentation import views
 from latentsearch.errors import InputError
