@@ -74,7 +74,7 @@ def encode(
         InputError: if the executors cannot do it.
     """
     to_do = with_results(session, workspace, encoder).filter("digest is null and reason is null").select("id", *FILE)
-    count = to_do.count()
+    count = int(to_do.count())
     if count:
         parts = files.make_folder(workspace.parts(encoder))
         folder = source.resolve() if source.is_dir() else None
