@@ -156,6 +156,7 @@ SOURCES = {
         "models/cifar10/training.json",
     ),
     "docs/own-images.md": ("benchmarks/duplicates.json", "benchmarks/folders.json", "benchmarks/photographs.json"),
+    "docs/photographs.md": ("benchmarks/encoders.json",),
     "docs/scaling.md": tuple(f"benchmarks/{name}.json" for name in ("growth", "coding", "scaling", "publishing")),
     "docs/similarity.md": ("benchmarks/similarity.json",),
     "docs/tuning.md": ("benchmarks/tuning.json",),
@@ -241,8 +242,9 @@ def test_the_minutes_of_a_training_are_those_of_its_history():
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
 def test_the_python_of_a_page_runs(page, small_root, tmp_path, monkeypatch):
     root = shutil.copytree(small_root, tmp_path / "root")
-    shutil.copytree(root / "models" / "digits", root / "models" / "cifar10-deep")
-    shutil.copy(Run(root, "digits").initial_model, Run(root, "cifar10-deep").best_model)
+    for name in ("cifar10-deep", "photos"):
+        shutil.copytree(root / "models" / "digits", root / "models" / name)
+        shutil.copy(Run(root, "digits").initial_model, Run(root, name).best_model)
     monkeypatch.setenv("LATENTSEARCH_ROOT", str(root))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()

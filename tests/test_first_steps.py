@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from latentsearch import files, runs
-from latentsearch.config import OWN_RUN, SHIPPED_RUNS
+from latentsearch.config import OWN_RUN, PHOTOS_RUN, SHIPPED_RUNS
 from latentsearch.data import cifar10
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
@@ -25,8 +25,12 @@ def make_trained(root, *names):
 def test_the_default_run_is_the_users_own_if_it_is_trained_else_a_shipped_one(tmp_path):
     assert runs.choose(tmp_path, None) == OWN_RUN
     make_trained(tmp_path, "other", *reversed(SHIPPED_RUNS))
+    assert runs.choose(tmp_path, None) == runs.choose(tmp_path, None, for_folder=True) == SHIPPED_RUNS[0]
+    make_trained(tmp_path, PHOTOS_RUN)
     assert runs.choose(tmp_path, None) == SHIPPED_RUNS[0]
+    assert runs.choose(tmp_path, None, for_folder=True) == PHOTOS_RUN
     make_trained(tmp_path, OWN_RUN)
+    assert runs.choose(tmp_path, None, for_folder=True) == OWN_RUN
     assert runs.choose(tmp_path, None) == OWN_RUN
     assert runs.choose(tmp_path, "other") == "other"
 
@@ -34,7 +38,7 @@ def test_the_default_run_is_the_users_own_if_it_is_trained_else_a_shipped_one(tm
 def test_every_run_that_is_shipped_can_be_the_default():
     shipped = re.findall(r"^!/models/(.+)/$", (REPOSITORY / ".gitignore").read_text(encoding="utf-8"), re.M)
     assert shipped
-    assert set(shipped) <= set(SHIPPED_RUNS)
+    assert set(shipped) <= {*SHIPPED_RUNS, PHOTOS_RUN}
     assert set(shipped) <= set(runs.trained_runs(REPOSITORY))
 
 
