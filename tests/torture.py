@@ -51,7 +51,7 @@ STAGES = {
 }  # fmt: skip
 QUICK = ("prepare", "prepare a folder", "build", "retrieve in a folder")
 FEW = 2  # places of each
-MOST = 160  # writes of a stage that are tried: all of them, or at least the first of each kind to each file
+MOST = 1000  # writes of a stage that are tried: all of them, or at least the first of each kind to each file
 KILLS = {"prepare": 110, "prepare a folder": 110, "build": 60, "retrieve": 60, "retrieve in a folder": 60}
 KILLS |= {"train": 25, "check": 25, "tune": 25}
 AT_RANDOM_TIMES = dict.fromkeys(STAGES, 10) | {"train": 5, "check": 5, "tune": 5}
