@@ -192,9 +192,10 @@ def slider(points: Sequence[tuple[float, float, float]]) -> Figure:
     figure = Figure(figsize=(6.5, 4.5), layout="constrained")
     axes = figure.subplots()
     axes.plot([x for _, x, _ in points], [y for _, _, y in points], "o-", color=_BLUE, linewidth=1)
-    for number, (look, x, y) in enumerate(points):  # neighbours on the curve are named above and below it
-        axes.annotate(f"look {look:g}", (x, y), (4, 7 if number % 2 else -13), textcoords="offset points", fontsize=8)
+    for number, (look, x, y) in enumerate(points):  # neighbours on the curve are named on different sides of it
+        side, place = ("right", (-6, 5)) if number % 2 else ("left", (6, -13))
+        axes.annotate(f"look {look:g}", (x, y), place, textcoords="offset points", fontsize=8, ha=side)
     axes.set(xlabel="visual difference of query and neighbours (smaller looks more alike)", ylabel="P@10")
-    axes.margins(0.12)
+    axes.margins(0.13)
     sns.despine(figure)
     return figure
