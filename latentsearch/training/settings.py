@@ -60,8 +60,15 @@ class TrainingRecord:
     training: str | None = None
 
 
-def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> Settings:
+def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe, *, searched: bool = False) -> Settings:
     """Completes the flags by the recipe of the architecture.
+
+    Args:
+        config: The flags.
+        run: The run.
+        dataset: Its images.
+        recipe: The recipe.
+        searched: Whether a search found the recipe: its batches do not follow the number of images then.
 
     Raises:
         InputError: if a flag has a value that cannot be.
@@ -79,7 +86,7 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe) -> 
     if config.precision is None and not environment.has_bfloat16():
         own["precision"] = "float32"  # elsewhere bfloat16 is slower, not faster
     used = _num_used(dataset, config.subset)
-    if config.batch_size is None:
+    if config.batch_size is None and not searched:
         steps = max(1, min(_LEAST_STEPS, used // _LEAST_BATCH))
         own["batch_size"] = min(own["batch_size"], max(used // steps, 1))
     own["batch_size"] = min(own["batch_size"], used)

@@ -78,7 +78,13 @@ def _train(
     # Kept for use: it is given the weights of its copy in training at the end of each epoch, and is not compiled, so
     # that no optimizer state is stored with it.
     autoencoder = load_model(_initial_model(run, built))
-    chosen = settings.choose(config, run, dataset, built.recipe or RECIPES[built.config.architecture])
+    chosen = settings.choose(
+        config,
+        run,
+        dataset,
+        built.recipe or RECIPES[built.config.architecture],
+        searched=built.recipe is not None,
+    )
     record = _record_of(run, config)
     before = record if _goes_on(run, config, record) else None
     if before is not None:

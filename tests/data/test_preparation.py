@@ -192,7 +192,7 @@ def test_without_a_network_the_message_says_what_to_do(tmp_path, monkeypatch):
         ({"source": "nowhere"}, "nothing is there"),
         ({"source": __file__}, "something else"),
         ({"source": "digits", "validation_fraction": 1.5}, "more than 0 and less than 1"),
-        ({"source": "digits", "validation_fraction": 0.0001}, "every split needs at least one"),
+        ({"source": "digits", "validation_fraction": 0.9999}, "every split needs at least one"),
         ({"source": "digits", "dataset": "../up"}, "--dataset"),
         ({"source": "digits", "dataset": ""}, "--dataset"),
     ],

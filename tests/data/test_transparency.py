@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 
-from latentsearch.data import resizing
+from latentsearch.data import deep_grey, resizing
 from latentsearch.data.images import decode
 
 SHAPE = (32, 32, 3)
@@ -47,7 +47,8 @@ def halves(content):
 @pytest.mark.parametrize("tile", [2**19, 500])
 @pytest.mark.parametrize(("bits", "most"), [(8, 255), (16, 65535)])
 def test_a_transparent_value_is_not_seen_at_any_depth(bits, most, tile, monkeypatch):
-    monkeypatch.setattr(resizing, "_TILE", tile)
+    for module in (deep_grey, resizing):
+        monkeypatch.setattr(module, "TILE", tile)
     dark, light = (0,), (most // 2,)
     assert halves(png(dark, light, dark, bits=bits, kind=GREY)) == ([255] * 3, [127] * 3)
     assert halves(png(dark, light, light, bits=bits, kind=GREY)) == ([0] * 3, [255] * 3)
@@ -60,7 +61,8 @@ def test_a_transparent_value_is_not_seen_at_any_depth(bits, most, tile, monkeypa
 @pytest.mark.parametrize("masks", [True, False])
 @pytest.mark.parametrize("alpha", [0, 255])
 def test_a_bitmap_of_32_bits_is_seen_though_its_fourth_byte_is_unused(alpha, masks, tile, monkeypatch):
-    monkeypatch.setattr(resizing, "_TILE", tile)
+    for module in (deep_grey, resizing):
+        monkeypatch.setattr(module, "TILE", tile)
     assert halves(bmp(alpha, masks=masks)) == ([255, 0, 0], [0, 0, 255])
 
 

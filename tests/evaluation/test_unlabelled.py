@@ -58,7 +58,7 @@ def test_without_labels_all_is_there_but_what_needs_them(tmp_path, capsys):
     assert RetrieveSimilar.main(RetrieveConfig(run="mine", query_index=(0,), k=3, metric="all", root=tmp_path)) == 0
     run = Run(tmp_path, "mine")
     output = capsys.readouterr().out
-    assert "another type of file      1" in output
+    assert "another type of file: 1 .txt" in output
     assert "no labels" in output
     assert r"\t.png" in output
     history = pd.read_csv(run.history)
