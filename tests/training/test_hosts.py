@@ -122,3 +122,24 @@ def test_one_host_needs_no_connection(monkeypatch):
     assert hosts.connect() == hosts.Hosts()
     assert hosts.Hosts().writes
     assert hosts.Hosts().callbacks(None) == []
+
+
+def test_batches_that_hosts_cannot_share_are_refused():
+    hosts.Hosts(number=2).check_shares(32)
+    with pytest.raises(InputError, match=r"32 images a batch cannot be shared evenly by 3 hosts.*--batch-size"):
+        hosts.Hosts(number=3).check_shares(32)
+
+
+@pytest.mark.parametrize("others", ["4 epochs", "3 epochs"])
+def test_hosts_that_begin_otherwise_are_refused(others, monkeypatch):
+    """What a host says of itself is a row of numbers; that of the other one stands for the mean with its own."""
+    said = []
+    monkeypatch.setattr(hosts.Hosts, "mean", lambda self, values: said.extend(values) or values)
+    hosts.Hosts().agree(others)
+    [theirs] = said
+    monkeypatch.setattr(hosts.Hosts, "mean", lambda self, values: [(values[0] + theirs) / 2])
+    if others == "4 epochs":
+        hosts.Hosts().agree("4 epochs")
+    else:
+        with pytest.raises(InputError, match=r"do not begin alike.*--root"):
+            hosts.Hosts().agree("4 epochs")
