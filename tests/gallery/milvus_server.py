@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -10,7 +11,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 DOOR = Path(__file__).with_name("milvus_door.py")
 
@@ -89,3 +93,14 @@ class MilvusServer:
         except OSError:
             return False
         return int(session) == self._process.pid and state != "Z"
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[MilvusServer]:
+    """Starts a server for a test module, and kills it afterwards; skips where there can be none."""
+    if why_not():
+        pytest.skip(why_not())
+    server = MilvusServer(folder)
+    server.start()
+    yield server
+    server.kill()

@@ -22,7 +22,7 @@ from latentsearch.gallery.milvus_client import MilvusConnection
 from latentsearch.gallery.milvus_store import MilvusStore
 from tests.gallery.listening import addresses_of
 from tests.gallery.milvus_faults import fill_command
-from tests.gallery.milvus_server import MilvusServer, why_not
+from tests.gallery.milvus_server import running
 from tests.gallery.store_contract import METRICS, StoreContract, changed, check_answers, labels_for, random_gallery
 
 pytestmark = [pytest.mark.engines, pytest.mark.slow]
@@ -30,12 +30,8 @@ pytestmark = [pytest.mark.engines, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    if why_not():
-        pytest.skip(why_not())
-    server = MilvusServer(tmp_path_factory.mktemp("milvus"))
-    server.start()
-    yield server
-    server.kill()
+    with running(tmp_path_factory.mktemp("milvus")) as server:
+        yield server
 
 
 @pytest.fixture

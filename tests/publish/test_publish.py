@@ -33,7 +33,7 @@ from latentsearch.search.queries import find_queries
 from latentsearch.search.results import search
 from tests.clusters import MASTER, executors, needs_spark, wait_for
 from tests.conftest import REPOSITORY
-from tests.gallery.milvus_server import MilvusServer, why_not
+from tests.gallery.milvus_server import running
 from tests.publish.publishing import (
     KindAndLook,
     make_run,
@@ -60,12 +60,8 @@ def session(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    if why_not():
-        pytest.skip(why_not())
-    server = MilvusServer(tmp_path_factory.mktemp("milvus"))
-    server.start()
-    yield server
-    server.kill()
+    with running(tmp_path_factory.mktemp("milvus")) as server:
+        yield server
 
 
 @pytest.fixture
