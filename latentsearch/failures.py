@@ -32,7 +32,7 @@ def is_disk_full(error: BaseException) -> bool:
     """Tell whether an error, or one that caused it, says that the disk was full."""
     return any(
         getattr(one, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _NO_ROOM.search(_text(one))
-        for one in _chain(error)
+        for one in chain(error)
     )
 
 
@@ -44,7 +44,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         # TensorFlow's, which is not imported for this.
         or type(one).__name__ == "ResourceExhaustedError"
         or _NO_MEMORY.search(_text(one))
-        for one in _chain(error)
+        for one in chain(error)
     )
 
 
@@ -66,6 +66,16 @@ def check_damage(error: BaseException) -> None:
     """Raise an error again that says nothing about the file that was read: memory was short, or the disk was full."""
     if is_out_of_memory(error) or is_disk_full(error):
         raise error
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those that caused it, each once, up to the first that is in our own words."""
+    one: BaseException | None = error
+    seen: list[BaseException] = []  # libraries raise chains that go in a circle
+    while one is not None and not isinstance(one, InputError) and not any(one is other for other in seen):
+        yield one
+        seen.append(one)
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
 
 
 def no_room(
@@ -106,16 +116,9 @@ def _temporary_folder(error: BaseException | None, path: Path) -> Path | None:
     folder = tempfile.tempdir  # None: nobody asked for it yet
     if error is None or folder is None:
         return None
-    texts = [_text(one) for one in _chain(error)]
+    texts = [_text(one) for one in chain(error)]
     is_there = any(f"{folder}{os.sep}" in text and str(path.parent.absolute()) not in text for text in texts)
     return Path(folder) if is_there else None
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    one: BaseException | None = error
-    while one is not None and not isinstance(one, InputError):
-        yield one
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
 
 
 def _text(error: BaseException) -> str:

@@ -199,6 +199,14 @@ def wait_for(process, word):
         time.sleep(0.01)
 
 
+def test_errors_that_cause_each_other_are_each_looked_at_once():
+    one, other = RuntimeError("one"), RuntimeError("other")
+    one.__cause__, other.__cause__ = other, one
+    assert list(failures.chain(one)) == [one, other]
+    assert not is_disk_full(one)
+    assert not is_out_of_memory(other)
+
+
 def test_disk_and_memory_are_told_apart():
     class ResourceExhaustedError(Exception):  # of TensorFlow, for both
         pass

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latentsearch import failures
 from latentsearch.errors import InputError
 
 if TYPE_CHECKING:
@@ -233,12 +234,7 @@ class MilvusConnection:
 
 def _is_refusal(failure: BaseException) -> bool:
     """Tell whether an error, or one that caused it, says that the credentials are not those of the server."""
-    one: BaseException | None = failure
-    while one is not None:
-        if re.search("UNAUTHENTICATED|auth check failure", f"{one!r} {one}"):
-            return True
-        one = one.__cause__ or one.__context__
-    return False
+    return any(re.search("UNAUTHENTICATED|auth check failure", f"{one!r} {one}") for one in failures.chain(failure))
 
 
 class _LastError(logging.Handler):
