@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from latentsearch import files, runs  # noqa: F401 - compiled models name the metric of objectives
 from latentsearch.bounds import at_most_weights, check_network, check_tensors
@@ -66,8 +68,7 @@ def export(path: Path, record_path: Path) -> None:
         if network is None:
             continue
         with files.replacing(record_path.with_name(f"{part}.tflite")) as temporary:
-            with quiet_libraries():
-                network.export(temporary, format="litert", verbose=False)
+            temporary.write_bytes(_converted(network))
             _check(path, temporary, network)
             digests[part] = files.file_fingerprint(temporary)
     record: dict[str, Any] = {
@@ -81,6 +82,21 @@ def export(path: Path, record_path: Path) -> None:
     files.write_json(record_path, {**record, "seal": litert.seal(record)})
 
 
+def _converted(network: keras.Model) -> bytes:
+    """Return a network as the content of a LiteRT file.
+
+    Keras's own export writes a SavedModel, reads it and converts that; converted at once, the networks are the same
+    in a third of the time.
+    """
+    images = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32)
+    function = tf.function(functools.partial(network, training=False), input_signature=[images], autograph=False)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
+    converter.experimental_lower_to_saved_model = False
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    with quiet_libraries():
+        return bytes(converter.convert())
+
+
 def _check(path: Path, exported: Path, network: keras.Model) -> None:
     """Raises an error if an exported network does not compute what the Keras network computes.
 
@@ -88,7 +104,7 @@ def _check(path: Path, exported: Path, network: keras.Model) -> None:
         InputError: if values differ by more than 1e-4 of the largest, or of 1.
     """
     values = np.random.default_rng(0).random((3, *network.input_shape[1:]), dtype=np.float32)
-    expected = network.predict_on_batch(values)
+    expected = keras.ops.convert_to_numpy(network(values, training=False))
     try:
         difference = np.abs(LiteRTNetwork(exported.read_bytes())(values) - expected).max()
     except RuntimeError as error:  # a layer that LiteRT does not know
