@@ -90,10 +90,10 @@ def _converted(network: keras.Model) -> bytes:
     """
     images = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32)
     function = tf.function(functools.partial(network, training=False), input_signature=[images], autograph=False)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
-    converter.experimental_lower_to_saved_model = False
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
     with quiet_libraries():
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tf.Module())
+        converter.experimental_lower_to_saved_model = False
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
         return bytes(converter.convert())
 
 
