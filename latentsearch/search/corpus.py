@@ -158,7 +158,7 @@ class Corpus(abc.ABC):
     def scale(self, metric: Metric) -> Scale:
         """Return the percentiles of distances in this corpus."""
         if metric not in self._scales:
-            self._scales[metric] = Scale(self.compared, metric=metric)
+            self._scales[metric] = Scale(self.compared, metric=metric, num_images=self.answering((), np.array([]))[0])
         return self._scales[metric]
 
     def read(self, path: Path) -> np.ndarray:

@@ -60,6 +60,37 @@ def test_nearer_than_999_of_1000_random_pairs_is_alike_whatever_the_copies_say()
     assert Scale(gallery_of(codes, copies=copies), metric="euclidean").likeness(np.array([0.0])) == ["same picture"]
 
 
+def test_in_a_small_gallery_those_of_one_kind_are_alike_though_no_copy_is_as_far():
+    """A hundred kinds of ten images each; the encoder knows copies again at distances of 0.0001."""
+    rng = np.random.default_rng(0)
+    kinds, spread = rng.normal(size=(100, 1, 6)), rng.normal(size=(100, 10, 6))
+    copies = np.zeros((200, 2, 6), np.float32)
+    copies[:, 1] = 0.0001
+    clustered = gallery_of((kinds + 0.1 * spread).reshape(1000, 6).astype(np.float32), copies=copies)
+    near = np.float32([0.3])  # what images of one kind are apart
+    scale = Scale(clustered, metric="euclidean")
+    assert scale.score(near)[0] < 99.9
+    assert scale.by_chance(near)[0] < 0.01
+    assert scale.likeness(near) == ["alike"]
+    assert scale.likeness(np.float32([1.2])) == ["weak"]  # pairs of several kinds are as near
+    assert Scale(clustered, metric="euclidean", num_images=100_000).likeness(near) == ["weak"]  # 1,000 are as near
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_without_kinds_chance_explains_every_pair(metric):
+    codes = np.random.default_rng(0).normal(size=(1000, 3)).astype(np.float32) * [1, 2, 3] + [0, 1, 0]
+    scale = Scale(gallery_of(codes.astype(np.float32)), metric=metric)
+    distances = np.quantile(scale.random, [0.001, 0.01, 0.5, 1])
+    np.testing.assert_allclose(scale.by_chance(distances), 1, atol=0.2)
+    assert set(scale.likeness(distances[1:])) == {"weak"}
+
+
+@pytest.mark.parametrize("codes", [np.zeros((2, 4)), np.ones((30, 4)), np.eye(4)[np.arange(30) % 2]])
+def test_of_few_or_equal_codes_nothing_fails(codes):
+    scale = Scale(gallery_of(codes.astype(np.float32)), metric="euclidean")
+    assert len(scale.likeness(np.float32([0, 1, 5]))) == 3
+
+
 @pytest.mark.parametrize(
     ("score", "words"),
     [
