@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 MASTER = "local-cluster[2,1,1024]"
+# Java would spend more time on making its programs fast than these tests run.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 MISSING = [name for name in ("pyspark", "pyarrow") if importlib.util.find_spec(name) is None]
 MISSING += [] if shutil.which("java") else ["java"]
 needs_spark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}: make test-engines installs it")

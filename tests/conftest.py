@@ -21,6 +21,8 @@ import pytest
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
+    from tests.gallery.milvus_server import MilvusServer
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from latentsearch import data
@@ -209,6 +211,24 @@ def killed_at(forks: Callable[[str], Callable[[str], int]]) -> Callable[[int, st
         return status != 0
 
     return killed
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    """A real Milvus server for all tests of this process; see `empty_server`."""
+    from tests.gallery.milvus_server import running
+
+    with running(tmp_path_factory.mktemp("milvus")) as server:
+        yield server
+
+
+@pytest.fixture
+def empty_server(milvus_server: MilvusServer) -> MilvusServer:
+    """That server without collections; started again where a test that failed left it dead."""
+    if not milvus_server.is_alive:
+        milvus_server.start()
+    milvus_server.drop_all()
+    return milvus_server
 
 
 @pytest.fixture(scope="module")

@@ -208,7 +208,7 @@ class MilvusStore:
         if not milvus.call("list_indexes", collection):  # it is made after the collection: a kill may fall between
             params = milvus.index_params()
             params.add_index("code", index_type="FLAT", metric_type=_METRIC_TYPES[metric])
-            milvus.call("create_index", collection, params)
+            milvus.call("create_index", collection, params, sync=False)  # there is nothing yet to wait for
         milvus.call("load_collection", collection)
         stale = [other for other in collections if re.fullmatch(f"{prefix}[0-9a-f]{{8}}", other)]
         return collection, [other for other in stale if other != collection]

@@ -8,12 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import socket
 import struct
 import sys
 import threading
 
 _SET_FLAGS, _UP = 0x8914, 0x1
+# Else it looks once a second or less often what there is to do, and takes one that was killed for alive for 30 seconds.
+_SETTINGS = {
+    "COMMON_SESSION_TTL": "6",  # seconds
+    "PROXY_TIMETICKINTERVAL": "50",  # milliseconds, as all below
+    "QUERYCOORD_CHECKINTERVAL": "100",
+    "QUERYCOORD_CHECKCHANNELINTERVAL": "100",
+    "QUERYCOORD_CHECKSEGMENTINTERVAL": "100",
+    "QUERYCOORD_CHECKINDEXINTERVAL": "500",
+    "QUERYCOORD_CHECKHANDOFFINTERVAL": "500",
+    "QUERYCOORD_DISTPULLINTERVAL": "100",
+}
 
 
 def main(descriptor: int, folder: str) -> None:
@@ -21,6 +33,7 @@ def main(descriptor: int, folder: str) -> None:
         fcntl.ioctl(any_socket, _SET_FLAGS, struct.pack("16sh", b"lo", _UP))
     import milvus  # looks at the ports of the network it is imported in
 
+    os.environ.update(_SETTINGS)  # of which its file of settings has not all
     server = milvus.default_server
     server.set_base_dir(folder)
     server.start()

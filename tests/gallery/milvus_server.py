@@ -86,6 +86,14 @@ class MilvusServer:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
+    def drop_all(self) -> None:
+        """Drops all collections."""
+        from latentsearch.gallery.milvus_client import MilvusConnection
+
+        with contextlib.closing(MilvusConnection(self.address)) as milvus:
+            for collection in milvus.call("list_collections"):
+                milvus.call("drop_collection", collection)
+
     def _is_ours(self, stat: Path) -> bool:
         """Whether a process is of this server, and alive."""
         try:
@@ -97,7 +105,7 @@ class MilvusServer:
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[MilvusServer]:
-    """Starts a server for a test module, and kills it afterwards; skips where there can be none."""
+    """Starts a server, and kills it afterwards; skips where there can be none."""
     if why_not():
         pytest.skip(why_not())
     server = MilvusServer(folder)

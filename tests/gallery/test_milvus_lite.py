@@ -28,12 +28,12 @@ pytestmark = pytest.mark.engines
 class TestMilvusLite(StoreContract):
     @pytest.fixture
     def open_store(self, tmp_path):
-        return lambda: closing(MilvusStore(str(tmp_path / "codes.db"), METRICS))
+        return lambda *metrics: closing(MilvusStore(str(tmp_path / "codes.db"), metrics or METRICS))
 
     @pytest.fixture(scope="class")
     def open_for_class(self, tmp_path_factory):
         path = tmp_path_factory.mktemp("class") / "codes.db"
-        return lambda: closing(MilvusStore(str(path), METRICS))
+        return lambda *metrics: closing(MilvusStore(str(path), metrics or METRICS))
 
 
 @pytest.mark.parametrize(

@@ -22,16 +22,14 @@ from latentsearch.gallery.milvus_client import MilvusConnection
 from latentsearch.gallery.milvus_store import MilvusStore
 from tests.gallery.listening import addresses_of
 from tests.gallery.milvus_faults import fill_command
-from tests.gallery.milvus_server import running
 from tests.gallery.store_contract import METRICS, StoreContract, changed, check_answers, labels_for, random_gallery
 
 pytestmark = [pytest.mark.engines, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("milvus")) as server:
-        yield server
+@pytest.fixture
+def server(empty_server):
+    return empty_server
 
 
 @pytest.fixture
@@ -39,29 +37,14 @@ def open_euclidean(server):
     return lambda: closing(MilvusStore(server.address, ("euclidean",)))
 
 
-@pytest.fixture(autouse=True)
-def is_up(server):
-    """A test that fails may leave the server dead."""
-    yield
-    if not server.is_alive:
-        server.start()
-
-
-def drop_all(server):
-    with closing(MilvusConnection(server.address)) as milvus:
-        for collection in milvus.call("list_collections"):
-            milvus.call("drop_collection", collection)
-
-
 class TestMilvusServer(StoreContract):
     @pytest.fixture
     def open_store(self, server):
-        drop_all(server)
-        return lambda: closing(MilvusStore(server.address, METRICS))
+        return lambda *metrics: closing(MilvusStore(server.address, metrics or METRICS))
 
     @pytest.fixture(scope="class")
-    def open_for_class(self, server):
-        return lambda: closing(MilvusStore(server.address, METRICS))
+    def open_for_class(self, milvus_server):
+        return lambda *metrics: closing(MilvusStore(milvus_server.address, metrics or METRICS))
 
 
 def check_holds(open_store, content):
@@ -82,7 +65,6 @@ def test_only_this_machine_can_reach_it(server):
 
 
 def test_what_is_stored_outlives_a_kill_between_commands(server, open_euclidean):
-    drop_all(server)
     first = random_gallery(5000)
     second = changed(first, seed=1)
     with open_euclidean() as store:
@@ -101,7 +83,6 @@ def test_what_is_stored_outlives_a_kill_between_commands(server, open_euclidean)
 def test_a_server_killed_during_an_insert_ends_right_after_the_same_command(
     number, back_at_once, server, open_euclidean, monkeypatch
 ):
-    drop_all(server)
     content = random_gallery(20_000)
     call, made, helpers = MilvusConnection.call, [], []
 
@@ -144,7 +125,6 @@ def test_a_server_killed_during_an_insert_ends_right_after_the_same_command(
 
 @pytest.mark.parametrize("die_at", ["create_index:0", "upsert:4", "drop_collection:0"])
 def test_a_command_that_was_killed_ends_right_when_run_again(die_at, server, open_euclidean, tmp_path):
-    drop_all(server)
     if die_at.startswith("drop"):
         before = random_gallery(100, encoder="another encoder")
         with open_euclidean() as store:
@@ -162,7 +142,6 @@ def test_a_command_that_was_killed_ends_right_when_run_again(die_at, server, ope
 
 @pytest.mark.parametrize("same", [True, False])
 def test_two_writers_at_once_leave_what_the_next_command_makes_right(same, server, open_euclidean, tmp_path):
-    drop_all(server)
     content = random_gallery(12_000)
     galleries = [content, content if same else changed(content, seed=2)]
     writers = []
@@ -182,7 +161,9 @@ def test_two_writers_at_once_leave_what_the_next_command_makes_right(same, serve
 
 
 @pytest.mark.parametrize("kind", ["nothing listens", "no answer", "unknown host"])
-def test_a_network_that_refuses_is_told_within_seconds(kind):
+def test_a_network_that_refuses_is_told_within_seconds(kind, monkeypatch):
+    assert milvus_client._TO_CONNECT < 15
+    monkeypatch.setattr(milvus_client, "_TO_CONNECT", 1)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         if kind == "no answer":
@@ -191,7 +172,7 @@ def test_a_network_that_refuses_is_told_within_seconds(kind):
         started = time.monotonic()
         with pytest.raises(InputError, match=r"no Milvus answers there.\n.*leave out --store"):
             MilvusStore(f"http://{host}:{listener.getsockname()[1]}", ("cosine",))
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 5
 
 
 def test_the_script_says_so_without_a_traceback(script, tmp_path):
@@ -207,7 +188,7 @@ def test_a_server_that_goes_away_between_calls_is_told(server, open_euclidean, m
     content = random_gallery(100)
     with open_euclidean() as store:
         store.sync("run", content, labels_for(content))
-        monkeypatch.setattr(milvus_client, "_TO_ANSWER", 3)
+        monkeypatch.setattr(milvus_client, "_TO_ANSWER", 1)
         server.kill()
         try:
             with pytest.raises(InputError, match="could not search: it does not answer"):

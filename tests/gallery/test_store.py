@@ -26,11 +26,11 @@ from tests.photos import photo_corpus
 class TestEmbeddedStore(StoreContract):
     @pytest.fixture
     def open_store(self):
-        return lambda: closing(EmbeddedStore())
+        return lambda *_: closing(EmbeddedStore())
 
     @pytest.fixture(scope="class")
     def open_for_class(self):
-        return lambda: closing(EmbeddedStore())
+        return lambda *_: closing(EmbeddedStore())
 
 
 @pytest.fixture

@@ -33,7 +33,6 @@ from latentsearch.search.queries import find_queries
 from latentsearch.search.results import search
 from tests.clusters import MASTER, executors, needs_spark, wait_for
 from tests.conftest import REPOSITORY
-from tests.gallery.milvus_server import running
 from tests.publish.publishing import (
     KindAndLook,
     make_run,
@@ -58,20 +57,16 @@ def session(tmp_path_factory):
             yield opened
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("milvus")) as server:
-        yield server
+@pytest.fixture
+def server(empty_server):
+    return empty_server
 
 
 @pytest.fixture
-def photos(server, tmp_path, monkeypatch):
+def photos(tmp_path, monkeypatch):
     """Images of one colour each, one of a name that is no text, and one that is damaged; parts of few images."""
     monkeypatch.setattr(encode, "_PART", 4)
     monkeypatch.setattr(contents, "_ROWS", 6)
-    with closing(MilvusConnection(server.address)) as milvus:
-        for collection in milvus.call("list_collections"):
-            milvus.call("drop_collection", collection)
     folder = tmp_path / "photos"
     make_photos(folder, NUM_PHOTOS)
     (folder / "a/bad.png").write_bytes((folder / "a/3.png").read_bytes()[:50])
