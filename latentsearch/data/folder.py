@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from latentsearch.config import LabelSource, PrepareConfig
+from latentsearch.data import cifar10
 from latentsearch.data.imageset import SPLITS
 from latentsearch.data.ingest import IMAGES_FILE, decode_files
 from latentsearch.data.scan import Skipped, find_images
@@ -60,6 +61,8 @@ def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
     skipped += unusable.values()
     if not num_images:
         found = "\n".join(skipped_in_words(count_endings(skipped))) or "there are no files"
+        copies = [source / name for name in (cifar10.FOLDER, cifar10.ARCHIVE) if (source / name).exists()]
+        found += "".join(f"\nFor the copy of CIFAR-10 there, give --source {printable(path)}." for path in copies[:1])
         raise InputError(f"--source {printable(source)}: no image that can be used.\n{found}")
     usable = [path for number, path in enumerate(paths) if number not in unusable]
     split, below = _splits(usable)

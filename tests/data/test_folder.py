@@ -193,6 +193,13 @@ def test_names_of_any_bytes_survive(photos):
     assert dataset.paths[-1].encode("utf-8", "surrogateescape") == b"b\n\xff/\xe7\x8c\xab\t.png"
 
 
+def test_a_folder_above_a_copy_of_cifar10_names_the_copy(cifar_copy, tmp_path_factory):
+    with pytest.raises(InputError, match=rf"no image that can be used(?s:.*)give --source {cifar_copy}\."):
+        data.prepare(
+            PrepareConfig(source=str(cifar_copy.parent), root=tmp_path_factory.mktemp("root"), dataset="above")
+        )
+
+
 @pytest.mark.parametrize(
     ("paths", "changes", "message"),
     [
