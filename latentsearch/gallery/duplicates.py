@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,20 +13,13 @@ from scipy.sparse.csgraph import connected_components
 
 from latentsearch.config import Metric
 from latentsearch.data import SPLITS, ImageSet
-from latentsearch.gallery import approximate, image_matching
+from latentsearch.gallery import approximate, image_matching, same_shot
 from latentsearch.gallery.index import Index
 
 PROPOSALS = 10
 """Images that are looked at for each image, by each kind of vector."""
 
 _MAX_EXACT = 100_000  # images; proposals among more are looked for approximately
-_HALFWAY = 0.5  # of the way from chance to identity: found by eye, see README
-_CHANCE_PAIRS = 1000
-_TAIL = 1.25  # from the 50th to the 90th percentile, and so much farther to the 99th, in a Gumbel distribution
-_LEAST_CHANCE = 0.35  # of photographs; too few images to tell must not lower it
-_SAME_LEVELS = 2  # of 255, at `image_matching.SIDE` pixels: no eye sees it
-_EVEN = 8.0  # levels, standard deviation: two even images are alike without being one shot
-_EMPTINESS = 0.1
 _COARSE_LIKENESS = 0.45  # at half the resolution; pairs below are not looked at closely
 _PLACES = ("within gallery", "across", "within test")
 
@@ -110,41 +103,6 @@ class Duplicates:
         )
 
 
-def needed_likeness(chance: float | np.ndarray, richness: np.ndarray) -> np.ndarray:
-    """Compute the likeness from which on two images are duplicates, same shape as `richness`; above 1, none is.
-
-    (half of the way from `chance` to 1) * (1 + 0.1 / richness). In CIFAR-10 chance is 0.36, so two common photographs
-    need 0.77, two ships between an even sea and an even sky 0.91: the less there is to compare, the more often images
-    agree by chance. Images that are all of one kind, such as digits, need more.
-
-    Args:
-        chance: See `chance_likeness`.
-        richness: The smaller `image_matching.richness` of the two images.
-    """
-    needed: np.ndarray = (chance + _HALFWAY * (1 - chance)) * (1 + _EMPTINESS / np.maximum(richness, 1e-6))
-    return needed
-
-
-def chance_likeness(grey: np.ndarray) -> float:
-    """Estimate the likeness that images of one dataset reach by chance, in [0.35, 1], whatever its duplicates.
-
-    1 pair in 100 reaches it in which one image stands on its head: no shot comes back upside down, while strokes,
-    textures and horizons stay what they are. Random pairs as they are would be duplicates where these are frequent.
-    The best of many places follows a Gumbel distribution, which two lower percentiles tell: among few shots a single
-    one that is its own mirror image in a lake would decide the 99th. In CIFAR-10 all three ways agree (0.35 to 0.36).
-
-    Args:
-        grey: At least two images from `image_matching.brightness`.
-    """
-    count = len(grey)
-    rng = np.random.default_rng(0)
-    first = rng.integers(0, count, _CHANCE_PAIRS)
-    second = (first + rng.integers(1, count, _CHANCE_PAIRS)) % count
-    likeness = _upside_down(grey, np.column_stack([first, second]))
-    middle, high = np.percentile(likeness, [50, 90])
-    return float(np.clip(high + _TAIL * (high - middle), _LEAST_CHANCE, 1))
-
-
 def find(
     images: np.ndarray, codes: np.ndarray, *, metric: Metric, contents: Sequence[bytes] | None = None
 ) -> Duplicates:
@@ -220,10 +178,10 @@ def _near(
         proposed += [proposals(vectors, queries, "cosine") for vectors, queries in looked_up]
     else:
         by_code = (codes[originals], codes[originals])
-        found = [approximate.rank(vectors, queries, PROPOSALS) for vectors, queries in (by_code, *looked_up)]
-        proposed, recalls = [_pairs(rows) for rows, _ in found], [recall for _, recall in found]
+        ranked = [approximate.rank(vectors, queries, PROPOSALS) for vectors, queries in (by_code, *looked_up)]
+        proposed, recalls = [_pairs(rows) for rows, _ in ranked], [recall for _, recall in ranked]
     pairs = _distinct(np.concatenate(proposed), count)
-    same = _look_the_same(grey, images, originals, pairs)
+    same = same_shot.look_the_same(grey, images, originals, pairs)
     fits = [
         image_matching.fit(coarse[pairs[rows, 0]], coarse[pairs[rows, 1]], image_matching.SHIFT // 2).max(axis=1)
         for rows in image_matching.batches(len(pairs))
@@ -231,52 +189,15 @@ def _near(
     looked_at = same | (np.concatenate(fits) >= _COARSE_LIKENESS)
     pairs, same = pairs[looked_at], same[looked_at]
     likeness = image_matching.likeness(grey[originals], pairs)
-    best, emptier = likeness.max(axis=1), richness[pairs].min(axis=1)
-    chance = chance_likeness(grey[originals])
-    found = best >= needed_likeness(chance, emptier)
-    # Walls of bricks fit upside down as well: then the fit of this pair says as little.
-    own_chance = _upside_down(grey, originals[pairs[found]]).clip(min=chance)
-    found[found] = best[found] >= needed_likeness(own_chance, emptier[found])
+    emptier = richness[pairs].min(axis=1)
+    found = same_shot.stand_out(grey[originals], pairs, likeness, emptier, image_matching.fit)
+    covered = ~found & (likeness.max(axis=1) >= _COARSE_LIKENESS)  # perhaps in part
+    of_most = image_matching.likeness(grey[originals], pairs[covered], image_matching.fit_of_most)
+    found[covered] = same_shot.stand_out(
+        grey[originals], pairs[covered], of_most, emptier[covered], image_matching.fit_of_most
+    )
     found |= same
     return originals[pairs[found]], likeness[found], float(np.mean(recalls))
-
-
-def _upside_down(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Compute the likeness of pairs with the second image upside down, `(num_pairs,)`."""
-    turned = np.concatenate([grey[pairs[:, 0]], grey[pairs[:, 1], ::-1]])
-    rows = np.arange(len(pairs))
-    likeness: np.ndarray = image_matching.likeness(turned, np.column_stack([rows, rows + len(pairs)])).max(axis=1)
-    return likeness
-
-
-def _look_the_same(grey: np.ndarray, images: np.ndarray, ids: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Tell whether no pixel of two images differs by more than 2 of 255, bool `(num_pairs,)`; False for even images.
-
-    Args:
-        grey: All images from `image_matching.brightness`.
-        images: All images.
-        ids: Ids of images.
-        pairs: Pairs of rows of `ids`, `(num_pairs, 2)`.
-    """
-    means, deviations = (np.concatenate(values) for values in zip(*_means_and_deviations(grey, ids)))
-    same = np.zeros(len(pairs), dtype=bool)
-    # Where no pixel differs by more, means do not either: this leaves one pair in ten to be looked at.
-    near = np.abs(means[pairs[:, 0]] - means[pairs[:, 1]]) <= _SAME_LEVELS + 0.01
-    near &= np.abs(deviations[pairs[:, 0]] - deviations[pairs[:, 1]]) <= _SAME_LEVELS + 0.01
-    likely = np.flatnonzero(near & (deviations[pairs[:, 0]] >= _EVEN))
-    for rows in image_matching.batches(len(likely)):
-        one, other = (grey[ids[of]].astype(np.int16) for of in pairs[likely[rows]].T)
-        same[likely[rows]] = (np.abs(one - other) <= _SAME_LEVELS).all(axis=(1, 2))
-    for row in np.flatnonzero(same):  # in grey, which is cheap; few are left for the colours
-        first, second = (image_matching.small(images[image_id]).astype(np.int16) for image_id in ids[pairs[row]])
-        same[row] = (np.abs(first - second) <= _SAME_LEVELS).all()
-    return same
-
-
-def _means_and_deviations(grey: np.ndarray, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for rows in image_matching.batches(len(ids)):
-        values = grey[ids[rows]]
-        yield values.mean(axis=(1, 2)), values.std(axis=(1, 2))
 
 
 def _distinct(pairs: np.ndarray, count: int) -> np.ndarray:

@@ -3,14 +3,15 @@
 Only the fine detail is compared: the brightness less that of a blurred copy, at equal strength everywhere. Colours,
 brightness and contrast do not count then, and two scenes that agree only in their layout (sky above, sea below) have
 nothing in common. The detail of one image is laid over that of the other at every shift of up to an eighth of a side,
-mirrored and not, and enlarged a little, and the best fit counts.
+mirrored and not, and enlarged a little, and the best fit counts: of all of it, or of the three quarters that fit best.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 from scipy import fft, ndimage
 
@@ -18,8 +19,12 @@ SIDE = 32  # pixels that images are brought to
 SHIFT = 4  # pixels of SIDE that one image may be moved by against the other
 ZOOMS = (1.0, 1.07, 1.14)
 
+Fit = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+
 _BLUR = 2.0  # pixels, standard deviation: what is larger is layout, not detail
 _FAINT = 6.0  # grey levels: contrast well below is noise and stays small
+_BLOCK = 4  # pixels of SIDE
+_LEFT_OUT = 4  # of so many blocks, one is left out by `fit_of_most`
 _BATCH = 512
 _SHARING = 8  # batches of pairs that share the details of their images: 12 KB an image
 
@@ -98,20 +103,51 @@ def fit(first: np.ndarray, second: np.ndarray, shift: int) -> np.ndarray:
         second: Same shape.
         shift: Pixels that the middle leaves out on every side, and its largest shift.
     """
+    return np.stack([cosines.max(axis=1) for _, cosines in _at_all_places(first, second, shift)], axis=1)
+
+
+def fit_of_most(first: np.ndarray, second: np.ndarray, shift: int) -> np.ndarray:
+    """Fit as `fit` does, then leave out the quarter of the blocks that differ most: text or a logo over one image.
+
+    Args:
+        first: Details `(num_pairs, side, side)`; `side - 2 * shift` is a multiple of 4.
+        second: Same shape.
+        shift: Pixels that the middle leaves out on every side, and its largest shift.
+    """
+    width = first.shape[1] - 2 * shift
+    windows = sliding_window_view(second, (width, width), axis=(1, 2))
+    best = []
+    for laid, cosines in _at_all_places(first, second, shift):
+        down, right = np.unravel_index(cosines.argmax(axis=1), windows.shape[1:3])
+        window = windows[np.arange(len(second)), down, right]
+        product, own, other = _sums_of_blocks(laid * window), _sums_of_blocks(laid**2), _sums_of_blocks(window**2)
+        order = np.argsort(product / np.sqrt((own * other).clip(min=1e-6)), axis=1)[:, product.shape[1] // _LEFT_OUT :]
+        kept = [np.take_along_axis(sums, order, axis=1).sum(axis=1) for sums in (product, own, other)]
+        best.append(kept[0] / np.sqrt(kept[1] * kept[2]).clip(min=1e-3))
+    return np.stack(best, axis=1)
+
+
+def _sums_of_blocks(values: np.ndarray) -> np.ndarray:
+    """Sum up blocks of 4 x 4 of `(num_pairs, side, side)`, `(num_pairs, side / 4 * side / 4)`."""
+    count, side = values.shape[:2]
+    sums: np.ndarray = values.reshape(count, side // _BLOCK, _BLOCK, side // _BLOCK, _BLOCK).sum(axis=(2, 4))
+    return sums.reshape(count, -1)
+
+
+def _at_all_places(first: np.ndarray, second: np.ndarray, shift: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the middle of each `first`, as it is and mirrored, and its cosines at all places, `(num_pairs, places)`."""
     side, places = first.shape[1], 2 * shift + 1
     middle = first[:, shift : side - shift, shift : side - shift]
     spectrum = fft.rfft2(second)
     # Sums over the windows at all places: over rows and columns by a matrix of zeros and ones each.
     band = np.tri(places, side, side - places, dtype=np.float32) - np.tri(places, side, -1, dtype=np.float32)
     lengths = np.sqrt((band @ np.square(second) @ band.T).clip(min=1e-6))  # (num_pairs, places, places)
-    best = []
+    lengths *= np.sqrt(np.square(middle).sum(axis=(1, 2))).clip(min=1e-3)[:, None, None]
     for laid in (middle, middle[:, :, ::-1]):
         product = spectrum * fft.rfft2(laid, (side, side)).conj()
         # No window wraps around, as side - 2 * shift pixels at up to 2 * shift fill the side; other places are cut off.
         sums = fft.irfft(fft.ifft(product, axis=1)[:, :places], side, axis=2)[:, :, :places]
-        best.append((sums / lengths).max(axis=(1, 2)))
-    cosines: np.ndarray = np.stack(best, axis=1) / np.sqrt(np.square(middle).sum(axis=(1, 2))).clip(min=1e-3)[:, None]
-    return cosines
+        yield laid, (sums / lengths).reshape(len(first), -1)
 
 
 def richness(details: np.ndarray) -> np.ndarray:
@@ -120,12 +156,13 @@ def richness(details: np.ndarray) -> np.ndarray:
     return shares
 
 
-def likeness(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def likeness(grey: np.ndarray, pairs: np.ndarray, fitted: Fit = fit) -> np.ndarray:
     """Compute the likeness of pairs, as they are and with one mirrored, in [-1, 1], float32 `(num_pairs, 2)`.
 
     Args:
         grey: Images from `brightness`.
         pairs: int `(num_pairs, 2)`, rows of `grey`; the order within a pair does not matter.
+        fitted: `fit` or `fit_of_most`.
     """
     result = np.empty((len(pairs), 2), dtype=np.float32)
     for many in batches(len(pairs), _SHARING * _BATCH):
@@ -136,7 +173,7 @@ def likeness(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
         plain = zoomed[0]
         for rows in batches(len(one)):
             fits = [
-                fit(enlarged[first[rows]], plain[second[rows]], SHIFT)
+                fitted(enlarged[first[rows]], plain[second[rows]], SHIFT)
                 for enlarged in zoomed
                 for first, second in ((one, other), (other, one))
             ]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from latentsearch.data import SPLITS, ImageSet, digits
-from latentsearch.gallery import approximate, duplicates, image_matching
+from latentsearch.gallery import approximate, duplicates, image_matching, same_shot
 from latentsearch.gallery.index import Index
 from tests.gallery.test_image_matching import CORRUPTIONS, scenes
 
@@ -38,6 +38,17 @@ def test_planted_copies_are_found_and_nothing_else():
     assert (np.diff(found.likeness) <= 0).all()
     assert (found.pairs[:, 0] < found.pairs[:, 1]).all()
     assert found.mirrored.tolist() == [pair == (40, 104) for pair in map(tuple, found.pairs.tolist())]
+
+
+def test_copies_with_text_over_them_are_found():
+    images = scenes(100)
+    copies = images[:10].copy()
+    for copy, top in zip(copies, range(2, 22, 2), strict=True):
+        copy[top : top + 4, 4:28:2] = 255  # strokes
+        copy[top : top + 4, 5:28:4] = 0
+    found = as_set(find(np.concatenate([images, copies])))
+    assert found <= {(number, 100 + number) for number in range(10)}
+    assert len(found) >= 7  # the fit of all of an image finds one
 
 
 def test_codes_propose_what_coarse_detail_does_not(monkeypatch):
@@ -145,11 +156,11 @@ def test_the_table_has_classes_only_where_there_are_labels():
 
 
 def test_the_emptier_an_image_the_more_likeness_is_needed():
-    needed = duplicates.needed_likeness(0.4, np.array([0.0, 0.1, 0.3, 0.8]))
+    needed = same_shot.needed_likeness(0.4, np.array([0.0, 0.1, 0.3, 0.8]))
     assert (np.diff(needed) < 0).all()
     assert (needed[:2] > 1).all()
     assert needed[3] == pytest.approx((0.4 + 0.3) * (1 + 0.1 / 0.8))
-    assert (duplicates.needed_likeness(0.8, np.array([0.8])) > 1).all()
+    assert (same_shot.needed_likeness(0.8, np.array([0.8])) > 1).all()
 
 
 def resaved(image, rng):
@@ -199,7 +210,7 @@ def test_frames_one_level_apart_leak_whatever_they_show(detail):
 def test_chance_is_that_of_the_kind_of_images_however_many_are_duplicates():
     photographs, strokes = scenes(60), digits.read().images[:60]
     chances = [
-        duplicates.chance_likeness(image_matching.brightness(images))
+        same_shot.chance_likeness(image_matching.brightness(images))
         for images in (photographs, photographs.repeat(20, axis=0), strokes, strokes.repeat(20, axis=0))
     ]
     assert chances[0] == pytest.approx(chances[1], abs=0.03)

@@ -93,6 +93,20 @@ def test_the_fit_is_the_best_cosine_over_all_places():
     np.testing.assert_allclose(image_matching.fit(first, second, 2), expected, atol=1e-5)
 
 
+def test_the_fit_of_most_leaves_out_the_blocks_that_differ():
+    """Of 36 blocks of 4 x 4 pixels, nine at the place of the best fit may hold anything."""
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=(1, 32, 32)).astype(np.float32)
+    second = np.roll(first, (2, -3), axis=(1, 2))
+    np.testing.assert_allclose(image_matching.fit_of_most(first, second, 4)[0, 0], 1, atol=1e-4)
+    second[:, 6:14, 1:21] = rng.normal(size=(1, 8, 20))  # ten blocks
+    assert image_matching.fit(first, second, 4)[0, 0] < 0.8
+    second[:, 6:10, 17:21] = np.roll(first, (2, -3), axis=(1, 2))[:, 6:10, 17:21]  # nine
+    np.testing.assert_allclose(image_matching.fit_of_most(first, second, 4)[0, 0], 1, atol=1e-4)
+    mirrored = image_matching.fit_of_most(first, second[:, :, ::-1], 4)[0]
+    assert mirrored[1] > 0.99 > 0.6 > mirrored[0]
+
+
 def test_even_images_have_no_detail_and_fit_nothing():
     even = np.full((2, SIDE, SIDE, 3), 200, dtype=np.uint8)
     details = image_matching.detail(image_matching.brightness(even))

@@ -14,7 +14,7 @@ from PIL import Image
 
 import RetrieveSimilar
 from latentsearch.errors import InputError
-from latentsearch.gallery import duplicates as finder
+from latentsearch.gallery import same_shot
 from latentsearch.search import duplicates, duplicates_output, figures
 from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.queries import check_flags
@@ -33,7 +33,7 @@ def shots(folder, count=12):
 @pytest.fixture(autouse=True)
 def fewer_pairs(monkeypatch):
     """Chance is told from fewer pairs, which is faster."""
-    monkeypatch.setattr(finder, "_CHANCE_PAIRS", 100)
+    monkeypatch.setattr(same_shot, "_CHANCE_PAIRS", 100)
 
 
 @pytest.fixture
