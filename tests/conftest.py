@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -29,6 +30,8 @@ from latentsearch import data
 from latentsearch.config import BuildConfig, PrepareConfig
 from latentsearch.data import ImageSet, cifar10, digits
 from latentsearch.data.source import SourceImages
+from latentsearch.recipes import Network
+from latentsearch.runs import Run
 
 hypothesis.settings.register_profile("seeded", derandomize=True)
 hypothesis.settings.load_profile("seeded")  # the same examples each time
@@ -85,6 +88,53 @@ def built_digits(small_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """The small digits, and an untrained run "digits" for them."""
     monkeypatch.setattr(digits, "read", a_part_of_the_digits)
     shutil.copytree(small_root, tmp_path, dirs_exist_ok=True)
+    return data.load(tmp_path, "digits")
+
+
+@pytest.fixture(scope="session")
+def exported_root(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That root, the networks of its run exported, to be copied."""
+    from latentsearch.models.encoder import Autoencoder
+
+    root = shutil.copytree(small_root, tmp_path_factory.mktemp("exported") / "root")
+    Autoencoder(Run(root, "digits").initial_model)
+    return root
+
+
+@pytest.fixture
+def exported_digits(exported_root: Path, tmp_path: Path) -> ImageSet:
+    """The small digits, and an untrained run "digits" for them, exported."""
+    shutil.copytree(exported_root, tmp_path, dirs_exist_ok=True)
+    return data.load(tmp_path, "digits")
+
+
+@pytest.fixture(scope="session")
+def tiny_root(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That root, its run of as small a network as there is: it trains in half the time."""
+    from latentsearch.models.build import build_run
+
+    root = shutil.copytree(small_root, tmp_path_factory.mktemp("tiny") / "root")
+    network = Network(filters=8, depth=1, dense_units=16)
+    build_run(
+        BuildConfig(architecture="custom", network=network, run="digits", dataset="digits", root=root, overwrite=True)
+    )
+    return root
+
+
+@pytest.fixture(scope="session")
+def trained_root(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That root, its run trained for two epochs, to be copied."""
+    from tests.training.trainings import train
+
+    root = shutil.copytree(tiny_root, tmp_path_factory.mktemp("trained") / "root")
+    train(root, epochs=2)
+    return root
+
+
+@pytest.fixture
+def trained_digits(trained_root: Path, tmp_path: Path) -> ImageSet:
+    """The small digits, and a run "digits" that was trained on them for two epochs."""
+    shutil.copytree(trained_root, tmp_path, dirs_exist_ok=True)
     return data.load(tmp_path, "digits")
 
 
@@ -155,9 +205,9 @@ for line in sys.stdin:
 """
 
 
-@pytest.fixture
-def forks() -> Iterator[Callable[[str], Callable[[str], int]]]:
-    """Starts a process that imports, once; returns what runs a program in a fork of it and gives its exit status."""
+@contextlib.contextmanager
+def forking() -> Iterator[Callable[[str], Callable[[str], int]]]:
+    """See `forks`."""
     started = []
 
     def start(imports: str) -> Callable[[str], int]:
@@ -174,6 +224,33 @@ def forks() -> Iterator[Callable[[str], Callable[[str], int]]]:
     yield start
     for parent in started:
         parent.communicate(timeout=60)
+
+
+@pytest.fixture
+def forks() -> Iterator[Callable[[str], Callable[[str], int]]]:
+    """Starts a process that imports, once; returns what runs a program in a fork of it and gives its exit status."""
+    with forking() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def training_fork() -> Iterator[Callable[[str], int]]:
+    """Runs a program in a fork of a process that has imported the training, and gives its exit status."""
+    with forking() as start:
+        yield start("import keras, latentsearch.training.train")
+
+
+@pytest.fixture(scope="module")
+def small_towers() -> Iterator[None]:
+    """Leaves two of the seven convolutions of deep, and of the kind tower of kind-look, in the tests of a module.
+
+    TensorFlow takes time for each layer, whatever its size: most of the time of a short training.
+    """
+    from latentsearch.models import architectures
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(architectures, "_DEEP_BLOCKS", ((64, True),))
+        yield
 
 
 KILL = """

@@ -24,6 +24,8 @@ DENOISER = "denoiser"
 # Objects look larger in views, which show parts, than in images, so the kind tower sees images enlarged (Touvron et
 # al., "Fixing the train-test resolution discrepancy", 2019). Chosen without labels: see docs/codes.md.
 _ENLARGED = 1.25
+# Filters of the convolutions of the deep encoder, and whether each halves the sides.
+_DEEP_BLOCKS = ((64, False), (128, True), (128, False), (256, True), (256, False), (512, False))
 _DENOISER_FILTERS = (48, 96)
 
 
@@ -155,7 +157,7 @@ def _deep_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTenso
     """Encoder of deep: seven convolutions and global average pooling, for images of any size."""
     # The first convolution halves the image: at full size it would cost as much as all others.
     x = _convolution(image, 64, kernel=4, strides=2)
-    for filters, pooled in ((64, False), (128, True), (128, False), (256, True), (256, False), (512, False)):
+    for filters, pooled in _DEEP_BLOCKS:
         x = _convolution(x, filters, pooled=pooled)
     x = layers.GlobalAveragePooling2D(name="features")(x)
     return layers.Dense(latent_dim)(_dense(x, 512))

@@ -29,7 +29,9 @@ _SHIFT = 0.15  # of the brightness, at most
 _CLEAN = 0.995  # share of the training images that the gate lets pass as they are
 
 
-def denoise_run(run: Run, dataset: ImageSet, ids: np.ndarray, settings: Settings) -> None:
+def denoise_run(
+    run: Run, dataset: ImageSet, ids: np.ndarray, settings: Settings, autoencoder: keras.Model | None = None
+) -> None:
     """Trains the denoiser of the trained autoencoder of a run, in its file; see `train_denoiser`.
 
     Nothing changes where it was done before.
@@ -39,10 +41,11 @@ def denoise_run(run: Run, dataset: ImageSet, ids: np.ndarray, settings: Settings
         dataset: Its images.
         ids: Of the training images; at most 20,000 are used.
         settings: Of the training.
+        autoencoder: As the file holds it. Default: it is read.
     """
     if not settings.denoiser_epochs:
         return
-    autoencoder = load_model(run.best_model)
+    autoencoder = load_model(run.best_model) if autoencoder is None else autoencoder
     encoder = autoencoder.get_layer("encoder")
     # A run that an older latentsearch built has none.
     if not has_denoiser(encoder) or encoder.get_layer(DENOISER).get_layer("gate").is_open:

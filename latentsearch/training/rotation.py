@@ -72,13 +72,16 @@ def whitening(codes: np.ndarray) -> np.ndarray:
     return result
 
 
-def turn_run(run: Run, dataset: ImageSet, ids: np.ndarray) -> None:
+def turn_run(run: Run, dataset: ImageSet, ids: np.ndarray) -> keras.Model:
     """Turns the codes of the trained autoencoder of a run, in its file; see `turn`.
 
     Args:
         run: Trained.
         dataset: Its images.
         ids: Of the training images; at most 10,000 are encoded.
+
+    Returns:
+        The autoencoder, as the file holds it now.
     """
     autoencoder = load_model(run.best_model)
     chosen = np.sort(np.random.default_rng(0).permutation(ids)[:_MAX_IMAGES])
@@ -86,12 +89,14 @@ def turn_run(run: Run, dataset: ImageSet, ids: np.ndarray) -> None:
         with files.replacing(run.best_model) as temporary:
             autoencoder.save(temporary)
             deflate(temporary)
+    return autoencoder
 
 
 def _encode(encoder: keras.Model, images: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Encode images by Keras: what is turned next is not worth an export to LiteRT."""
+    """Encode images by Keras: what is turned next is worth neither an export to LiteRT nor a graph."""
     batches = (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
-    return np.concatenate([encoder.predict_on_batch(to_float(images[batch])) for batch in batches])
+    codes = [encoder(to_float(images[batch]), training=False) for batch in batches]
+    return np.concatenate([keras.ops.convert_to_numpy(some) for some in codes])
 
 
 def turn(autoencoder: keras.Model, encode: Callable[[], np.ndarray]) -> bool:

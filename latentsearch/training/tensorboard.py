@@ -206,13 +206,17 @@ class _CodesAndPictures(keras.callbacks.Callback):
         self._encoder = autoencoder.get_layer("encoder")
         self._every = max(every, 1)
         self._images = to_float(dataset.images[dataset.ids("validation")[:_NUM_HISTOGRAM_IMAGES]])
+        self._has_graph = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._writer = tf.summary.create_file_writer(str(self._logs))  # anew in each part of a training
+        if self._has_graph:
+            return
         signature = tf.TensorSpec((None, *self._images.shape[1:]), tf.float32, name="image")
-        forward = tf.function(self._autoencoder).get_concrete_function(signature)
+        forward = tf.function(self._autoencoder, autograph=False).get_concrete_function(signature)
         with self._writer.as_default(step=0):
             tf.summary.graph(forward.graph)
+        self._has_graph = True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         with self._writer.as_default(step=epoch):

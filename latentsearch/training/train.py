@@ -231,11 +231,10 @@ def _learn(
 
 def _complete(run: Run, dataset: data.ImageSet, ids: np.ndarray, chosen: settings.Settings, *, denoise: bool) -> bool:
     """Finishes a training: rotates the codes and trains the denoiser. Returns False if interrupted."""
-    if chosen.look:
-        rotation.turn_run(run, dataset, ids)
+    turned = rotation.turn_run(run, dataset, ids) if chosen.look else None
     try:
         if denoise:
-            denoising.denoise_run(run, dataset, ids, chosen)
+            denoising.denoise_run(run, dataset, ids, chosen, turned)
     except KeyboardInterrupt:
         return False
     return True

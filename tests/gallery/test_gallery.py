@@ -11,25 +11,28 @@ from scipy.spatial.distance import cdist
 
 from latentsearch import data
 from latentsearch.config import PrepareConfig
+from latentsearch.data import digits
 from latentsearch.gallery import gallery
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.models.encoder import Autoencoder
+from tests.conftest import a_part_of_the_digits
 
 
 @pytest.fixture
-def autoencoder(built_digits, tmp_path):
+def autoencoder(exported_digits, tmp_path):
     return Autoencoder(tmp_path / "models" / "digits" / "initial.keras")
 
 
-def test_kept_codes_are_used_until_encoder_or_dataset_change(built_digits, autoencoder, tmp_path):
+def test_kept_codes_are_used_until_encoder_or_dataset_change(exported_digits, autoencoder, tmp_path, monkeypatch):
     path = tmp_path / "gallery.npz"
-    first, built = gallery.open_or_build(path, built_digits, autoencoder)
+    first, built = gallery.open_or_build(path, exported_digits, autoencoder)
     assert built
-    kept, built = gallery.open_or_build(path, built_digits, autoencoder)
+    kept, built = gallery.open_or_build(path, exported_digits, autoencoder)
     assert not built
     np.testing.assert_array_equal(first.codes, kept.codes)
     np.testing.assert_array_equal(kept.ids, np.arange(200))
 
+    monkeypatch.setattr(digits, "read", a_part_of_the_digits)
     other_split = data.prepare(PrepareConfig(source="digits", seed=1, root=tmp_path))
     assert gallery.open_or_build(path, other_split, autoencoder)[1]
 
@@ -38,11 +41,11 @@ def test_kept_codes_are_used_until_encoder_or_dataset_change(built_digits, autoe
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"nonsense", None])
-def test_a_damaged_file_is_replaced(content, built_digits, autoencoder, tmp_path):
+def test_a_damaged_file_is_replaced(content, exported_digits, autoencoder, tmp_path):
     path = tmp_path / "gallery.npz"
-    whole, _ = gallery.open_or_build(path, built_digits, autoencoder)
+    whole, _ = gallery.open_or_build(path, exported_digits, autoencoder)
     path.write_bytes(path.read_bytes()[:1000] if content is None else content)
-    again, built = gallery.open_or_build(path, built_digits, autoencoder)
+    again, built = gallery.open_or_build(path, exported_digits, autoencoder)
     assert built
     np.testing.assert_array_equal(whole.codes, again.codes)
 
@@ -61,9 +64,9 @@ def test_a_damaged_file_is_replaced(content, built_digits, autoencoder, tmp_path
         {"record": np.array("[1]")},
     ],
 )
-def test_a_gallery_with_a_damaged_member_is_replaced(changes, built_digits, autoencoder, tmp_path):
+def test_a_gallery_with_a_damaged_member_is_replaced(changes, exported_digits, autoencoder, tmp_path):
     path = tmp_path / "gallery.npz"
-    whole, _ = gallery.open_or_build(path, built_digits, autoencoder)
+    whole, _ = gallery.open_or_build(path, exported_digits, autoencoder)
     with np.load(path) as arrays:
         members = {name: arrays[name] for name in arrays}
     with zipfile.ZipFile(path, "w") as archive:
@@ -72,7 +75,7 @@ def test_a_gallery_with_a_damaged_member_is_replaced(changes, built_digits, auto
             if not isinstance(member, bytes):
                 np.save(content, member)
             archive.writestr(f"{name}.npy", member if isinstance(member, bytes) else content.getvalue())
-    again, built = gallery.open_or_build(path, built_digits, autoencoder)
+    again, built = gallery.open_or_build(path, exported_digits, autoencoder)
     assert built
     np.testing.assert_array_equal(whole.codes, again.codes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -22,12 +23,35 @@ from latentsearch.models.architectures import ARCHITECTURES
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.models.export import load_model
 from latentsearch.models.litert import PARTS
+from latentsearch.recipes import Network
 from tests.conftest import REPOSITORY
 
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
 
-def test_codes_do_not_depend_on_the_batch_or_the_order(built_digits, tmp_path):
+
+def save_small(path):
+    """Save an autoencoder as small as there is, for images of 8 x 8."""
+    architectures.build("custom", (8, 8, 3), 10, Network(filters=4, depth=1, dense_units=8)).save(path)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A folder with such an autoencoder and its export, to be copied."""
+    folder = tmp_path_factory.mktemp("small")
+    save_small(folder / "initial.keras")
+    Autoencoder(folder / "initial.keras")
+    return folder
+
+
+@pytest.fixture
+def path(small, tmp_path):
+    """File of such an autoencoder, exported."""
+    return shutil.copytree(small, tmp_path / "own") / "initial.keras"
+
+
+def test_codes_do_not_depend_on_the_batch_or_the_order(exported_digits, tmp_path):
     autoencoder = Autoencoder(tmp_path / "models" / "digits" / "initial.keras")
-    images = built_digits.images
+    images = exported_digits.images
     codes = autoencoder.encode(images)
     assert codes.shape == (200, 10)
     assert codes.dtype == np.float32
@@ -78,9 +102,9 @@ def test_only_noisy_images_are_denoised_and_codes_are_those_of_keras(tmp_path, m
     np.testing.assert_allclose(Autoencoder(path).encode(images), expected, atol=1e-4)
 
 
-def test_threads_that_share_a_network_get_their_own_codes(built_digits, tmp_path):
+def test_threads_that_share_a_network_get_their_own_codes(exported_digits, tmp_path):
     autoencoder = Autoencoder(tmp_path / "models" / "digits" / "initial.keras")
-    images = built_digits.images
+    images = exported_digits.images
     codes = autoencoder.encode(images)
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(lambda row: autoencoder.encode(images[row : row + 1 + row % 3]), range(100)))
@@ -96,11 +120,10 @@ def test_codes_that_are_no_numbers_are_refused(tmp_path):
         Autoencoder(tmp_path / "best.keras").encode(np.zeros((1, 8, 8, 3), np.uint8))
 
 
-def test_the_fingerprint_is_that_of_the_encoder(built_digits, tmp_path):
-    path = tmp_path / "models" / "digits" / "initial.keras"
+def test_the_fingerprint_is_that_of_the_encoder(path):
     before = Autoencoder(path)
     assert before.fingerprint == Autoencoder(path).fingerprint
-    images = built_digits.images[:3]
+    images = IMAGES
     model = load_model(path)
     kernel, *others = model.get_layer("encoder").get_weights()
     model.get_layer("encoder").set_weights([kernel + 1e-6, *others])
@@ -111,10 +134,10 @@ def test_the_fingerprint_is_that_of_the_encoder(built_digits, tmp_path):
     assert not np.allclose(before.encode(images), Autoencoder(path).encode(images), atol=1e-3)  # made anew
 
 
-def test_a_network_that_was_exported_opens_without_keras(built_digits, tmp_path):
+def test_a_network_that_was_exported_opens_without_keras(exported_digits, tmp_path):
     path = tmp_path / "models" / "digits" / "initial.keras"
-    codes = Autoencoder(path).encode(built_digits.images[:3])
-    np.save(tmp_path / "images.npy", built_digits.images[:3])
+    codes = Autoencoder(path).encode(exported_digits.images[:3])
+    np.save(tmp_path / "images.npy", exported_digits.images[:3])
     program = f"""
 import sys, numpy as np
 from pathlib import Path
@@ -130,17 +153,17 @@ assert not {{"keras", "tensorflow"}} & set(sys.modules)
 
 @pytest.mark.parametrize("name", ["encoder.tflite", "decoder.tflite", "exported.json"])
 @pytest.mark.parametrize("damage", ["cut", "changed", "removed"])
-def test_a_damaged_export_is_made_anew(name, damage, built_digits, tmp_path):
-    path = tmp_path / "models" / "digits" / "initial.keras"
-    codes = Autoencoder(path).encode(built_digits.images[:3])
+def test_a_damaged_export_is_made_anew(name, damage, path):
+    codes = Autoencoder(path).encode(IMAGES)
     harmed = path.parent / "exported" / "initial" / name
     content = harmed.read_bytes()
     if damage == "removed":
         harmed.unlink()
     else:
         half = len(content) // 2
-        harmed.write_bytes(content[:half] + (b"" if damage == "cut" else bytes(9) + content[half + 9 :]))
-    np.testing.assert_allclose(Autoencoder(path).encode(built_digits.images[:3]), codes, atol=1e-5)
+        changed = bytes(255 - byte for byte in content[half : half + 9])
+        harmed.write_bytes(content[:half] + (b"" if damage == "cut" else changed + content[half + 9 :]))
+    np.testing.assert_allclose(Autoencoder(path).encode(IMAGES), codes, atol=1e-5)
     record = json.loads((harmed.parent / "exported.json").read_text())
     for part in PARTS:
         assert files.file_fingerprint(harmed.parent / f"{part}.tflite") == record[part]
@@ -190,9 +213,8 @@ def test_a_model_packed_far_beyond_its_size_is_not_unpacked(built_digits, tmp_pa
         Autoencoder(path)
 
 
-def test_networks_and_records_that_were_changed_together_are_not_used(built_digits, tmp_path):
-    path = tmp_path / "models" / "digits" / "initial.keras"
-    codes = Autoencoder(path).encode(built_digits.images[:3])
+def test_networks_and_records_that_were_changed_together_are_not_used(path):
+    codes = Autoencoder(path).encode(IMAGES)
     folder = path.parent / "exported" / "initial"
     names = [*(f"{part}.tflite" for part in PARTS), "exported.json"]
     whole = {name: (folder / name).read_bytes() for name in names}
@@ -213,28 +235,26 @@ def test_networks_and_records_that_were_changed_together_are_not_used(built_digi
         same = isinstance(told, dict) and absent | told == absent | json.loads(whole["exported.json"])
         assert (encoding._exported(path) is not None) == same, number
         (folder / f"{part}.tflite").write_bytes(whole[f"{part}.tflite"])
-    np.testing.assert_allclose(Autoencoder(path).encode(built_digits.images[:3]), codes, atol=1e-5)
+    np.testing.assert_allclose(Autoencoder(path).encode(IMAGES), codes, atol=1e-5)
 
 
-def test_an_export_of_another_network_is_not_used(built_digits, tmp_path):
-    path = tmp_path / "models" / "digits" / "initial.keras"
-    codes = Autoencoder(path).encode(built_digits.images[:3])
+def test_an_export_of_another_network_is_not_used(path, tmp_path):
+    codes = Autoencoder(path).encode(IMAGES)
     other = tmp_path / "other" / "initial.keras"
     other.parent.mkdir()
-    architectures.build("compact", (32, 32, 3), 10).save(other)
-    assert not np.allclose(Autoencoder(other).encode(built_digits.images[:3]), codes, atol=1e-3)
+    save_small(other)
+    assert not np.allclose(Autoencoder(other).encode(IMAGES), codes, atol=1e-3)
     ours, theirs = (model.parent / "exported" / "initial" for model in (path, other))
     for part in PARTS:
         (ours / f"{part}.tflite").write_bytes((theirs / f"{part}.tflite").read_bytes())
     record = json.loads((theirs / "exported.json").read_text()) | {"model": files.file_fingerprint(path)}
     (ours / "exported.json").write_text(json.dumps(record))
-    np.testing.assert_allclose(Autoencoder(path).encode(built_digits.images[:3]), codes, atol=1e-5)
+    np.testing.assert_allclose(Autoencoder(path).encode(IMAGES), codes, atol=1e-5)
 
 
 @pytest.mark.parametrize("parts", [("encoder", "encoder"), ("decoder", "encoder"), (b"nothing", "decoder")])
-def test_networks_that_do_not_fit_are_made_anew(parts, built_digits, tmp_path):
-    path = tmp_path / "models" / "digits" / "initial.keras"
-    codes = Autoencoder(path).encode(built_digits.images[:3])
+def test_networks_that_do_not_fit_are_made_anew(parts, path):
+    codes = Autoencoder(path).encode(IMAGES)
     folder = path.parent / "exported" / "initial"
     contents = [part if isinstance(part, bytes) else (folder / f"{part}.tflite").read_bytes() for part in parts]
     record = json.loads((folder / "exported.json").read_text())
@@ -242,7 +262,7 @@ def test_networks_that_do_not_fit_are_made_anew(parts, built_digits, tmp_path):
         (folder / f"{part}.tflite").write_bytes(content)
         record[part] = files.fingerprint(content)
     (folder / "exported.json").write_text(json.dumps(record | {"seal": litert.seal(record)}))
-    np.testing.assert_allclose(Autoencoder(path).encode(built_digits.images[:3]), codes, atol=1e-5)
+    np.testing.assert_allclose(Autoencoder(path).encode(IMAGES), codes, atol=1e-5)
 
 
 def test_a_model_of_other_shapes_is_refused(tmp_path):
