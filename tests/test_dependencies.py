@@ -21,7 +21,7 @@ IMPORTED_AS = {
     "milvus-lite": "milvus_lite",
     "pillow-heif": "pillow_heif",
 }
-BROUGHT_ALONG = {"grpc"}  # by pymilvus, whose exceptions are grpc's
+BROUGHT_ALONG = {"grpc", "threadpoolctl"}  # by pymilvus, whose exceptions are grpc's; by scikit-learn, for its threads
 
 
 def requirements(name):

@@ -14,10 +14,11 @@ from tests.data.folders import fill
 from tests.test_files import KINDS, an_outside, stranger, tree
 
 COMMON = ("--run", "digits")
+BUILD = ("BuildingAutoencoder.py", *COMMON, "--dataset", "digits", "--architecture", "compact")
 STAGES = {
     "prepare": ("DataPreperation.py", "--source", "digits"),
-    "build": ("BuildingAutoencoder.py", *COMMON, "--dataset", "digits"),
-    "build again": ("BuildingAutoencoder.py", *COMMON, "--dataset", "digits", "--overwrite"),
+    "build": BUILD,
+    "build again": (*BUILD, "--overwrite"),
     "train": ("TrainAutoencoder.py", *COMMON, "--epochs", "2", "--batch-size", "32"),
     "train again": ("TrainAutoencoder.py", *COMMON, "--epochs", "2", "--batch-size", "32", "--overwrite"),
     "resume": ("TrainAutoencoder.py", *COMMON, "--epochs", "2", "--batch-size", "32", "--resume"),

@@ -6,6 +6,7 @@ import numpy as np
 
 _MIN_IMAGES = 6
 _PERPLEXITY = 30  # neighbours that a point keeps near, about
+_MANY = 1000  # codes; threads that share the steps of fewer wait for each other most of the time
 
 
 def project(codes: np.ndarray, *, seed: int = 0) -> np.ndarray:
@@ -25,8 +26,10 @@ def project(codes: np.ndarray, *, seed: int = 0) -> np.ndarray:
     if codes.shape[1] <= 2 or len(np.unique(codes, axis=0)) < _MIN_IMAGES:
         return np.pad(codes[:, :2], ((0, 0), (0, max(2 - codes.shape[1], 0)))).astype(np.float32)
     from sklearn.manifold import TSNE  # slow to import
+    from threadpoolctl import threadpool_limits
 
     perplexity = min(_PERPLEXITY, (len(codes) - 1) / 3)
     mapper = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)
-    points: np.ndarray = mapper.fit_transform(codes).astype(np.float32)
+    with threadpool_limits(1 if len(codes) < _MANY else None, user_api="openmp"):
+        points: np.ndarray = mapper.fit_transform(codes).astype(np.float32)
     return points

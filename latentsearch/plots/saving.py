@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from functools import cache
 from pathlib import Path
 
 import matplotlib
 from matplotlib import font_manager
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
@@ -68,14 +70,25 @@ def _draw(figure: Figure, path: Path, dpi: int) -> Set[str]:
 
 def _text_is_no_formula(figure: Figure) -> None:
     """Keep dollars in names; the powers of ten that Matplotlib writes at an axis stay formulas."""
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)
-    for axis in figure.findobj(Axis):
-        if isinstance(axis.get_major_formatter(), (LogFormatter, ScalarFormatter)):
+    parts = list(_drawn(figure))
+    for text in parts:
+        if isinstance(text, Text):
+            text.set_parse_math(False)
+    for axis in parts:
+        if isinstance(axis, Axis) and isinstance(axis.get_major_formatter(), (LogFormatter, ScalarFormatter)):
             axis.get_offset_text().set_parse_math(True)
             for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
                 tick.label1.set_parse_math(True)
                 tick.label2.set_parse_math(True)
+
+
+def _drawn(artist: Artist) -> Iterator[Artist]:
+    """Go through an artist and all in it but axes that are off: Matplotlib would make the ticks of each, for nothing."""
+    yield artist
+    is_off = isinstance(artist, Axes) and not artist.axison
+    for child in artist.get_children():
+        if not (is_off and isinstance(child, Axis)):
+            yield from _drawn(child)
 
 
 @cache
