@@ -106,7 +106,7 @@ class Duplicates:
 def find(
     images: np.ndarray, codes: np.ndarray, *, metric: Metric, contents: Sequence[bytes] | None = None
 ) -> Duplicates:
-    """Find pairs of images that show the same shot: equal, or shifted, cropped, recoloured, recompressed, mirrored.
+    """Find pairs of images that show the same shot: equal, or shifted, cropped, recoloured, recompressed, mirrored, written on.
 
     Near duplicates are looked for among the `PROPOSALS` nearest of each image, by its code, by its layout (as it
     is and mirrored) and by its pattern: codes alone propose six to nine of ten. Takes about 6 KB of memory per image.
@@ -189,13 +189,7 @@ def _near(
     looked_at = same | (np.concatenate(fits) >= _COARSE_LIKENESS)
     pairs, same = pairs[looked_at], same[looked_at]
     likeness = image_matching.likeness(grey[originals], pairs)
-    emptier = richness[pairs].min(axis=1)
-    found = same_shot.stand_out(grey[originals], pairs, likeness, emptier, image_matching.fit)
-    covered = ~found & (likeness.max(axis=1) >= _COARSE_LIKENESS)  # perhaps in part
-    of_most = image_matching.likeness(grey[originals], pairs[covered], image_matching.fit_of_most)
-    found[covered] = same_shot.stand_out(
-        grey[originals], pairs[covered], of_most, emptier[covered], image_matching.fit_of_most
-    )
+    found = same_shot.show_the_same(grey[originals], pairs, likeness, richness[pairs].min(axis=1))
     found |= same
     return originals[pairs[found]], likeness[found], float(np.mean(recalls))
 

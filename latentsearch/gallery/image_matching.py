@@ -181,6 +181,24 @@ def likeness(grey: np.ndarray, pairs: np.ndarray, fitted: Fit = fit) -> np.ndarr
     return result
 
 
+def layout_likeness(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Compute the likeness of the layouts of pairs, laid over each other as they are, float32 `(num_pairs,)`.
+
+    The cosine of the brightness less its mean, at half the resolution, in [-1, 1]; 0 for an even image.
+
+    Args:
+        grey: Images from `brightness`.
+        pairs: int `(num_pairs, 2)`, rows of `grey`.
+    """
+    cosines = np.empty(len(pairs), dtype=np.float32)
+    for rows in batches(len(pairs)):
+        one, other = (halved(grey[of].astype(np.float32)).reshape(len(of), -1) for of in pairs[rows].T)
+        one, other = (values - values.mean(axis=1, keepdims=True) for values in (one, other))
+        lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+        cosines[rows] = (one * other).sum(axis=1) / lengths.clip(min=1e-3)
+    return cosines
+
+
 def batches(count: int, size: int = _BATCH) -> Iterator[slice]:
     """Yield slices of `size` that cover `count` rows."""
     return (slice(start, start + size) for start in range(0, count, size))

@@ -15,30 +15,52 @@ _TAIL = 1.25  # from the 50th to the 90th percentile, and so much farther to the
 # Of photographs, by each fit; too few images to tell must not lower it.
 _LEAST_CHANCE: dict[Fit, float] = {image_matching.fit: 0.35, image_matching.fit_of_most: 0.54}
 _EMPTINESS = 0.1
+_LEAST_LIKENESS = 0.45  # of pairs that are looked at once more
+# Of the way from identity to chance: of photographs 0.97 is needed; the most alike unlike ones of 3,000 reach 0.95.
+_OTHER_LAYOUT = 0.045
+_OF_EQUAL_LAYOUT = 0.75  # of the likeness that others need
 _SAME_LEVELS = 2  # of 255, at `image_matching.SIDE` pixels: no eye sees it
 _EVEN = 8.0  # levels, standard deviation: two even images are alike without being one shot
 
 
-def stand_out(
-    grey: np.ndarray, pairs: np.ndarray, likeness: np.ndarray, richness: np.ndarray, fitted: Fit
-) -> np.ndarray:
-    """Tell which pairs are more alike than chance makes images of this dataset, bool `(num_pairs,)`.
+def show_the_same(grey: np.ndarray, pairs: np.ndarray, likeness: np.ndarray, richness: np.ndarray) -> np.ndarray:
+    """Tell which pairs show the same shot, bool `(num_pairs,)`: more alike than chance makes images of one dataset.
+
+    So are pairs that fit well; that fit well but for a quarter of the image, such as text over it; or that fit a little
+    less, but have the same layout, such as small and strongly compressed copies.
 
     Args:
         grey: All images from `image_matching.brightness`.
         pairs: Rows of `grey`, `(num_pairs, 2)`.
-        likeness: Likeness of the pairs, as they are and mirrored, `(num_pairs, 2)`.
+        likeness: Likeness of the pairs by `image_matching.fit`, as they are and mirrored, `(num_pairs, 2)`.
         richness: The smaller `image_matching.richness` of each pair.
-        fitted: How the likeness was computed.
     """
     best = likeness.max(axis=1)
-    if not len(best):
+    found = _stand_out(grey, pairs, best, richness, image_matching.fit)
+    rest = np.flatnonzero(~found & (best >= _LEAST_LIKENESS))
+    if len(rest):
+        layouts = image_matching.layout_likeness(grey, pairs[rest])
+        equal = rest[layouts >= 1 - _OTHER_LAYOUT * (1 - chance_likeness(grey))]
+        found[equal] = _stand_out(
+            grey, pairs[equal], best[equal] / _OF_EQUAL_LAYOUT, richness[equal], image_matching.fit
+        )
+        rest = rest[~found[rest]]
+        of_most = image_matching.likeness(grey, pairs[rest], image_matching.fit_of_most).max(axis=1)
+        found[rest] = _stand_out(grey, pairs[rest], of_most, richness[rest], image_matching.fit_of_most)
+    return found
+
+
+def _stand_out(
+    grey: np.ndarray, pairs: np.ndarray, likeness: np.ndarray, richness: np.ndarray, fitted: Fit
+) -> np.ndarray:
+    """Tell which pairs fit better than chance makes images of this dataset, and than one of them upside down does."""
+    if not len(pairs):
         return np.zeros(0, dtype=bool)
     chance = chance_likeness(grey, fitted)
-    found: np.ndarray = best >= needed_likeness(chance, richness)
+    found: np.ndarray = likeness >= needed_likeness(chance, richness)
     # Walls of bricks fit upside down as well: then the fit of this pair says as little.
     own_chance = _upside_down(grey, pairs[found], fitted).clip(min=chance)
-    found[found] = best[found] >= needed_likeness(own_chance, richness[found])
+    found[found] = likeness[found] >= needed_likeness(own_chance, richness[found])
     return found
 
 

@@ -40,7 +40,7 @@ class RetrieveConfig:
     duplicates: bool = False
     """In place of queries: group the exact and near duplicates in the gallery. Nothing is ever deleted. Exact are files
     of the same content (in a dataset: the same pixels); near are images of one shot, resized, recompressed, cropped by
-    up to a tenth, recoloured or mirrored."""
+    up to a tenth, recoloured, mirrored or with text over it."""
 
     k: int | None = None
     """Neighbours of each query. Default: 10, or all images where there are fewer."""

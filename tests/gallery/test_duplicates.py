@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_images
 
 from latentsearch.data import SPLITS, ImageSet, digits
 from latentsearch.gallery import approximate, duplicates, image_matching, same_shot
@@ -49,6 +51,32 @@ def test_copies_with_text_over_them_are_found():
     found = as_set(find(np.concatenate([images, copies])))
     assert found <= {(number, 100 + number) for number in range(10)}
     assert len(found) >= 7  # the fit of all of an image finds one
+
+
+def tiles_of_photographs():
+    """Tiles of scikit-learn's two photographs that are not of the sky, 32 x 32 pixels."""
+    tiles = [
+        Image.fromarray(photo[top : top + 64, left : left + 64]).resize((32, 32), Image.Resampling.BOX)
+        for photo in load_sample_images().images
+        for top in range(0, photo.shape[0] - 63, 64)
+        for left in range(0, photo.shape[1] - 63, 64)
+    ]
+    return [tile for tile in tiles if np.std(tile.convert("L")) >= 20]
+
+
+def test_small_copies_are_found_by_their_layout_though_they_lost_their_detail():
+    tiles = tiles_of_photographs()
+    small = [tile.resize((16, 16), Image.Resampling.BOX).resize((32, 32), Image.Resampling.BICUBIC) for tile in tiles]
+    images, count = np.stack([np.asarray(image) for image in (*tiles, *small)]), len(tiles)
+    planted = np.column_stack([np.arange(count), count + np.arange(count)])
+    grey = image_matching.brightness(images)
+    layouts = image_matching.layout_likeness(grey, planted)
+    np.testing.assert_allclose(image_matching.layout_likeness(grey, planted[:, [0, 0]]), 1, atol=1e-5)
+    shuffled = np.column_stack([planted[:, 0], np.roll(planted[:, 1], 1)])
+    assert image_matching.layout_likeness(grey, shuffled).max() < np.quantile(layouts, 0.1)
+    found = as_set(find(images))
+    assert found <= set(map(tuple, planted.tolist()))
+    assert len(found) >= 0.7 * count  # the fit of detail finds a fifth
 
 
 def test_codes_propose_what_coarse_detail_does_not(monkeypatch):
