@@ -205,7 +205,7 @@ def test_half_a_file_left_by_a_kill_never_becomes_the_best_model(built_digits, t
     left = temporary.with_name(temporary.name.replace(f"-{os.getpid()}.", f"-{dead}."))
     left.write_bytes(b"half")
     files._swept.clear()
-    train(tmp_path, epochs=2)
+    train(tmp_path, epochs=1)
     assert weights(tmp_path)
     assert not left.exists()
 
