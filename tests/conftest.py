@@ -64,14 +64,21 @@ def a_part_of_the_digits() -> SourceImages:
 
 
 @pytest.fixture(scope="session")
-def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with the first 200 digits and an untrained run "digits" for them, to be copied."""
-    from latentsearch.models.build import build_run
-
-    root = tmp_path_factory.mktemp("small")
+def part_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with the first 200 digits, to be copied."""
+    root = tmp_path_factory.mktemp("part")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digits, "read", a_part_of_the_digits)
         data.prepare(PrepareConfig(source="digits", root=root))
+    return root
+
+
+@pytest.fixture(scope="session")
+def small_root(part_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That root, with an untrained run "digits", to be copied."""
+    from latentsearch.models.build import build_run
+
+    root = shutil.copytree(part_root, tmp_path_factory.mktemp("small") / "root")
     build_run(BuildConfig(architecture="compact", run="digits", dataset="digits", root=root))
     return root
 
@@ -109,15 +116,16 @@ def exported_digits(exported_root: Path, tmp_path: Path) -> ImageSet:
 
 
 @pytest.fixture(scope="session")
-def tiny_root(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """That root, its run of as small a network as there is: it trains in half the time."""
+def tiny_root(part_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with the first 200 digits and an untrained run "digits" of as small a network as there is: it trains fast.
+
+    A module whose trainings all begin with it puts it in the place of `small_root`.
+    """
     from latentsearch.models.build import build_run
 
-    root = shutil.copytree(small_root, tmp_path_factory.mktemp("tiny") / "root")
+    root = shutil.copytree(part_root, tmp_path_factory.mktemp("tiny") / "root")
     network = Network(filters=8, depth=1, dense_units=16)
-    build_run(
-        BuildConfig(architecture="custom", network=network, run="digits", dataset="digits", root=root, overwrite=True)
-    )
+    build_run(BuildConfig(architecture="custom", network=network, run="digits", dataset="digits", root=root))
     return root
 
 

@@ -33,6 +33,7 @@ from latentsearch.tuning.trials import PARAMETERS
 from tests.training.trainings import assert_same_training, train
 
 SIDE = 16
+pytestmark = pytest.mark.usefixtures("small_towers")
 
 
 def settings(**changes):
@@ -43,7 +44,7 @@ def settings(**changes):
 
 
 @pytest.fixture(scope="module")
-def autoencoder():
+def autoencoder(small_towers):
     keras.utils.set_random_seed(0)
     return architectures.build("kind-look", (32, 32, 3), 10)
 
@@ -153,15 +154,17 @@ class Interrupt(keras.callbacks.Callback):
 
 
 @pytest.mark.slow
-def test_resumed_after_neighbours_were_found_ends_as_if_never_interrupted(small_root, tmp_path, monkeypatch):
-    flags = {"batch_size": 64, "epochs": 4, "view_side": 8, "neighbours_from": 0.25, "subset": 128, "neighbours": 2}
-    roots = [shutil.copytree(small_root, tmp_path / name) for name in "ab"]
-    for root in roots:
-        build_run(BuildConfig(run="digits", dataset="digits", root=root, overwrite=True))
+def test_resumed_after_neighbours_were_found_ends_as_if_never_interrupted(part_root, tmp_path, monkeypatch):
+    flags = {"batch_size": 64, "epochs": 3, "view_side": 8, "neighbours_from": 0.3, "subset": 128, "neighbours": 2}
+    flags |= {"denoiser_epochs": 1}
+    roots = [shutil.copytree(part_root, tmp_path / "a")]
+    build_run(BuildConfig(run="digits", dataset="digits", root=roots[0]))
+    roots.append(shutil.copytree(roots[0], tmp_path / "b"))
     train(roots[0], **flags)
     with monkeypatch.context() as patch:
-        patch.setattr(tensorboard, "callbacks", lambda *arguments, **_: [Interrupt(2 * 3 + 1)])
-        assert not train(roots[1], **flags).finished  # two epochs after the neighbours were found
+        patch.setattr(tensorboard, "callbacks", lambda *arguments, **_: [Interrupt(2 * 2 + 1)])
+        assert not train(roots[1], **flags).finished  # in the second epoch that uses the neighbours
+    assert (Run(roots[1], "digits").backup / "epoch-00002" / "neighbours.npy").exists()
     train(roots[1], resume=True, **flags)
     assert_same_training(*roots)
     run = Run(roots[0], "digits")

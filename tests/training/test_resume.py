@@ -37,15 +37,20 @@ MOMENTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def small_root(tiny_root):
+    """What all trainings of this module begin with."""
+    return tiny_root
+
+
 @pytest.fixture
-def killed(forks, small_root, tmp_path):
+def killed(training_fork, small_root, tmp_path):
     """Trains a copy of the small run for four epochs, in a process that is killed; returns its root."""
-    run = forks("import latentsearch.training.train")
 
     def start(moment):
         operation, count = MOMENTS[moment]
         root = shutil.copytree(small_root, tmp_path / moment.replace(" ", "-"))
-        status = run(f"""
+        status = training_fork(f"""
 import os, pathlib, shutil, signal, keras, latentsearch.training.tensorboard
 from latentsearch.training import train as training
 from latentsearch.config import TrainConfig
@@ -200,7 +205,7 @@ def test_half_a_file_left_by_a_kill_never_becomes_the_best_model(built_digits, t
     left = temporary.with_name(temporary.name.replace(f"-{os.getpid()}.", f"-{dead}."))
     left.write_bytes(b"half")
     files._swept.clear()
-    train(tmp_path, epochs=2)
+    train(tmp_path, epochs=1)
     assert weights(tmp_path)
     assert not left.exists()
 
