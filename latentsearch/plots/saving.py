@@ -83,7 +83,7 @@ def _text_is_no_formula(figure: Figure) -> None:
 
 
 def _drawn(artist: Artist) -> Iterator[Artist]:
-    """Go through an artist and all in it but axes that are off: Matplotlib would make ticks of each, for nothing."""
+    """Go through an artist and all in it but axes that are off: Matplotlib would make their ticks, for nothing."""
     yield artist
     is_off = isinstance(artist, Axes) and not artist.axison
     for child in artist.get_children():

@@ -18,12 +18,15 @@ from latentsearch.config import BuildConfig, CheckConfig, PrepareConfig, TrainCo
 from latentsearch.data import digits
 from latentsearch.runs import Run
 from latentsearch.search.config import RetrieveConfig
+from latentsearch.tuning import tune
 from latentsearch.tuning.config import TuneConfig
+from tests.faults import InThisProcess
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_search_needs_no_labels(tmp_path, capsys):
+def test_a_search_needs_no_labels(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(tune, "Worker", InThisProcess)
     folder = tmp_path / "photos"
     folder.mkdir()
     for number, image in enumerate(digits.read().images[:60]):
