@@ -18,7 +18,9 @@ _SET_FLAGS, _UP = 0x8914, 0x1
 # Else it looks once a second or less often what there is to do, and takes one that was killed for alive for 30 seconds.
 _SETTINGS = {
     "COMMON_SESSION_TTL": "6",  # seconds
-    "PROXY_TIMETICKINTERVAL": "50",  # milliseconds, as all below
+    "DATACOORD_SEGMENT_ASSIGNMENTEXPIRATION": "500",  # milliseconds, as all below
+    "DATANODE_TIMETICK_INTERVAL": "100",
+    "PROXY_TIMETICKINTERVAL": "50",
     "QUERYCOORD_CHECKINTERVAL": "100",
     "QUERYCOORD_CHECKCHANNELINTERVAL": "100",
     "QUERYCOORD_CHECKSEGMENTINTERVAL": "100",
