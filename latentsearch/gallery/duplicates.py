@@ -106,7 +106,7 @@ class Duplicates:
 def find(
     images: np.ndarray, codes: np.ndarray, *, metric: Metric, contents: Sequence[bytes] | None = None
 ) -> Duplicates:
-    """Find pairs of images that show the same shot: equal, or shifted, cropped, recoloured, recompressed, mirrored, written on.
+    """Find pairs of images that show one shot: equal, moved, cropped, recoloured, recompressed, mirrored, written on.
 
     Near duplicates are looked for among the `PROPOSALS` nearest of each image, by its code, by its layout (as it
     is and mirrored) and by its pattern: codes alone propose six to nine of ten. Takes about 6 KB of memory per image.
