@@ -19,7 +19,9 @@ def main(config: CheckConfig) -> int:
         from latentsearch.gallery.trained_run import open_trained
 
     name = runs.choose(config.root, config.run)
-    trained, *others = [open_trained(config.root, name) for name in (name, *config.compare)]
+    trained, *others = [
+        open_trained(config.root, name, precision=config.encoder_precision) for name in (name, *config.compare)
+    ]
     print(f"run: {name}", trained.gallery_origin, sep="\n")
     measured = gather(trained, others, seed=config.seed, say=lambda line: print(f"... {line}", flush=True))
     results = checks.run_checks(measured)

@@ -22,8 +22,8 @@ _GROUPS = {
         "noise", "noise_share", "look",
     ),
     "speed": (
-        "batch_size", "learning_rate", "optimizer", "precision", "pictures_every", "max_seconds", "max_weights",
-        "patience", "mark",
+        "batch_size", "learning_rate", "optimizer", "precision", "encoder_precision", "pictures_every", "max_seconds",
+        "max_weights", "patience", "mark",
     ),
     "network of --architecture custom": ("network",),
     "cluster": ("spark", "parallel", "devices", "store", "collection"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latentsearch import data, records
-from latentsearch.config import Fit
+from latentsearch.config import EncoderPrecision, Fit
 from latentsearch.data import ImageSet
 from latentsearch.gallery import gallery
 from latentsearch.gallery.gallery import Gallery
@@ -39,27 +39,27 @@ class TrainedRun:
         return f"gallery: {len(self.gallery.ids):,} codes, {how} ({self.run.gallery})"
 
 
-def open_trained(root: Path, name: str) -> TrainedRun:
+def open_trained(root: Path, name: str, *, precision: EncoderPrecision = "float32") -> TrainedRun:
     """Open a trained run; encode its dataset unless the codes are kept from before.
 
     Raises:
         InputError: if the run is not trained, its dataset is not prepared or has changed, or a file is damaged.
     """
-    run, autoencoder = open_autoencoder(root, name)
+    run, autoencoder = open_autoencoder(root, name, precision=precision)
     dataset = data.load_for(run)
     return TrainedRun(
         run, dataset, autoencoder, *gallery.open_or_build(run.gallery, dataset, autoencoder, progress=True)
     )
 
 
-def open_autoencoder(root: Path, name: str) -> tuple[Run, Autoencoder]:
+def open_autoencoder(root: Path, name: str, *, precision: EncoderPrecision = "float32") -> tuple[Run, Autoencoder]:
     """Open the network of a trained run, for images of any origin: its dataset need not be there.
 
     Raises:
         InputError: if the run is not trained, or its file is damaged.
     """
     run = Run(root, name)
-    return run, Autoencoder(run.require(run.best_model, "TrainAutoencoder.py"))
+    return run, Autoencoder(run.require(run.best_model, "TrainAutoencoder.py"), precision=precision)
 
 
 def fit_of(run: Run) -> Fit:

@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from latentsearch import files, records
+from latentsearch.config import EncoderPrecision
 from latentsearch.data import to_float
 from latentsearch.errors import InputError
 from latentsearch.models.litert import DENOISER, PARTS, ExportRecord, LiteRTNetwork, seal
@@ -50,33 +51,40 @@ class Autoencoder:
     anew, which imports TensorFlow and takes some seconds. Codes differ from those of Keras by about 1e-6. Several
     threads may share it, and take turns.
 
+    In int8 the encoder's weights are whole numbers of 8 bits, and so is what its layers pass on, scaled for each image.
+    Codes differ from those of Keras by about a hundredth then, and not at all between batches or numbers of cores.
+
     Args:
         path: File written by BuildingAutoencoder.py or TrainAutoencoder.py.
         cores: That it runs on. Default: all.
+        precision: Arithmetic of the encoder; the decoder computes in float32.
 
     Attributes:
         latent_dim: Numbers in a code.
         kind_dim: How many of them, the first ones, are the kind code, where the others are the look code. Both are
             scaled to a mean square distance of 1 between two images. None: a single code.
         image_shape: `(height, width, 3)`.
-        fingerprint: SHA-256 of the encoder's layers and weights: two encoders that share it give the same codes.
+        fingerprint: SHA-256 of the encoder's layers, weights and precision: two encoders that share it give the same
+            codes.
+        trained: SHA-256 of the encoder's layers and weights.
 
     Raises:
         InputError: if the file is damaged or holds something else; from `encode` and `decode`, if what the network
             gives is not finite.
     """
 
-    def __init__(self, path: Path, *, cores: int | None = None) -> None:
+    def __init__(self, path: Path, *, cores: int | None = None, precision: EncoderPrecision = "float32") -> None:
         self._path = path
-        exported = _exported(path)
+        exported = _exported(path, precision)
         networks = _opened(exported[1], cores) if exported else None
         if exported is None or networks is None:
-            exported = _export(path)
+            exported = _export(path, precision)
             networks = _opened(exported[1], cores)
         if networks is None:
             raise InputError(f"{path} does not hold an encoder of images to codes, and a decoder back.\n{_MEND}")
         record, _ = exported
-        self.fingerprint = record.fingerprint
+        self.trained = record.fingerprint
+        self.fingerprint = fingerprint(self.trained, precision)
         self._encoder, self._decoder, *denoiser = networks
         self._denoiser = denoiser[0] if denoiser else None
         self._noisy_above = math.inf if record.noisy_above is None else record.noisy_above
@@ -127,6 +135,11 @@ class Autoencoder:
         return values
 
 
+def fingerprint(trained: str, precision: EncoderPrecision) -> str:
+    """Return the fingerprint of the codes of an encoder, given that of its layers and weights."""
+    return trained if precision == "float32" else files.fingerprint(f"{trained} {precision}".encode())
+
+
 def _noise_levels(images: np.ndarray) -> np.ndarray:
     """Estimate the standard deviation of the noise of each image as `layers.noise_level` does, `(num_images,)`."""
     both = np.diff(np.diff(images, 2, axis=1), 2, axis=2)
@@ -134,9 +147,9 @@ def _noise_levels(images: np.ndarray) -> np.ndarray:
     return levels
 
 
-def _exported(path: Path) -> tuple[ExportRecord, dict[str, bytes]] | None:
+def _exported(path: Path, precision: EncoderPrecision) -> tuple[ExportRecord, dict[str, bytes]] | None:
     """Reads the record and the LiteRT files that were exported from `path`; None if they are missing or damaged."""
-    record_path = _record_path(path)
+    record_path = _record_path(path, precision)
     try:
         record = records.read(record_path, ExportRecord, "")
         parts = PARTS if record.denoiser is None else (*PARTS, DENOISER)
@@ -146,7 +159,8 @@ def _exported(path: Path) -> tuple[ExportRecord, dict[str, bytes]] | None:
     # LiteRT trusts its files: damaged ones would crash it.
     digests = asdict(record)
     whole = record.seal == seal(digests) and all(files.fingerprint(content[part]) == digests[part] for part in parts)
-    return (record, content) if whole and files.file_fingerprint(path) == record.model else None
+    is_current = files.file_fingerprint(path) == record.model and record.precision == precision
+    return (record, content) if whole and is_current else None
 
 
 def _opened(content: dict[str, bytes], cores: int | None) -> list[LiteRTNetwork] | None:
@@ -162,15 +176,16 @@ def _opened(content: dict[str, bytes], cores: int | None) -> list[LiteRTNetwork]
     return networks if fit else None
 
 
-def _export(path: Path) -> tuple[ExportRecord, dict[str, bytes]]:
+def _export(path: Path, precision: EncoderPrecision) -> tuple[ExportRecord, dict[str, bytes]]:
     with quiet_libraries():
         from latentsearch.models.export import export
-    export(path, _record_path(path))
-    exported = _exported(path)
+    export(path, _record_path(path, precision), precision=precision)
+    exported = _exported(path, precision)
     if exported is None:
-        raise InputError(f"{_record_path(path).parent} was changed by another process. Try again.")
+        raise InputError(f"{_record_path(path, precision).parent} was changed by another process. Try again.")
     return exported
 
 
-def _record_path(path: Path) -> Path:
-    return path.parent / "exported" / path.stem / "exported.json"
+def _record_path(path: Path, precision: EncoderPrecision) -> Path:
+    name = path.stem if precision == "float32" else f"{path.stem}-{precision}"
+    return path.parent / "exported" / name / "exported.json"

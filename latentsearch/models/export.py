@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from latentsearch import files, runs  # noqa: F401 - compiled models name the metric of objectives
 from latentsearch.bounds import at_most_weights, check_network, check_tensors
+from latentsearch.config import EncoderPrecision
 from latentsearch.errors import InputError
 from latentsearch.failures import check_damage
 from latentsearch.models import litert, losses, own_loss  # noqa: F401 - compiled models name the metric of objectives
@@ -23,7 +24,7 @@ from latentsearch.terminal import quiet_libraries
 
 _MEND = "Make it again with BuildingAutoencoder.py and TrainAutoencoder.py, or restore your copy of it."
 
-_TOLERANCE = 1e-4
+_TOLERANCE, _TOLERANCE_INT8 = 1e-4, 0.1
 
 
 def load_model(path: Path, *, compiled: bool = False) -> keras.Model:
@@ -43,7 +44,7 @@ def load_model(path: Path, *, compiled: bool = False) -> keras.Model:
         raise InputError(f"{path} cannot be opened as a model ({type(error).__name__}: {error}).\n{_MEND}") from None
 
 
-def export(path: Path, record_path: Path) -> None:
+def export(path: Path, record_path: Path, *, precision: EncoderPrecision = "float32") -> None:
     """Writes the encoder and the decoder of an autoencoder as LiteRT files, beside a record of what they are.
 
     Args:
@@ -51,8 +52,9 @@ def export(path: Path, record_path: Path) -> None:
         record_path: JSON file; encoder.tflite, decoder.tflite and, of an encoder that denoises noisy images, their
             denoiser.tflite are written into its folder. It holds the SHA-256 of `path` (model) and of the files
             (encoder, decoder, denoiser), fingerprint, that of the encoder's layers and weights, kind_dim (see
-            `architectures.kind_dim`), noisy_above (see `architectures.take_apart`), and seal, which binds them together
-            (see `litert.seal`).
+            `architectures.kind_dim`), noisy_above (see `architectures.take_apart`), precision, and seal, which binds
+            them together (see `litert.seal`).
+        precision: Arithmetic of the encoder; the others compute in float32.
 
     Raises:
         InputError: if the file is damaged or holds something else, or LiteRT cannot do what a layer does.
@@ -68,21 +70,23 @@ def export(path: Path, record_path: Path) -> None:
         if network is None:
             continue
         with files.replacing(record_path.with_name(f"{part}.tflite")) as temporary:
-            temporary.write_bytes(_converted(network))
-            _check(path, temporary, network)
+            quantised = part == PARTS[0] and precision == "int8"
+            temporary.write_bytes(_converted(network, quantised=quantised))
+            _check(path, temporary, network, _TOLERANCE_INT8 if quantised else _TOLERANCE)
             digests[part] = files.file_fingerprint(temporary)
     record: dict[str, Any] = {
         "model": model_digest,
         **digests,
         "fingerprint": _fingerprint(encoder),
         "kind_dim": kind_dim(encoder),
+        "precision": precision,
     }
     if noisy_above is not None:
         record["noisy_above"] = noisy_above
     files.write_json(record_path, {**record, "seal": litert.seal(record)})
 
 
-def _converted(network: keras.Model) -> bytes:
+def _converted(network: keras.Model, *, quantised: bool) -> bytes:
     """Return a network as the content of a LiteRT file.
 
     Keras's own export writes a SavedModel, reads it and converts that; converted at once, the networks are the same
@@ -94,14 +98,16 @@ def _converted(network: keras.Model) -> bytes:
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tf.Module())
         converter.experimental_lower_to_saved_model = False
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+        if quantised:  # weights now, what layers pass on while they run: no sample of images decides
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
         return bytes(converter.convert())
 
 
-def _check(path: Path, exported: Path, network: keras.Model) -> None:
+def _check(path: Path, exported: Path, network: keras.Model, tolerance: float) -> None:
     """Raises an error if an exported network does not compute what the Keras network computes.
 
     Raises:
-        InputError: if values differ by more than 1e-4 of the largest, or of 1.
+        InputError: if values differ by more than `tolerance` of the largest, or of 1.
     """
     values = np.random.default_rng(0).random((3, *network.input_shape[1:]), dtype=np.float32)
     expected = keras.ops.convert_to_numpy(network(values, training=False))
@@ -109,7 +115,7 @@ def _check(path: Path, exported: Path, network: keras.Model) -> None:
         difference = np.abs(LiteRTNetwork(exported.read_bytes())(values) - expected).max()
     except RuntimeError as error:  # a layer that LiteRT does not know
         raise InputError(f"The {network.name} of {path} cannot be exported to LiteRT: {error}") from None
-    if difference > _TOLERANCE * max(np.abs(expected).max(), 1):
+    if difference > tolerance * max(np.abs(expected).max(), 1):
         raise InputError(f"The {network.name} of {path}, exported to LiteRT, is off by {difference:.2g}.")
 
 

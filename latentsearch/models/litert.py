@@ -13,13 +13,14 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from latentsearch import environment
+from latentsearch.config import EncoderPrecision
 from latentsearch.terminal import quiet_libraries
 
 PARTS = ("encoder", "decoder")  # of an autoencoder, each a file
 DENOISER = "denoiser"  # a part that some have
-SEALED = ("model", *PARTS, "fingerprint", "kind_dim", DENOISER, "noisy_above")
+SEALED = ("model", *PARTS, "fingerprint", "kind_dim", DENOISER, "noisy_above", "precision")
 
-_SEAL = "latentsearch export 2"
+_SEAL = "latentsearch export 3"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class ExportRecord:
     kind_dim: int | None = None
     denoiser: str | None = None
     noisy_above: float | None = None
+    precision: EncoderPrecision = "float32"
 
 
 def seal(record: Mapping[str, Any]) -> str:

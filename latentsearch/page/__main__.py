@@ -31,7 +31,9 @@ def main(config: PageConfig) -> None:
 
     with app.listen(config.port) as socket:  # a port that is taken is told before the long opening
         name = runs.choose(config.root, config.run, for_folder=config.gallery is not None)
-        corpus, lines = open_corpus(config.root, name, config.gallery, sync=config.sync, look=config.look)
+        corpus, lines = open_corpus(
+            config.root, name, config.gallery, sync=config.sync, look=config.look, precision=config.encoder_precision
+        )
         print(f"run: {name}", *lines, sep="\n")
         path = code_map.map_path(corpus.run, config.gallery)
         app.serve(corpus, lines, code_map.CodeMap(path, corpus.gallery), socket)

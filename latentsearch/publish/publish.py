@@ -48,8 +48,8 @@ def publish(config: PublishConfig, say: Callable[[str], None] = print) -> Manife
     """
     _check(config)
     name = runs.choose(config.root, config.run, for_folder=True)
-    run, autoencoder = open_autoencoder(config.root, name)
-    opening = functools.partial(Autoencoder, run.best_model.absolute(), cores=1)
+    run, autoencoder = open_autoencoder(config.root, name, precision=config.encoder_precision)
+    opening = functools.partial(Autoencoder, run.best_model.absolute(), cores=1, precision=config.encoder_precision)
     return Publication(config, run, autoencoder, opening, say).run()
 
 

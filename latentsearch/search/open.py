@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 from latentsearch import files, records, runs
-from latentsearch.config import BuildConfig, Metric, PrepareConfig, TrainConfig
+from latentsearch.config import BuildConfig, EncoderPrecision, Metric, PrepareConfig, TrainConfig
 from latentsearch.data import FEW_IMAGES, scaled_in_words
 from latentsearch.data import folder as image_folder
 from latentsearch.data.image_files import NO_HEIC
@@ -23,7 +23,7 @@ from latentsearch.gallery.published import PublishedStore
 from latentsearch.gallery.store import EmbeddedStore, Searcher, Store
 from latentsearch.gallery.trained_run import fit_of, open_autoencoder, open_trained
 from latentsearch.metrics import enough_queries
-from latentsearch.models.encoder import Autoencoder
+from latentsearch.models.encoder import Autoencoder, fingerprint
 from latentsearch.runs import Run
 from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
@@ -40,6 +40,7 @@ def open_corpus(
     verify: bool = False,
     master: str | None = None,
     look: float | None = None,
+    precision: EncoderPrecision = "float32",
 ) -> tuple[Corpus, list[str]]:
     """Open the corpus of a search.
 
@@ -51,6 +52,7 @@ def open_corpus(
         verify: Compare the contents of all its files for that.
         master: Address of a Spark cluster that encodes what is new in the folder. Default: this process does.
         look: Share of the look code in a distance, 0 to 1, where the run has two codes.
+        precision: Arithmetic of the encoder.
 
     Returns:
         The corpus, and lines to say about it.
@@ -64,13 +66,14 @@ def open_corpus(
     if verify and (folder is None or not sync):
         raise InputError("--verify compares the files of a folder: name it by --gallery, and leave out --no-sync.")
     if folder is None:
-        trained = open_trained(root, name)
+        trained = open_trained(root, name, precision=precision)
         dataset = DatasetCorpus(trained.run, trained.autoencoder, trained.gallery, trained.dataset, look=look)
         return dataset, [trained.gallery_origin]
-    run, autoencoder = open_autoencoder(root, name)
+    run, autoencoder = open_autoencoder(root, name, precision=precision)
     path, fit = folder_gallery.gallery_path(run.folder_galleries, folder), fit_of(run)
     if sync:
-        parts, opening = path.with_suffix(".parts"), functools.partial(Autoencoder, run.best_model.absolute(), cores=1)
+        parts = path.with_suffix(".parts")
+        opening = functools.partial(Autoencoder, run.best_model.absolute(), cores=1, precision=precision)
         encode = SparkEncoder(master, run, parts, open_encoder=opening) if master else encode_files
         content, changes = folder_sync.sync(
             path, folder, autoencoder, fit=fit, verify=verify, progress=True, encode=encode
@@ -81,7 +84,9 @@ def open_corpus(
         content = folder_gallery.open_kept(path, folder, autoencoder, fit=fit)
         lines = [f"gallery: {_images(len(content.files))} of {printable(content.folder)}, as it was kept ({path})"]
     corpus = FolderCorpus(run, autoencoder, content, look=look)
-    return corpus, lines + _skipped(content) + scaled_in_words(content.scaled_by_range) + _novelty(run, content)
+    return corpus, lines + _skipped(content) + scaled_in_words(content.scaled_by_range) + _novelty(
+        run, autoencoder, content
+    )
 
 
 def open_named(config: RetrieveConfig, store: Searcher) -> tuple[Corpus, list[str]]:
@@ -89,6 +94,8 @@ def open_named(config: RetrieveConfig, store: Searcher) -> tuple[Corpus, list[st
     if isinstance(store, PublishedStore):
         name = config.run or store.manifest.run
         run, autoencoder = open_autoencoder(config.root, name)
+        if store.manifest.encoder == fingerprint(autoencoder.trained, "int8"):
+            run, autoencoder = open_autoencoder(config.root, name, precision="int8")
         return PublishedCorpus(run, autoencoder, store), [f"run: {name}"]
     name = runs.choose(config.root, config.run, for_folder=config.gallery is not None)
     corpus, lines = open_corpus(
@@ -99,6 +106,7 @@ def open_named(config: RetrieveConfig, store: Searcher) -> tuple[Corpus, list[st
         verify=config.verify,
         master=config.spark,
         look=config.look,
+        precision=config.encoder_precision,
     )
     return corpus, [f"run: {name}", *lines]
 
@@ -138,7 +146,7 @@ def _skipped(content: FolderGallery) -> list[str]:
     return told + image_folder.skipped_in_words(image_folder.count_endings(counted))
 
 
-def _novelty(run: Run, content: FolderGallery) -> list[str]:
+def _novelty(run: Run, trained: str, content: FolderGallery) -> list[str]:
     """Return lines on whether the encoder knows such images, and how to train one that does.
 
     A share of a few images says nothing, and few are too few to train an encoder with.
@@ -147,7 +155,7 @@ def _novelty(run: Run, content: FolderGallery) -> list[str]:
     if not enough_queries(count):
         return [f"{_images(count)}: too few to tell whether this encoder knows such images"]
     try:
-        usual = novelty.compare(content.gallery, novelty.load(run, content.gallery.encoder))
+        usual = novelty.compare(content.gallery, novelty.load(run, trained))
     except InputError as error:
         return [f"whether this encoder knows such images cannot be told: {error}"]
     lines = [f"these images are {usual}"]

@@ -76,6 +76,34 @@ def test_codes_and_pictures_are_those_of_keras(architecture, tmp_path):
     assert autoencoder.encode(images[:0]).shape == (0, numbers)
 
 
+def test_codes_in_int8_are_near_those_in_float32_and_the_same_in_any_batch(exported_digits, tmp_path):
+    path = tmp_path / "models" / "digits" / "initial.keras"
+    images = exported_digits.images
+    autoencoder, quantised = Autoencoder(path), Autoencoder(path, precision="int8")
+    codes, near = autoencoder.encode(images), quantised.encode(images)
+    spread = codes.std()
+    assert 1e-5 * spread < np.abs(near - codes).max() < 0.1 * spread
+    ids = np.array([150, 3, 77])
+    np.testing.assert_array_equal(quantised.encode(images, ids), near[ids])
+    np.testing.assert_array_equal(Autoencoder(path, precision="int8", cores=1).encode(images[:50]), near[:50])
+    np.testing.assert_array_equal(quantised.decode(codes), autoencoder.decode(codes))
+    assert quantised.trained == autoencoder.trained == autoencoder.fingerprint != quantised.fingerprint
+    sizes = [
+        (path.parent / "exported" / name / "encoder.tflite").stat().st_size for name in ("initial", "initial-int8")
+    ]
+    assert sizes[1] < sizes[0] / 3
+
+
+def test_an_export_in_another_precision_is_not_used(path):
+    exported = path.parent / "exported"
+    shutil.copytree(exported / path.stem, exported / f"{path.stem}-int8")
+    before = (exported / path.stem / "encoder.tflite").read_bytes()
+    codes = Autoencoder(path, precision="int8").encode(IMAGES)
+    assert (exported / f"{path.stem}-int8" / "encoder.tflite").read_bytes() != before
+    assert (Autoencoder(path, precision="int8").encode(IMAGES) == codes).all()
+    assert (exported / path.stem / "encoder.tflite").read_bytes() == before
+
+
 def test_only_noisy_images_are_denoised_and_codes_are_those_of_keras(tmp_path, monkeypatch):
     path = tmp_path / "best.keras"
     model = architectures.build("kind-look", (16, 16, 3), 4)
@@ -231,9 +259,9 @@ def test_networks_and_records_that_were_changed_together_are_not_used(path):
         (folder / f"{part}.tflite").write_bytes(content)
         (folder / "exported.json").write_bytes(text)
         told = json.loads(text)
-        absent = {"kind_dim": None, "denoiser": None, "noisy_above": None}
+        absent = {"kind_dim": None, "denoiser": None, "noisy_above": None, "precision": "float32"}
         same = isinstance(told, dict) and absent | told == absent | json.loads(whole["exported.json"])
-        assert (encoding._exported(path) is not None) == same, number
+        assert (encoding._exported(path, "float32") is not None) == same, number
         (folder / f"{part}.tflite").write_bytes(whole[f"{part}.tflite"])
     np.testing.assert_allclose(Autoencoder(path).encode(IMAGES), codes, atol=1e-5)
 

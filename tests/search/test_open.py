@@ -23,7 +23,6 @@ from latentsearch.search.queries import find_queries
 from tests.photos import photo_corpus
 
 
-@pytest.fixture
 def test_what_is_left_out_is_told(tmp_path, monkeypatch):
     photos = tmp_path / "photos"
     make_photos(photos, 6)
@@ -64,7 +63,7 @@ def test_of_few_images_it_is_not_told_how_many_are_unusual(count, told, tmp_path
     content = dataclasses.replace(corpus.content, files=corpus.content.files * count)
     monkeypatch.setattr(novelty, "load", lambda *_: None)
     monkeypatch.setattr(novelty, "compare", lambda *_: novelty.Novelty(0.9, 0.9))
-    lines = opening._novelty(corpus.run, content)
+    lines = opening._novelty(corpus.run, corpus.autoencoder.fingerprint, content)
     assert [line for line in lines if "these images" not in line and not line.startswith("    ")] == told
     assert any("DataPreperation.py" in line for line in lines) == (count == 2000)
 
