@@ -82,13 +82,21 @@ for name in ("moving_mean", "moving_variance"):
 """
 
 
+pytestmark = pytest.mark.usefixtures("small_towers")
+
+
+@pytest.fixture(scope="module")
+def small_root(tiny_root):
+    """What all trainings of this module begin with."""
+    return tiny_root
+
+
 @pytest.fixture
-def on_two_devices(forks):
+def on_two_devices(training_fork):
     """Trains a run "digits" on two devices, in a process; returns its exit status."""
-    run = forks("import keras, latentsearch.training.train")
 
     def start(root, dies_at=-1, **flags):
-        return run(TWO_DEVICES + TRAIN.format(dies_at=dies_at, root=str(root), flags=flags))
+        return training_fork(TWO_DEVICES + TRAIN.format(dies_at=dies_at, root=str(root), flags=flags))
 
     return start
 
@@ -98,14 +106,14 @@ def losses(root):
 
 
 @pytest.mark.slow
-def test_the_loss_and_the_normalisation_are_those_of_the_whole_batch(forks):
-    assert forks("import keras, latentsearch.training.train")(TWO_DEVICES + GATHERS) == 0
+def test_the_loss_and_the_normalisation_are_those_of_the_whole_batch(training_fork):
+    assert training_fork(TWO_DEVICES + GATHERS) == 0
 
 
 @pytest.mark.slow
 def test_two_devices_learn_what_one_learns_and_go_on_after_kill_9(on_two_devices, small_root, tmp_path):
     one, two, killed, returned = (shutil.copytree(small_root, tmp_path / name) for name in ("1", "2", "killed", "back"))
-    flags = {"batch_size": 32, "shift": 0, "epochs": 4}
+    flags = {"batch_size": 32, "shift": 0, "epochs": 3}
     train(one, **flags)
     assert on_two_devices(two, devices=2, **flags) == 0
     # Rounding alone differs, in the sixth digit; normalisation of each half by itself would give 0.3 to 4 %.
@@ -113,14 +121,14 @@ def test_two_devices_learn_what_one_learns_and_go_on_after_kill_9(on_two_devices
     assert json.loads(Run(two, "digits").training_record.read_text())["settings"]["devices"] == 2
 
     steps = len(data.load(killed, "digits").ids("train")) // 32
-    assert on_two_devices(killed, dies_at=2 * steps + 1, devices="all", **flags) == -signal.SIGKILL
+    assert on_two_devices(killed, dies_at=steps + 1, devices="all", **flags) == -signal.SIGKILL
     shutil.rmtree(returned)
     shutil.copytree(killed, returned)
     assert on_two_devices(killed, resume=True) == 0
     assert_same_training(two, killed)
     with pytest.raises(InputError, match=r"--devices 2: this machine has 0 GPUs.*--devices 1"):
-        train(returned, epochs=4, resume=True)
-    assert train(returned, epochs=4, resume=True, devices=1).finished
+        train(returned, epochs=3, resume=True)
+    assert train(returned, epochs=3, resume=True, devices=1).finished
     pd.testing.assert_frame_equal(losses(two), losses(returned), rtol=1e-3)
 
     dataset = data.load(two, "digits")
@@ -130,10 +138,10 @@ def test_two_devices_learn_what_one_learns_and_go_on_after_kill_9(on_two_devices
 
 
 @pytest.mark.slow
-def test_two_devices_learn_similarity_as_one_does(on_two_devices, small_root, tmp_path):
-    one, two = (shutil.copytree(small_root, tmp_path / name) for name in "12")
-    for root in (one, two):
-        build_run(BuildConfig(architecture="deep", run="digits", dataset="digits", root=root))
+def test_two_devices_learn_similarity_as_one_does(on_two_devices, part_root, tmp_path):
+    one = shutil.copytree(part_root, tmp_path / "1")
+    build_run(BuildConfig(architecture="deep", run="digits", dataset="digits", root=one))
+    two = shutil.copytree(one, tmp_path / "2")
     flags = {"batch_size": 32, "epochs": 2, "view_side": 16, "precision": "float32"}
     train(one, **flags)
     assert on_two_devices(two, devices=2, **flags) == 0

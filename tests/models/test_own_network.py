@@ -15,6 +15,12 @@ from latentsearch.runs import Run
 from tests.conftest import REPOSITORY
 
 
+@pytest.fixture(scope="module")
+def small_root(tiny_root):
+    """What all trainings of this module begin with."""
+    return tiny_root
+
+
 def the_example() -> str:
     """The module that docs/extending.md shows."""
     text = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")

@@ -31,6 +31,15 @@ def settings(**changes):
     return Settings(**dataclasses.asdict(recipe) | {"seed": 0, "initial_model": "", "dataset": ""} | changes)
 
 
+pytestmark = pytest.mark.usefixtures("small_towers")
+
+
+@pytest.fixture(scope="module")
+def small_root(tiny_root):
+    """What all trainings of this module begin with."""
+    return tiny_root
+
+
 @pytest.fixture
 def autoencoder():
     keras.utils.set_random_seed(0)

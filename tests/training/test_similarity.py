@@ -20,7 +20,7 @@ from latentsearch.models import architectures
 from latentsearch.models.build import build_run
 from latentsearch.models.export import load_model
 from latentsearch.models.layers import BatchNormalization
-from latentsearch.recipes import RECIPES
+from latentsearch.recipes import RECIPES, Network
 from latentsearch.runs import Run
 from latentsearch.training import dataloader, validation
 from latentsearch.training.model import compiled, copy_weights, create_state
@@ -28,6 +28,13 @@ from latentsearch.training.settings import Settings, choose
 from tests.training.trainings import assert_same_training, train
 
 SIMILAR = {"similarity_weight": 0.5, "batch_size": 32}
+pytestmark = pytest.mark.usefixtures("small_towers")
+
+
+@pytest.fixture(scope="module")
+def small_root(tiny_root):
+    """What all trainings of this module begin with."""
+    return tiny_root
 
 
 def settings(**changes):
@@ -115,10 +122,10 @@ def test_weights_of_the_copy_reach_the_autoencoder(small_digits):
 def test_a_step_is_traced_once_and_begins_from_the_state_that_was_created(weight, small_digits, monkeypatch):
     chosen = settings(similarity_weight=weight)
     batches = dataloader.training_batches(small_digits.images, small_digits.ids("train"), chosen)
-    losses = []
+    losses, network = [], Network(filters=8, depth=1, dense_units=16)
     for prepared in (True, False):
         keras.utils.set_random_seed(0)
-        learner = compiled(architectures.build("compact", (32, 32, 3), 10), chosen, 4)
+        learner = compiled(architectures.build("custom", (32, 32, 3), 10, network), chosen, 4)
         if prepared:
             create_state(learner, batches)
         traced = []
@@ -183,6 +190,7 @@ def test_validation_measures_what_it_says(small_digits):
 
 def test_codes_of_views_come_nearer_and_everything_is_recorded(built_digits, tmp_path, monkeypatch):
     monkeypatch.setattr(metrics, "LEAST_QUERIES", 10)  # of fewer validation images, retrieval is not shown
+    build_run(BuildConfig(architecture="compact", run="digits", dataset="digits", root=tmp_path, overwrite=True))
     result = train(tmp_path, epochs=8, learning_rate=3e-3, **SIMILAR)
     history = result.history
     assert history["val_similarity"].iloc[-1] < history["val_similarity"].iloc[0] - 0.2
@@ -206,7 +214,7 @@ def test_labels_have_no_part_in_what_is_learnt_or_kept(built_digits, tmp_path, m
     results, learnt = [], []
     for labels in (built_digits.labels, shuffled):
         monkeypatch.setattr(data, "load_for", lambda run, now=labels: dataclasses.replace(built_digits, labels=now))
-        results.append(train(tmp_path, epochs=3, overwrite=True, **SIMILAR).history)
+        results.append(train(tmp_path, epochs=2, overwrite=True, **SIMILAR).history)
         learnt.append(load_model(Run(tmp_path, "digits").best_model).get_weights())
     assert not np.allclose(results[0]["val_precision"], results[1]["val_precision"])
     pd.testing.assert_frame_equal(*[table.drop(columns=["val_precision", "seconds"]) for table in results])
@@ -214,8 +222,7 @@ def test_labels_have_no_part_in_what_is_learnt_or_kept(built_digits, tmp_path, m
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_training_that_is_refused_leaves_the_one_before(built_digits, tmp_path):
-    train(tmp_path, epochs=1)
+def test_a_training_that_is_refused_leaves_the_one_before(trained_digits, tmp_path):
     run = Run(tmp_path, "digits")
     before = run.best_model.read_bytes()
     with pytest.raises(InputError, match="--view-side 16: this architecture"):
@@ -224,14 +231,14 @@ def test_a_training_that_is_refused_leaves_the_one_before(built_digits, tmp_path
     assert json.loads(run.training_record.read_text())["finished"]
 
 
-def test_records_of_older_trainings_are_understood(built_digits, tmp_path, monkeypatch):
-    result = train(tmp_path, epochs=2)
+def test_records_of_older_trainings_are_understood(trained_digits, tmp_path):
     run = Run(tmp_path, "digits")
+    history = pd.read_csv(run.history)
     record = json.loads(run.training_record.read_text())
     for name in ("optimizer", "similarity_weight", "temperature", "projection", "view_side", "precision"):
         del record["settings"][name]
     run.training_record.write_text(json.dumps(record))
-    pd.testing.assert_frame_equal(train(tmp_path, epochs=2, resume=True).history, result.history)
+    pd.testing.assert_frame_equal(train(tmp_path, epochs=2, resume=True).history, history)
     # One that was interrupted has a backup without today's measures.
     del record["training"]
     run.training_record.write_text(json.dumps(record | {"finished": False}))
@@ -242,13 +249,13 @@ def test_records_of_older_trainings_are_understood(built_digits, tmp_path, monke
 
 
 @pytest.mark.slow
-def test_deep_resumed_ends_as_if_never_interrupted(small_root, tmp_path, monkeypatch):
+def test_deep_resumed_ends_as_if_never_interrupted(part_root, tmp_path, monkeypatch):
     from latentsearch.training import tensorboard
     from tests.training.test_resume import Interrupt
 
-    roots = [shutil.copytree(small_root, tmp_path / name) for name in "ab"]
-    for root in roots:
-        build_run(BuildConfig(architecture="deep", run="digits", dataset="digits", root=root))
+    roots = [shutil.copytree(part_root, tmp_path / "a")]
+    build_run(BuildConfig(architecture="deep", run="digits", dataset="digits", root=roots[0]))
+    roots.append(shutil.copytree(roots[0], tmp_path / "b"))
     flags = {"batch_size": 64, "epochs": 2, "view_side": 16}
     train(roots[0], **flags)
     with monkeypatch.context() as patch:

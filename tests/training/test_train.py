@@ -34,6 +34,12 @@ def settings(**changes):
     return Settings(**{**plain, "seed": 0, "initial_model": "", "dataset": "", **changes})
 
 
+@pytest.fixture(scope="module")
+def small_root(tiny_root):
+    """What all trainings of this module begin with."""
+    return tiny_root
+
+
 def batches(dataset, count, first_epoch=0, **changes):
     endless = dataloader.training_batches(
         dataset.images, dataset.ids("train"), settings(**changes), first_epoch=first_epoch
@@ -106,10 +112,9 @@ def test_the_best_epoch_is_kept_and_everything_is_written(built_digits, tmp_path
     assert not run.backup.exists()
 
 
-def test_tensorboard_has_curves_graph_codes_pictures_and_projector(built_digits, tmp_path):
+def test_tensorboard_has_curves_graph_codes_pictures_and_projector(trained_digits, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train(tmp_path, epochs=2)
     logs = tmp_path / "logs" / "digits"
 
     def tags(folder):
@@ -126,7 +131,7 @@ def test_tensorboard_has_curves_graph_codes_pictures_and_projector(built_digits,
     }
     assert tags("codes")["graph"]
     assert {"code/0", "code/9", "images and reconstructions"} <= set(tags("codes")["tensors"])
-    num_test = len(built_digits.ids("test"))
+    num_test = len(trained_digits.ids("test"))
     assert np.loadtxt(logs / "codes" / "codes.tsv").shape == (num_test, 10)
     assert len((logs / "codes" / "metadata.tsv").read_text().splitlines()) == num_test + 1
     config = (logs / "codes" / "projector_config.pbtxt").read_text()
@@ -157,13 +162,13 @@ def test_batches_follow_the_number_of_images(used, of_recipe, expected, built_di
         assert chosen.batch_size == (flag or expected)
 
 
-def test_one_seed_gives_equal_trainings_and_another_does_not(small_root, tmp_path):
-    roots = [shutil.copytree(small_root, tmp_path / name) for name in "abc"]
-    for root, seed in zip(roots, (3, 3, 4), strict=True):
-        train(root, epochs=2, seed=seed)
-    assert_same_training(roots[0], roots[1])
+def test_one_seed_gives_equal_trainings_and_another_does_not(small_root, trained_root, tmp_path):
+    same, other = (shutil.copytree(small_root, tmp_path / name) for name in ("same", "other"))
+    for root, seed in ((same, None), (other, 4)):
+        train(root, epochs=2, **({} if seed is None else {"seed": seed}))
+    assert_same_training(trained_root, same)
     with pytest.raises(AssertionError):
-        assert_same_training(roots[0], roots[2])
+        assert_same_training(trained_root, other)
 
 
 def test_a_loss_that_is_no_number_stops_with_a_hint(built_digits, tmp_path):
@@ -185,15 +190,14 @@ def test_settings_that_cannot_be_are_refused(changes, message, built_digits, tmp
         train(tmp_path, **changes)
 
 
-def test_a_training_is_neither_lost_nor_mixed_with_another(built_digits, tmp_path):
-    train(tmp_path, epochs=1)
+def test_a_training_is_neither_lost_nor_mixed_with_another(trained_digits, tmp_path):
     before = weights(tmp_path)
-    again = train(tmp_path, epochs=1)
-    assert (again.is_new, again.finished, len(again.history)) == (False, True, 1)
-    with pytest.raises(InputError, match=r"(?s)another epochs: it was 1, is 2.*--overwrite"):
-        train(tmp_path, epochs=2)
-    with pytest.raises(InputError, match=r"another epochs: it was 1, is 2"):
-        train(tmp_path, epochs=2, resume=True)
+    again = train(tmp_path, epochs=2)
+    assert (again.is_new, again.finished, len(again.history)) == (False, True, 2)
+    with pytest.raises(InputError, match=r"(?s)another epochs: it was 2, is 1.*--overwrite"):
+        train(tmp_path, epochs=1)
+    with pytest.raises(InputError, match=r"another epochs: it was 2, is 1"):
+        train(tmp_path, epochs=1, resume=True)
     initial = Run(tmp_path, "digits").initial_model
     kept = initial.read_bytes()
     initial.write_bytes(b"damaged")
@@ -202,7 +206,7 @@ def test_a_training_is_neither_lost_nor_mixed_with_another(built_digits, tmp_pat
     for a, b in zip(before, weights(tmp_path), strict=True):
         np.testing.assert_array_equal(a, b)
     initial.write_bytes(kept)
-    assert train(tmp_path, epochs=2, overwrite=True).finished
+    assert train(tmp_path, epochs=1, overwrite=True).finished
 
 
 def test_a_run_is_refused_for_other_images_than_its_own(built_digits, tmp_path):
@@ -260,10 +264,9 @@ def test_a_build_record_without_the_name_of_a_dataset_is_refused(built_digits, t
         data.load_for(run)
 
 
-def test_building_over_a_trained_run_needs_overwrite(built_digits, tmp_path):
+def test_building_over_a_trained_run_needs_overwrite(trained_digits, tmp_path):
     from latentsearch.models.build import build_run
 
-    train(tmp_path, epochs=1)
     config = BuildConfig(architecture="compact", run="digits", dataset="digits", root=tmp_path)
     with pytest.raises(InputError, match="holds a training"):
         build_run(replace(config, latent_dim=4))
