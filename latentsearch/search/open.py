@@ -85,7 +85,7 @@ def open_corpus(
         lines = [f"gallery: {_images(len(content.files))} of {printable(content.folder)}, as it was kept ({path})"]
     corpus = FolderCorpus(run, autoencoder, content, look=look)
     return corpus, lines + _skipped(content) + scaled_in_words(content.scaled_by_range) + _novelty(
-        run, autoencoder, content
+        run, autoencoder.trained, content
     )
 
 

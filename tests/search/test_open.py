@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from fuzzing.colours import MeanColours, make_photos
 from latentsearch import data
 from latentsearch.gallery import novelty
 from latentsearch.gallery.folder import gallery_path, open_kept
+from latentsearch.gallery.published import PublishedStore
 from latentsearch.gallery.sync import sync
+from latentsearch.models.encoder import Autoencoder
 from latentsearch.search import open as opening
 from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.open import _skipped
@@ -84,3 +87,15 @@ def test_images_that_were_scaled_by_their_own_range_are_told_of_a_folder_and_of_
     assert data.scaled_in_words(queries.scaled_by_range) == [
         "1 image of float pixels has no fixed range: black and white were set by its own values"
     ]
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_queries_of_a_publication_are_encoded_as_its_images_were(precision, exported_digits, tmp_path, monkeypatch):
+    model = tmp_path / "models" / "digits" / "initial.keras"
+    model.rename(model.with_name("best.keras"))
+    encoder = Autoencoder(model.with_name("best.keras"), precision=precision)
+    store = object.__new__(PublishedStore)
+    store.manifest = SimpleNamespace(encoder=encoder.fingerprint, run="digits")
+    monkeypatch.setattr(opening, "PublishedCorpus", lambda run, autoencoder, store: autoencoder)
+    config = RetrieveConfig(root=tmp_path, collection="photos")
+    assert opening.open_named(config, store)[0].fingerprint == encoder.fingerprint
