@@ -196,6 +196,18 @@ def in_process(
     return run
 
 
+def once(function: Callable) -> Callable:
+    """What calls a function once, and gives its result each time."""
+    results = []
+
+    def wrapped(*arguments: object, **keywords: object) -> object:
+        if not results:
+            results.append(function(*arguments, **keywords))
+        return results[0]
+
+    return wrapped
+
+
 FORKS = """
 import json, os, sys, traceback
 IMPORTS

@@ -12,8 +12,9 @@ from latentsearch import files, runs
 from latentsearch.config import OWN_RUN, PHOTOS_RUN, SHIPPED_RUNS
 from latentsearch.data import cifar10
 from latentsearch.errors import InputError
+from latentsearch.evaluation import evaluate, report
 from latentsearch.runs import Run
-from tests.conftest import REPOSITORY, a_part_of_the_digits
+from tests.conftest import REPOSITORY, a_part_of_the_digits, once
 
 
 def make_trained(root, *names):
@@ -72,6 +73,8 @@ def test_the_scripts_in_order_without_flags_lead_on_twice(tmp_path, in_process, 
     """But for --root and a short training."""
     part = dataclasses.replace(a_part_of_the_digits(), kind="cifar10")
     monkeypatch.setattr(cifar10, "download", lambda: part)
+    for module, name in ((evaluate, "gather"), (report, "draw")):  # what takes longest; it is written twice
+        monkeypatch.setattr(module, name, once(getattr(module, name)))
     script = "DataPreperation.py"
     for number in range(10):
         result = in_process(script, "--root", tmp_path, *(["--epochs", 1] if script.startswith("Train") else []))

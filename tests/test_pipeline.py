@@ -13,6 +13,7 @@ from PIL import Image
 from latentsearch import data
 from latentsearch.evaluation import evaluate, report
 from latentsearch.runs import Run
+from tests.conftest import once
 
 pytestmark = pytest.mark.slow
 
@@ -191,17 +192,6 @@ def test_bad_input_exits_with_2_and_words(name, flags, message, pipeline, in_pro
     result = in_process(name, *flags, "--root", root)
     assert result.returncode == 2
     assert message in result.stderr
-
-
-def once(function):
-    results = []
-
-    def wrapped(*arguments, **keywords):
-        if not results:
-            results.append(function(*arguments, **keywords))
-        return results[0]
-
-    return wrapped
 
 
 @pytest.fixture(scope="module")
