@@ -11,16 +11,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
 from latentsearch.models import own_loss
+from latentsearch.models.build import build_run
+from latentsearch.recipes import Network
 from latentsearch.runs import Run
 from tests.conftest import REPOSITORY
 
 
 @pytest.fixture(scope="module")
-def small_root(tiny_root):
-    """What all trainings of this module begin with."""
-    return tiny_root
+def small_root(part_root, tmp_path_factory):
+    """A root with an untrained run "digits" whose codes are two numbers, of which figures are drawn fast."""
+    root = shutil.copytree(part_root, tmp_path_factory.mktemp("small") / "root")
+    network = Network(filters=8, depth=1, dense_units=16)
+    build_run(
+        BuildConfig(architecture="custom", network=network, latent_dim=2, run="digits", dataset="digits", root=root)
+    )
+    return root
 
 
 def the_example() -> str:

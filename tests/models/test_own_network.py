@@ -15,12 +15,6 @@ from latentsearch.runs import Run
 from tests.conftest import REPOSITORY
 
 
-@pytest.fixture(scope="module")
-def small_root(tiny_root):
-    """What all trainings of this module begin with."""
-    return tiny_root
-
-
 def the_example() -> str:
     """The module that docs/extending.md shows."""
     text = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -29,13 +23,14 @@ def the_example() -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("similarity", [0, 0.5])
-def test_the_example_goes_through_the_scripts(similarity, small_root, tmp_path, in_process, monkeypatch):
-    root = shutil.copytree(small_root, tmp_path / "root")
+def test_the_example_goes_through_the_scripts(similarity, part_root, tmp_path, in_process, monkeypatch):
+    root = shutil.copytree(part_root, tmp_path / "root")
     (tmp_path / "my_network.py").write_text(the_example())
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "my_network", raising=False)
     own = ("--run", "own", "--root", root)
     build = ("--architecture", "custom", "--network.build", "my_network:build", "--dataset", "digits")
+    build += ("--latent-dim", 2)  # of which figures are drawn fast
     assert in_process("BuildingAutoencoder.py", *build, *own).returncode == 0
     (tmp_path / "my_network.py").unlink()  # not needed any more
     flags = ("--epochs", 1, "--similarity-weight", similarity)
