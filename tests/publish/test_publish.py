@@ -194,7 +194,7 @@ from tests.publish.publishing import publication
 encode._PART, contents._ROWS = 4, 6
 MilvusConnection.create = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 root = Path({root!r})
-publication(root, root / "photos", {address!r})[0].run()
+publication(root, root / "photos", {address!r}, spark="local[2]")[0].run()
 """
 
 
