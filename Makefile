@@ -60,7 +60,7 @@ test-engines: $(VENV)/installed-engines
 	command -v java || { test "$$(id -u)" = 0 && apt-get update -qq \
 		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless; } \
 		|| echo "No Java, and it cannot be installed here: the tests with Spark are skipped."
-	$(RUN) -m pytest -m engines
+	$(RUN) -m pytest -n 2 --dist loadfile -m engines
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .

@@ -44,7 +44,8 @@ def make_run(root: Path) -> Run:
 def publication(root: Path, gallery: Path, address: str, *, encoder=LoggedColours, seconds=0.0, log="log", **flags):
     """A publication as "photos", and the lines that it says."""
     said: list[str] = []
-    config = PublishConfig(gallery=gallery, store=address, collection="photos", spark=MASTER, root=root, **flags)
+    flags = {"spark": MASTER} | flags
+    config = PublishConfig(gallery=gallery, store=address, collection="photos", root=root, **flags)
     opening = functools.partial(encoder, root / log, seconds)
     return Publication(config, make_run(root), opening(), opening, said.append), said
 

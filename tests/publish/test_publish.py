@@ -80,7 +80,8 @@ def test_changes_are_followed_and_a_search_sees_the_old_or_the_new(photos, serve
     assert f"{NUM_PHOTOS + 1} added" in said[0]
     assert said[1] == "left out: 1 x damaged"
     assert paths_in(server.address, photos) == on_disk(photos)
-    assert num_encoded(tmp_path) == NUM_PHOTOS + 1
+    # Two have one content, which is encoded once where their paths, of another folder each time, fall into one part.
+    assert num_encoded(tmp_path) in (NUM_PHOTOS, NUM_PHOTOS + 1)
     first, said = publication(tmp_path, photos, server.address, log="again")
     first.run()
     assert said[-1].startswith(f"published: as before, {NUM_PHOTOS + 1} codes")
@@ -193,7 +194,7 @@ from tests.publish.publishing import publication
 encode._PART, contents._ROWS = 4, 6
 MilvusConnection.create = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 root = Path({root!r})
-publication(root, root / "photos", {address!r})[0].run()
+publication(root, root / "photos", {address!r}, spark="local[2]")[0].run()
 """
 
 

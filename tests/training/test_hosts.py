@@ -67,23 +67,36 @@ def losses(root):
     return pd.read_csv(Run(root, "digits").history)[["loss", "val_loss"]]
 
 
+FLAGS = ("--epochs", "3", "--batch-size", "32", "--shift", "0")
+
+
+@pytest.fixture(scope="module")
+def together(small_root, tmp_path_factory):
+    """A root whose run "digits" two hosts trained."""
+    root = shutil.copytree(small_root, tmp_path_factory.mktemp("hosts") / "2")
+    statuses, output = train_together(root, *FLAGS)
+    assert statuses == [0, 0], output
+    return root
+
+
+@pytest.mark.engines
+def test_two_hosts_learn_what_one_learns(together, small_root, tmp_path):
+    one = shutil.copytree(small_root, tmp_path / "1")
+    train(one, epochs=3)
+    pd.testing.assert_frame_equal(losses(one), losses(together), rtol=1e-3)  # rounding alone differs
+
+
 @pytest.mark.engines
 @pytest.mark.parametrize("dies", [0, 1])
-def test_two_hosts_learn_what_one_learns_and_go_on_after_kill_9(dies, small_root, tmp_path):
-    one, two, killed = (shutil.copytree(small_root, tmp_path / name) for name in ("1", "2", "killed"))
-    flags = ("--epochs", "3", "--batch-size", "32", "--shift", "0")
-    train(one, epochs=3)
-    statuses, output = train_together(two, *flags)
-    assert statuses == [0, 0], output
-    pd.testing.assert_frame_equal(losses(one), losses(two), rtol=1e-3)  # rounding alone differs
-
-    statuses, output = train_together(killed, *flags, dies=dies, dies_at=4 + 2)  # in the second epoch of 4 steps
+def test_two_hosts_go_on_after_kill_9_of_one(dies, together, small_root, tmp_path):
+    killed = shutil.copytree(small_root, tmp_path / "killed")
+    statuses, output = train_together(killed, *FLAGS, dies=dies, dies_at=4 + 2)  # in the second epoch of 4 steps
     assert statuses[dies] == -signal.SIGKILL, output
     assert statuses[1 - dies] not in (0, None), output
     assert not json.loads(Run(killed, "digits").training_record.read_text())["finished"]
-    statuses, output = train_together(killed, *flags, "--resume")
+    statuses, output = train_together(killed, *FLAGS, "--resume")
     assert statuses == [0, 0], output
-    assert_same_training(two, killed)
+    assert_same_training(together, killed)
 
 
 @pytest.mark.engines
