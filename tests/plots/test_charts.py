@@ -237,6 +237,40 @@ def test_framed_tiles_hold_the_images_and_the_colour_of_their_class():
     assert 0.3 < dashes.mean() < 0.7
 
 
+def test_a_pair_plot_has_dots_below_its_diagonal_and_their_density_above():
+    codes = RNG.random((60, 3))
+    (axes,) = code_charts.pair_plot(codes, CLASSES, NAMES, ("a", "b", "c")).axes
+    panels = [(1, 0), (2, 0), (2, 1)]
+    for number, name in enumerate(NAMES):
+        dots = axes.collections[number]
+        np.testing.assert_allclose(dots.get_facecolor()[0, :3], to_rgb(PALETTE[number]))
+        of_panel = np.asarray(dots.get_offsets()).reshape(30, len(panels), 2).swapaxes(0, 1)
+        for (row, column), points in zip(panels, of_panel, strict=True):
+            inside = points - 1.05 * np.array([column, 2 - row])
+            assert ((inside > 0) & (inside < 1)).all()
+            for axis, dimension in enumerate((column, row)):
+                assert np.corrcoef(inside[:, axis], codes[name == CLASSES, dimension])[0, 1] == pytest.approx(1)
+    for (column, row), shown in zip([(1, 0), (2, 0), (2, 1)], axes.images, strict=True):
+        left, _, bottom, _ = shown.get_extent()
+        assert (left, bottom) == pytest.approx((1.05 * column, 1.05 * (2 - row)))
+        low, high = np.percentile(codes[:, [column, row]], [0.5, 99.5], axis=0)
+        margin = 0.08 * (high - low)
+        cells = (24 * (codes[:, [column, row]] - low + margin) / (high - low + 2 * margin)).astype(int)
+        expected = np.zeros((24, 24))
+        np.add.at(expected, (cells[:, 1], cells[:, 0]), 1)
+        np.testing.assert_array_equal(shown.get_array(), expected)
+    names = [text.get_text() for text in axes.texts]
+    assert names == ["a", "a", "b", "b", "c", "c"]
+
+
+def test_a_pair_plot_leaves_out_what_lies_far_out():
+    codes = RNG.random((1000, 2))
+    codes[0] = 50
+    (axes,) = code_charts.pair_plot(codes, [""] * 1000, ()).axes
+    assert len(axes.collections[0].get_offsets()) == 999
+    assert axes.images[0].get_array().sum() == 999
+
+
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_codes_that_are_all_equal_stay_where_they_are_on_a_map(count):
     points = project(np.full((count, 10), 0.7, np.float32))
