@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
@@ -44,31 +44,38 @@ def pair_plot(
         0.5 + 0.075 * max(len(shortened(name)) for name in class_names) if class_names else 0.1
     )  # inches, for the legend
     figure = Figure(figsize=(side * dims + 0.3 + beside, side * dims + 0.3))
-    grid: Any = figure.subplots(dims, dims, squeeze=False)
     right = 1 - beside / figure.get_figwidth()
-    figure.subplots_adjust(left=0.04, right=right, bottom=0.04, top=0.99, wspace=0.05, hspace=0.05)
-    limits = [_limits(values) for values in codes.T]
-    of_class = np.asarray(class_of_image)
-    groups = [(name, of_class == name, *look_of(number)) for number, name in enumerate(class_names)]
-    groups = groups or [("", np.ones(len(codes), dtype=bool), *look_of(0))]
+    # One panel for all, each a square of side 1 in it: Matplotlib takes longer to make panels than to draw the dots.
+    axes = figure.add_axes((0.04, 0.04, right - 0.04, 0.95))
+    axes.axis("off")
+    starts = 1.05 * np.arange(dims)  # to the right; upwards in reverse
+    axes.set(xlim=(0, starts[-1] + 1), ylim=(0, starts[-1] + 1))
+    low, high = np.array([_limits(values) for values in codes.T]).T
+    places = (codes - low) / (high - low)
+    below, left = np.tril_indices(dims, -1)  # row and column of each panel of dots
+    across = (starts[left] + places[:, left]).ravel()
+    up = (starts[dims - 1 - below] + places[:, below]).ravel()
+    inside = (places >= 0) & (places <= 1)
+    is_drawn = (inside[:, left] & inside[:, below]).ravel()
+    of_class = np.repeat(np.asarray(class_of_image), len(left))
+    groups = [(of_class == name, *look_of(number)) for number, name in enumerate(class_names)]
+    for chosen, colour, marker in groups or [(np.ones(len(of_class), dtype=bool), *look_of(0))]:
+        dots = chosen & is_drawn
+        axes.scatter(across[dots], up[dots], s=9, marker=marker, color=colour, linewidths=0, alpha=0.6)
     for row, column in np.ndindex(dims, dims):
-        axes = grid[row, column]
+        x, y = 1.05 * column, 1.05 * (dims - 1 - row)
         if row == column:
-            _ridge(axes, codes[:, row], limits[row], 0, _GREY)
-        elif row > column:
-            for _, chosen, colour, marker in groups:
-                axes.scatter(
-                    codes[chosen, column], codes[chosen, row], s=9, marker=marker, color=colour, linewidths=0, alpha=0.6
-                )
-        else:
-            axes.hist2d(codes[:, column], codes[:, row], bins=24, range=[limits[column], limits[row]], cmap="Greys")
-        axes.set(xticks=[], yticks=[], xlim=limits[column])
-        if row != column:
-            axes.set_ylim(limits[row])
-        if row == dims - 1:
-            axes.set_xlabel(number_names[column], fontsize=8)
-        if column == 0:
-            axes.set_ylabel(number_names[row], fontsize=8)
+            _ridge(axes, x + places[:, row], (x, x + 1), y + 0.04, _GREY)
+        elif row < column:
+            counts, _, _ = np.histogram2d(places[:, row], places[:, column], bins=24, range=((0, 1), (0, 1)))
+            extent = (x, x + 1, y, y + 1)
+            axes.imshow(counts, extent=extent, aspect="auto", origin="lower", cmap="Greys", interpolation="nearest")
+    corners = [(x, y) for x in starts for y in starts]
+    squares = [[(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)] for x, y in corners]
+    axes.add_collection(PolyCollection(squares, facecolor="none", edgecolor="black", linewidth=0.8, clip_on=False))
+    for start, name in zip(starts, number_names, strict=False):
+        axes.text(start + 0.5, -0.05, name, fontsize=8, ha="center", va="top")
+        axes.text(-0.05, starts[-1] - start + 0.5, name, fontsize=8, ha="right", va="center", rotation=90)
     if class_names:
         figure.legend(handles=_class_marks(class_names), loc="center right", frameon=False, fontsize=8)
     return figure
@@ -129,7 +136,7 @@ def code_distributions(
         axes.set_title(number_names[dimension] if number_names else f"code {dimension}", fontsize=9)
         axes.tick_params(labelsize=7, left=False)
         is_first = dimension % num_columns == 0
-        axes.set_yticks(heights + 0.3, ["all", *map(shortened, names)] if is_first else [""] * len(heights))
+        axes.set_yticks(heights + 0.3 if is_first else [], ["all", *map(shortened, names)] if is_first else [])
         axes.set(xlim=limits, ylim=(-0.1, len(names) + 1))
     sns.despine(figure, left=True)
     return figure

@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
@@ -26,8 +27,23 @@ FRAMES: dict[int, dict[str, Any]] = {
 
 FRAMES_IN_WORDS = "Thick blue frame: same class; thin dashed orange: another"
 _THUMB = 0.85  # inches a thumbnail
+_SIDE = 0.92  # of a thumbnail, where gaps are between them
 _BORDER = 2  # pixels of a frame
 _CELL = 48  # pixels of a panel of `pairs`
+
+
+def _panel(across: float, down: float) -> tuple[Figure, Axes]:
+    """Make a figure with one panel, measured in thumbnails: to lay out one for each image takes many times longer."""
+    figure = Figure(figsize=(_THUMB * across, _THUMB * down))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, across), ylim=(down, 0))
+    axes.axis("off")
+    return figure, axes
+
+
+def _show(axes: Axes, image: np.ndarray, left: float, bottom: float, side: float) -> None:
+    """Draw a square image at its place in a panel."""
+    axes.imshow(image, extent=(left, left + side, bottom, bottom - side), aspect="auto")
 
 
 def image_rows(rows: Mapping[str, np.ndarray], captions: Sequence[str] = ()) -> Figure:
@@ -38,16 +54,15 @@ def image_rows(rows: Mapping[str, np.ndarray], captions: Sequence[str] = ()) -> 
         captions: One caption below each column.
     """
     num_columns = max(len(images) for images in rows.values())
-    figure = Figure(figsize=(_THUMB * (num_columns + 1.4), _THUMB * len(rows) + 0.3), layout="constrained")
-    grid = figure.subplots(len(rows), num_columns, squeeze=False)
+    left = 0.24 + 0.085 * max(map(len, rows))  # for the names
+    figure, axes = _panel(left + num_columns, 1.1 * len(rows) + 0.15)
     for row, (name, images) in enumerate(rows.items()):
-        for column, axes in enumerate(grid[row]):
-            axes.axis("off")
-            if column < len(images):
-                axes.imshow(images[column])
-            if row == len(rows) - 1 and column < len(captions):
-                axes.set_title(captions[column], fontsize=7, y=-0.3)
-        grid[row, 0].text(-0.15, 0.5, name, transform=grid[row, 0].transAxes, ha="right", va="center", fontsize=9)
+        bottom = 1.1 * row + 1
+        axes.text(left - 0.14, bottom - _SIDE / 2, name, fontsize=9, ha="right", va="center")
+        for column, image in enumerate(images):
+            _show(axes, image, left + column, bottom, _SIDE)
+    for column, caption in enumerate(captions[:num_columns]):
+        axes.text(left + column + _SIDE / 2, bottom + 0.05, caption, fontsize=7, ha="center", va="top")
     return figure
 
 
@@ -58,16 +73,14 @@ def image_pairs(pairs: np.ndarray, captions: Sequence[str]) -> Figure:
         pairs: uint8 `(num_pairs, 2, height, width, 3)`.
         captions: One caption per pair.
     """
-    columns = 5
-    rows = -(-len(pairs) // columns)
-    figure = Figure(figsize=((2 * _THUMB + 0.3) * columns, (_THUMB + 0.45) * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in grid:
-        axes.axis("off")
-    for axes, (left, right), caption in zip(grid, pairs, captions, strict=False):
-        gap = np.full((left.shape[0], max(left.shape[1] // 16, 1), 3), 255, dtype=np.uint8)
-        axes.imshow(np.concatenate([left, gap, right], axis=1))
-        axes.set_title(caption, fontsize=7, pad=2)
+    columns, wide, tall = 5, 2.35, 1.53
+    figure, axes = _panel(columns * wide, -(-len(pairs) // columns) * tall)
+    for number, (both, caption) in enumerate(zip(pairs, captions, strict=True)):
+        row, column = divmod(number, columns)
+        middle, bottom = (column + 0.5) * wide, (row + 1) * tall - 0.04
+        _show(axes, both[0], middle - 1.1, bottom, 1.07)
+        _show(axes, both[1], middle + 0.03, bottom, 1.07)
+        axes.text(middle, bottom - 1.09, caption, fontsize=7, ha="center", va="bottom")
     return figure
 
 
@@ -94,11 +107,7 @@ def neighbour_rows(
     tall, wide, gap = 1.32, 1.12, 0.3  # of a thumbnail's side; a gap between query and results
     across, down = wide * (k + 1) + gap, tall * num_queries
     below = 0.45 if num_queries else 0.9
-    figure = Figure(figsize=(max(_THUMB * across, 4), _THUMB * (down + below)))
-    # One panel for all: to lay out one for each image takes a time that grows with the square of their number.
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, max(across, 4 / _THUMB)), ylim=(down + below, 0))
-    axes.axis("off")
+    figure, axes = _panel(max(across, 4 / _THUMB), down + below)
     for row in range(num_queries):
         top = tall * row + tall - 1 - 0.02
         for column in range(k + 1):
@@ -108,12 +117,10 @@ def neighbour_rows(
             title = titles[row][column - 1] if column else query_titles[row]
             if column and not title and (image == 255).all():
                 continue  # no neighbour
-            axes.imshow(image, extent=(left, left + 1, top + 1, top), aspect="auto")
+            _show(axes, image, left, top + 1, 1)
             axes.add_patch(Rectangle((left, top), 1, 1, fill=False, **FRAMES[kind]))
             axes.text(left + 0.5, top - 0.04, title, fontsize=6, ha="center", va="bottom", linespacing=1.0)
-    axes.set(xlim=(0, max(across, 4 / _THUMB)), ylim=(down + below, 0))
-    is_known = bool((same_class >= 0).any())
-    words = ". ".join(filter(None, [FRAMES_IN_WORDS if is_known else "", note]))
+    words = ". ".join(filter(None, [FRAMES_IN_WORDS if (same_class >= 0).any() else "", note]))
     axes.text(0.06, down + below - 0.1, words, fontsize=7, va="bottom")
     return figure
 

@@ -155,12 +155,34 @@ def test_blocks_show_every_image_in_its_place_with_a_frame_by_class():
 
 def test_pairs_stand_side_by_side_under_their_captions():
     figure = image_grids.image_pairs(IMAGES[:12].reshape(6, 2, 8, 8, 3), list("abcdef"))
-    shown = [axes for axes in figure.axes if axes.images]
-    assert [axes.get_title() for axes in shown] == list("abcdef")
-    for axes, first, second in zip(shown, IMAGES[:12:2], IMAGES[1:12:2], strict=True):
-        drawn = axes.images[0].get_array()
-        np.testing.assert_array_equal(drawn[:, :8], first)
-        np.testing.assert_array_equal(drawn[:, -8:], second)
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == list("abcdef")
+    for shown, expected in zip(axes.images, IMAGES[:12], strict=True):
+        np.testing.assert_array_equal(shown.get_array(), expected)
+    for text, first, second in zip(axes.texts, axes.images[::2], axes.images[1::2], strict=True):
+        (left, right, bottom, top), beside = first.get_extent(), second.get_extent()
+        assert left < right < text.get_position()[0] < beside[0] < beside[1]
+        assert text.get_position()[1] <= top < bottom
+        assert (bottom, top) == tuple(beside[2:])
+    rows = [image.get_extent()[3] for image in axes.images]
+    assert rows[0] == rows[9] < rows[10] == rows[11]
+
+
+def test_rows_of_images_stand_under_each_other_between_names_and_captions():
+    figure = image_grids.image_rows({"a": IMAGES[:3], "$b$": IMAGES[3:5]}, ["x", "y", "z"])
+    (axes,) = figure.axes
+    extents = [shown.get_extent() for shown in axes.images]
+    for shown, expected in zip(axes.images, IMAGES[:5], strict=True):
+        np.testing.assert_array_equal(shown.get_array(), expected)
+    assert [extent[:2] for extent in extents[:2]] == [extent[:2] for extent in extents[3:]]
+    assert extents[0][1] < extents[1][0]
+    assert extents[0][2] < extents[3][3]  # downwards
+    places = {text.get_text(): text.get_position() for text in axes.texts}
+    assert extents[0][3] < places["a"][1] < extents[0][2] < extents[3][3] < places["$b$"][1] < extents[3][2]
+    assert max(places["a"][0], places["$b$"][0]) < extents[0][0]
+    for name, extent in zip("xyz", extents, strict=False):
+        assert extent[0] < places[name][0] < extent[1]
+        assert places[name][1] > extents[3][2]
 
 
 def test_which_curves_there_are_depends_on_what_was_measured():
@@ -213,6 +235,40 @@ def test_framed_tiles_hold_the_images_and_the_colour_of_their_class():
     assert (wrong[1] == 255).all()  # half as thick
     dashes = (wrong[2, 2:-2] == frames[1]).all(axis=-1)
     assert 0.3 < dashes.mean() < 0.7
+
+
+def test_a_pair_plot_has_dots_below_its_diagonal_and_their_density_above():
+    codes = RNG.random((60, 3))
+    (axes,) = code_charts.pair_plot(codes, CLASSES, NAMES, ("a", "b", "c")).axes
+    panels = [(1, 0), (2, 0), (2, 1)]
+    for number, name in enumerate(NAMES):
+        dots = axes.collections[number]
+        np.testing.assert_allclose(dots.get_facecolor()[0, :3], to_rgb(PALETTE[number]))
+        of_panel = np.asarray(dots.get_offsets()).reshape(30, len(panels), 2).swapaxes(0, 1)
+        for (row, column), points in zip(panels, of_panel, strict=True):
+            inside = points - 1.05 * np.array([column, 2 - row])
+            assert ((inside > 0) & (inside < 1)).all()
+            for axis, dimension in enumerate((column, row)):
+                assert np.corrcoef(inside[:, axis], codes[name == CLASSES, dimension])[0, 1] == pytest.approx(1)
+    for (column, row), shown in zip([(1, 0), (2, 0), (2, 1)], axes.images, strict=True):
+        left, _, bottom, _ = shown.get_extent()
+        assert (left, bottom) == pytest.approx((1.05 * column, 1.05 * (2 - row)))
+        low, high = np.percentile(codes[:, [column, row]], [0.5, 99.5], axis=0)
+        margin = 0.08 * (high - low)
+        cells = (24 * (codes[:, [column, row]] - low + margin) / (high - low + 2 * margin)).astype(int)
+        expected = np.zeros((24, 24))
+        np.add.at(expected, (cells[:, 1], cells[:, 0]), 1)
+        np.testing.assert_array_equal(shown.get_array(), expected)
+    names = [text.get_text() for text in axes.texts]
+    assert names == ["a", "a", "b", "b", "c", "c"]
+
+
+def test_a_pair_plot_leaves_out_what_lies_far_out():
+    codes = RNG.random((1000, 2))
+    codes[0] = 50
+    (axes,) = code_charts.pair_plot(codes, [""] * 1000, ()).axes
+    assert len(axes.collections[0].get_offsets()) == 999
+    assert axes.images[0].get_array().sum() == 999
 
 
 @pytest.mark.parametrize("count", [1, 2, 40])
