@@ -184,6 +184,10 @@ class MilvusConnection:
                     "not every Milvus has each."
                 )
             time.sleep(0.2)
+        self.load(collection)
+
+    def load(self, collection: str) -> None:
+        """Load a collection into the memory of the server, which takes long right after the server was restarted."""
         self.call("load_collection", collection, timeout=_TO_LOAD)
 
     def index_params(self) -> Any:

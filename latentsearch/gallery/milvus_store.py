@@ -173,7 +173,7 @@ class MilvusStore:
                 self._milvus.call("delete", collection, ids=others[start : start + _READ])
             rows = np.flatnonzero(~kept)
             self._upsert(collection, vectors, rows)
-            self._milvus.call("load_collection", collection)  # a server that was restarted meanwhile has it no more
+            self._milvus.load(collection)  # a server that was restarted meanwhile has it no more
             count = self._count(collection)
             counts = int(kept.sum()), len(rows) - changed, changed, len(others)
         else:
@@ -209,7 +209,7 @@ class MilvusStore:
             params = milvus.index_params()
             params.add_index("code", index_type="FLAT", metric_type=_METRIC_TYPES[metric])
             milvus.call("create_index", collection, params, sync=False)  # there is nothing yet to wait for
-        milvus.call("load_collection", collection)
+        milvus.load(collection)
         stale = [other for other in collections if re.fullmatch(f"{prefix}[0-9a-f]{{8}}", other)]
         return collection, [other for other in stale if other != collection]
 

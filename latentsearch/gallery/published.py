@@ -66,7 +66,7 @@ class PublishedStore:
         self._catalogue, self.manifest = found
         self._codes = {metric: self.manifest.with_look(metric, self._asked_look) for metric in self._metrics}
         for collection in (self._catalogue, *(one.collection for one in self._codes.values())):
-            self._milvus.call("load_collection", collection)  # a server that was restarted has it no more
+            self._milvus.load(collection)  # a server that was restarted has it no more
 
     @property
     def look(self) -> float | None:

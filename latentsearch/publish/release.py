@@ -207,7 +207,7 @@ def _catalogue(manifest: Manifest) -> str:
 
 
 def _count(milvus: MilvusConnection, collection: str) -> int:
-    milvus.call("load_collection", collection, timeout=_TO_FLUSH)  # a server that was restarted has it no more
+    milvus.load(collection)  # a server that was restarted has it no more
     [found] = milvus.call("query", collection, filter="", output_fields=["count(*)"], **_STRONG)
     return int(found["count(*)"])
 

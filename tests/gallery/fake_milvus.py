@@ -53,5 +53,8 @@ class FakeMilvus:
             found.append([{"id": rows[row]["id"], "entity": dict(rows[row])} for row in order])
         return found
 
+    def load(self, name):
+        self.call("load_collection", name)
+
     def close(self):
         pass

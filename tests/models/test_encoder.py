@@ -81,10 +81,8 @@ def test_codes_in_int8_are_near_those_in_float32_and_the_same_in_any_batch(expor
     images = exported_digits.images
     autoencoder, quantised = Autoencoder(path), Autoencoder(path, precision="int8")
     codes, near = autoencoder.encode(images), quantised.encode(images)
-    spread = codes.std()
-    assert 1e-5 * spread < np.abs(near - codes).max() < 0.1 * spread
-    ids = np.array([150, 3, 77])
-    np.testing.assert_array_equal(quantised.encode(images, ids), near[ids])
+    assert 1e-5 < np.abs(near - codes).max() / codes.std() < 0.1
+    np.testing.assert_array_equal(quantised.encode(images, np.array([150, 3])), near[[150, 3]])
     np.testing.assert_array_equal(Autoencoder(path, precision="int8", cores=1).encode(images[:50]), near[:50])
     np.testing.assert_array_equal(quantised.decode(codes), autoencoder.decode(codes))
     assert quantised.trained == autoencoder.trained == autoencoder.fingerprint != quantised.fingerprint
