@@ -17,7 +17,7 @@ SHOW ?=
 EPOCHS ?= 24
 START ?=
 GALLERY ?=
-BENCHMARKS ?= training_speed training_profile coding first_answer search folders growth scaling set_up duplicates
+BENCHMARKS ?= training_speed training_profile coding precision first_answer search folders growth scaling set_up duplicates
 
 .PHONY: demo cifar10 page benchmark test coverage torture test-page test-engines lint clean
 

@@ -138,6 +138,7 @@ _SECTIONS: dict[str, tuple[str, Callable[[Any], list[Any]]]] = {
     "training_speed": ("Training: until the reference's best validation error, 0.0208", _training),
     "training_profile": ("Training: share of this machine's speed", _profile),
     "coding": ("Coding images", lambda result: [_with_spread(result["rows"], " images/s")]),
+    "precision": ("Encoding in int8", lambda result: [result["rows"]]),
     "first_answer": ("The first answer of a new process", lambda result: [_with_spread(result["seconds"], "")]),
     "search": ("Searching", _search),
     "scaling": ("60,000 to 6,000,000 codes", lambda result: [result["rows"]]),

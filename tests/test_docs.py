@@ -155,7 +155,9 @@ SOURCES = {
         *(f"benchmarks/{name}.json" for name in ("recipe", "codes", "first_sitting")),
         "models/cifar10/training.json",
     ),
-    "docs/own-images.md": ("benchmarks/duplicates.json", "benchmarks/folders.json", "benchmarks/photographs.json"),
+    "docs/own-images.md": tuple(
+        f"benchmarks/{name}.json" for name in ("duplicates", "folders", "photographs", "precision")
+    ),
     "docs/photographs.md": ("benchmarks/encoders.json",),
     "docs/scaling.md": tuple(f"benchmarks/{name}.json" for name in ("growth", "coding", "scaling", "publishing")),
     "docs/similarity.md": ("benchmarks/similarity.json",),
