@@ -27,11 +27,13 @@ class EncodedFile(NamedTuple):
         digest: SHA-256 of the file, 32 bytes.
         code: Code of its image, float32 `(latent_dim,)`.
         by_range: Kind of its pixels, if they were scaled by their own range; "" if not, or not known here.
+        pixels: Its image as the encoder takes it, uint8 `(height, width, 3)`; None if it was not decoded here.
     """
 
     digest: bytes
     code: np.ndarray
     by_range: str = ""
+    pixels: np.ndarray | None = None
 
 
 Encoded = EncodedFile | Skipped
@@ -97,5 +99,6 @@ def encode_files(
                     yield file, result
                 else:
                     digest, image = result
-                    yield file, EncodedFile(digest, code_of[digest], image.by_range if image else "")
+                    by_range, pixels = (image.by_range, image.pixels) if image else ("", None)
+                    yield file, EncodedFile(digest, code_of[digest], by_range, pixels)
             bar.update(len(chunk))

@@ -24,6 +24,8 @@ from latentsearch.locks import locked
 from latentsearch.models.encoder import Encoder
 from latentsearch.text import printable
 
+_MOST_PIXELS = 64_000_000  # bytes of decoded images that are kept to be examined; others are decoded again
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -85,6 +87,7 @@ def sync(
         code_of = {entry.digest: entry.code for entry in before}
         new: list[tuple[FoundFile, bytes, np.ndarray]] = []
         by_range = dict(kept.by_range) if kept else {}
+        pixels: dict[bytes, np.ndarray] = {}
         to_read = [file for file in files if file not in at and file not in bad]
         for file, encoded in encode(to_read, folder, autoencoder, fit=fit, code_of=code_of, progress=progress):
             if isinstance(encoded, Skipped):
@@ -93,6 +96,8 @@ def sync(
                 new.append((file, encoded.digest, encoded.code))
                 if encoded.by_range:
                     by_range[encoded.digest] = encoded.by_range
+                if encoded.pixels is not None and len(pixels) * encoded.pixels.nbytes < _MOST_PIXELS:
+                    pixels[encoded.digest] = encoded.pixels
         passed_over = [file for file in found if isinstance(file, Skipped)]
         unread = _unread(before, [*bad.values(), *passed_over])
         bad |= {file: _with_code_kept(why) for file, why in bad.items() if why.is_transient and file.path in unread}
@@ -106,7 +111,15 @@ def sync(
         origin = Origin(os.fsencode(folder.resolve()).hex(), fit, next_id)
         earlier = kept.gallery if kept else None
         result = _assembled(
-            folder, entries, autoencoder, earlier, origin=origin, bad=bad, passed_over=passed_over, by_range=by_range
+            folder,
+            entries,
+            autoencoder,
+            earlier,
+            pixels=pixels,
+            origin=origin,
+            bad=bad,
+            passed_over=passed_over,
+            by_range=by_range,
         )
         folder_gallery.save(path, result)
         return result, changes
@@ -163,6 +176,7 @@ def _assembled(
     autoencoder: Encoder,
     before: Gallery | None,
     *,
+    pixels: dict[bytes, np.ndarray],
     origin: Origin,
     bad: dict[FoundFile, Skipped],
     passed_over: list[Skipped],
@@ -171,8 +185,11 @@ def _assembled(
     codes = np.stack([entry.code for entry in entries])
     rows, images = [], []
     for row in gallery.sampled(len(entries)):
+        image = pixels.get(entries[row].digest)
         try:
-            images.append(read_image(folder / entries[row].file.path, autoencoder.image_shape, fit=origin.fit))
+            if image is None:
+                image = read_image(folder / entries[row].file.path, autoencoder.image_shape, fit=origin.fit)
+            images.append(image)
             rows.append(row)
         except ImageFileError:  # gone in the meantime: the next synchronisation will see
             continue

@@ -9,6 +9,7 @@ import os
 import shutil
 from unittest import mock
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -167,3 +168,16 @@ def test_a_gallery_of_an_older_version_is_read_once_and_not_coded_again(folder, 
     assert (changes.unchanged, changes.added) == (12, 0)
     assert names(found) == names(whole)
     assert autoencoder.num_coded == 24
+
+
+def test_a_new_gallery_decodes_each_file_once_and_examines_what_it_would_decode_again(folder, tmp_path, monkeypatch):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    with mock.patch.object(folder_sync, "read_image", side_effect=AssertionError("decoded again")):
+        once, _ = sync(path, folder, autoencoder)
+    path.unlink()
+    monkeypatch.setattr(folder_sync, "_MOST_PIXELS", 0)
+    with mock.patch.object(folder_sync, "read_image", side_effect=folder_sync.read_image) as read:
+        again, _ = sync(path, folder, autoencoder)
+    assert read.call_count == len(again.files) > 0
+    np.testing.assert_array_equal(again.gallery.copies, once.gallery.copies)
+    np.testing.assert_array_equal(again.gallery.errors, once.gallery.errors)
