@@ -20,16 +20,16 @@ from latentsearch.recipes import Network
 def test_contract(architecture, side, latent_dim, tmp_path):
     autoencoder = build(architecture, (side, side, 3), latent_dim)
     images = np.random.default_rng(0).random((4, side, side, 3)).astype(np.float32)
-    codes = autoencoder.get_layer("encoder").predict_on_batch(images)
+    codes = autoencoder.get_layer("encoder")(images, training=False)
     assert codes.shape == (4, latent_dim * (2 if architecture == "kind-look" else 1))
-    reconstructions = autoencoder.predict_on_batch(images)
+    reconstructions = autoencoder(images, training=False)
     assert reconstructions.shape == images.shape
     np.testing.assert_allclose(
-        autoencoder.get_layer("decoder").predict_on_batch(codes), reconstructions, rtol=1e-4, atol=1e-5
+        autoencoder.get_layer("decoder")(codes, training=False), reconstructions, rtol=1e-4, atol=1e-5
     )
     autoencoder.save(tmp_path / "a.keras")
     loaded = keras.saving.load_model(tmp_path / "a.keras")
-    np.testing.assert_allclose(loaded.predict_on_batch(images), reconstructions, atol=1e-6)
+    np.testing.assert_allclose(loaded(images, training=False), reconstructions, atol=1e-6)
 
 
 def test_reference_is_the_network_of_the_source_document():

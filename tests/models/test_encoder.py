@@ -68,8 +68,8 @@ def test_codes_and_pictures_are_those_of_keras(architecture, tmp_path):
     autoencoder = Autoencoder(path)
     images = np.random.default_rng(0).integers(0, 256, (150, 32, 32, 3), dtype=np.uint8)  # a batch, and a part of one
     codes = autoencoder.encode(images)
-    np.testing.assert_allclose(codes, model.get_layer("encoder").predict(to_float(images), verbose=0), atol=1e-4)
-    pictures = model.get_layer("decoder").predict(codes, verbose=0)
+    np.testing.assert_allclose(codes, model.get_layer("encoder")(to_float(images), training=False), atol=1e-4)
+    pictures = model.get_layer("decoder")(codes, training=False)
     np.testing.assert_allclose(autoencoder.decode(codes), pictures, atol=1e-4)
     numbers = 20 if architecture == "kind-look" else 10
     assert (autoencoder.image_shape, autoencoder.latent_dim) == ((32, 32, 3), numbers)
@@ -115,14 +115,14 @@ def test_only_noisy_images_are_denoised_and_codes_are_those_of_keras(tmp_path, m
     images = np.full((120, 16, 16, 3), 90, np.uint8) + rng.integers(0, 20, (120, 16, 16, 3), dtype=np.uint8)
     noisy = np.array([3, 77, 110])
     images[noisy] = rng.integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
-    expected = encoder.predict(to_float(images), verbose=0)
+    expected = np.asarray(encoder(to_float(images), training=False))
     passed = []
     run = autoencoder._denoiser
     monkeypatch.setattr(autoencoder, "_denoiser", lambda values: passed.append(values.copy()) or run(values))
     np.testing.assert_allclose(autoencoder.encode(images), expected, atol=1e-4)
     np.testing.assert_array_equal(np.concatenate(passed), to_float(images[noisy]))
     denoiser.get_layer("gate").open_above(1000)
-    closed = encoder.predict(to_float(images), verbose=0)
+    closed = np.asarray(encoder(to_float(images), training=False))
     assert np.abs(closed - expected)[noisy].max() > 1e-3  # it matters
     (path.parent / "exported" / "best" / "denoiser.tflite").write_bytes(b"damaged")
     np.testing.assert_allclose(Autoencoder(path).encode(images), expected, atol=1e-4)

@@ -160,6 +160,7 @@ def test_resumed_after_neighbours_were_found_ends_as_if_never_interrupted(part_r
     roots = [shutil.copytree(part_root, tmp_path / "a")]
     build_run(BuildConfig(run="digits", dataset="digits", root=roots[0]))
     roots.append(shutil.copytree(roots[0], tmp_path / "b"))
+    monkeypatch.setattr(tensorboard, "callbacks", lambda *arguments, **_: [])
     train(roots[0], **flags)
     with monkeypatch.context() as patch:
         patch.setattr(tensorboard, "callbacks", lambda *arguments, **_: [Interrupt(2 * 2 + 1)])

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import signal
 from dataclasses import asdict
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -26,7 +27,7 @@ from latentsearch.training import train as training
 from latentsearch.training.checkpoint import TrainingCheckpoint
 from tests.training.trainings import assert_same_training, train, weights
 
-# Where a training of four epochs is killed: before its n-th call of this operation.
+# Where a training of four epochs is killed, in this order: before its n-th call of this operation.
 MOMENTS = {
     "before the first epoch is finished": ("keras.Model.save", 0),
     "while the best weights are written": ("keras.Model.save", 2),
@@ -45,31 +46,38 @@ def small_root(tiny_root):
 
 @pytest.fixture
 def killed(training_fork, small_root, tmp_path):
-    """Trains a copy of the small run for four epochs, in a process that is killed; returns its root."""
+    """Trains the small run for four epochs, in a process that is killed at the last of the moments.
 
-    def start(moment):
-        operation, count = MOMENTS[moment]
-        root = shutil.copytree(small_root, tmp_path / moment.replace(" ", "-"))
-        status = training_fork(f"""
-import os, pathlib, shutil, signal, keras, latentsearch.training.tensorboard
+    Before, it copies the root at each moment: what a kill at that moment would leave. Returns the copies by moment.
+    """
+    root = shutil.copytree(small_root, tmp_path / "root")
+    places = {moment: str(tmp_path / moment.replace(" ", "-")) for moment in MOMENTS}
+    status = training_fork(f"""
+import collections, os, pathlib, shutil, signal, keras, latentsearch.training.tensorboard
 from latentsearch.training import train as training
 from latentsearch.config import TrainConfig
-holder, _, name = {operation!r}.rpartition(".")
-holder, operation, calls = eval(holder), eval({operation!r}), []
-def counted(*arguments, **keywords):
-    calls.append(1)
-    if len(calls) > {count}:
-        if name == "save":  # half a file is there already
-            pathlib.Path(arguments[1]).write_bytes(b"half")
-        os.kill(os.getpid(), signal.SIGKILL)
-    return operation(*arguments, **keywords)
-setattr(holder, name, counted)
-training.train(TrainConfig(run="digits", batch_size=64, epochs=4, root=pathlib.Path({str(root)!r})))
+root, moments, places = pathlib.Path({str(root)!r}), {MOMENTS!r}, {places!r}
+calls = collections.Counter()
+def watch(path):
+    holder, _, name = path.rpartition(".")
+    holder, operation = eval(holder), eval(path)
+    def watched(*arguments, **keywords):
+        for moment, place in moments.items():
+            if place == (path, calls[path]):
+                if name == "save":  # half a file is there already
+                    pathlib.Path(arguments[1]).write_bytes(b"half")
+                shutil.copytree(root, places[moment])
+                if moment == [*moments][-1]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        calls[path] += 1
+        return operation(*arguments, **keywords)
+    setattr(holder, name, watched)
+for path in {{path for path, _ in moments.values()}}:
+    watch(path)
+training.train(TrainConfig(run="digits", batch_size=64, epochs=4, root=root))
 """)
-        assert status == -signal.SIGKILL, moment
-        return root
-
-    return start
+    assert status == -signal.SIGKILL
+    return {moment: Path(place) for moment, place in places.items()}
 
 
 @pytest.mark.slow
@@ -77,8 +85,7 @@ def test_resumed_after_kill_9_at_any_moment_ends_as_if_never_interrupted(killed,
     flags = ["--run", "digits", "--batch-size", 64, "--epochs", 4]
     straight = shutil.copytree(small_root, tmp_path / "straight")
     assert in_process("TrainAutoencoder.py", *flags, "--root", straight).returncode == 0
-    for moment in MOMENTS:
-        root = killed(moment)
+    for moment, root in killed.items():
         run = Run(root, "digits")
         if run.best_model.exists():
             assert load_model(run.best_model), moment
@@ -132,29 +139,40 @@ def test_resume_begins_if_there_is_nothing_and_changes_nothing_if_all_is_done(bu
         np.testing.assert_array_equal(a, b)
 
 
-def test_resume_takes_the_settings_that_the_training_began_with(built_digits, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
+@pytest.fixture(scope="module")
+def interrupted_root(small_root, tmp_path_factory):
+    """A root whose training was interrupted in the second of three epochs, to be copied."""
+    root = shutil.copytree(small_root, tmp_path_factory.mktemp("interrupted") / "root")
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tensorboard, "callbacks", lambda *arguments, **keywords: [Interrupt(4 + 1)])
-        train(tmp_path, epochs=3, learning_rate=2e-3, seed=5)
+        train(root, epochs=3, learning_rate=2e-3, seed=5)
+    return root
+
+
+@pytest.fixture
+def interrupted(interrupted_root, tmp_path):
+    """A copy of it in `tmp_path`."""
+    shutil.copytree(interrupted_root, tmp_path, dirs_exist_ok=True)
+
+
+def test_resume_takes_the_settings_that_the_training_began_with(interrupted, tmp_path):
     training.train(TrainConfig(run="digits", root=tmp_path, resume=True))
     record = json.loads(Run(tmp_path, "digits").training_record.read_text())
     assert record["epochs_done"] == 3
     assert record["settings"] | {"learning_rate": 2e-3, "seed": 5, "batch_size": 32} == record["settings"]
 
 
-def test_a_damaged_backup_is_refused_in_words(built_digits, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(tensorboard, "callbacks", lambda *arguments, **keywords: [Interrupt(4 + 1)])
-        train(tmp_path, epochs=3)
+def test_a_damaged_backup_is_refused_in_words(interrupted, tmp_path):
+    config = TrainConfig(run="digits", root=tmp_path, resume=True)
     folder = Run(tmp_path, "digits").backup / "epoch-00001"
     rows = (folder / "rows.json").read_text()
     (folder / "rows.json").write_text("[")
     with pytest.raises(InputError, match="--overwrite"):
-        train(tmp_path, epochs=3, resume=True)
+        training.train(config)
     (folder / "rows.json").write_text(rows)
     (folder / "trainee.keras").write_bytes(b"PK")
     with pytest.raises(InputError, match="cannot be opened as a model"):
-        train(tmp_path, epochs=3, resume=True)
+        training.train(config)
 
 
 @pytest.mark.parametrize("rows", ["[]", "{}", '[{"val_mse": 1}]', '[{"val_loss": "a"}]', "[[]]", "[" * 100_000])
