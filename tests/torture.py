@@ -35,11 +35,12 @@ import sklearn.manifold
 IMPORTS = {"build": HEAVY, "train": HEAVY, "check": HEAVY + HEAVIEST, "tune": HEAVY + HEAVIEST}  # beside LIGHT
 PROJECT = "project"  # folder that a stage works in
 RUN = ("--run", "digits")
+SMALLEST = ("--architecture", "custom", "--network.filters", "8", "--network.depth", "1", "--network.dense-units", "16")
 TRAINING = ("--epochs", "1", "--batch-size", "64")
 STAGES = {
     "prepare": ("DataPreperation.py", "--source", "digits", "--seed", "1"),
     "prepare a folder": ("DataPreperation.py", "--source", "PHOTOS", "--dataset", "photos", "--image-size", "8"),
-    "build": ("BuildingAutoencoder.py", *RUN, "--dataset", "digits", "--overwrite", "--architecture", "compact"),
+    "build": ("BuildingAutoencoder.py", *RUN, "--dataset", "digits", "--overwrite", *SMALLEST),
     "train": ("TrainAutoencoder.py", *RUN, *TRAINING, "--overwrite"),
     "check": ("SanityChecks.py", *RUN),
     "retrieve": ("RetrieveSimilar.py", *RUN, "--query-index", "0", "--explain"),
