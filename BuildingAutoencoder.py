@@ -1,7 +1,7 @@
 """Which network? Builds an untrained autoencoder for a prepared dataset.
 
     python BuildingAutoencoder.py                 two codes: kind and look
-    python BuildingAutoencoder.py --run photos --dataset photos
+    python BuildingAutoencoder.py --run my-photos --dataset my-photos
     python BuildingAutoencoder.py --run more --start-from cifar10-deep
     python BuildingAutoencoder.py --run plain --architecture compact
     python BuildingAutoencoder.py --run tuned --from-trial best

@@ -3,7 +3,7 @@
     python DataPreperation.py                    CIFAR-10, downloaded once
     python DataPreperation.py --source PATH/TO/cifar-10-batches-py
     python DataPreperation.py --source digits    works without a network
-    python DataPreperation.py --source ~/Photos --dataset photos
+    python DataPreperation.py --source ~/Photos --dataset my-photos
 
 A folder of your own may be nested and hold anything: files that are not images are counted and listed, and stop
 nothing. Folders train, validation and test in it are taken for the splits, sub-folders for classes; see --labels. An

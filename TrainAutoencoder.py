@@ -3,7 +3,7 @@
     python TrainAutoencoder.py                    as long as its recipe says
     python TrainAutoencoder.py --run photos --epochs 40
     python TrainAutoencoder.py --resume           go on where it was stopped
-    tensorboard --logdir logs
+    python -m tensorboard.main --logdir logs
 
 Reads data/<dataset>/ and models/<run>/initial.keras; writes models/<run>/: best.keras, history.csv and
 training.json, TensorBoard's logs to logs/<run>/, and the curves to reports/<run>/.
@@ -28,7 +28,7 @@ def main(config: TrainConfig) -> int:
         print("Written:", run.best_model, run.history, run.training_record, run.reports, sep="\n  ")
     else:
         print(f"Run '{run.name}' was trained so before: nothing was changed. To train it anew, add --overwrite.")
-    print(f"TensorBoard: tensorboard --logdir {config.root / 'logs'}")
+    print(f"TensorBoard: python -m tensorboard.main --logdir {config.root / 'logs'}")
     if result.finished:
         print(f"Next: {run.command('SanityChecks.py')}")
     else:

@@ -3,7 +3,7 @@
     python TuneAutoencoder.py --trials 30 --epochs 5 --subset 10000
     python TuneAutoencoder.py --trials 60 --resume      goes on, or tries more
     python TuneAutoencoder.py --trials 60 --spark spark://host:7077
-    tensorboard --logdir logs/tuned/tuning              settings under HParams
+    python -m tensorboard.main --logdir logs/tuned/tuning    settings: HParams
 
 Reads data/<dataset>/, writes models/<run>/tuning/, logs/<run>/tuning/ and reports/<run>/tuning/. Trial 3 is the run
 <run>/tuning/003, for the other scripts too.
@@ -28,7 +28,7 @@ def main(config: TuneConfig) -> int:
         rows = [{"without labels": name, "rank correlation with P@10": value} for name, value in correlations.items()]
         print_table(rows)
     print("Written:", *result.paths, sep="\n  ")
-    print(f"TensorBoard: tensorboard --logdir {result.run.logs / 'tuning'}")
+    print(f"TensorBoard: python -m tensorboard.main --logdir {result.run.logs / 'tuning'}")
     print(f"Next, with the best: {result.run.command('BuildingAutoencoder.py', '--from-trial', 'best')}")
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import shlex
 from dataclasses import dataclass
@@ -122,6 +123,12 @@ class Run:
         return files.written(folder, but=(TUNING,))
 
     @property
+    def is_shipped(self) -> bool:
+        """Whether the network came with latentsearch: it has a shipped run's name, and was not built here."""
+        shipped = self.name.lower() in (*SHIPPED_RUNS, PHOTOS_RUN)  # of many file systems, either case is one name
+        return shipped and self.best_model.is_file() and not self.initial_model.is_file()
+
+    @property
     def learnt(self) -> tuple[Path, ...]:
         """The files that a training leaves, without logs and reports; first those that make a run a trained one."""
         networks = (self.best_model, self.exported, self.history, self.profile)
@@ -143,6 +150,7 @@ class Run:
         raise InputError(
             f"there is no run '{self.name}' in {self.root / 'models'}. Trained runs there: {names}.\n"
             f"Make it first: {', then '.join(commands)}"
+            + ("" if names != "none" else "\nIf it lies elsewhere, name that folder by --root or $LATENTSEARCH_ROOT.")
         )
 
     def command(self, script: str, *flags: str) -> str:
@@ -160,7 +168,8 @@ def trained_runs(root: Path) -> list[str]:
 def choose(root: Path, name: str | None, *, for_folder: bool = False) -> str:
     """Return `name`; where it is None, the user's default run if it is trained, else a shipped run.
 
-    Where none of them is trained, it is the user's default run, so that an error says how to make it.
+    Where the dataset of a run is searched and that of no shipped one is prepared, a trained run whose dataset is comes
+    first. Where none is trained, it is the user's default run, so that an error says how to make it.
 
     Args:
         root: Folder that holds models/.
@@ -169,7 +178,19 @@ def choose(root: Path, name: str | None, *, for_folder: bool = False) -> str:
     """
     trained = trained_runs(root)
     shipped = (PHOTOS_RUN, *SHIPPED_RUNS) if for_folder else (*SHIPPED_RUNS, PHOTOS_RUN)
-    return name or next((run for run in (OWN_RUN, *shipped) if run in trained), OWN_RUN)
+    known = [run for run in (OWN_RUN, *shipped) if run in trained]
+    if name or for_folder or known[:1] == [OWN_RUN]:
+        return name or next(iter(known), OWN_RUN)
+    return next((run for run in (*known, *trained) if _has_dataset(root, run)), next(iter(known), OWN_RUN))
+
+
+def _has_dataset(root: Path, name: str) -> bool:
+    """Tell whether the dataset that a run was built for is prepared."""
+    try:
+        dataset = json.loads(Run(root, name).build_record.read_text(encoding="utf-8"))["dataset"]["name"]
+        return (root / "data" / str(dataset) / "dataset.json").is_file()
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def check_name(name: str, flag: str) -> str:

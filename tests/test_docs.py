@@ -249,10 +249,12 @@ def test_the_python_of_a_page_runs(page, small_root, tmp_path, monkeypatch):
         shutil.copy(Run(root, "digits").initial_model, Run(root, name).best_model)
     monkeypatch.setenv("LATENTSEARCH_ROOT", str(root))
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
     (tmp_path / "photos").mkdir()
     images = [Image.fromarray(image) for image in data.load(root, "digits").images[:10]]
     for number, image in enumerate(images[:8]):
         image.save(tmp_path / "photos" / f"{number}.png")
+        image.save(tmp_path / "pictures" / f"{number}.png")
     images[8].save("cat.jpg")
     images[9].save("dog.png")
     names = {}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shlex
+import shutil
 
 import numpy as np
 import pytest
 
+from latentsearch import data, files, runs
 from latentsearch import environment as machine
-from latentsearch import files, runs
 from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
+from latentsearch.models.build import build_run
 from latentsearch.recipes import Network
 from latentsearch.runs import Run
 from latentsearch.tuning.config import TuneConfig
@@ -138,3 +141,43 @@ def test_the_environment_tells_versions_and_machine():
     assert environment["packages"]["numpy"] == np.__version__
     assert re.fullmatch(rf".+, {machine.num_cores()} cores", environment["machine"])
     assert re.fullmatch(r"[0-9a-f]{40}(\+changes)?", environment["commit"] or "0" * 40)
+
+
+def test_where_no_dataset_of_a_shipped_run_is_prepared_one_that_is_comes_first(tmp_path):
+    def make(name, dataset, *, prepared):
+        run = Run(tmp_path, name)
+        run.models.mkdir(parents=True)
+        run.best_model.touch()
+        run.build_record.write_text(json.dumps({"dataset": {"name": dataset}}))
+        if prepared:
+            (tmp_path / "data" / dataset).mkdir(parents=True)
+            (tmp_path / "data" / dataset / "dataset.json").touch()
+
+    make("cifar10", "cifar10", prepared=False)
+    make("odd", "odd", prepared=False)
+    Run(tmp_path, "odd").build_record.write_text("[")
+    assert runs.choose(tmp_path, None) == "cifar10"
+    make("demo", "demo", prepared=True)
+    assert runs.choose(tmp_path, None) == "demo"
+    assert runs.choose(tmp_path, None, for_folder=True) == "cifar10"
+    make("cifar10-deep", "cifar10-deep", prepared=True)
+    assert runs.choose(tmp_path, None) == "cifar10-deep"
+    make("mine", "mine", prepared=False)
+    assert runs.choose(tmp_path, None) == "mine"
+
+
+@pytest.mark.parametrize("name", ["photos", "Photos", "cifar10"])
+def test_a_shipped_run_is_never_built_over_and_nothing_leads_there(name, small_root, tmp_path):
+    shutil.copytree(small_root, tmp_path, dirs_exist_ok=True)
+    run = Run(tmp_path, name)
+    shutil.copytree(Run(tmp_path, "digits").models, run.models)
+    run.initial_model.rename(run.best_model)
+    before = {path: path.read_bytes() for path in run.models.rglob("*") if path.is_file() and path != run.lock}
+    config = BuildConfig(run=name, dataset="digits", architecture="compact", overwrite=True, root=tmp_path)
+    with pytest.raises(InputError, match=f"(?s)is shipped with latentsearch.*--run {name}-own"):
+        build_run(config)
+    assert {path: path.read_bytes() for path in run.models.rglob("*") if path.is_file() and path != run.lock} == before
+    if name != "cifar10":  # the dataset of this name is for the default run
+        assert f"--run {name}-own" in data.build_command(tmp_path, name)
+    build_run(dataclasses.replace(config, run=f"{name}-own"))
+    assert not Run(tmp_path, f"{name}-own").is_shipped

@@ -76,4 +76,5 @@ def build_command(root: Path, name: str) -> str:
         name: Name of the dataset.
     """
     run = BuildConfig.run if name == BuildConfig.dataset else name
+    run += "-own" if runs.Run(root, run).is_shipped else ""
     return runs.command_line("BuildingAutoencoder.py", BuildConfig(dataset=name, run=run, root=root))

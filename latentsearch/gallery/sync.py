@@ -37,9 +37,12 @@ class Changes:
     moved: int = 0
     removed: int = 0
     skipped: int = 0
+    is_anew: bool = False  # the gallery before was of another encoder, precision or fit
 
     def __str__(self) -> str:
-        return ", ".join(f"{count:,} {name}" for name, count in asdict(self).items())
+        counts = {name: count for name, count in asdict(self).items() if name != "is_anew"}
+        why = "; all anew: the encoder, its precision or --fit is another" if self.is_anew else ""
+        return ", ".join(f"{count:,} {name}" for name, count in counts.items()) + why
 
 
 def sync(
@@ -73,7 +76,8 @@ def sync(
     """
     with locked(path.with_suffix(".lock"), f"the gallery of {printable(folder)}", wait=True):
         kept = folder_gallery.load(path)
-        if kept and not kept.is_of(folder, autoencoder, fit):
+        is_anew = kept is not None and not kept.is_of(folder, autoencoder, fit)
+        if is_anew:
             kept = None
         before = kept.entries() if kept else []
         known_bad = {file: why for file, why in kept.bad.items() if not why.is_transient} if kept else {}
@@ -103,7 +107,7 @@ def sync(
         bad |= {file: _with_code_kept(why) for file, why in bad.items() if why.is_transient and file.path in unread}
         present = {file.path for file in files} | unread.keys()
         entries, counts, next_id = _numbered(before, same + list(unread.values()), new, present, next_id)
-        changes = Changes(**counts, skipped=len(bad) + len(passed_over))
+        changes = Changes(**counts, skipped=len(bad) + len(passed_over), is_anew=is_anew)
         if not entries:
             raise InputError(_nothing(folder, [*bad.values(), *passed_over]))
         if kept and not new and not changes.removed and (bad, passed_over) == (kept.bad, kept.passed_over):

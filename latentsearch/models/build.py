@@ -49,9 +49,12 @@ def build_run(config: BuildConfig, recipe: Recipe | None = None) -> BuiltRun:
 
     Raises:
         InputError: if the dataset is not prepared, its images do not fit the architecture, the run holds a training
-            of another network and `overwrite` is off.
+            of another network and `overwrite` is off, or came with latentsearch.
     """
     run = Run(config.root, config.run)
+    if run.is_shipped:
+        own = runs.command_line("BuildingAutoencoder.py", dataclasses.replace(_as_typed(config), run=f"{run.name}-own"))
+        raise InputError(f"run '{run.name}' is shipped with latentsearch, and stays.\nGive yours another name: {own}")
     files.check_free(run.initial_model, run.build_record, run.diagram, *run.learnt)
     with locks.locked(run.lock, f"run '{run.name}'"):
         return _build_run(run, config, recipe)

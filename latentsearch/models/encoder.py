@@ -177,9 +177,10 @@ def _opened(content: dict[str, bytes], cores: int | None) -> list[LiteRTNetwork]
 
 
 def _export(path: Path, precision: EncoderPrecision) -> tuple[ExportRecord, dict[str, bytes]]:
-    with quiet_libraries():
+    with quiet_libraries():  # TensorFlow greets when it is imported, and when it is first asked for something
         from latentsearch.models.export import export
-    export(path, _record_path(path, precision), precision=precision)
+
+        export(path, _record_path(path, precision), precision=precision)
     exported = _exported(path, precision)
     if exported is None:
         raise InputError(f"{_record_path(path, precision).parent} was changed by another process. Try again.")

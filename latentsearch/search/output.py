@@ -69,17 +69,24 @@ def table(results: SearchResults, corpus: Corpus) -> list[dict[str, Any]]:
     ]
 
 
+def _short(name: str, corpus: Corpus) -> str:
+    """Return a path below the folder that is searched as it is in there, and any other name as it is."""
+    path = Path(name)
+    inside = corpus.folder is not None and path.is_absolute() and path.is_relative_to(corpus.folder)
+    return printable(str(path.relative_to(corpus.folder)) if inside and corpus.folder else name)
+
+
 def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]:
     """Return one row per query, metric and rank; cells that repeat the row above are left empty."""
     rows = []
     for number, metric, hits in results:
-        head = {"query": printable(results.queries.names[number])}
+        head = {"query": _short(results.queries.names[number], corpus)}
         head["class"] = class_of(results.queries.ids[number], corpus)
         if len(results.hits) > 1:
             head["metric"] = metric
         for hit in hits:
             row = {**(head if hit.rank == 1 else dict.fromkeys(head, "")), "rank": str(hit.rank)}
-            row["neighbour"] = printable(corpus.name_of(hit.id))
+            row["neighbour"] = _short(corpus.name_of(hit.id), corpus)
             row["is a"] = corpus.class_of(hit.id)
             row["likeness"] = hit.likeness
             row["distance"] = f"{hit.distance:.4g}"
@@ -94,8 +101,8 @@ def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]
 
 
 SCORES_IN_WORDS = (
-    "likeness: measured by copies of an image, and by random pairs (docs/own-images.md).\n"
-    "pairs as near: share of random pairs of gallery images that are as near."
+    "likeness: from same picture, very like and alike (of one kind) down to weak (by chance);\n"
+    "pairs as near: share of random pairs of images that are as near (docs/own-images.md)."
 )
 
 

@@ -59,6 +59,14 @@ def check_flags(config: RetrieveConfig) -> None:
         if config.duplicates and getattr(config, name) != getattr(RetrieveConfig(), name):
             flag = "--no-weak" if name == "weak" else f"--{name.replace('_', '-')}"
             raise InputError(f"--duplicates compares all images of the gallery and answers no query: leave out {flag}.")
+    if config.k is not None and config.k < 1:
+        raise InputError(f"--k {config.k}: expected at least 1.")
+    if config.query and not any(map(_may_be_there, config.query)):  # before minutes of encoding
+        raise InputError(f"--query {printable(config.query[0])}: there is no such file.")
+
+
+def _may_be_there(path: str) -> bool:
+    return path == "-" or "://" in path or os.path.lexists(expand_home(path))
 
 
 def find_queries(config: RetrieveConfig, corpus: Corpus) -> tuple[Queries, list[str]]:

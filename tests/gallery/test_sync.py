@@ -181,3 +181,13 @@ def test_a_new_gallery_decodes_each_file_once_and_examines_what_it_would_decode_
     assert read.call_count == len(again.files) > 0
     np.testing.assert_array_equal(again.gallery.copies, once.gallery.copies)
     np.testing.assert_array_equal(again.gallery.errors, once.gallery.errors)
+
+
+def test_a_gallery_of_another_fit_is_made_anew_and_that_is_told(folder, tmp_path):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    _, changes = sync(path, folder, autoencoder)
+    assert not changes.is_anew
+    assert "anew" not in str(changes)
+    _, changes = sync(path, folder, autoencoder, fit="pad")
+    assert changes.is_anew
+    assert "all anew: the encoder, its precision or --fit is another" in str(changes)

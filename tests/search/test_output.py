@@ -234,3 +234,16 @@ def test_a_class_that_the_query_is_not_of_can_answer_as_a_whole(tmp_path):
 @pytest.mark.parametrize(("metric", "expected"), [("all", METRICS), ("manhattan", ("manhattan",))])
 def test_all_means_every_metric(metric, expected):
     assert output.metrics_of(RetrieveConfig(metric=metric)) == expected
+
+
+def test_paths_in_the_folder_are_short_in_the_terminal_and_whole_in_files(tmp_path):
+    corpus = photo_corpus(tmp_path, num_images=8)
+    folder = corpus.content.folder
+    elsewhere = tmp_path / "elsewhere.png"
+    Image.new("RGB", (20, 10), "red").save(elsewhere)
+    asked = next(path for path in sorted(folder.rglob("*.png")))
+    queries, _ = find_queries(RetrieveConfig(query=(str(asked), str(elsewhere))), corpus)
+    results = search(queries, corpus, k=2, metrics=("cosine",))
+    rows = output.for_terminal(results, corpus)
+    assert [row["query"] for row in rows] == [str(asked.relative_to(folder)), "", str(elsewhere), ""]
+    assert [row["path"] for row in output.table(results, corpus)] == [str(folder / row["neighbour"]) for row in rows]

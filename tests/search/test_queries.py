@@ -16,7 +16,7 @@ from latentsearch.runs import Run
 from latentsearch.search import output
 from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.corpus import DatasetCorpus, FolderCorpus
-from latentsearch.search.queries import find_queries
+from latentsearch.search.queries import check_flags, find_queries
 from latentsearch.search.results import search
 from tests.data.folders import prepare
 from tests.photos import MeanColours, make_photos, photo_corpus
@@ -159,3 +159,13 @@ def test_test_images_are_those_of_a_dataset(corpus, monkeypatch):
     queries, problems = find_queries(RetrieveConfig(query_index=(2, -1, 0, 99)), corpus)
     np.testing.assert_array_equal(queries.ids, corpus.examples[[2, 0]])
     assert [line.split(":")[0] for line in problems] == ["--query-index -1", "--query-index 99"]
+
+
+def test_what_cannot_be_asked_is_told_before_anything_is_encoded(tmp_path):
+    (tmp_path / "there.png").touch()
+    for query in (("-",), ("http://here/1.png",), (str(tmp_path / "there.png"), "gone.png")):
+        check_flags(RetrieveConfig(query=query))
+    with pytest.raises(InputError, match=r"--query gone\.png: there is no such file"):
+        check_flags(RetrieveConfig(query=("gone.png", "lost.png")))
+    with pytest.raises(InputError, match="--k 0: expected at least 1"):
+        check_flags(RetrieveConfig(k=0))
