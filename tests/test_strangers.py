@@ -10,6 +10,7 @@ import pytest
 
 from latentsearch import files, ownership
 from latentsearch.data import digits
+from tests.conftest import a_part_of_the_digits, once
 from tests.data.folders import fill
 from tests.test_files import KINDS, an_outside, stranger, tree
 from tests.torture import SMALLEST
@@ -40,11 +41,20 @@ def finished(tiny_root, tmp_path_factory):
     return root
 
 
-@pytest.fixture
-def run(in_process, monkeypatch):
-    """Runs a stage in a root; returns its exit status."""
-    from tests.conftest import a_part_of_the_digits
+@pytest.fixture(scope="module")
+def measured_once():
+    """Lets SanityChecks measure and draw once: what it writes is the same each time."""
+    from latentsearch.evaluation import evaluate, report
 
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((evaluate, "gather"), (report, "draw")):
+            patch.setattr(module, name, once(getattr(module, name)))
+        yield
+
+
+@pytest.fixture
+def run(in_process, measured_once, monkeypatch):
+    """Runs a stage in a root; returns its exit status."""
     monkeypatch.setattr(digits, "read", a_part_of_the_digits)
 
     def start(stage, root):
