@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latentsearch import files
+from latentsearch import files, ownership
 from latentsearch.config import OWN_RUN, PHOTOS_RUN, ROOT, SHIPPED_RUNS
 from latentsearch.errors import InputError
 
@@ -121,6 +121,11 @@ class Run:
     def own(self, folder: Path) -> list[Path]:
         """List what latentsearch wrote to one of the run's folders, without its trials."""
         return files.written(folder, but=(TUNING,))
+
+    def own_events(self) -> frozenset[Path]:
+        """List the event files of TensorFlow in the run's logs, without those of its trials."""
+        trials = self.logs / TUNING
+        return frozenset(path for path in ownership.event_files(self.logs) if trials not in path.parents)
 
     @property
     def is_shipped(self) -> bool:

@@ -10,11 +10,13 @@ import pytest
 
 from latentsearch import files, ownership
 from latentsearch.data import digits
+from tests.conftest import a_part_of_the_digits, once
 from tests.data.folders import fill
 from tests.test_files import KINDS, an_outside, stranger, tree
+from tests.torture import SMALLEST
 
 COMMON = ("--run", "digits")
-BUILD = ("BuildingAutoencoder.py", *COMMON, "--dataset", "digits", "--architecture", "compact")
+BUILD = ("BuildingAutoencoder.py", *COMMON, "--dataset", "digits", *SMALLEST)
 STAGES = {
     "prepare": ("DataPreperation.py", "--source", "digits"),
     "build": BUILD,
@@ -29,21 +31,30 @@ FOLDERS = ("data", "models", "logs", "reports")
 
 
 @pytest.fixture(scope="module")
-def finished(small_root, tmp_path_factory):
+def finished(tiny_root, tmp_path_factory):
     """A root in which all five scripts ran, to be copied."""
     from latentsearch.config import TrainConfig
     from latentsearch.training.train import train
 
-    root = shutil.copytree(small_root, tmp_path_factory.mktemp("finished") / "root")
+    root = shutil.copytree(tiny_root, tmp_path_factory.mktemp("finished") / "root")
     train(TrainConfig(run="digits", epochs=1, batch_size=32, root=root))
     return root
 
 
-@pytest.fixture
-def run(in_process, monkeypatch):
-    """Runs a stage in a root; returns its exit status."""
-    from tests.conftest import a_part_of_the_digits
+@pytest.fixture(scope="module")
+def measured_once():
+    """Lets SanityChecks measure and draw once: what it writes is the same each time."""
+    from latentsearch.evaluation import evaluate, report
 
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((evaluate, "gather"), (report, "draw")):
+            patch.setattr(module, name, once(getattr(module, name)))
+        yield
+
+
+@pytest.fixture
+def run(in_process, measured_once, monkeypatch):
+    """Runs a stage in a root; returns its exit status."""
     monkeypatch.setattr(digits, "read", a_part_of_the_digits)
 
     def start(stage, root):
@@ -144,8 +155,8 @@ def test_photos_in_our_folders_are_refused_and_stay(where, in_process, tmp_path)
     assert tree(tmp_path) == before
 
 
-def test_a_new_run_leaves_the_notes_of_its_name(small_root, run, tmp_path):
-    root = shutil.copytree(small_root, tmp_path / "root")
+def test_a_new_run_leaves_the_notes_of_its_name(tiny_root, run, tmp_path):
+    root = shutil.copytree(tiny_root, tmp_path / "root")
     shutil.rmtree(root / "models")
     for folder in ("reports/digits", "logs/digits", "models/digits"):
         stranger(root / folder / "notes.txt", "file", tmp_path)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from latentsearch import data, environment, files, locks, ownership, records
+from latentsearch import data, environment, files, locks, records
 from latentsearch.config import TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.gallery import novelty
@@ -111,7 +111,7 @@ def _train(
         learn(backup=backup, callbacks=[])
         hosts.agree(_END)
         return TrainingResult(read_history(run), finished=True, keep=chosen.keep)
-    events, replaced = ownership.event_files(run.logs), []
+    events, replaced = run.own_events(), []
     if state is None:
         files.check_free(*run.learnt)
         replaced = [run.exported, run.gallery, run.folder_galleries, run.maps, *events]

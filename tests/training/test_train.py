@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentsearch import data
+from latentsearch import data, files
 from latentsearch.config import BuildConfig, PrepareConfig, TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.models import architectures
@@ -206,7 +206,15 @@ def test_a_training_is_neither_lost_nor_mixed_with_another(trained_digits, tmp_p
     for a, b in zip(before, weights(tmp_path), strict=True):
         np.testing.assert_array_equal(a, b)
     initial.write_bytes(kept)
+    run = Run(tmp_path, "digits")
+    old = run.own_events()
+    assert old
+    of_trial = files.claim(run.trial("000").logs / "events.out.tfevents.1.host.1.0.v2")
+    of_trial.touch()
     assert train(tmp_path, epochs=1, overwrite=True).finished
+    assert of_trial.exists()
+    assert run.own_events()
+    assert not old & run.own_events()
 
 
 def test_a_run_is_refused_for_other_images_than_its_own(built_digits, tmp_path):

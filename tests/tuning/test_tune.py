@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from latentsearch import data
+from latentsearch import data, records
 from latentsearch.config import BuildConfig, TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.runs import Run
@@ -250,8 +250,8 @@ def test_a_short_search_on_digits_and_the_run_that_goes_on_from_it(small_digits,
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     from latentsearch.models.build import build_run
+    from latentsearch.training import settings
     from latentsearch.training.history import read_history
-    from latentsearch.training.train import train
 
     flags = ["--dataset", "digits", "--trials", 2, "--epochs", 1, "--subset", 100, "--shift", 0, "--no-flip", "--mark"]
     searched = script("TuneAutoencoder.py", *flags, "--root", tmp_path)
@@ -274,12 +274,16 @@ def test_a_short_search_on_digits_and_the_run_that_goes_on_from_it(small_digits,
     best = trials.winner(tried)
     built = build_run(*from_trial.resolve(BuildConfig(run="tuned", from_trial="best", root=tmp_path)))
     assert built.num_weights == best.num_weights
-    train(TrainConfig(run="tuned", epochs=1, root=tmp_path))
-    settings = json.loads(Run(tmp_path, "tuned").training_record.read_text())["settings"]
-    assert {name: settings[name] for name in ("batch_size", "learning_rate", "optimizer", "shift", "flip")} == {
-        **{name: best.parameters[name] for name in ("batch_size", "learning_rate", "optimizer")},
-        **{"shift": 0, "flip": False},
-    }
-    # A training of the run leaves its trials alone.
+    # Its training has the settings of the trial's, and leaves the trials alone.
+    run = Run(tmp_path, "tuned")
+    chosen = settings.choose(
+        TrainConfig(run="tuned", root=tmp_path), run, small_digits, records.read_build(run).recipe, searched=True
+    )
+    searched = json.loads(Run(tmp_path, f"tuned/tuning/{best.name}").training_record.read_text())["settings"]
+    expected = {name: best.parameters[name] for name in ("batch_size", "learning_rate", "optimizer")}
+    expected |= {"shift": 0, "flip": False}
+    assert {name: getattr(chosen, name) for name in expected} == expected
+    assert {name: searched[name] for name in expected} == expected | {"batch_size": min(expected["batch_size"], 100)}
+    assert not run.own_events()  # which a training replaces
     assert Run(tmp_path, "tuned/tuning/000").logs.exists()
-    assert len(storage.load(Run(tmp_path, "tuned"))) == 2
+    assert storage.load(run) == tried
