@@ -19,6 +19,6 @@ REMEDIES = {
     "weakest class": "See which classes are found in its place (retrieval by class), and add images of it.",
     "copies with noise": "Build the architecture kind-look, which takes noise away first, or train with --noise.",
     "copies with projection": "Train for similarity, whose views are seen at angles.",
-    "leaks": "Quote the scorecard without them, or take the images of duplicates.csv out of the source.",
+    "leaks": "Quote numbers of the others alone, or take the images of duplicates.csv out of the source.",
 }  # fmt: skip
 """What to do about a WARN or FAIL, by the name of the check."""
