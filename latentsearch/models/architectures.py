@@ -178,7 +178,9 @@ def _two_encoders(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTenso
     small = keras.Input(image.shape[1:])
     look = layers.BatchNormalization(momentum=0.95, center=False, scale=False)(_compact_encoder(small, latent_dim))
     look = keras.Model(small, _turned(look, latent_dim), name="look")
-    return layers.Concatenate(name="code")([kind(layers.Resizing(*sides, name="enlarged")(image)), look(image)])
+    # Keras's Resizing takes training for meant where nothing is said, and hands that on to all layers behind it.
+    enlarge = layers.Resizing(*sides, name="enlarged")
+    return layers.Concatenate(name="code")([kind(enlarge(image, training=False)), look(image)])
 
 
 def _denoiser(image_shape: ImageShape) -> keras.Model:

@@ -32,6 +32,28 @@ def test_contract(architecture, side, latent_dim, tmp_path):
     np.testing.assert_allclose(loaded(images, training=False), reconstructions, atol=1e-6)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_call_without_more_words_learns_nothing_and_one_in_training_does(architecture):
+    autoencoder = build(architecture, (32, 32, 3), 4)
+    images = np.random.default_rng(0).random((4, 32, 32, 3)).astype(np.float32)
+    encoder = autoencoder.get_layer("encoder")
+    towers = [encoder.get_layer(name) for name in architectures.TOWERS] if architecture == "kind-look" else [encoder]
+    normalisations = [
+        layer for tower in towers for layer in tower.layers if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    assert normalisations or architecture == "reference"
+
+    def moving():
+        return [np.asarray(layer.moving_variance) for layer in normalisations]
+
+    before, codes = moving(), encoder(images, training=False)
+    np.testing.assert_array_equal(encoder(images), codes)
+    autoencoder(images)
+    assert all(np.array_equal(one, same) for one, same in zip(moving(), before, strict=True))
+    autoencoder(images, training=True)
+    assert not any(np.array_equal(one, other) for one, other in zip(moving(), before, strict=True))
+
+
 def test_reference_is_the_network_of_the_source_document():
     autoencoder = build("reference", (32, 32, 3), 10)
     assert autoencoder.count_params() == 9_780_619
