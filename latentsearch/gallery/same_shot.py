@@ -35,28 +35,29 @@ def show_the_same(grey: np.ndarray, pairs: np.ndarray, likeness: np.ndarray, ric
         likeness: Likeness of the pairs by `image_matching.fit`, as they are and mirrored, `(num_pairs, 2)`.
         richness: The smaller `image_matching.richness` of each pair.
     """
-    best = likeness.max(axis=1)
-    found = _stand_out(grey, pairs, best, richness, image_matching.fit)
+    if not len(pairs):
+        return np.zeros(0, dtype=bool)
+    best, chance = likeness.max(axis=1), chance_likeness(grey)
+    found = _stand_out(grey, pairs, best, richness, chance=chance, fitted=image_matching.fit)
     rest = np.flatnonzero(~found & (best >= _LEAST_LIKENESS))
     if len(rest):
         layouts = image_matching.layout_likeness(grey, pairs[rest])
-        equal = rest[layouts >= 1 - _OTHER_LAYOUT * (1 - chance_likeness(grey))]
-        found[equal] = _stand_out(
-            grey, pairs[equal], best[equal] / _OF_EQUAL_LAYOUT, richness[equal], image_matching.fit
-        )
+        equal = rest[layouts >= 1 - _OTHER_LAYOUT * (1 - chance)]
+        nearly = best[equal] / _OF_EQUAL_LAYOUT
+        found[equal] = _stand_out(grey, pairs[equal], nearly, richness[equal], chance=chance, fitted=image_matching.fit)
         rest = rest[~found[rest]]
+    if len(rest):
         of_most = image_matching.likeness(grey, pairs[rest], image_matching.fit_of_most).max(axis=1)
-        found[rest] = _stand_out(grey, pairs[rest], of_most, richness[rest], image_matching.fit_of_most)
+        fitted = image_matching.fit_of_most
+        chance = chance_likeness(grey, fitted)
+        found[rest] = _stand_out(grey, pairs[rest], of_most, richness[rest], chance=chance, fitted=fitted)
     return found
 
 
 def _stand_out(
-    grey: np.ndarray, pairs: np.ndarray, likeness: np.ndarray, richness: np.ndarray, fitted: Fit
+    grey: np.ndarray, pairs: np.ndarray, likeness: np.ndarray, richness: np.ndarray, *, chance: float, fitted: Fit
 ) -> np.ndarray:
     """Tell which pairs fit better than chance makes images of this dataset, and than one of them upside down does."""
-    if not len(pairs):
-        return np.zeros(0, dtype=bool)
-    chance = chance_likeness(grey, fitted)
     found: np.ndarray = likeness >= needed_likeness(chance, richness)
     # Walls of bricks fit upside down as well: then the fit of this pair says as little.
     own_chance = _upside_down(grey, pairs[found], fitted).clip(min=chance)
