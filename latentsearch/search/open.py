@@ -84,9 +84,8 @@ def open_corpus(
         content = folder_gallery.open_kept(path, folder, autoencoder, fit=fit)
         lines = [f"gallery: {_images(len(content.files))} of {printable(content.folder)}, as it was kept ({path})"]
     corpus = FolderCorpus(run, autoencoder, content, look=look)
-    return corpus, lines + _skipped(content) + scaled_in_words(content.scaled_by_range) + _novelty(
-        run, autoencoder.trained, content
-    )
+    lines += [*_skipped(content), *scaled_in_words(content.scaled_by_range)]
+    return corpus, lines + _novelty(run, autoencoder.trained, content)
 
 
 def open_named(config: RetrieveConfig, store: Searcher) -> tuple[Corpus, list[str]]:
