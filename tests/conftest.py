@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import shutil
@@ -162,6 +163,15 @@ def cifar_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number, name in enumerate(cifar10.OFFICIAL_MD5):
         (folder / name).write_bytes(pickle.dumps(batch_content(number), protocol=2))
     return folder
+
+
+@contextlib.contextmanager
+def called_once(*named: tuple[object, str]) -> Iterator[None]:
+    """Lets functions, each of a module and of a name, compute once and give the same each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in named:
+            patch.setattr(module, name, once(getattr(module, name)))
+        yield
 
 
 def once(function: Callable) -> Callable:

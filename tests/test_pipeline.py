@@ -13,7 +13,7 @@ from PIL import Image
 from latentsearch import data
 from latentsearch.evaluation import evaluate, report
 from latentsearch.runs import Run
-from tests.conftest import once
+from tests.conftest import called_once
 
 pytestmark = pytest.mark.slow
 
@@ -197,9 +197,7 @@ def test_bad_input_exits_with_2_and_words(name, flags, message, pipeline, in_pro
 @pytest.fixture(scope="module")
 def measured_once():
     """Lets SanityChecks measure and draw once, and judge the same each time."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((evaluate, "gather"), (report, "write")):
-            patch.setattr(module, name, once(getattr(module, name)))
+    with called_once((evaluate, "gather"), (report, "write")):
         yield
 
 

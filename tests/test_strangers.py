@@ -10,7 +10,7 @@ import pytest
 
 from latentsearch import files, ownership
 from latentsearch.data import digits
-from tests.conftest import a_part_of_the_digits, once
+from tests.conftest import a_part_of_the_digits, called_once
 from tests.data.folders import fill
 from tests.test_files import KINDS, an_outside, stranger, tree
 from tests.torture import SMALLEST
@@ -46,9 +46,7 @@ def measured_once():
     """Lets SanityChecks measure and draw once: what it writes is the same each time."""
     from latentsearch.evaluation import evaluate, report
 
-    with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((evaluate, "gather"), (report, "draw")):
-            patch.setattr(module, name, once(getattr(module, name)))
+    with called_once((evaluate, "gather"), (report, "draw")):
         yield
 
 
