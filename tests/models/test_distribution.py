@@ -115,7 +115,7 @@ def test_the_loss_and_the_normalisation_are_those_of_the_whole_batch(training_fo
 
 
 @pytest.mark.slow
-def test_two_devices_learn_what_one_learns_and_go_on_after_kill_9(on_two_devices, small_root, tmp_path):
+def test_two_devices_learn_what_one_learns_and_go_on_from_what_a_kill_leaves(on_two_devices, small_root, tmp_path):
     one, two = (shutil.copytree(small_root, tmp_path / name) for name in "12")
     killed, returned = tmp_path / "killed", tmp_path / "back"
     flags = {"batch_size": 32, "shift": 0, "epochs": 3}
