@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -102,20 +101,8 @@ class BestModel(keras.callbacks.ModelCheckpoint):
         super().set_model(self._autoencoder)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        with files.replacing(self._path, optional=True) as temporary:  # the path that Keras was given
+        with files.replacing(self._path, optional=True) as _:  # the path that Keras was given
             super().on_epoch_end(epoch, logs)
-            if temporary.exists():
-                deflate(temporary)
-
-
-def deflate(path: Path) -> None:
-    """Rewrites a .keras file, a zip archive that Keras leaves uncompressed: rounded weights take half the room."""
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            # At level 1: a tenth larger than at level 6, in a ninth of its time, at each epoch.
-            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED, compresslevel=1)
 
 
 class EndOfPart(keras.callbacks.Callback):

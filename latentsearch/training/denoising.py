@@ -16,7 +16,6 @@ from latentsearch.models.architectures import DENOISER, has_denoiser
 from latentsearch.models.export import load_model
 from latentsearch.models.layers import noise_level
 from latentsearch.runs import Run
-from latentsearch.training.callbacks import deflate
 from latentsearch.training.model import create_state
 from latentsearch.training.optimizers import optimizer_of
 from latentsearch.training.settings import Settings
@@ -54,7 +53,6 @@ def denoise_run(
     train_denoiser(autoencoder, dataset.images[chosen], settings)
     with files.replacing(run.best_model) as temporary:
         autoencoder.save(temporary)
-        deflate(temporary)
 
 
 def train_denoiser(autoencoder: keras.Model, images: np.ndarray, settings: Settings) -> None:

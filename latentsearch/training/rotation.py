@@ -12,7 +12,6 @@ from latentsearch.data import ImageSet, to_float
 from latentsearch.models.architectures import TOWERS, TURNED
 from latentsearch.models.export import load_model
 from latentsearch.runs import Run
-from latentsearch.training.callbacks import deflate
 
 _MAX_IMAGES = 10_000
 _BATCH = 500
@@ -88,7 +87,6 @@ def turn_run(run: Run, dataset: ImageSet, ids: np.ndarray) -> keras.Model:
     if turn(autoencoder, lambda: _encode(autoencoder.get_layer("encoder"), dataset.images, chosen)):
         with files.replacing(run.best_model) as temporary:
             autoencoder.save(temporary)
-            deflate(temporary)
     return autoencoder
 
 

@@ -21,7 +21,7 @@ from latentsearch.errors import InputError
 from latentsearch.gallery import novelty
 from latentsearch.models import distribution, own_loss
 from latentsearch.models.encoder import Autoencoder
-from latentsearch.models.export import load_model
+from latentsearch.models.export import compress, load_model
 from latentsearch.plots import charts
 from latentsearch.recipes import RECIPES
 from latentsearch.records import BuildRecord
@@ -230,14 +230,16 @@ def _learn(
 
 
 def _complete(run: Run, dataset: data.ImageSet, ids: np.ndarray, chosen: settings.Settings, *, denoise: bool) -> bool:
-    """Finishes a training: rotates the codes and trains the denoiser. Returns False if interrupted."""
+    """Rotates the codes, trains the denoiser, and compresses the file. Returns False if interrupted."""
     turned = rotation.turn_run(run, dataset, ids) if chosen.look else None
+    finished = True
     try:
         if denoise:
             denoising.denoise_run(run, dataset, ids, chosen, turned)
     except KeyboardInterrupt:
-        return False
-    return True
+        finished = False
+    compress(run.best_model)
+    return finished
 
 
 def _record_of(run: Run, config: TrainConfig) -> TrainingRecord | None:

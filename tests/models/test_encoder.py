@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -23,15 +22,10 @@ from latentsearch.models.architectures import ARCHITECTURES
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.models.export import load_model
 from latentsearch.models.litert import PARTS
-from latentsearch.recipes import Network
 from tests.conftest import REPOSITORY
+from tests.models.networks import save_small
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
-
-
-def save_small(path):
-    """Save an autoencoder as small as there is, for images of 8 x 8."""
-    architectures.build("custom", (8, 8, 3), 10, Network(filters=4, depth=1, dense_units=8)).save(path)
 
 
 @pytest.fixture(scope="module")
@@ -193,50 +187,6 @@ def test_a_damaged_export_is_made_anew(name, damage, path):
     record = json.loads((harmed.parent / "exported.json").read_text())
     for part in PARTS:
         assert files.file_fingerprint(harmed.parent / f"{part}.tflite") == record[part]
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a model"])
-def test_a_damaged_model_is_refused(content, tmp_path):
-    (tmp_path / "best.keras").write_bytes(content)
-    with pytest.raises(InputError, match="cannot be opened as a model"):
-        Autoencoder(tmp_path / "best.keras")
-
-
-def repacked(path, changes):
-    """The .keras file with other members."""
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in (members | changes).items():
-            archive.writestr(name, content)
-
-
-def test_a_model_that_would_run_code_is_refused_and_runs_none(tmp_path):
-    path, harmed = tmp_path / "best.keras", tmp_path / "harmed"
-    images = keras.Input((8, 8, 3))
-    name = str(harmed)
-    harmful = keras.layers.Lambda(lambda x: [__import__("pathlib").Path(name).touch(), x][1])
-    keras.Sequential([keras.Input((8, 8, 3)), harmful], name="encoder").save(path)
-    harmed.unlink()  # saving it ran it once
-    with pytest.raises(InputError, match="Lambda"):
-        Autoencoder(path)
-    assert not harmed.exists()
-    keras.Model(images, keras.layers.Dense(2, name="encoder", activation="relu")(images)).save(path)
-    with zipfile.ZipFile(path) as archive:
-        config = archive.read("config.json").decode()
-    assert '"activation": "relu"' in config
-    for module, function in (("os", "mkdir"), ("builtins", "exec"), ("keras.utils", "get_file")):
-        called = json.dumps({"module": module, "class_name": "function", "config": function, "registered_name": None})
-        repacked(path, {"config.json": config.replace('"relu"', called)})
-        with pytest.raises(InputError, match="cannot be opened as a model"):
-            Autoencoder(path)
-
-
-def test_a_model_packed_far_beyond_its_size_is_not_unpacked(built_digits, tmp_path):
-    path = tmp_path / "models" / "digits" / "initial.keras"
-    repacked(path, {"model.weights.h5": bytes(10**8)})
-    with pytest.raises(InputError, match=r"100,0\d\d,\d\d\d bytes packed into"):
-        Autoencoder(path)
 
 
 def test_networks_and_records_that_were_changed_together_are_not_used(path):
