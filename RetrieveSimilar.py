@@ -50,7 +50,7 @@ def main(config: RetrieveConfig) -> int:
             if config.json:
                 print(json.dumps(output.as_record(results, corpus, config), indent=2))
             else:
-                print_table(output.for_terminal(results, corpus))
+                print_table(output.for_terminal(results, corpus), heading="query")
                 print(output.SCORES_IN_WORDS)
             print("Written:", *output.write(results, corpus, config), sep="\n  ", file=terminal)
             if config.copy_to:

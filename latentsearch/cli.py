@@ -31,12 +31,17 @@ _BETWEEN = "  "
 _NARROW = 6  # columns are not folded to less
 
 
-def print_table(rows: Sequence[Mapping[str, object]]) -> None:
+def print_table(rows: Sequence[Mapping[str, object]], *, heading: str | None = None) -> None:
     """Print rows under the names of their columns, text to the left, numbers to the right, 80 columns wide at most.
 
     The widest columns of text are folded where the table would be wider.
+
+    Args:
+        rows: A cell for each column.
+        heading: Name of a column whose cells, where they are not empty, are lines above their rows.
     """
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+    columns = list(dict.fromkeys(name for row in rows for name in row if name != heading))
+    headings = ["", *(printable(str(row.get(heading, ""))) for row in rows)]
     cells = [columns, *([_cell(row.get(name, "")) for name in columns] for row in rows)]
     numeric = [all(_is_number(line[column]) for line in cells[1:]) for column in range(len(columns))]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -47,7 +52,9 @@ def print_table(rows: Sequence[Mapping[str, object]]) -> None:
         if widths[widest[1]] == widest[0]:
             break  # too many columns: nothing to fold
     print("")
-    for line in cells:
+    for line, above in zip(cells, headings, strict=True):
+        if above:
+            print(above)
         folded = [_fold(cell, width) for cell, width in zip(line, widths, strict=True)]
         for parts in itertools.zip_longest(*folded, fillvalue=""):
             aligned = [

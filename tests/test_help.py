@@ -98,3 +98,11 @@ def test_tables_fold_text_and_never_numbers(capsys):
     assert max(map(len, lines)) <= 80
     assert " ".join(lines).count("words") == 30
     assert any("0.125" in line for line in lines)
+
+
+def test_headings_of_a_table_stand_above_their_rows(capsys):
+    rows = [{"query": query, "rank": rank} for query in ("a\n" * 50, "b") for rank in (1, 2)]
+    rows[1]["query"] = rows[3]["query"] = ""
+    cli.print_table(rows, heading="query")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["", "rank", "a\\n" * 50, "   1", "   2", "b", "   1", "   2", ""]

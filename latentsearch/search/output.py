@@ -77,15 +77,14 @@ def _short(name: str, corpus: Corpus) -> str:
 
 
 def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]:
-    """Return one row per query, metric and rank; cells that repeat the row above are left empty."""
+    """Return one row per query, metric and rank; the first of a query and metric names them."""
     rows = []
     for number, metric, hits in results:
-        head = {"query": _short(results.queries.names[number], corpus)}
-        head["class"] = class_of(results.queries.ids[number], corpus)
-        if len(results.hits) > 1:
-            head["metric"] = metric
+        query_class = class_of(results.queries.ids[number], corpus)
+        name = _short(results.queries.names[number], corpus) + (f" ({query_class})" if query_class else "")
+        query = f"{name}, {metric}" if len(results.hits) > 1 else name
         for hit in hits:
-            row = {**(head if hit.rank == 1 else dict.fromkeys(head, "")), "rank": str(hit.rank)}
+            row = {"query": query if hit.rank == 1 else "", "rank": str(hit.rank)}
             row["neighbour"] = _short(corpus.name_of(hit.id), corpus)
             row["is a"] = corpus.class_of(hit.id)
             row["likeness"] = hit.likeness
@@ -94,10 +93,10 @@ def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]
             rows.append(row)
         if not hits:
             empty = dict.fromkeys(("is a", "likeness", "distance", "pairs as near"), "")
-            rows.append({**head, "rank": "", "neighbour": "no match", **empty})
-    # Columns of classes where there are none are left out.
-    without = [name for name in ("class", "is a") if not any(row[name] for row in rows)]
-    return [{name: value for name, value in row.items() if name not in without} for row in rows]
+            rows.append({"query": query, "rank": "", "neighbour": "no match", **empty})
+    if not any(row["is a"] for row in rows):  # there are no classes
+        rows = [{name: value for name, value in row.items() if name != "is a"} for row in rows]
+    return rows
 
 
 SCORES_IN_WORDS = (

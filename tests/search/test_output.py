@@ -77,7 +77,7 @@ def test_what_is_not_close_enough_is_no_match(corpus, tmp_path):
     assert [query["match"] for query in record["queries"]] == [False, True]
     rows = output.for_terminal(results, corpus)
     assert rows[0]["neighbour"] == "no match"
-    assert "class" not in rows[0]
+    assert "is a" not in rows[0]
     assert len(output.table(results, corpus)) == 4
 
 
