@@ -21,16 +21,11 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory):
     """The root after DataPreperation, BuildingAutoencoder, TrainAutoencoder and SanityChecks, and how these ended."""
-    import subprocess
-    import sys
-
-    from tests.conftest import REPOSITORY
-
     root, ended = tmp_path_factory.mktemp("root"), {}
     training = ("--epochs", "8", "--batch-size", "32", "--learning-rate", "3e-3", "--shift", "0", "--no-flip")
     for name, *flags in (
         ("DataPreperation.py", "--source", "digits"),
-        ("BuildingAutoencoder.py", "--run", "digits", "--dataset", "digits", "--architecture", "compact"),
+        ("BuildingAutoencoder.py", "--run", "digits", "--dataset", "digits", *SMALL),
         ("TrainAutoencoder.py", "--run", "digits", *training),
         ("SanityChecks.py", "--run", "digits", "--strict"),
     ):

@@ -47,9 +47,10 @@ def show_the_same(grey: np.ndarray, pairs: np.ndarray, likeness: np.ndarray, ric
         found[equal] = _stand_out(grey, pairs[equal], nearly, richness[equal], chance=chance, fitted=image_matching.fit)
         rest = rest[~found[rest]]
     if len(rest):
-        of_most = image_matching.likeness(grey, pairs[rest], image_matching.fit_of_most).max(axis=1)
         fitted = image_matching.fit_of_most
         chance = chance_likeness(grey, fitted)
+        rest = rest[needed_likeness(chance, richness[rest]) <= 1]  # of digits, no pair is left
+        of_most = image_matching.likeness(grey, pairs[rest], fitted).max(axis=1)
         found[rest] = _stand_out(grey, pairs[rest], of_most, richness[rest], chance=chance, fitted=fitted)
     return found
 

@@ -57,9 +57,10 @@ def compress(path: Path) -> None:
         if all(member.compress_type == zipfile.ZIP_DEFLATED for member in archive.infolist()):
             return
         contents = {name: archive.read(name) for name in archive.namelist()}
-    with files.replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+    with files.replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, content in contents.items():
-            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+            # At level 4: 3 % larger than at level 6, in a fifth of its time.
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED, compresslevel=4)
 
 
 def export(path: Path, record_path: Path, *, precision: EncoderPrecision = "float32") -> None:

@@ -141,31 +141,30 @@ def test_the_kind_tower_begins_with_the_encoder_of_deep(autoencoder):
         transferring.take_weights(copy, architectures.build("compact", (32, 32, 3), 10), "compact")
 
 
-class Interrupt(keras.callbacks.Callback):
-    """Presses Ctrl-C in the middle of an epoch."""
+class CopyAt(keras.callbacks.Callback):
+    """Copies the root before a step: what a process that is killed there would leave."""
 
-    def __init__(self, iterations):
+    def __init__(self, iterations, root, copy):
         super().__init__()
-        self.iterations = iterations
+        self.iterations, self.root, self.copy = iterations, root, copy
 
     def on_train_batch_begin(self, batch, logs=None):
         if self.model.optimizer.iterations == self.iterations:
-            raise KeyboardInterrupt
+            shutil.copytree(self.root, self.copy)
 
 
 @pytest.mark.slow
 def test_resumed_after_neighbours_were_found_ends_as_if_never_interrupted(part_root, tmp_path, monkeypatch):
     flags = {"batch_size": 64, "epochs": 3, "view_side": 8, "neighbours_from": 0.3, "subset": 128, "neighbours": 2}
     flags |= {"denoiser_epochs": 1}
-    roots = [shutil.copytree(part_root, tmp_path / "a")]
+    roots = [shutil.copytree(part_root, tmp_path / "a"), tmp_path / "b"]
     build_run(BuildConfig(run="digits", dataset="digits", root=roots[0]))
-    roots.append(shutil.copytree(roots[0], tmp_path / "b"))
-    monkeypatch.setattr(tensorboard, "callbacks", lambda *arguments, **_: [])
+    in_the_second_epoch_that_uses_the_neighbours = 2 * 2 + 1
+    copy = CopyAt(in_the_second_epoch_that_uses_the_neighbours, *roots)
+    monkeypatch.setattr(tensorboard, "callbacks", lambda *arguments, **_: [copy])
     train(roots[0], **flags)
-    with monkeypatch.context() as patch:
-        patch.setattr(tensorboard, "callbacks", lambda *arguments, **_: [Interrupt(2 * 2 + 1)])
-        assert not train(roots[1], **flags).finished  # in the second epoch that uses the neighbours
     assert (Run(roots[1], "digits").backup / "epoch-00002" / "neighbours.npy").exists()
+    monkeypatch.setattr(tensorboard, "callbacks", lambda *arguments, **_: [])
     train(roots[1], resume=True, **flags)
     assert_same_training(*roots)
     run = Run(roots[0], "digits")
