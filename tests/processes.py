@@ -16,15 +16,16 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def run_process(name: str, *arguments: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run one of the scripts as a process, from another working directory."""
+    command = [sys.executable, str(REPOSITORY / name), *map(str, arguments)]
+    return subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=timeout, check=False)
+
+
 @pytest.fixture
 def script() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs one of the scripts as a process, from another working directory."""
-
-    def run(name: str, *arguments: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(REPOSITORY / name), *map(str, arguments)]
-        return subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=timeout, check=False)
-
-    return run
+    """`run_process`."""
+    return run_process
 
 
 @pytest.fixture

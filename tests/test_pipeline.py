@@ -14,8 +14,11 @@ from latentsearch import data
 from latentsearch.evaluation import evaluate, report
 from latentsearch.runs import Run
 from tests.conftest import called_once
+from tests.processes import run_process
 
 pytestmark = pytest.mark.slow
+
+SMALL = ("--architecture", "custom", "--network.filters", "16", "--network.depth", "1", "--network.dense-units", "128")
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +32,7 @@ def pipeline(tmp_path_factory):
         ("TrainAutoencoder.py", "--run", "digits", *training),
         ("SanityChecks.py", "--run", "digits", "--strict"),
     ):
-        command = [sys.executable, str(REPOSITORY / name), *flags, "--root", str(root)]
-        result = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+        result = run_process(name, *flags, "--root", root)
         assert result.returncode == 0 or "--strict" in flags, result.stderr
         assert "Traceback" not in result.stderr
         ended[name] = result
@@ -200,7 +202,7 @@ def measured_once():
 def check_similar(pipeline, measured_once, in_process):
     """Checks a run "similar" of that root, which has learnt next to nothing."""
     root, _ = pipeline
-    flags, network = ["--run", "similar", "--root", root], ["--architecture", "compact", "--latent-dim", "2"]
+    flags, network = ["--run", "similar", "--root", root], [*SMALL, "--latent-dim", "2"]
     if not Run(root, "similar").best_model.exists():
         assert in_process("BuildingAutoencoder.py", "--dataset", "digits", *network, *flags).returncode == 0
         training = ["--similarity-weight", "0.1", "--epochs", "1", "--shift", "0", "--no-flip"]

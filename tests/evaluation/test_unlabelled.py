@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import pandas as pd
@@ -16,17 +17,22 @@ import TrainAutoencoder
 import TuneAutoencoder
 from latentsearch.config import BuildConfig, CheckConfig, PrepareConfig, TrainConfig
 from latentsearch.data import digits
+from latentsearch.recipes import Network
 from latentsearch.runs import Run
 from latentsearch.search.config import RetrieveConfig
 from latentsearch.tuning import tune
 from latentsearch.tuning.config import TuneConfig
+from latentsearch.tuning.space import Space
 from tests.faults import InThisProcess
 
 pytestmark = pytest.mark.slow
 
+SMALL = Network(filters=8, depth=1, dense_units=16)
+
 
 def test_a_search_needs_no_labels(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tune, "Worker", InThisProcess)
+    monkeypatch.setattr(tune, "Space", functools.partial(Space, filters=(8,), depth=(1,), dense_units=(16,)))
     folder = tmp_path / "photos"
     folder.mkdir()
     for number, image in enumerate(digits.read().images[:60]):
@@ -54,7 +60,7 @@ def test_without_labels_all_is_there_but_what_needs_them(tmp_path, capsys):
     (folder / "notes.txt").write_text("notes")
     DataPreperation.main(PrepareConfig(source=str(folder), image_size=64, root=tmp_path))
     BuildingAutoencoder.main(
-        BuildConfig(architecture="compact", run="mine", dataset="photos", latent_dim=2, root=tmp_path)
+        BuildConfig(architecture="custom", network=SMALL, run="mine", dataset="photos", latent_dim=2, root=tmp_path)
     )
     assert TrainAutoencoder.main(TrainConfig(run="mine", epochs=2, root=tmp_path)) == 0
     assert SanityChecks.main(CheckConfig(run="mine", root=tmp_path)) == 0
