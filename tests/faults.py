@@ -48,13 +48,14 @@ _STAGE = """
 import ctypes, json, os, pathlib, runpy, sys, tempfile
 from latentsearch.data import digits
 from tests.conftest import a_part_of_the_digits
-from tests.faults import InThisProcess, measured_once
+from tests.faults import InThisProcess, measured_once, small_space
 
 digits.read = a_part_of_the_digits
 tempfile.tempdir = TEMPORARY
 os.environ["TMPDIR"] = TEMPORARY
 if "latentsearch.tuning.tune" in sys.modules:
-    sys.modules["latentsearch.tuning.tune"].Worker = InThisProcess
+    tune = sys.modules["latentsearch.tuning.tune"]
+    tune.Worker, tune.Space = InThisProcess, small_space
 sys.argv = ARGUMENTS
 faults = ctypes.CDLL(None)
 faults.faults_refused.restype = faults.faults_told.restype = ctypes.c_char_p
@@ -89,6 +90,13 @@ class InThisProcess:
     def call(self, function: Callable[..., Any], *arguments: object, seconds: float | None = None) -> Any:
         """What `worker.Worker.call` does."""
         return value_of(*outcome_of(function, arguments))
+
+
+def small_space(**settings: Any) -> Any:
+    """The space of networks that a search tries, all but one of them left out: the smallest, which trains fast."""
+    from latentsearch.tuning.space import Space
+
+    return Space(**settings, filters=(8,), depth=(1,), dense_units=(16,))
 
 
 def measured_once(kept: Path, count: Callable[[], int]) -> None:
