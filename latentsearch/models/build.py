@@ -27,7 +27,7 @@ class BuiltRun:
 
     Args:
         config: The flags.
-        layers: The layers, in order.
+        layers: The layers, in order; see `summary.in_short`.
         num_weights: Of the whole autoencoder.
         paths: The files.
         is_new: False when the run held a training and was built just so before: nothing was changed.
@@ -79,7 +79,7 @@ def _build_run(run: Run, config: BuildConfig, recipe: Recipe | None) -> BuiltRun
         path = source.require(source.best_model, "TrainAutoencoder.py")
         transfer.take_weights(autoencoder, load_model(path), source.name)
         start = {"start": {"run": source.name, "model": files.file_fingerprint(path)}}
-    layers = summary.layer_rows(autoencoder)
+    layers = summary.in_short(summary.layer_rows(autoencoder))
     title = f"{config.architecture}: {autoencoder.count_params():,} weights"
     record = {
         "config": {**asdict(config), "root": None},

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import keras
+
+_KEEP_SHAPE = ("BatchNormalization", "Activation", "Reshape", "Rescaling", "UnitNormalization")
 
 
 class LayerRow(NamedTuple):
@@ -25,6 +28,20 @@ def layer_rows(autoencoder: keras.Model) -> list[LayerRow]:
         for layer in part.layers
         if not isinstance(layer, keras.Model)
     ]
+
+
+def in_short(rows: Iterable[LayerRow]) -> list[LayerRow]:
+    """Leaves out layers that keep the shape of their input, but for the first; their weights count for the layer above.
+
+    Inputs are left out too, as another part ends with them.
+    """
+    blocks: list[LayerRow] = []
+    for row in rows:
+        if row.layer in _KEEP_SHAPE and blocks and blocks[-1].part == row.part:
+            blocks[-1] = blocks[-1]._replace(weights=blocks[-1].weights + row.weights)
+        elif row.layer != "InputLayer":
+            blocks.append(row)
+    return blocks
 
 
 def _parts(model: keras.Model) -> list[keras.Model]:

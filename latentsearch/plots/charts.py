@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -92,33 +94,33 @@ def curves(history: pd.DataFrame, measure: str) -> Figure:
 
 
 def network(rows: Sequence[tuple[str, str, tuple[int, ...], int]], title: str) -> Figure:
-    """Draw a network as blocks from left to right: height shows the count of numbers (logarithmic), colour the kind.
-
-    Layers that keep the shape of their input are left out; their weights count for the layer before them.
+    """Draw a network as blocks, a line for each part: height shows the count of numbers (logarithmic), colour the kind.
 
     Args:
-        rows: (part, layer, shape, weights) of each layer, in order; see `summary.layer_rows`.
+        rows: (part, layer, shape, weights) of each layer, in order; see `summary.in_short`.
         title: Title of the diagram.
     """
-    blocks: list[tuple[str, str, tuple[int, ...], int]] = []
-    for row in rows:
-        if row[1] in ("BatchNormalization", "Activation", "Reshape", "Rescaling"):
-            blocks[-1] = (*blocks[-1][:3], blocks[-1][3] + row[3])
-        elif row[:2] != ("decoder", "InputLayer"):
-            blocks.append((row[0], row[1], row[2], row[3]))
-    rows = blocks
-    kinds = list(dict.fromkeys(row[1] for row in rows))
+    parts = list(dict.fromkeys(part for part, *_ in rows))
+    kinds = list(dict.fromkeys(layer for _, layer, *_ in rows))
     colours = dict(zip(kinds, sns.color_palette("Set2", len(kinds)), strict=True))
-    figure = Figure(figsize=(max(8, 0.95 * len(rows)), 4), layout="constrained")
+    longest = max(sum(row[0] == part for row in rows) for part in parts)
+    figure = Figure(figsize=(max(8, 0.95 * longest + 1.2), 1.9 * len(parts) + 0.4), layout="constrained")
     axes = figure.subplots()
-    for position, (part, layer, shape, weights) in enumerate(rows):
-        height = np.log2(1 + np.prod(shape)) / 12
-        axes.add_patch(Rectangle((position - 0.38, -height / 2), 0.76, height, color=colours[layer], ec="black"))
-        name = "code" if part == "encoder" and position + 1 < len(rows) and rows[position + 1][0] != part else layer
-        axes.text(position, height / 2 + 0.04, name, ha="center", va="bottom", fontsize=7)
-        axes.text(position, 0, " x ".join(map(str, shape)), ha="center", va="center", fontsize=7, rotation=90)
-        axes.text(position, -height / 2 - 0.04, f"{weights:,}" if weights else "", ha="center", va="top", fontsize=7)
-    axes.set(xlim=(-0.7, len(rows) - 0.3), ylim=(-0.75, 0.75), title=f"{title} (weights below each layer)")
+    for line, part in enumerate(parts):
+        middle = -1.4 * line
+        axes.text(-0.7, middle, part, ha="right", va="center", fontsize=10, weight="bold")
+        for position, (_, layer, shape, weights) in enumerate(row for row in rows if row[0] == part):
+            height = np.log2(1 + np.prod(shape)) / 14
+            corner = (position - 0.38, middle - height / 2)
+            axes.add_patch(Rectangle(corner, 0.76, height, color=colours[layer], ec="black"))
+            above, below = middle + height / 2 + 0.04, middle - height / 2 - 0.04
+            name = textwrap.fill(re.sub(r"(?<=[a-zD])(?=[A-Z][a-z])", " ", layer), 12)
+            axes.text(position, above, name, ha="center", va="bottom", fontsize=7, linespacing=0.9)
+            axes.text(position, middle, " x ".join(map(str, shape)), ha="center", va="center", fontsize=7, rotation=90)
+            axes.text(position, below, f"{weights:,}" if weights else "", ha="center", va="top", fontsize=7)
+    axes.set(
+        xlim=(-2, longest - 0.4), ylim=(-1.4 * len(parts) + 0.65, 0.95), title=f"{title} (weights below each layer)"
+    )
     axes.axis("off")
     return figure
 

@@ -11,7 +11,7 @@ import pytest
 from latentsearch.errors import InputError
 from latentsearch.models import architectures, losses
 from latentsearch.models.architectures import ARCHITECTURES, build
-from latentsearch.models.summary import layer_rows
+from latentsearch.models.summary import in_short, layer_rows
 from latentsearch.recipes import Network
 
 
@@ -125,7 +125,11 @@ def test_sizes_that_do_not_fit_are_refused(architecture, shape, latent_dim, mess
 
 def test_summary_counts_all_weights():
     autoencoder = build("compact", (32, 32, 3), 10)
-    assert sum(row.weights for row in layer_rows(autoencoder)) == autoencoder.count_params()
+    rows = layer_rows(autoencoder)
+    short = in_short(rows)
+    assert sum(row.weights for row in rows) == sum(row.weights for row in short) == autoencoder.count_params()
+    assert [row.shape for row in short if row.layer == "Dense"] == [(512,), (256,), (10,), (512,), (768,), (768,)]
+    assert not {"InputLayer", "Activation", "BatchNormalization"} & {row.layer for row in short}
 
 
 def test_accuracy_is_what_keras_computes_for_the_reference():
