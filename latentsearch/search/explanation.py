@@ -89,7 +89,7 @@ class Explanation:
 
     Args:
         alike: At most 3 numbers in which both lie towards the same end, the one that brings them nearest first.
-        apart: The 2 numbers with the largest shares in the distance; fewer where the codes differ in fewer.
+        apart: The 2 numbers with the largest shares in the distance, at most half of all; none where codes are equal.
         names: Names of all numbers.
         shares: Share of each number in the distance, `(latent_dim,)`; they add up to 1, or are all 0 where the distance
             is.
@@ -120,7 +120,9 @@ class Explainer:
         self._ids, self._values = gallery.ids[rows], self._compared(gallery.codes[rows])
         self._names = two_codes.number_names(corpus.autoencoder.latent_dim, corpus.autoencoder.kind_dim)
 
-    def explain(self, query_id: int, query_code: np.ndarray, neighbour_id: int, neighbour_code: np.ndarray) -> Explanation:
+    def explain(
+        self, query_id: int, query_code: np.ndarray, neighbour_id: int, neighbour_code: np.ndarray
+    ) -> Explanation:
         """Explain why an image is near a query.
 
         Args:
@@ -133,7 +135,8 @@ class Explainer:
         pair = self._compared(codes)
         parts = shares(*(codes * self._corpus.weights), metric=self._metric)
         others = self._others([query_id, neighbour_id])
-        apart = [number for number in np.argsort(-parts, kind="stable")[:_NUM_APART].tolist() if parts[number] > 0]
+        count = min(_NUM_APART, max(1, len(parts) // 2))  # of two numbers one may be alike
+        apart = [number for number in np.argsort(-parts, kind="stable")[:count].tolist() if parts[number] > 0]
         return Explanation(
             self._alike(pair, others, apart),
             [self._apart(number, float(parts[number]), pair, others) for number in apart],
@@ -160,7 +163,7 @@ class Explainer:
             return []
         below = np.stack([((values < code).mean(axis=0) + (values <= code).mean(axis=0)) / 2 for code in pair])
         gains = np.prod(pair - values.mean(axis=0), axis=0)
-        found = []
+        found: list[Alike] = []
         for number in np.argsort(-gains, kind="stable").tolist():
             is_high = below[0, number] > 0.5
             beyond = below[:, number] if is_high else 1 - below[:, number]
@@ -196,11 +199,12 @@ class Explainer:
         rows = np.array([row for row in rows.tolist() if self._corpus.is_there(int(self._ids[row]))], np.int64)
         is_copy = (self._values[rows][:, None] == pair).all(axis=2).any(axis=1)
         rows = rows[~is_copy]
-        shown, close = [], []
+        shown: list[int] = []
+        close: list[int] = []
         for row in rows.tolist():
             taken = np.concatenate([pair, self._values[shown]])
             (close if self._is_one_shot(self._values[row], taken) else shown).append(row)
-        return self._ids[(shown + close)[:_NUM_SHOWN]].tolist()
+        return [int(self._ids[row]) for row in (shown + close)[:_NUM_SHOWN]]
 
     def _is_one_shot(self, code: np.ndarray, others: np.ndarray) -> bool:
         distances = distances_between(np.tile(code, (len(others), 1)), others, metric=self._metric)
