@@ -136,7 +136,8 @@ def _draw_apart(axes: Axes, apart: Sequence[Difference], top: float) -> None:
     for row, difference in enumerate(apart):
         bottom = top + 0.7 + _SMALL + row * (_SMALL + 0.85)
         _text(axes, _LEFTS[2], bottom - _SMALL - 0.1, difference.caption)
-        _text(axes, _LEFTS[2], bottom + 0.05, difference.ends[0], color=_GREY, va="top")
+        low = start - 0.19 - max(len(difference.low), 1) * _STEP + _STEP - _SMALL
+        _text(axes, low, bottom + 0.05, difference.ends[0], color=_GREY, va="top")
         _text(axes, start + _LINE + 0.19, bottom + 0.05, difference.ends[1], color=_GREY, va="top")
         for column, image in enumerate(difference.low):
             show(axes, image, start - 0.15 - (len(difference.low) - column) * _STEP, bottom, _SMALL)
