@@ -72,7 +72,7 @@ class RetrieveConfig:
     """--no-weak leaves out hits whose likeness is weak."""
 
     explain: bool = False
-    """Draw why the nearest neighbours are near: the numbers in which both codes are alike, and in which they differ."""
+    """Draw why the nearest neighbours are near: in which numbers both codes are alike, in which they differ."""
 
     json: bool = False
     """Write the results as JSON to standard output alone."""

@@ -184,7 +184,7 @@ def test_rows_of_images_stand_under_each_other_between_names_and_captions():
         assert places[name][1] > extents[3][2]
 
 
-@pytest.mark.parametrize(("dims", "step"), [(3, 1), (40, 8)])
+@pytest.mark.parametrize(("dims", "step"), [(3, 1), (25, 8)])
 def test_the_numbers_of_a_correlation_map_have_their_names(dims, step):
     names = [f"kind {number}" for number in range(1, dims + 1)]
     for given, expected in ((names, names), ((), [f"number {number}" for number in range(1, dims + 1)])):
