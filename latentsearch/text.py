@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -31,6 +32,12 @@ def printable(text: str | Path, *, lines: bool = False) -> str:
 def shortened(text: str, most: int = 40) -> str:
     """Cut the middle out of a text for a figure, which has room for `most` characters: names differ at their ends."""
     return text if len(text) <= most else f"{text[: most - most // 3 - 1]}\u2026{text[-(most // 3) :]}"
+
+
+def percentage(value: float) -> str:
+    """Write a percentage, with more digits near 100; cut, not rounded, so that 100 means all."""
+    digits = 0 if value >= 100 else 2 if value >= 99 else 1 if value >= 90 else 0
+    return f"{math.floor(value * 10**digits) / 10**digits:.{digits}f} %"
 
 
 def csv_cell(value: object) -> object:

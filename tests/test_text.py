@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentsearch.text import csv_cell, csv_text, printable, shortened, write_csv
+from latentsearch.text import csv_cell, csv_text, percentage, printable, shortened, write_csv
 
 ANY = st.text(st.characters(exclude_categories=[]), max_size=20)  # halves of surrogate pairs too
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=cmd|"/c calc"!A0', "＝1")
@@ -44,6 +44,11 @@ def test_text_that_can_be_printed_stays(text):
 @given(st.binary(max_size=20))
 def test_names_of_any_bytes_are_shown(name):
     assert printable(os.fsdecode(name)).isprintable()
+
+
+def test_a_percentage_below_all_is_never_shown_as_all():
+    shown = {100: "100 %", 99.999: "99.99 %", 99: "99.00 %", 98.76: "98.7 %", 89.9: "89 %", 0: "0 %"}
+    assert {value: percentage(value) for value in shown} == shown
 
 
 def test_controls_of_terminals_are_escaped_and_lines_kept_where_asked():

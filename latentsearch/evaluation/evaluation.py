@@ -12,6 +12,7 @@ from latentsearch.data import ImageSet
 from latentsearch.evaluation.baselines import LinearReconstruction
 from latentsearch.evaluation.kind_and_look import SliderPoint
 from latentsearch.evaluation.scorecard import Score, best_of
+from latentsearch.gallery import two_codes
 from latentsearch.gallery.duplicates import Duplicates
 from latentsearch.metrics import Interval, enough_queries, rank_correlation, too_few
 from latentsearch.training.history import shown
@@ -106,11 +107,8 @@ class Evaluation:
 
     @property
     def number_names(self) -> list[str]:
-        """Names of the numbers of a code: kind 0, kind 1, ... look 0, ... or code 0, code 1 and so on."""
-        kind_dim, dims = self.kind_dim, self.codes.shape[1]
-        if kind_dim is None:
-            return [f"code {number}" for number in range(dims)]
-        return [f"kind {number}" if number < kind_dim else f"look {number - kind_dim}" for number in range(dims)]
+        """Names of the numbers of a code; see `two_codes.number_names`."""
+        return two_codes.number_names(self.codes.shape[1], self.kind_dim)
 
     @property
     def is_labelled(self) -> bool:

@@ -199,7 +199,7 @@ def _code_pictures(evaluation: Evaluation) -> list[Picture]:
             "correlations",
             "Correlation of the latent dimensions",
             "Good: pale off the diagonal. Broken: a cell at 1 or -1 off the diagonal: two copies of one dimension.",
-            code_charts.correlation_map(correlations(evaluation.codes)),
+            code_charts.correlation_map(correlations(evaluation.codes), evaluation.number_names),
         ),
         Picture(
             "class_map",

@@ -41,6 +41,15 @@ def weights(latent_dim: int, kind_dim: int | None, look: float) -> np.ndarray:
     return np.repeat(np.sqrt([1 - look, look]), [kind_dim, latent_dim - kind_dim]).astype(np.float32)
 
 
+def number_names(latent_dim: int, kind_dim: int | None) -> list[str]:
+    """Name the numbers of a code: kind 1, kind 2, ... look 1, ..., or number 1, number 2 and so on."""
+    if kind_dim is None:
+        return [f"number {number + 1}" for number in range(latent_dim)]
+    return [
+        f"kind {number + 1}" if number < kind_dim else f"look {number - kind_dim + 1}" for number in range(latent_dim)
+    ]
+
+
 def chosen_look(look: float | None, kind_dim: int | None) -> float:
     """Return the share of the look code that a flag asks for, or the default.
 

@@ -21,8 +21,8 @@ from latentsearch.page.groups import group
 from latentsearch.page.image_record import image_record
 from latentsearch.page.originals import Original
 from latentsearch.page.recognition import find_itself
-from latentsearch.search import explanation
 from latentsearch.search.corpus import Corpus
+from latentsearch.search.explanation import End, Explainer
 from latentsearch.search.percentiles import nearer_pairs
 from latentsearch.search.queries import NOT_IN_CORPUS, Queries
 from latentsearch.search.results import search
@@ -197,26 +197,30 @@ class Handlers:
             UnknownImageError: if there is no image `neighbour`.
         """
         ids = np.array([self._known(neighbour)])
-        image, code = self._corpus.images(ids)[0], self._corpus.gallery.code_of(ids)[0]
-        autoencoder = self._corpus.autoencoder
-        found = explanation.explain(
-            asked.query.images[0],
-            asked.code[0],
-            image,
-            code,
-            metric=metric,
-            autoencoder=autoencoder,
-            weights=self._at(look).weights,
-        )
-        decoded = (found.path * 255).round().astype(np.uint8)
+        codes = asked.code[0], self._corpus.gallery.code_of(ids)[0]
+        corpus = self._at(look)
+        found = Explainer(corpus, metric).explain(int(asked.query.ids[0]), codes[0], neighbour, codes[1])
+        decoded = (found.decoded * 255).round().astype(np.uint8)
         return {
             "query": self._query(asked),
             "neighbour": self._image(neighbour),
-            "seen": [_data_url(found.query), _data_url(found.neighbour)],
-            "path": [_data_url(step) for step in decoded],
+            "decoded": [_data_url(image) for image in decoded],
+            "alike": [
+                {"name": one.name, "end": self._end(one.end), "beyond": [100 * share for share in one.beyond]}
+                for one in found.alike
+            ],
+            "apart": [
+                {"name": one.name, "share": one.share, "places": one.places, "ends": list(map(self._end, one.ends))}
+                for one in found.apart
+            ],
+            "names": found.names,
             "shares": found.shares.tolist(),
-            "codes": [asked.code[0].tolist(), code.tolist()],
+            "codes": [code.tolist() for code in codes],
         }
+
+    def _end(self, end: End) -> dict[str, Any]:
+        words = "high end" if end.is_high else "low end"
+        return {"words": words, "classes": end.classes_in_words, "images": self.images(end.ids)}
 
     def map(self) -> dict[str, Any]:
         """Return the map of the codes, or its progress."""

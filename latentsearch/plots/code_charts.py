@@ -35,10 +35,10 @@ def pair_plot(
         codes: `(num_images, latent_dim)`; about a thousand images can still be told apart.
         class_of_image: `num_images` names.
         class_names: Names in the order of the colours; () for one colour.
-        number_names: One name per dimension. Default: code 0, code 1 and so on.
+        number_names: One name per dimension. Default: number 1, number 2 and so on.
     """
     dims = codes.shape[1]
-    number_names = number_names or [f"code {dimension}" for dimension in range(dims)]
+    number_names = number_names or _default_names(dims)
     side = float(np.clip(12 / dims, 1.1, 3))
     beside = (
         0.5 + 0.075 * max(len(shortened(name)) for name in class_names) if class_names else 0.1
@@ -81,6 +81,10 @@ def pair_plot(
     return figure
 
 
+def _default_names(dims: int) -> list[str]:
+    return [f"number {dimension + 1}" for dimension in range(dims)]
+
+
 def _class_marks(class_names: Sequence[str]) -> list[Line2D]:
     """Make the marks of classes in a legend: colour and marker."""
     looks = [(name, *look_of(number)) for number, name in enumerate(class_names)]
@@ -114,8 +118,9 @@ def code_distributions(
         codes: `(num_images, latent_dim)`.
         class_of_image: `num_images` names.
         class_names: Names from top to bottom; () for all images alone.
-        number_names: One name per dimension. Default: code 0, code 1 and so on.
+        number_names: One name per dimension. Default: number 1, number 2 and so on.
     """
+    number_names = number_names or _default_names(codes.shape[1])
     num_columns = min(5, codes.shape[1])
     num_rows = -(-codes.shape[1] // num_columns)
     of_class = np.asarray(class_of_image)
@@ -133,7 +138,7 @@ def code_distributions(
         _ridge(axes, values, limits, heights[0], _GREY)
         for name, height in zip(names, heights[1:], strict=True):
             _ridge(axes, values[of_class == name], limits, height, _BLUE)
-        axes.set_title(number_names[dimension] if number_names else f"code {dimension}", fontsize=9)
+        axes.set_title(number_names[dimension], fontsize=9)
         axes.tick_params(labelsize=7, left=False)
         is_first = dimension % num_columns == 0
         axes.set_yticks(heights + 0.3 if is_first else [], ["all", *map(shortened, names)] if is_first else [])
@@ -142,9 +147,15 @@ def code_distributions(
     return figure
 
 
-def correlation_map(correlations: np.ndarray) -> Figure:
-    """Draw correlations of the latent dimensions, `(latent_dim, latent_dim)`, as colours, with numbers if they fit."""
+def correlation_map(correlations: np.ndarray, number_names: Sequence[str] = ()) -> Figure:
+    """Draw correlations of the latent dimensions as colours, with numbers if they fit.
+
+    Args:
+        correlations: `(latent_dim, latent_dim)`.
+        number_names: One name per dimension. Default: number 1, number 2 and so on.
+    """
     dims = len(correlations)
+    names = list(number_names or _default_names(dims))
     side = float(np.clip(0.42 * dims, 3, 10))
     figure = Figure(figsize=(side + 1.6, side + 0.7), layout="constrained")
     is_readable = dims <= _MAX_NUMBERS
@@ -152,10 +163,11 @@ def correlation_map(correlations: np.ndarray) -> Figure:
     sns.heatmap(
         correlations, ax=axes, vmin=-1, vmax=1, cmap="RdBu_r", annot=is_readable, fmt=".2f", annot_kws={"size": 7},
         square=True, cbar_kws={"label": "correlation", "shrink": 0.8},
-        xticklabels=1 if is_readable else 8, yticklabels=1 if is_readable else 8,
     )  # fmt: skip
-    axes.tick_params(labelsize=8, labelrotation=0)
-    axes.set(xlabel="code", ylabel="code")
+    step = 1 if is_readable else 8
+    axes.set_xticks(np.arange(dims)[::step] + 0.5, names[::step], rotation=90)
+    axes.set_yticks(np.arange(dims)[::step] + 0.5, names[::step], rotation=0)
+    axes.tick_params(labelsize=8)
     return figure
 
 

@@ -26,22 +26,22 @@ FRAMES: dict[int, dict[str, Any]] = {
 """Of a neighbour of the query's class (1), of another (0), not known (-1): by colour, thickness and dashes."""
 
 FRAMES_IN_WORDS = "Thick blue frame: same class; thin dashed orange: another"
-_THUMB = 0.85  # inches a thumbnail
+THUMB = 0.85  # inches a thumbnail
 _SIDE = 0.92  # of a thumbnail, where gaps are between them
 _BORDER = 2  # pixels of a frame
 _CELL = 48  # pixels of a panel of `pairs`
 
 
-def _panel(across: float, down: float) -> tuple[Figure, Axes]:
+def panel(across: float, down: float) -> tuple[Figure, Axes]:
     """Make a figure with one panel, measured in thumbnails: to lay out one for each image takes many times longer."""
-    figure = Figure(figsize=(_THUMB * across, _THUMB * down))
+    figure = Figure(figsize=(THUMB * across, THUMB * down))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, across), ylim=(down, 0))
     axes.axis("off")
     return figure, axes
 
 
-def _show(axes: Axes, image: np.ndarray, left: float, bottom: float, side: float) -> None:
+def show(axes: Axes, image: np.ndarray, left: float, bottom: float, side: float) -> None:
     """Draw a square image at its place in a panel."""
     axes.imshow(image, extent=(left, left + side, bottom, bottom - side), aspect="auto")
 
@@ -55,12 +55,12 @@ def image_rows(rows: Mapping[str, np.ndarray], captions: Sequence[str] = ()) -> 
     """
     num_columns = max(len(images) for images in rows.values())
     left = 0.24 + 0.085 * max(map(len, rows))  # for the names
-    figure, axes = _panel(left + num_columns, 1.1 * len(rows) + 0.15)
+    figure, axes = panel(left + num_columns, 1.1 * len(rows) + 0.15)
     for row, (name, images) in enumerate(rows.items()):
         bottom = 1.1 * row + 1
         axes.text(left - 0.14, bottom - _SIDE / 2, name, fontsize=9, ha="right", va="center")
         for column, image in enumerate(images):
-            _show(axes, image, left + column, bottom, _SIDE)
+            show(axes, image, left + column, bottom, _SIDE)
     for column, caption in enumerate(captions[:num_columns]):
         axes.text(left + column + _SIDE / 2, bottom + 0.05, caption, fontsize=7, ha="center", va="top")
     return figure
@@ -74,12 +74,12 @@ def image_pairs(pairs: np.ndarray, captions: Sequence[str]) -> Figure:
         captions: One caption per pair.
     """
     columns, wide, tall = 5, 2.35, 1.53
-    figure, axes = _panel(columns * wide, -(-len(pairs) // columns) * tall)
+    figure, axes = panel(columns * wide, -(-len(pairs) // columns) * tall)
     for number, (both, caption) in enumerate(zip(pairs, captions, strict=True)):
         row, column = divmod(number, columns)
         middle, bottom = (column + 0.5) * wide, (row + 1) * tall - 0.04
-        _show(axes, both[0], middle - 1.1, bottom, 1.07)
-        _show(axes, both[1], middle + 0.03, bottom, 1.07)
+        show(axes, both[0], middle - 1.1, bottom, 1.07)
+        show(axes, both[1], middle + 0.03, bottom, 1.07)
         axes.text(middle, bottom - 1.09, caption, fontsize=7, ha="center", va="bottom")
     return figure
 
@@ -107,7 +107,7 @@ def neighbour_rows(
     tall, wide, gap = 1.32, 1.12, 0.3  # of a thumbnail's side; a gap between query and results
     across, down = wide * (k + 1) + gap, tall * num_queries
     below = 0.45 if num_queries else 0.9
-    figure, axes = _panel(max(across, 4 / _THUMB), down + below)
+    figure, axes = panel(max(across, 4 / THUMB), down + below)
     for row in range(num_queries):
         top = tall * row + tall - 1 - 0.02
         for column in range(k + 1):
@@ -117,52 +117,11 @@ def neighbour_rows(
             title = titles[row][column - 1] if column else query_titles[row]
             if column and not title and (image == 255).all():
                 continue  # no neighbour
-            _show(axes, image, left, top + 1, 1)
+            show(axes, image, left, top + 1, 1)
             axes.add_patch(Rectangle((left, top), 1, 1, fill=False, **FRAMES[kind]))
             axes.text(left + 0.5, top - 0.04, title, fontsize=6, ha="center", va="bottom", linespacing=1.0)
     words = ". ".join(filter(None, [FRAMES_IN_WORDS if (same_class >= 0).any() else "", note]))
     axes.text(0.06, down + below - 0.1, words, fontsize=7, va="bottom")
-    return figure
-
-
-def explanations(
-    queries: Sequence[np.ndarray],
-    paths: Sequence[np.ndarray],
-    neighbours: Sequence[np.ndarray],
-    shares: Sequence[np.ndarray],
-    metrics: Sequence[str],
-) -> Figure:
-    """Draw pairs of images under each other, with decoded images between them and the shares of the distance.
-
-    Args:
-        queries: Images of the queries, uint8 `(height, width, 3)`, one per pair.
-        paths: Decoded images from the code of the query to that of the neighbour, float in [0, 1]
-            `(num_steps, height, width, 3)`, one per pair.
-        neighbours: Images of the neighbours, as `queries`.
-        shares: Shares of the numbers of the code in the distance, `(latent_dim,)`, one per pair.
-        metrics: Metrics of the distances, one per pair.
-    """
-    if not queries:
-        figure = Figure(figsize=(4, 1))
-        figure.text(0.5, 0.5, "no match, nothing to explain", ha="center")
-        return figure
-    num_steps = len(paths[0])
-    figure = Figure(figsize=(_THUMB * (num_steps + 7), (_THUMB + 0.45) * len(queries)), layout="constrained")
-    grid = figure.subplots(
-        len(queries), num_steps + 3, squeeze=False, gridspec_kw={"width_ratios": [1] * (num_steps + 2) + [4]}
-    )
-    titles = ["query", "decoded", *[""] * (num_steps - 2), "decoded", "neighbour"]
-    for row, query, path, neighbour, parts, metric in zip(
-        grid, queries, paths, neighbours, shares, metrics, strict=True
-    ):
-        for axes, image, title in zip(row[:-1], [query, *path, neighbour], titles, strict=True):
-            axes.imshow(image)
-            axes.axis("off")
-            axes.set_title(title, fontsize=8)
-        row[-1].bar(range(len(parts)), 100 * parts, color="#4575b4")
-        row[-1].set_xticks(range(len(parts)))
-        row[-1].tick_params(labelsize=7)
-        row[-1].set_title(f"% of the {metric} distance, by number of the code", fontsize=8)
     return figure
 
 

@@ -72,7 +72,7 @@ class RetrieveConfig:
     """--no-weak leaves out hits whose likeness is weak."""
 
     explain: bool = False
-    """Draw why the nearest neighbours are near: the share of each number of the code, and images between the codes."""
+    """Draw why the nearest neighbours are near: in which numbers both codes are alike, in which they differ."""
 
     json: bool = False
     """Write the results as JSON to standard output alone."""

@@ -86,20 +86,25 @@ class Corpus(abc.ABC):
     def images(self, ids: np.ndarray) -> np.ndarray:
         """Read images as the encoder takes them, uint8 `(num_ids, height, width, 3)`."""
 
+    def is_there(self, image_id: int) -> bool:
+        """Tell whether an image can still be shown: whether its file is there."""
+        path = self.path_of(image_id)
+        return path is not None and path.is_file()
+
     def picture(self, image_id: int, side: int) -> np.ndarray:
         """Read an image for a viewer, uint8, of up to about `side` pixels where its file has as many."""
         picture: np.ndarray = self.images(np.array([image_id]))[0]
         return picture
 
     @property
-    @abc.abstractmethod
     def class_names(self) -> tuple[str, ...]:
         """Names of all classes; () where there are no labels."""
+        return ()
 
     @property
-    @abc.abstractmethod
     def labels(self) -> np.ndarray:
         """Class of each image of the gallery, int64 `(num_images,)`, positions in `class_names`; -1 for none."""
+        return np.full(len(self.gallery.ids), -1, dtype=np.int64)
 
     @property
     @abc.abstractmethod
@@ -134,9 +139,9 @@ class Corpus(abc.ABC):
         """Look up the code of an image, float32 `(latent_dim,)`."""
         return np.asarray(self.gallery.code_of(np.array([image_id]))[0])
 
-    @abc.abstractmethod
     def class_of(self, image_id: int) -> str:
         """Look up the class name of an image; "" where there is none."""
+        return ""
 
     @abc.abstractmethod
     def path_of(self, image_id: int) -> Path | None:
@@ -185,6 +190,9 @@ class DatasetCorpus(Corpus):
 
     def images(self, ids: np.ndarray) -> np.ndarray:
         return np.asarray(self.dataset.images[ids])
+
+    def is_there(self, image_id: int) -> bool:
+        return True  # its pixels are those of the dataset
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -251,19 +259,8 @@ class FolderCorpus(Corpus):
         return self._image(image_id, read)
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def labels(self) -> np.ndarray:
-        return np.full(len(self.gallery.ids), -1, dtype=np.int64)
-
-    @property
     def store_name(self) -> str:
         return self._stored(f"{self.run.name}/{gallery_path(self.run.folder_galleries, self.content.folder).stem}")
-
-    def class_of(self, image_id: int) -> str:
-        return ""
 
     def path_of(self, image_id: int) -> Path | None:
         path: Path = self.content.folder / self._files[image_id].path

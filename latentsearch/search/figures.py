@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from latentsearch.data.image_files import ImageFileError, opened
+from latentsearch.data.images import decode_larger
+from latentsearch.plots import explanations as explained
 from latentsearch.plots import image_grids
-from latentsearch.search import explanation
 from latentsearch.search.corpus import Corpus
 from latentsearch.search.duplicates import Groups
+from latentsearch.search.explanation import Alike, End, Explainer
+from latentsearch.search.queries import NOT_IN_CORPUS
 from latentsearch.search.results import SearchResults, class_of
-from latentsearch.text import printable
+from latentsearch.text import percentage, printable, shortened
 
 _MAX_ROWS, _MAX_NEIGHBOURS = 50, 20
 _MAX_EXPLAINED = 20
+_SIDE = 192  # pixels of an image in an explanation, where there are as many
 
 
 def neighbours(results: SearchResults, corpus: Corpus) -> Figure:
@@ -54,25 +60,64 @@ def neighbours(results: SearchResults, corpus: Corpus) -> Figure:
 
 def explanations(results: SearchResults, corpus: Corpus) -> Figure:
     """Draw why the nearest neighbour of each query is near, under each metric, for the first 20 that have one."""
-    found = [
-        explanation.explain(
-            results.queries.images[number],
-            results.codes[number],
-            corpus.images(np.array([hits[0].id]))[0],
-            corpus.code_of(hits[0].id),
-            metric=metric,
-            autoencoder=corpus.autoencoder,
-            weights=corpus.weights,
+    explainers = {metric: Explainer(corpus, metric) for metric in results.hits}
+
+    @functools.cache  # the ends of the numbers are the same for most queries
+    def picture(image_id: int) -> np.ndarray:
+        return corpus.picture(image_id, _SIDE)
+
+    pairs = []
+    for number, metric, hits in [row for row in results if row[2]][:_MAX_EXPLAINED]:
+        hit, query_id = hits[0], int(results.queries.ids[number])
+        found = explainers[metric].explain(query_id, results.codes[number], hit.id, corpus.code_of(hit.id))
+        query = _file_picture(results, number, corpus) if query_id == NOT_IN_CORPUS else picture(query_id)
+        pairs.append(
+            explained.ExplainedPair(
+                f"Nearest neighbour: {hit.likeness}, {metric} distance {hit.distance:.3g}",
+                (
+                    _named("query", results.queries.names[number], query_id, corpus),
+                    _named("neighbour", corpus.name_of(hit.id), hit.id, corpus),
+                ),
+                (query, picture(hit.id)),
+                found.decoded,
+                [explained.SharedEnd(_in_words(one), list(map(picture, one.end.ids))) for one in found.alike],
+                [
+                    explained.Difference(
+                        f"{one.name}: {100 * one.share:.0f} % of the distance",
+                        one.places,
+                        (_end_in_words(one.ends[0]), _end_in_words(one.ends[1])),
+                        list(map(picture, one.ends[0].ids)),
+                        list(map(picture, one.ends[1].ids)),
+                    )
+                    for one in found.apart
+                ],
+            )
         )
-        for number, metric, hits in [row for row in results if row[2]][:_MAX_EXPLAINED]
-    ]
-    return image_grids.explanations(
-        [pair.query for pair in found],
-        [pair.path for pair in found],
-        [pair.neighbour for pair in found],
-        [pair.shares for pair in found],
-        [pair.metric for pair in found],
-    )
+    return explained.explanations(pairs)
+
+
+def _file_picture(results: SearchResults, number: int, corpus: Corpus) -> np.ndarray:
+    """Read the picture of a query that is a file; as the encoder takes it where the file is gone."""
+    try:
+        with opened(Path(results.queries.names[number])) as content:
+            return decode_larger(content, corpus.autoencoder.image_shape, _SIDE, fit=corpus.fit)
+    except ImageFileError:
+        image: np.ndarray = results.queries.images[number]
+        return image
+
+
+def _named(role: str, name: str, image_id: int, corpus: Corpus) -> str:
+    class_name = shortened(printable(class_of(image_id, corpus)), 14)
+    return f"{role}{', ' if class_name else ''}{class_name}\n{_short(name)}"
+
+
+def _in_words(one: Alike) -> str:
+    first, second = (percentage(100 * share) for share in one.beyond)
+    return f"{one.name}, {_end_in_words(one.end)}\nbeyond {first} and {second}\nof all images"
+
+
+def _end_in_words(end: End) -> str:
+    return f"{'high' if end.is_high else 'low'} end\n{shortened(end.classes_in_words, 28)}".strip()
 
 
 def duplicate_groups(found: Groups) -> Figure:

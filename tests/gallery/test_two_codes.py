@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from latentsearch.errors import InputError
 from latentsearch.gallery.sync import sync
-from latentsearch.gallery.two_codes import DEFAULT_LOOK, chosen_look, weighted, weights
+from latentsearch.gallery.two_codes import DEFAULT_LOOK, chosen_look, number_names, weighted, weights
 from latentsearch.runs import Run
 from latentsearch.search.corpus import FolderCorpus
 from latentsearch.search.queries import Queries
@@ -32,6 +32,11 @@ def test_at_the_ends_one_code_answers_alone():
     np.testing.assert_array_equal(weighted(CODES, 3, 1), CODES[:, 3:])
     assert weighted(CODES, None, 0.5) is CODES
     np.testing.assert_allclose(weights(7, 3, 0.19), [0.9] * 3 + [0.19**0.5] * 4, rtol=1e-6)
+
+
+def test_numbers_are_counted_from_one_in_each_code():
+    assert number_names(5, 3) == ["kind 1", "kind 2", "kind 3", "look 1", "look 2"]
+    assert number_names(2, None) == ["number 1", "number 2"]
 
 
 @pytest.mark.parametrize("look", [-0.1, 1.1, float("nan")])

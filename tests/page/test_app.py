@@ -94,14 +94,27 @@ def test_an_image_with_nothing_close_enough_has_no_match(client):
     assert client.post("/api/neighbours", params=wanted, content=png("white")).json()["neighbours"] == []
 
 
-def test_an_explanation_shows_shares_and_the_way(client, page):
+def test_an_explanation_shows_shares_ends_and_what_the_codes_hold(client, page):
     wanted = {"metric": "manhattan", "neighbour": 9}
     by_id = client.get("/api/explanation", params={**wanted, "id": 3}).json()
     first, second = page[0].gallery.code_of(np.array([3, 9]))
     np.testing.assert_allclose(by_id["shares"], np.abs(first - second) / np.abs(first - second).sum())
     assert by_id["codes"] == [first.tolist(), second.tolist()]
-    way = np.array([pixels(base64.b64decode(url.partition(",")[2]))[0, 0, 0] for url in by_id["path"]], float)
-    np.testing.assert_allclose(way, np.linspace(first[0], second[0], 5), atol=0.51)
+    held = np.array([pixels(base64.b64decode(url.partition(",")[2]))[0, 0, 0] for url in by_id["decoded"]], float)
+    np.testing.assert_allclose(held, [first[0], second[0]], atol=0.51)
+    assert by_id["names"] == ["number 1", "number 2"]
+    (one,) = by_id["apart"]
+    codes, ids = page[0].gallery.codes, page[0].gallery.ids
+    values = codes[:, int(one["name"][-1]) - 1]
+    order = ids[np.argsort(values, kind="stable")].tolist()
+    assert one["share"] == pytest.approx(max(by_id["shares"]))
+    for end, expected in zip(one["ends"], (order[:3], order[-3:]), strict=True):
+        assert {image["id"] for image in end["images"]} == {*expected}
+    assert [end["words"] for end in one["ends"]] == ["low end", "high end"]
+    (alike,) = client.get("/api/explanation", params={**wanted, "id": 0, "neighbour": 1}).json()["alike"]
+    assert len(alike["beyond"]) == 2
+    assert min(alike["beyond"]) > 90
+    assert len(alike["end"]["images"]) == 3
     sent = client.post("/api/explanation", params=wanted, content=page[0].path_of(3).read_bytes()).json()
     assert sent["shares"] == by_id["shares"]
 

@@ -116,9 +116,21 @@ def test_a_neighbour_is_explained(page):
     page.click("#grid li:nth-child(1) .pick")
     first = names(page)[0]
     page.click("#grid li:nth-child(1) .why")
-    page.wait_for_selector("#why .shares")
-    assert len(page.query_selector_all("#why .way img")) == 7
-    assert len(page.query_selector_all("#why .fill")) == 2
+    page.wait_for_selector("#why .parted")
+    sync_api.expect(page.locator("#why .seen img")).to_have_count(2)
+    sync_api.expect(page.locator("#why .held img")).to_have_count(2)
+    sync_api.expect(page.locator("#why .parted .end img")).to_have_count(6)
+    assert "% of the distance" in page.inner_text("#why .parted")
+    marks = page.locator("#why .line .mark")
+    sync_api.expect(marks).to_have_count(2)
+    line = page.locator("#why .line").bounding_box()
+    for place in (0, 1):
+        box = marks.nth(place).bounding_box()
+        assert line["x"] - 10 <= box["x"] + box["width"] / 2 <= line["x"] + line["width"] + 10
+    assert page.is_hidden("#why .shares")
+    page.click("#why summary")
+    sync_api.expect(page.locator("#why .fill")).to_have_count(2)
+    assert page.is_visible("#why .shares")
     assert page.inner_text("#why .path code").endswith(first)
     page.keyboard.press("Escape")
     assert not page.evaluate("document.getElementById('why').open")

@@ -14,6 +14,7 @@ from matplotlib.text import Text
 from latentsearch.plots import charts, code_charts, image_grids
 from latentsearch.plots import tuning as tuning_plots
 from latentsearch.plots.colours import PALETTE
+from latentsearch.plots.explanations import ExplainedPair, explanations
 from latentsearch.plots.projection import project
 
 RNG = np.random.default_rng(0)
@@ -45,9 +46,7 @@ FIGURES = {
         IMAGES[:2], {"a": IMAGES[None, :3].repeat(2, axis=0)}, {"a": np.ones((2, 3), bool)}
     ),
     "retrieval curves": lambda: charts.curves(HISTORY.assign(val_copy_recall=0.5, val_precision=0.2), "retrieval"),
-    "explanations": lambda: image_grids.explanations(
-        [IMAGES[0]] * 2, [IMAGES[:5] / 255] * 2, [IMAGES[1]] * 2, [np.full(10, 0.1)] * 2, ["cosine", "euclidean"]
-    ),
+    "explanations": lambda: explanations([ExplainedPair("t", ("q", "n"), (*IMAGES[:2],), IMAGES[2:4] / 255, [], [])]),
     "slider": lambda: charts.slider([(0, 0.06, 0.7), (0.5, 0.04, 0.68), (1, 0.03, 0.3)]),
     "pair plot": lambda: code_charts.pair_plot(CODES[:, :3], CLASSES, NAMES),
     "distributions": lambda: code_charts.code_distributions(CODES, CLASSES, NAMES),
@@ -183,6 +182,15 @@ def test_rows_of_images_stand_under_each_other_between_names_and_captions():
     for name, extent in zip("xyz", extents, strict=False):
         assert extent[0] < places[name][0] < extent[1]
         assert places[name][1] > extents[3][2]
+
+
+@pytest.mark.parametrize(("dims", "step"), [(3, 1), (25, 8)])
+def test_the_numbers_of_a_correlation_map_have_their_names(dims, step):
+    names = [f"kind {number}" for number in range(1, dims + 1)]
+    for given, expected in ((names, names), ((), [f"number {number}" for number in range(1, dims + 1)])):
+        axes = code_charts.correlation_map(np.eye(dims), given).axes[0]
+        for axis in (axes.xaxis, axes.yaxis):
+            assert [label.get_text() for label in axis.get_ticklabels()] == expected[::step]
 
 
 def test_which_curves_there_are_depends_on_what_was_measured():

@@ -109,6 +109,31 @@ def test_files_are_written_and_neighbours_copied(corpus, tmp_path):
     assert copies(tmp_path / "hits") == {"neighbours-001": 8, "neighbours-002": 4}  # a folder of its own each time
 
 
+def test_an_explanation_shows_the_pixels_of_the_files(corpus, tmp_path):
+    Image.new("RGB", (90, 90), (1, 100, 254)).save(tmp_path / "new.png")
+    queries, _ = find_queries(RetrieveConfig(query=(str(tmp_path / "new.png"), str(corpus.path_of(3)))), corpus)
+    results = search(queries, corpus, k=4, metrics=METRICS)
+    (axes,) = figures.explanations(results, corpus).axes
+    texts = [text.get_text() for text in axes.texts]
+    titles = [text for text in texts if text.startswith("Nearest neighbour: ")]
+    assert [title.split()[-3] for title in titles] == [*METRICS] * 2
+    assert texts.count("query\nnew.png") == 3
+    shapes = [image.get_array().shape for image in axes.images]
+    assert shapes.count((88, 88, 3)) == 3  # of the new file, under each metric: a whole multiple of 8 pixels
+    assert any(text.startswith("number ") and text.endswith("of the distance") for text in texts)
+    (tmp_path / "new.png").unlink()
+    (axes,) = figures.explanations(results, corpus).axes
+    assert (88, 88, 3) not in [image.get_array().shape for image in axes.images]
+    assert any(np.array_equal(image.get_array(), queries.images[0]) for image in axes.images)
+
+
+def test_where_nothing_matches_nothing_is_explained(corpus, tmp_path):
+    Image.new("RGB", (9, 9), (0, 255, 0)).save(tmp_path / "green.png")
+    queries, _ = find_queries(RetrieveConfig(query=(str(tmp_path / "green.png"),)), corpus)
+    results = search(queries, corpus, k=4, metrics=("euclidean",), min_score=50)
+    assert figures.explanations(results, corpus).texts[0].get_text() == "no match, nothing to explain"
+
+
 def copies(folder):
     """Folders that are seen in it, with the number of files that are seen in each."""
     return {

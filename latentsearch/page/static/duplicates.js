@@ -44,7 +44,7 @@ export async function showDuplicates(on) {
     body.replaceChildren(
       element("p", { role: "status" }, reply.words),
       ...reply.groups.map(section),
-      element("p", { className: "hint" }, left ? `${left} more groups: RetrieveSimilar.py --duplicates lists all.` : ""),
+      left ? element("p", { className: "hint" }, `${left} more groups: RetrieveSimilar.py --duplicates lists all.`) : "",
     );
   } catch (error) {
     body.replaceChildren(element("p", { className: "message", role: "alert" }, error.message));

@@ -34,7 +34,7 @@ export const count = (number) => number.toLocaleString("en");
 
 /** A percentage, with more digits near 100; cut, not rounded, so that 100 means all. */
 export function percent(value) {
-  const digits = value >= 99 ? 2 : value >= 90 ? 1 : 0;
+  const digits = value >= 100 ? 0 : value >= 99 ? 2 : value >= 90 ? 1 : 0;
   return `${(Math.floor(value * 10 ** digits) / 10 ** digits).toFixed(digits)}\u00a0%`;
 }
 

@@ -1,6 +1,6 @@
 // Drawing of the map on its canvas.
 import * as api from "./api.js";
-import { lookOf, trace } from "./palette.js";
+import { isDark, lookOf, trace } from "./palette.js";
 
 const NEAR = 5; // zoom from which points are drawn as their images
 const SIDE = 30; // of these, pixels
@@ -16,7 +16,8 @@ export function drawMap(map) {
   const alone = Math.min(4, Math.max(2.1, 90 / Math.sqrt(points.length))); // few points may be larger
   const radius = Math.min(7, alone * Math.sqrt(view.zoom));
   const ink = getComputedStyle(canvas).color;
-  context.globalAlpha = marked.place !== null || marked.ids.size ? 0.45 : 0.85; // what is marked stands out
+  const faint = isDark() ? 0.6 : 0.45;
+  context.globalAlpha = marked.place !== null || marked.ids.size ? faint : 0.85; // what is marked stands out
   for (const point of points) {
     if (!map.hidden.has(point.number)) dot(map, context, point, radius, ink);
   }

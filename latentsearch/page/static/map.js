@@ -6,6 +6,7 @@ import { listenToMap } from "./map-input.js";
 import { groupLabel } from "./palette.js";
 
 const REACH = 14; // pixels around the pointer in which a point is found
+const MARGIN = 30; // pixels beside the points, both sides together: what is marked has a ring around it
 const STATES = {
   drawing: "The map is being drawn: once for a gallery, in about a minute. It will appear here.",
   failed: "The map could not be drawn; the terminal of the server says why.",
@@ -87,7 +88,7 @@ export class CodeMap {
 
   /** Pixels a unit. */
   get scale() {
-    return 0.94 * Math.min(this.canvas.clientWidth, this.canvas.clientHeight) * this.view.zoom;
+    return (Math.min(this.canvas.clientWidth, this.canvas.clientHeight) - MARGIN) * this.view.zoom;
   }
 
   place(point) {

@@ -4,7 +4,7 @@ import { element } from "./elements.js";
 const INK = "ink"; // in the place of black, which dark paper would swallow
 const COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", INK, "#999999"];
 const SHAPES = ["circle", "triangle", "square", "cross"];
-const NONE = { colour: "#0072B2", shape: "circle" }; // of images without class or sub-folder
+const NONE = { light: "#0072B2", dark: "#56B4E9" }; // of images without class or sub-folder
 // In a square from -1 to 1; a circle is drawn as such.
 const OUTLINES = {
   triangle: [[0, -1.1], [1.05, 0.85], [-1.05, 0.85]],
@@ -12,9 +12,11 @@ const OUTLINES = {
   cross: [[-1.1, -0.55], [-0.55, -1.1], [0, -0.55], [0.55, -1.1], [1.1, -0.55], [0.55, 0], [1.1, 0.55], [0.55, 1.1], [0, 0.55], [-0.55, 1.1], [-1.1, 0.55], [-0.55, 0]],
 };
 
+export const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
+
 /** Colour and shape of a class, counted from 0; `ink` is the colour of text. */
 export function lookOf(number, ink) {
-  if (number < 0) return NONE;
+  if (number < 0) return { colour: isDark() ? NONE.dark : NONE.light, shape: "circle" };
   const colour = COLOURS[number % COLOURS.length];
   return { colour: colour === INK ? ink : colour, shape: SHAPES[Math.floor(number / COLOURS.length) % SHAPES.length] };
 }
