@@ -63,7 +63,7 @@ def test_every_requirement_is_imported():
     assert not requirements("requirements.txt") - imported(*PRODUCT)
 
 
-@pytest.mark.parametrize("extra", ["page", "heic", "milvus", "spark"])
+@pytest.mark.parametrize("extra", ["page", "heic", "raw", "milvus", "spark"])
 def test_every_requirement_of_an_extra_is_imported(extra):
     assert not requirements(f"requirements-{extra}.txt") - imported(*PRODUCT)
 

@@ -16,13 +16,16 @@ from latentsearch.text import printable
 
 Reason = Literal[
     "missing", "unreadable", "too little memory", "HEIC (pip install -r requirements-heic.txt)",
+    "raw (pip install -r requirements-raw.txt)",
     "empty", "another type of file", "not an image", "damaged",
     "too large", "not a file", "a folder of the system", "written by latentsearch",
 ]  # fmt: skip
 
 NO_HEIC: Reason = "HEIC (pip install -r requirements-heic.txt)"
+NO_RAW: Reason = "raw (pip install -r requirements-raw.txt)"
+NO_READER = frozenset((NO_HEIC, NO_RAW))
 # What says nothing of the content of a file, so that it is to be read again.
-TRANSIENT: frozenset[Reason] = frozenset(("missing", "unreadable", "too little memory", NO_HEIC))
+TRANSIENT: frozenset[Reason] = frozenset(("missing", "unreadable", "too little memory", *NO_READER))
 
 MAX_BYTES = 500_000_000
 SUFFIXES = (
@@ -52,6 +55,7 @@ _SENTENCES: dict[Reason, str] = {
     "unreadable": "it could not be read",
     "too little memory": "there is too little memory to decode it now",
     NO_HEIC: "a HEIC file; to read those: pip install -r requirements-heic.txt",
+    NO_RAW: "a raw file of a camera; to read those: pip install -r requirements-raw.txt",
     "empty": "the file is empty",
     "another type of file": f"its name is not that of an image, expected one of {' '.join(SUFFIXES)}",
     "not an image": "not an image that can be read, expected JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC",

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from latentsearch.config import Fit
-from latentsearch.data import headers, heic, memory
+from latentsearch.data import headers, heic, memory, raw
 from latentsearch.data.image_files import NO_HEIC, TRANSIENT, ImageFileError, opened
 from latentsearch.data.memory import DECODING, MAX_DECODE_BYTES
 from latentsearch.data.resizing import upright
@@ -36,7 +36,8 @@ def read_image(path: str | Path, image_shape: tuple[int, int, int], *, fit: Fit 
     Grey values of more than 8 bits are scaled as the format says, or by their range where they do not fit that.
 
     Args:
-        path: A JPEG, PNG, WebP, GIF (its first frame), BMP, TIFF or AVIF file; a HEIC file where pillow-heif is.
+        path: A JPEG, PNG, WebP, GIF (its first frame), BMP, TIFF or AVIF file; a HEIC file where pillow-heif is; a raw
+            file of a camera, by its picture for viewers, where rawpy is.
         image_shape: `(height, width, 3)` of the result.
         fit: Treatment of other proportions: "crop" keeps the centre, "pad" adds white, "stretch" distorts.
 
@@ -94,7 +95,7 @@ def decode_file(
     content: bytes | BinaryIO, image_shape: tuple[int, int, int], *, fit: Fit = "crop", name: str | Path = "image"
 ) -> Decoded:
     """Decode the content of an image file as `decode` does, with what is to be said about it."""
-    stream = io.BytesIO(content) if isinstance(content, bytes) else content
+    stream = raw.as_viewed(io.BytesIO(content) if isinstance(content, bytes) else content, name)
     try:
         return _decoded(stream, image_shape, fit, name)
     except ImageFileError as error:
@@ -139,7 +140,7 @@ def decode_larger(
     Raises:
         ImageFileError: if they are not an image that can be read.
     """
-    stream = io.BytesIO(content) if isinstance(content, bytes) else content
+    stream = raw.as_viewed(io.BytesIO(content) if isinstance(content, bytes) else content, name)
     height, width, channels = image_shape
     multiple = 1
     with contextlib.suppress(ImageFileError), identify(stream, name) as file:

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from latentsearch.data import raw
 from latentsearch.data.images import decode, identify
 from latentsearch.data.resizing import upright_size
 
@@ -16,6 +17,7 @@ _MEDIA_TYPES = {
     "BMP": "image/bmp", "DIB": "image/bmp", "TIFF": "image/tiff",
     "AVIF": "image/avif", "HEIF": "image/heif",
 }  # fmt: skip
+_OTHER_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,10 @@ def measure(stream: BinaryIO, name: str) -> Measures:
     Raises:
         ImageFileError: if it is not an image that can be read.
     """
-    with identify(stream, name) as file:
+    viewed = raw.as_viewed(stream, name)
+    with identify(viewed, name) as file:
         width, height = upright_size(file)
-        media_type = _MEDIA_TYPES.get(file.format or "", "application/octet-stream")
+        media_type = _MEDIA_TYPES.get(file.format or "", _OTHER_TYPE) if viewed is stream else _OTHER_TYPE
         size = stream.seek(0, io.SEEK_END)
     return Measures(width, height, size, media_type)
 

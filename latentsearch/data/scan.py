@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from latentsearch.data import heic
+from latentsearch.data import heic, raw
 from latentsearch.data.headers import begins_as_image
-from latentsearch.data.image_files import NO_HEIC, SUFFIXES, TRANSIENT, Reason
+from latentsearch.data.image_files import NO_HEIC, NO_RAW, SUFFIXES, TRANSIENT, Reason
 from latentsearch.errors import InputError
 from latentsearch.ownership import RECORD, Record
 from latentsearch.text import printable
@@ -81,8 +81,8 @@ def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
 
     Those are the files whose names end as those of images do, or have no suffix, and those that begin as an image does
     and have an image's suffix inside their name (`photo.jpg~`, `photo.jpg.1`), or that of a format that is not read
-    without an extra (`.heic`). Folders are searched in the order of their names. Links are followed, but no folder is
-    entered twice. Names that start with a dot are hidden and left out; folders of the system (`@eaDir`,
+    without an extra (`.heic`, `.nef`). Folders are searched in the order of their names. Links are followed, but no
+    folder is entered twice. Names that start with a dot are hidden and left out; folders of the system (`@eaDir`,
     `$RECYCLE.BIN`), and what latentsearch wrote below the folder, come as skipped.
 
     Args:
@@ -148,6 +148,8 @@ def _why_not(path: Path, name: str) -> Reason | None:
     """Decide why a file is left out; None if it may be an image."""
     if Path(name).suffix.lower() in ("", *SUFFIXES):
         return None
+    if Path(name).suffix.lower() in raw.SUFFIXES:
+        return None if raw.is_readable() else NO_RAW
     if not _INNER_SUFFIX.search(name) and Path(name).suffix.lower() not in _OTHER_IMAGES:
         return "another type of file"
     try:

@@ -9,7 +9,7 @@ from latentsearch import files, records, runs
 from latentsearch.config import BuildConfig, EncoderPrecision, Metric, PrepareConfig, TrainConfig
 from latentsearch.data import FEW_IMAGES, scaled_in_words
 from latentsearch.data import folder as image_folder
-from latentsearch.data.image_files import NO_HEIC
+from latentsearch.data.image_files import NO_READER
 from latentsearch.data.scan import Skipped
 from latentsearch.errors import InputError
 from latentsearch.gallery import folder as folder_gallery
@@ -139,7 +139,7 @@ def _skipped(content: FolderGallery) -> list[str]:
     """Return a line per file or folder that cannot be read, at most ten, and the counts of what else is left out."""
     named, counted = [*content.bad.values()], list[Skipped]()
     for one in content.passed_over:
-        (named if one.is_transient and one.reason != NO_HEIC else counted).append(one)
+        (named if one.is_transient and one.reason not in NO_READER else counted).append(one)
     lines = [f"skipped: {shortened(printable(file.path), 200)}: {file.reason} {file.detail}".rstrip() for file in named]
     told = lines[:10] + [f"skipped: {len(lines) - 10:,} more"] * (len(lines) > 10)
     return told + image_folder.skipped_in_words(image_folder.count_endings(counted))
