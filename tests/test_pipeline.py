@@ -51,7 +51,7 @@ def test_each_script_leaves_its_artefacts(pipeline):
     assert "Report:" in ended["SanityChecks.py"].stdout
     for path in (run.initial_model, run.build_record, run.best_model, run.history, run.training_record, run.gallery):
         assert path.stat().st_size, path
-    for name in ("training_loss", "pair_plot", "class_map", "thumbnail_map", "neighbours"):
+    for name in ("training_loss", "pair_plot", "number_ends", "class_map", "thumbnail_map", "neighbours"):
         assert Image.open(run.reports / f"{name}.png").size[0] > 300
     assert not list(root.rglob("*.tmp*"))
 
@@ -110,6 +110,8 @@ def test_every_figure_of_the_report_has_its_numbers_in_a_file(pipeline):
     dataset = data.load(root, "digits")
     np.testing.assert_array_equal(per_image["id"], dataset.ids("test"))
     numbers = json.loads((Run(root, "digits").reports / "metrics.json").read_text())
+    assert [row["number"] for row in numbers["latent"]["ends"]] == [f"number {number}" for number in range(1, 11)]
+    assert max(row["high"]["share"] for row in numbers["latent"]["ends"]) > 0.5
     assert per_image["squared_error"].mean() == pytest.approx(numbers["reconstruction"]["test_mse"], rel=1e-4)
     assert [name for name in per_image if name.startswith("code_")] == [f"code_{n}" for n in range(10)]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,10 +14,25 @@ from latentsearch.data import ImageSet
 from latentsearch.evaluation.baselines import LinearReconstruction
 from latentsearch.evaluation.kind_and_look import SliderPoint
 from latentsearch.evaluation.scorecard import Score, best_of
-from latentsearch.gallery import two_codes
+from latentsearch.gallery import number_ends, two_codes
 from latentsearch.gallery.duplicates import Duplicates
+from latentsearch.gallery.number_ends import NO_CLASS, ClassOfEnd
 from latentsearch.metrics import Interval, enough_queries, rank_correlation, too_few
 from latentsearch.training.history import shown
+
+_SHOWN = 5  # images of an end
+
+
+class NumberEnd(NamedTuple):
+    """An end of a number of the code.
+
+    Args:
+        ids: Ids of at most 5 test images there, of different shots, the outermost first.
+        of_class: Class of most of the outermost hundredth of the test images.
+    """
+
+    ids: list[int]
+    of_class: ClassOfEnd
 
 
 @dataclass(frozen=True)
@@ -109,6 +126,21 @@ class Evaluation:
     def number_names(self) -> list[str]:
         """Names of the numbers of a code; see `two_codes.number_names`."""
         return two_codes.number_names(self.codes.shape[1], self.kind_dim)
+
+    @cached_property
+    def number_ends(self) -> list[tuple[NumberEnd, NumberEnd]]:
+        """The low and the high end of each number of a code."""
+        groups = self.duplicates.groups
+        return [(self._end(values, False, groups), self._end(values, True, groups)) for values in self.codes.T]
+
+    def _end(self, values: np.ndarray, is_high: bool, groups: np.ndarray) -> NumberEnd:
+        rows = number_ends.outermost(values, is_high=is_high)
+        ids = self.test_ids[rows]
+        _, first_of_shot = np.unique(groups[ids], return_index=True)
+        shown = ids[np.sort(first_of_shot)][:_SHOWN].tolist()
+        if not self.is_labelled or len(values) < number_ends.LEAST_IMAGES:
+            return NumberEnd(shown, NO_CLASS)
+        return NumberEnd(shown, number_ends.class_of_most(self.class_of_image[rows].tolist()))
 
     @property
     def is_labelled(self) -> bool:

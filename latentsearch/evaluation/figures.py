@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from latentsearch.data import SPLITS
+from latentsearch.evaluation.code_figures import code_pictures
 from latentsearch.evaluation.evaluation import Evaluation
+from latentsearch.evaluation.picture import Picture
 from latentsearch.gallery.gallery import Gallery
-from latentsearch.metrics import correlations
-from latentsearch.plots import charts, code_charts, image_grids
+from latentsearch.plots import charts, image_grids
 from latentsearch.text import printable
 
-_NUM_PAIR_PLOT_IMAGES = 1000
 _NUM_PAIRS = 20  # of duplicates: so many of the most, and of the least alike
-_MAX_PAIRED_DIMENSIONS = 12  # beyond, panels are too many to be drawn or seen
-_MAX_COLOURS = 20  # more classes cannot be told apart by them
 _MAX_CLASS_ROWS = 40
 _MAX_QUERIES = 20
 
@@ -33,23 +29,6 @@ _CURVE_TEXTS = {
     "apart, not kinds. Broken: flat from the start.",
     "copies": "Good: it rises and flattens out. Broken: flat from the start.",
 }
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure of the report.
-
-    Args:
-        name: File name without suffix.
-        title: Heading.
-        text: Words on what to look for: good, poor, broken.
-        figure: The figure itself.
-    """
-
-    name: str
-    title: str
-    text: str
-    figure: Figure
 
 
 def draw(evaluation: Evaluation, gallery: Gallery) -> list[Picture]:
@@ -89,7 +68,8 @@ def draw(evaluation: Evaluation, gallery: Gallery) -> list[Picture]:
         *(_score_pictures(evaluation) if labelled else ()),
         *_reconstruction_pictures(evaluation),
         *([_error_picture(evaluation)] if labelled else ()),
-        *_code_pictures(evaluation),
+        *code_pictures(evaluation),
+        *_duplicate_pictures(evaluation),
         *(
             Picture(
                 f"training_{name}",
@@ -167,61 +147,6 @@ def _error_picture(evaluation: Evaluation) -> Picture:
 
 def _of_many(count: int, total: int, which: str) -> str:
     return f" Here: {count} of {total} classes, {which}." if count < total else ""
-
-
-def _code_pictures(evaluation: Evaluation) -> list[Picture]:
-    classes = np.array([printable(name) for name in evaluation.class_of_image])
-    names = tuple(map(printable, evaluation.dataset.class_names))
-    if len(names) > _MAX_COLOURS:
-        names = ()
-    paired = min(evaluation.kind_dim or _MAX_PAIRED_DIMENSIONS, _MAX_PAIRED_DIMENSIONS)
-    sample = np.linspace(0, len(classes) - 1, min(_NUM_PAIR_PLOT_IMAGES, len(classes))).astype(int)
-    projected = evaluation.test_ids[evaluation.projected]
-    return [
-        Picture(
-            "pair_plot",
-            "Latent dimensions in pairs",
-            f"Good: round clouds{', classes in different places' if names else ''}. Poor: narrow bands (two dimensions "
-            "say the same). Broken: lines or single points (dead or copied dimensions).",
-            code_charts.pair_plot(
-                evaluation.codes[sample, :paired], classes[sample], names, evaluation.number_names[:paired]
-            ),
-        ),
-        Picture(
-            "code_distributions",
-            "Distribution of each latent dimension",
-            "Good: broad, and shifted between classes. Poor: the same for every class. Broken: one spike."
-            if names
-            else "Good: broad. Broken: one spike.",
-            code_charts.code_distributions(evaluation.codes, classes, names, evaluation.number_names),
-        ),
-        Picture(
-            "correlations",
-            "Correlation of the latent dimensions",
-            "Good: pale off the diagonal. Broken: a cell at 1 or -1 off the diagonal: two copies of one dimension.",
-            code_charts.correlation_map(correlations(evaluation.codes), evaluation.number_names),
-        ),
-        Picture(
-            "class_map",
-            "Map of the test codes by class (t-SNE)",
-            "Good: islands or regions of one colour. Poor: gradual mixtures. Broken: all colours everywhere.",
-            code_charts.class_map(evaluation.points, classes[evaluation.projected], names),
-        )
-        if names
-        else Picture(
-            "code_map",
-            "Map of the test codes (t-SNE)",
-            "Good: islands or regions. Poor: one cloud without structure. Broken: a line or a point.",
-            code_charts.class_map(evaluation.points, classes[evaluation.projected], names),
-        ),
-        Picture(
-            "thumbnail_map",
-            "Map of the test codes by image (t-SNE)",
-            "What do neighbours share? Kinds of things: good. Only background colour and brightness: poor.",
-            image_grids.thumbnail_map(evaluation.points, evaluation.dataset.images[projected]),
-        ),
-        *_duplicate_pictures(evaluation),
-    ]
 
 
 def _comparison(evaluation: Evaluation) -> Figure:

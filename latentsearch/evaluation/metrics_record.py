@@ -48,6 +48,10 @@ def as_record(evaluation: Evaluation, results: list[CheckResult]) -> dict[str, A
             "standard_deviation": evaluation.codes.std(axis=0).tolist(),
             "correlations": correlations(evaluation.codes).tolist(),
             "effective_rank": effective_rank(evaluation.codes),
+            "ends": [
+                {"number": name, "low": low.of_class._asdict(), "high": high.of_class._asdict()}
+                for name, (low, high) in zip(evaluation.number_names, evaluation.number_ends, strict=True)
+            ],
         },
         "chance": float(evaluation.chance.mean()) if evaluation.is_labelled else None,
         "metric": evaluation.metric,

@@ -220,7 +220,7 @@ class Handlers:
 
     def _end(self, end: End) -> dict[str, Any]:
         words = "high end" if end.is_high else "low end"
-        return {"words": words, "classes": end.classes_in_words, "images": self.images(end.ids)}
+        return {"words": words, "classes": end.of_class.in_words, "images": self.images(end.ids)}
 
     def map(self) -> dict[str, Any]:
         """Return the map of the codes, or its progress."""

@@ -20,12 +20,17 @@ import seaborn as sns
 from latentsearch.plots.colours import PALETTE, look_of
 from latentsearch.text import shortened
 
-_BLUE, _GREY = PALETTE[0], "#666666"
+_BLUE, GREY = PALETTE[0], "#666666"
+_END = 0.32  # of a panel, for an image at an end of an axis
 _MAX_NUMBERS = 24  # dimensions whose correlations can still be read as numbers
 
 
 def pair_plot(
-    codes: np.ndarray, class_of_image: Sequence[str], class_names: Sequence[str], number_names: Sequence[str] = ()
+    codes: np.ndarray,
+    class_of_image: Sequence[str],
+    class_names: Sequence[str],
+    number_names: Sequence[str] = (),
+    ends: np.ndarray | None = None,
 ) -> Figure:
     """Draw every latent dimension against every other: below the diagonal a dot per image, above it their density.
 
@@ -36,21 +41,24 @@ def pair_plot(
         class_of_image: `num_images` names.
         class_names: Names in the order of the colours; () for one colour.
         number_names: One name per dimension. Default: number 1, number 2 and so on.
+        ends: Images at the low and at the high end of each dimension, shown beside its axes, uint8
+            `(latent_dim, 2, height, width, 3)`.
     """
     dims = codes.shape[1]
     number_names = number_names or _default_names(dims)
+    pad = 0 if ends is None else _END + 0.06
     side = float(np.clip(12 / dims, 1.1, 3))
     beside = (
         0.5 + 0.075 * max(len(shortened(name)) for name in class_names) if class_names else 0.1
     )  # inches, for the legend
-    figure = Figure(figsize=(side * dims + 0.3 + beside, side * dims + 0.3))
+    figure = Figure(figsize=(side * (dims + pad) + 0.3 + beside, side * (dims + pad) + 0.3))
     right = 1 - beside / figure.get_figwidth()
     # One panel for all, each a square of side 1 in it: Matplotlib takes longer to make panels than to draw the dots.
     axes = figure.add_axes((0.04, 0.04, right - 0.04, 0.95))
     axes.axis("off")
     starts = 1.05 * np.arange(dims)  # to the right; upwards in reverse
-    axes.set(xlim=(0, starts[-1] + 1), ylim=(0, starts[-1] + 1))
-    low, high = np.array([_limits(values) for values in codes.T]).T
+    axes.set(xlim=(-pad, starts[-1] + 1), ylim=(-pad, starts[-1] + 1))
+    low, high = np.array([axis_limits(values) for values in codes.T]).T
     places = (codes - low) / (high - low)
     below, left = np.tril_indices(dims, -1)  # row and column of each panel of dots
     across = (starts[left] + places[:, left]).ravel()
@@ -65,7 +73,7 @@ def pair_plot(
     for row, column in np.ndindex(dims, dims):
         x, y = 1.05 * column, 1.05 * (dims - 1 - row)
         if row == column:
-            _ridge(axes, x + places[:, row], (x, x + 1), y + 0.04, _GREY)
+            draw_ridge(axes, x + places[:, row], (x, x + 1), y + 0.04, GREY)
         elif row < column:
             counts, _, _ = np.histogram2d(places[:, row], places[:, column], bins=24, range=((0, 1), (0, 1)))
             extent = (x, x + 1, y, y + 1)
@@ -74,8 +82,13 @@ def pair_plot(
     squares = [[(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)] for x, y in corners]
     axes.add_collection(PolyCollection(squares, facecolor="none", edgecolor="black", linewidth=0.8, clip_on=False))
     for start, name in zip(starts, number_names, strict=False):
-        axes.text(start + 0.5, -0.05, name, fontsize=8, ha="center", va="top")
-        axes.text(-0.05, starts[-1] - start + 0.5, name, fontsize=8, ha="right", va="center", rotation=90)
+        axes.text(start + 0.5, -0.05 - pad, name, fontsize=8, ha="center", va="top")
+        axes.text(-0.05 - pad, starts[-1] - start + 0.5, name, fontsize=8, ha="right", va="center", rotation=90)
+    for start, pair in zip(starts, () if ends is None else ends, strict=False):
+        for place, image in zip((0, 1 - _END), pair, strict=True):
+            x, y = start + place, starts[-1] - start + place
+            axes.imshow(image, extent=(x, x + _END, -pad, -pad + _END), aspect="auto")
+            axes.imshow(image, extent=(-pad, -pad + _END, y, y + _END), aspect="auto")
     if class_names:
         figure.legend(handles=_class_marks(class_names), loc="center right", frameon=False, fontsize=8)
     return figure
@@ -94,14 +107,14 @@ def _class_marks(class_names: Sequence[str]) -> list[Line2D]:
     ]
 
 
-def _limits(values: np.ndarray) -> tuple[float, float]:
+def axis_limits(values: np.ndarray) -> tuple[float, float]:
     """Find the limits of an axis of these values: without the outermost ones, and never equal."""
     low, high = np.percentile(values.astype(np.float64), [0.5, 99.5])
     margin = 0.08 * (high - low) or max(abs(low), 1.0) * 0.1
     return float(low - margin), float(high + margin)
 
 
-def _ridge(axes: Axes, values: np.ndarray, limits: tuple[float, float], height: float, colour: str) -> None:
+def draw_ridge(axes: Axes, values: np.ndarray, limits: tuple[float, float], height: float, colour: str) -> None:
     """Draw a smoothed histogram, 0.9 high, at a height."""
     counts, edges = np.histogram(values, bins=60, range=limits)
     smooth = gaussian_filter1d(counts.astype(np.float64), 1.5)
@@ -134,10 +147,10 @@ def code_distributions(
             axes.axis("off")
             continue
         values = codes[:, dimension]
-        limits = _limits(values)
-        _ridge(axes, values, limits, heights[0], _GREY)
+        limits = axis_limits(values)
+        draw_ridge(axes, values, limits, heights[0], GREY)
         for name, height in zip(names, heights[1:], strict=True):
-            _ridge(axes, values[of_class == name], limits, height, _BLUE)
+            draw_ridge(axes, values[of_class == name], limits, height, _BLUE)
         axes.set_title(number_names[dimension], fontsize=9)
         axes.tick_params(labelsize=7, left=False)
         is_first = dimension % num_columns == 0

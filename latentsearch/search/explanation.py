@@ -5,17 +5,16 @@ Each number has two ends. What an end means is shown by the images of the corpus
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
 from latentsearch.config import Metric
-from latentsearch.gallery import two_codes
+from latentsearch.gallery import number_ends, two_codes
 from latentsearch.gallery.index import as_compared, distances_between
+from latentsearch.gallery.number_ends import NO_CLASS, ClassOfEnd
 from latentsearch.search.corpus import Corpus
 from latentsearch.search.queries import NOT_IN_CORPUS
-from latentsearch.text import printable
 
 _NUM_ALIKE, _NUM_APART = 3, 2
 _NUM_SHOWN = 3  # images of an end
@@ -23,7 +22,6 @@ _NUM_CANDIDATES = 12  # for them
 _OUTER = 2 / 3  # share of the images that an image must be beyond to lie towards an end
 _ONE_SHOT = ("same picture", "very like")  # likeness of images of one shot
 _AS_NEAR = 99.99  # or score, from which on they look so
-_LEAST_IN_CLASS, _LEAST_IMAGES = 20, 100  # images of an end that tell its class; of a corpus that has such ends
 _LIMITS = (0.5, 99.5)  # percentiles between which a number is drawn
 _MOST = 100_000  # images that ranks are computed among; of more, as many are drawn at random
 _SEED = 0
@@ -36,19 +34,12 @@ class End:
     Args:
         is_high: Whether it is the high end.
         ids: At most 3 images there, the outermost first.
-        class_name: Class of most of the outermost hundredth of the images; "" where there is none.
-        class_share: Its share there, 0 to 1.
+        of_class: Class of most of the outermost hundredth of the images.
     """
 
     is_high: bool
     ids: list[int]
-    class_name: str = ""
-    class_share: float = 0
-
-    @property
-    def classes_in_words(self) -> str:
-        """How many of the images are of the class that most are; "" where there is none."""
-        return f"{100 * self.class_share:.0f} % of class {printable(self.class_name)}" if self.class_name else ""
+    of_class: ClassOfEnd = NO_CLASS
 
 
 @dataclass(frozen=True)
@@ -180,16 +171,13 @@ class Explainer:
         return Apart(self._names[number], share, (float(places[0]), float(places[1])), ends)
 
     def _end(self, number: int, is_high: bool, pair: np.ndarray, others: np.ndarray) -> End:
-        values = self._values[others, number] * (-1 if is_high else 1)
-        count = max(_NUM_CANDIDATES, _LEAST_IN_CLASS, len(others) // 100)
-        outer = np.argpartition(values, count)[:count] if count < len(others) else np.arange(len(others))
-        outer = others[outer[np.argsort(values[outer], kind="stable")]]
+        values = self._values[others, number]
+        outer = others[number_ends.outermost(values, is_high=is_high, least=_NUM_CANDIDATES)]
         ids = self._shown(outer[: min(_NUM_CANDIDATES, len(others) // 2)], pair)
-        if not self._corpus.class_names or len(others) < _LEAST_IMAGES:
+        if not self._corpus.class_names or len(others) < number_ends.LEAST_IMAGES:
             return End(is_high, ids)
-        classes = Counter(self._corpus.class_of(image_id) for image_id in self._ids[outer].tolist())
-        name, most = classes.most_common(1)[0]
-        return End(is_high, ids, name, most / len(outer)) if name and 2 * most > len(outer) else End(is_high, ids)
+        classes = [self._corpus.class_of(image_id) for image_id in self._ids[outer].tolist()]
+        return End(is_high, ids, number_ends.class_of_most(classes))
 
     def _shown(self, rows: np.ndarray, pair: np.ndarray) -> list[int]:
         """Choose the first 3 of these images that are still there, of different shots and not of the pair, if it can.

@@ -117,7 +117,7 @@ def _in_words(one: Alike) -> str:
 
 
 def _end_in_words(end: End) -> str:
-    return f"{'high' if end.is_high else 'low'} end\n{shortened(end.classes_in_words, 28)}".strip()
+    return f"{'high' if end.is_high else 'low'} end\n{shortened(end.of_class.in_words, 28)}".strip()
 
 
 def duplicate_groups(found: Groups) -> Figure:

@@ -73,6 +73,27 @@ def good(small_digits):
     )
 
 
+def test_ends_of_numbers_show_other_shots_and_tell_the_class_that_most_are_of(good):
+    count = len(good.test_ids)
+    digit = dataclasses.replace(good, test_ids=good.dataset.gallery_ids()[:100], codes=np.empty((100, 2), np.float32))
+    values = np.random.default_rng(0).permutation(100)
+    digit.codes[:, 0], digit.codes[:, 1] = digit.labels == 3, values
+    assert (digit.labels == 3).sum() < 20
+    (low, high), (first, last) = digit.number_ends
+    assert low.of_class.name == ""
+    assert {int(good.dataset.labels[image_id]) for image_id in high.ids} == {3}
+    assert first.ids == digit.test_ids[np.argsort(values)[:5]].tolist()
+    assert last.ids == digit.test_ids[np.argsort(-values)[:5]].tolist()
+    # Of a pair of one shot the outermost alone is shown.
+    one, other = sorted(first.ids[:2])
+    flag = np.zeros(1, dtype=bool)
+    shot = Duplicates(np.array([[one, other]]), np.ones(1), flag, flag, np.arange(len(good.dataset.images)))
+    shown = dataclasses.replace(digit, duplicates=shot).number_ends[1][0].ids
+    assert shown == [first.ids[0], *digit.test_ids[np.argsort(values)[2:6]].tolist()]
+    assert count < 100
+    assert {end.of_class.name for ends in good.number_ends for end in ends} == {""}  # of too few images
+
+
 @pytest.mark.parametrize("spread", [0, 1e-7])
 def test_collapsed_codes_say_so_and_what_needs_codes_is_not_applicable(good, spread):
     noise = np.random.default_rng(0).normal(0, spread, good.codes.shape)

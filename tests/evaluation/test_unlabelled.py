@@ -96,7 +96,7 @@ def test_without_labels_all_is_there_but_what_needs_them(tmp_path, capsys):
     for gone in ("error by class", "By class", "Precision against depth", "P@10"):
         assert gone not in page
     pictures = {path.stem for path in run.reports.glob("*.png")}
-    assert {"neighbours", "comparison", "code_map", "thumbnail_map", "pair_plot"} <= pictures
+    assert {"neighbours", "comparison", "code_map", "thumbnail_map", "pair_plot", "number_ends"} <= pictures
     assert not {"class_map", "error_by_class", "retrieval_by_class", "precision_curve"} & pictures
     neighbours = pd.read_csv(run.reports / "retrieval" / "neighbours.csv")
     assert neighbours["class"].isna().all()

@@ -159,14 +159,14 @@ def test_an_end_is_told_by_the_class_of_most_of_its_images(tmp_path):
     names = ["frog" if code[1] > 1 else "cat" if number % 2 else "dog" for number, code in enumerate(CODES)]
     corpus = CodesCorpus(tmp_path, CODES, names=names)
     high, low = explained(corpus).alike
-    assert high.end.classes_in_words == "100 % of class frog"
+    assert high.end.of_class.in_words == "100 % of class frog"
     there = [names[image_id - 100] for image_id in outermost(CODES, 4, False)[:20]]
     most = max(there.count(name) for name in names)
-    assert low.end.class_share == (most / 20 if most > 10 else 0)
+    assert low.end.of_class.share == (most / 20 if most > 10 else 0)
     mixed = CodesCorpus(tmp_path, CODES, names=["cat", "dog", "frog"] * 100)
-    assert [one.end.classes_in_words for one in explained(mixed).alike] == ["", ""]
+    assert [one.end.of_class.in_words for one in explained(mixed).alike] == ["", ""]
     few = CodesCorpus(tmp_path, CODES[:90], names=names[:90])
-    assert [one.end.classes_in_words for one in explained(few).alike] == ["", ""]
+    assert [one.end.of_class.in_words for one in explained(few).alike] == ["", ""]
 
 
 @pytest.mark.parametrize(("look", "kinds"), [(0, {"kind"}), (1, {"look"})])
