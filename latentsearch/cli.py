@@ -41,7 +41,7 @@ def print_table(rows: Sequence[Mapping[str, object]], *, heading: str | None = N
         heading: Name of a column whose cells, where they are not empty, are lines above their rows.
     """
     columns = list(dict.fromkeys(name for row in rows for name in row if name != heading))
-    headings = ["", *(printable(str(row.get(heading or "", ""))) for row in rows)]
+    headings = ["", *("" if heading is None else printable(str(row.get(heading, ""))) for row in rows)]
     cells = [columns, *([_cell(row.get(name, "")) for name in columns] for row in rows)]
     numeric = [all(_is_number(line[column]) for line in cells[1:]) for column in range(len(columns))]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

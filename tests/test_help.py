@@ -91,13 +91,12 @@ def test_a_closed_pipe_ends_quietly(lines, unbuffered, monkeypatch):
 
 
 def test_tables_fold_text_and_never_numbers(capsys):
-    cli.print_table(
-        [{"check": "a", "value": 0.125, "expected": "words " * 30}, {"check": "b", "value": 12, "expected": ""}]
-    )
+    cli.print_table([{"": "a", "value": 0.125, "expected": "words " * 30}, {"": "b", "value": 12, "expected": ""}])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert " ".join(lines).count("words") == 30
     assert any("0.125" in line for line in lines)
+    assert lines[2].startswith("a ")
 
 
 def test_headings_of_a_table_stand_above_their_rows(capsys):
