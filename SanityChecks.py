@@ -27,7 +27,7 @@ def main(config: CheckConfig) -> int:
     results = checks.run_checks(measured)
     page = report.write(trained, measured, results)
     if measured.is_labelled:
-        print_table(report.score_rows(measured))
+        print_table(report.score_rows(measured, with_intervals=False))
     else:
         print(f"\n{report.NO_LABELS}")
     print_table(
@@ -37,7 +37,8 @@ def main(config: CheckConfig) -> int:
         ]
     )
     print_table(report.duplicate_rows(measured))
-    print_table([{"headline": name, "": value} for name, value in report.headline(measured).items()])
+    others_of_note = report.headline(measured, with_scores=False)
+    print_table([{"measure": name, "value": value} for name, value in others_of_note.items()])
     for result in results:
         if result.status == "n/a":
             print(f"n/a {result.name}: {result.meaning}")

@@ -109,8 +109,8 @@ def _precision(score: scorecard.Score) -> float:
     return score.overall["P@10"].value
 
 
-def headline(evaluation: Evaluation) -> dict[str, str]:
-    """Select the most telling numbers, by name."""
+def headline(evaluation: Evaluation, *, with_scores: bool = True) -> dict[str, str]:
+    """Select the most telling numbers, by name; `with_scores` those of the scorecard too."""
     mse = float(evaluation.errors.mean())
     lines = {"test MSE": f"{mse:.5f} ({psnr(mse):.2f} dB); PCA {evaluation.linear.mse:.5f}"}
     if not evaluation.is_grey:
@@ -118,7 +118,7 @@ def headline(evaluation: Evaluation) -> dict[str, str]:
             f"{evaluation.accuracy:.4f} of pixels have the right strongest channel; "
             f"PCA {evaluation.linear.accuracy:.4f}"
         )
-    for name, value in evaluation.own_score.overall.items() if evaluation.is_labelled else ():
+    for name, value in evaluation.own_score.overall.items() if evaluation.is_labelled and with_scores else ():
         rivals = (
             f"{rival} {evaluation.rival_score(rival).overall[name].value:.4f}" for rival in evaluation.baseline_names
         )
@@ -142,13 +142,16 @@ def headline(evaluation: Evaluation) -> dict[str, str]:
     return lines | ({"effective rank": rank} if len(evaluation.codes) > 1 else {})
 
 
-def score_rows(evaluation: Evaluation) -> list[dict[str, str]]:
+def score_rows(evaluation: Evaluation, *, with_intervals: bool = True) -> list[dict[str, str]]:
     """Return the scorecard as a table of strings: one row per method and metric, and chance; [] without labels."""
     if not evaluation.is_labelled:
         return []
     rows = [
         {"method": _asked_with(score, evaluation), "metric": score.metric}
-        | {name: f"{m.value:.4f} ± {(m.high - m.low) / 2:.4f}" for name, m in score.overall.items()}
+        | {
+            name: f"{m.value:.4f}" + (f" ± {(m.high - m.low) / 2:.4f}" if with_intervals else "")
+            for name, m in score.overall.items()
+        }
         for score in (*evaluation.parts, *evaluation.scores)
     ]
     # Random neighbours in any number are right as often; for the other measures chance has no simple value.
