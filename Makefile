@@ -41,10 +41,10 @@ benchmark: $(VENV)/installed-benchmark
 	$(RUN) -m benchmarks.summary
 
 test: lint
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not engines and not torture"
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not engines and not torture"
 
 coverage: lint
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not engines and not torture" --cov --cov-report=term --cov-report=html
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not engines and not torture" --cov --cov-report=term --cov-report=html
 
 torture: $(VENV)/installed-dev
 	$(RUN) -m pytest -m torture -n 2

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pickle
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,12 @@ hypothesis.settings.load_profile("seeded")  # the same examples each time
 
 IMAGES_PER_BATCH = 20
 READ_DIGITS = digits.read  # tests put the part of them in its place
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts modules with many slow tests first: begun last, one of them would keep one of two processes busy alone."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")
