@@ -1,7 +1,7 @@
 """Learn. Trains a built autoencoder, keeping the best weights on validation.
 
     python TrainAutoencoder.py                    as long as its recipe says
-    python TrainAutoencoder.py --run photos --epochs 40
+    python TrainAutoencoder.py --run my-photos --epochs 40
     python TrainAutoencoder.py --resume           go on where it was stopped
     python -m tensorboard.main --logdir logs
 

@@ -33,13 +33,13 @@ def layer_rows(autoencoder: keras.Model) -> list[LayerRow]:
 def in_short(rows: Iterable[LayerRow]) -> list[LayerRow]:
     """Leaves out layers that keep the shape of their input, but for the first; their weights count for the layer above.
 
-    Inputs are left out too, as another part ends with them.
+    The input of the decoder is left out too: the encoder ends with it.
     """
     blocks: list[LayerRow] = []
     for row in rows:
         if row.layer in _KEEP_SHAPE and blocks and blocks[-1].part == row.part:
             blocks[-1] = blocks[-1]._replace(weights=blocks[-1].weights + row.weights)
-        elif row.layer != "InputLayer":
+        elif (row.part, row.layer) != ("decoder", "InputLayer"):
             blocks.append(row)
     return blocks
 

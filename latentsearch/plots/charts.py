@@ -17,12 +17,11 @@ matplotlib.use("Agg")
 
 import seaborn as sns
 
-from latentsearch.plots.colours import PALETTE
+from latentsearch.plots.colours import GREY, PALETTE
 from latentsearch.text import shortened
 
 matplotlib.rcParams["text.parse_math"] = False  # names of classes and files may hold $
 
-_GREY = "#666666"
 _BLUE, _ORANGE = PALETTE[0], PALETTE[5]
 
 
@@ -108,18 +107,20 @@ def network(rows: Sequence[tuple[str, str, tuple[int, ...], int]], title: str) -
     axes = figure.subplots()
     for line, part in enumerate(parts):
         middle = -1.4 * line
-        axes.text(-0.7, middle, part, ha="right", va="center", fontsize=10, weight="bold")
-        for position, (_, layer, shape, weights) in enumerate(row for row in rows if row[0] == part):
+        axes.text(0.3, middle, part, ha="right", va="center", fontsize=10, weight="bold")
+        own = [row for row in rows if row[0] == part]
+        for position, (_, layer, shape, weights) in enumerate(own, start=1):
             height = np.log2(1 + np.prod(shape)) / 14
             corner = (position - 0.38, middle - height / 2)
             axes.add_patch(Rectangle(corner, 0.76, height, color=colours[layer], ec="black"))
             above, below = middle + height / 2 + 0.04, middle - height / 2 - 0.04
-            name = textwrap.fill(re.sub(r"(?<=[a-zD])(?=[A-Z][a-z])", " ", layer), 12)
+            words = "code" if part == "encoder" and position == len(own) else layer
+            name = textwrap.fill(re.sub(r"(?<=[a-zD])(?=[A-Z][a-z])", " ", words), 12)
             axes.text(position, above, name, ha="center", va="bottom", fontsize=7, linespacing=0.9)
             axes.text(position, middle, " x ".join(map(str, shape)), ha="center", va="center", fontsize=7, rotation=90)
             axes.text(position, below, f"{weights:,}" if weights else "", ha="center", va="top", fontsize=7)
     axes.set(
-        xlim=(-2, longest - 0.4), ylim=(-1.4 * len(parts) + 0.65, 0.95), title=f"{title} (weights below each layer)"
+        xlim=(-1, longest + 0.6), ylim=(-1.4 * len(parts) + 0.65, 0.95), title=f"{title} (weights below each layer)"
     )
     axes.axis("off")
     return figure
@@ -143,7 +144,7 @@ def bars(
     axes.bar_label(drawn, fmt="%.3g", padding=3, fontsize=8)
     axes.set_yticks(range(len(values)), list(map(shortened, values)))
     if line:
-        axes.axvline(line[1], color=_GREY, linestyle="--", linewidth=1, label=f"{shortened(line[0])}: {line[1]:.4f}")
+        axes.axvline(line[1], color=GREY, linestyle="--", linewidth=1, label=f"{shortened(line[0])}: {line[1]:.4f}")
         figure.legend(frameon=False, loc="outside upper right")
     axes.invert_yaxis()
     axes.set(xlabel=label)
@@ -162,7 +163,7 @@ def precision_curves(curves_by_name: Mapping[str, np.ndarray], chance: float) ->
             np.arange(1, len(values) + 1), values, label=name, linewidth=3 if own else 1.5,
             color=PALETTE[number % len(PALETTE)], linestyle=styles[number % len(styles)], zorder=3 if own else 2,
         )  # fmt: skip
-    axes.axhline(chance, label=f"chance: {chance:.3f}", color=_GREY, linestyle="--", linewidth=1)
+    axes.axhline(chance, label=f"chance: {chance:.3f}", color=GREY, linestyle="--", linewidth=1)
     axes.set(xscale="log", xlabel="k nearest gallery images", ylabel="share of the query's class (P@k)", ylim=(0, None))
     figure.legend(frameon=False, loc="outside right center")
     sns.despine(figure)

@@ -17,10 +17,10 @@ matplotlib.use("Agg")
 
 import seaborn as sns
 
-from latentsearch.plots.colours import PALETTE, look_of
+from latentsearch.plots.colours import GREY, PALETTE, look_of
 from latentsearch.text import shortened
 
-_BLUE, GREY = PALETTE[0], "#666666"
+_BLUE = PALETTE[0]
 _END = 0.32  # of a panel, for an image at an end of an axis
 _MAX_NUMBERS = 24  # dimensions whose correlations can still be read as numbers
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from latentsearch.plots.colours import PALETTE
+from latentsearch.plots.colours import GREY, PALETTE
 from latentsearch.plots.image_grids import panel, show
 
 # All lengths are in thumbnails.
@@ -25,7 +25,6 @@ _MARKS: tuple[dict[str, Any], ...] = (
     {"marker": "o", "color": PALETTE[0], "markersize": 8},
     {"marker": "D", "color": PALETTE[5], "markersize": 7},
 )  # of query and neighbour
-_GREY = "#666666"
 
 
 @dataclass(frozen=True)
@@ -114,13 +113,13 @@ def _draw_images(axes: Axes, pair: ExplainedPair, top: float) -> None:
         axes.add_patch(Rectangle(corner, _LARGE, _LARGE, fill=False, edgecolor=_MARKS[number]["color"], linewidth=2))
         show(axes, decoded, left, top + 0.55 + _LARGE + _SMALL, _SMALL)
         below = top + 0.55 + _LARGE + _SMALL / 2
-        _text(axes, left + _STEP + 0.03, below, "what its\ncode holds", color=_GREY, va="center")
+        _text(axes, left + _STEP + 0.03, below, "what its\ncode holds", color=GREY, va="center")
 
 
 def _draw_alike(axes: Axes, alike: Sequence[SharedEnd], top: float) -> None:
     _text(axes, _LEFTS[1], top + 0.2, "Alike in", fontweight="bold")
     if not alike:
-        _text(axes, _LEFTS[1], top + 0.6, "no number has both\ntowards one end", color=_GREY, va="top")
+        _text(axes, _LEFTS[1], top + 0.6, "no number has both\ntowards one end", color=GREY, va="top")
     for row, end in enumerate(alike):
         bottom = top + 0.36 + _SMALL + row * (_SMALL + 0.2)
         for column, image in enumerate(end.images):
@@ -131,19 +130,19 @@ def _draw_alike(axes: Axes, alike: Sequence[SharedEnd], top: float) -> None:
 def _draw_apart(axes: Axes, apart: Sequence[Difference], top: float) -> None:
     _text(axes, _LEFTS[2], top + 0.2, "Differ in", fontweight="bold")
     if not apart:
-        _text(axes, _LEFTS[2], top + 0.6, "nothing: their codes are equal", color=_GREY, va="top")
+        _text(axes, _LEFTS[2], top + 0.6, "nothing: their codes are equal", color=GREY, va="top")
     start = _LEFTS[2] + 3 * _STEP + 0.15
     for row, difference in enumerate(apart):
         bottom = top + 0.7 + _SMALL + row * (_SMALL + 0.85)
         _text(axes, _LEFTS[2], bottom - _SMALL - 0.1, difference.caption)
         low = start - 0.19 - max(len(difference.low), 1) * _STEP + _STEP - _SMALL
-        _text(axes, low, bottom + 0.05, difference.ends[0], color=_GREY, va="top")
-        _text(axes, start + _LINE + 0.19, bottom + 0.05, difference.ends[1], color=_GREY, va="top")
+        _text(axes, low, bottom + 0.05, difference.ends[0], color=GREY, va="top")
+        _text(axes, start + _LINE + 0.19, bottom + 0.05, difference.ends[1], color=GREY, va="top")
         for column, image in enumerate(difference.low):
             show(axes, image, start - 0.15 - (len(difference.low) - column) * _STEP, bottom, _SMALL)
         for column, image in enumerate(difference.high):
             show(axes, image, start + _LINE + 0.19 + column * _STEP, bottom, _SMALL)
         middle = bottom - _SMALL / 2
-        axes.plot([start, start + _LINE], [middle, middle], color=_GREY, linewidth=1.2)
+        axes.plot([start, start + _LINE], [middle, middle], color=GREY, linewidth=1.2)
         for place, mark in zip(difference.places, _MARKS, strict=True):
             axes.plot(start + place * _LINE, middle, linestyle="", alpha=0.9, **mark)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from latentsearch.plots.code_charts import GREY, axis_limits, draw_ridge
+from latentsearch.plots.code_charts import axis_limits, draw_ridge
+from latentsearch.plots.colours import GREY
 from latentsearch.text import shortened
 
 _THUMB = 0.62  # inches a thumbnail

@@ -129,7 +129,8 @@ def test_summary_counts_all_weights():
     short = in_short(rows)
     assert sum(row.weights for row in rows) == sum(row.weights for row in short) == autoencoder.count_params()
     assert [row.shape for row in short if row.layer == "Dense"] == [(512,), (256,), (10,), (512,), (768,), (768,)]
-    assert not {"InputLayer", "Activation", "BatchNormalization"} & {row.layer for row in short}
+    assert not {"Activation", "BatchNormalization"} & {row.layer for row in short}
+    assert [(row.part, row.shape) for row in short if row.layer == "InputLayer"] == [("encoder", (32, 32, 3))]
 
 
 def test_accuracy_is_what_keras_computes_for_the_reference():

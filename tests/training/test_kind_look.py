@@ -30,7 +30,7 @@ from latentsearch.tuning.objective import Criterion
 from latentsearch.tuning.sampler import suggest
 from latentsearch.tuning.space import Space
 from latentsearch.tuning.trials import PARAMETERS
-from tests.training.trainings import assert_same_training, train
+from tests.training.trainings import Interrupt, assert_same_training, train
 
 SIDE = 16
 pytestmark = pytest.mark.usefixtures("small_towers")
@@ -164,6 +164,9 @@ def test_resumed_after_neighbours_were_found_ends_as_if_never_interrupted(part_r
     monkeypatch.setattr(tensorboard, "callbacks", lambda *arguments, **_: [copy])
     train(roots[0], **flags)
     assert (Run(roots[1], "digits").backup / "epoch-00002" / "neighbours.npy").exists()
+    with monkeypatch.context() as patch:  # and Ctrl-C, in the same epoch
+        patch.setattr(tensorboard, "callbacks", lambda *arguments, **_: [Interrupt(copy.iterations - 1)])
+        assert not train(roots[1], resume=True, **flags).finished
     monkeypatch.setattr(tensorboard, "callbacks", lambda *arguments, **_: [])
     train(roots[1], resume=True, **flags)
     assert_same_training(*roots)

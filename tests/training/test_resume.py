@@ -11,7 +11,6 @@ import signal
 from dataclasses import asdict
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,7 +24,7 @@ from latentsearch.runs import Run
 from latentsearch.training import settings, tensorboard
 from latentsearch.training import train as training
 from latentsearch.training.checkpoint import TrainingCheckpoint
-from tests.training.trainings import assert_same_training, train, weights
+from tests.training.trainings import Interrupt, assert_same_training, train, weights
 
 # Where a training of four epochs is killed, in this order: before its n-th call of this operation.
 MOMENTS = {
@@ -101,18 +100,6 @@ def test_resumed_after_kill_9_at_any_moment_ends_as_if_never_interrupted(
         assert resumed.returncode == 0, (moment, resumed.stderr)
         assert_same_training(straight, root)
         assert not run.backup.exists()
-
-
-class Interrupt(keras.callbacks.Callback):
-    """Presses Ctrl-C in the middle of an epoch."""
-
-    def __init__(self, iterations):
-        super().__init__()
-        self.iterations = iterations
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if self.model.optimizer.iterations == self.iterations:
-            raise KeyboardInterrupt
 
 
 def test_ctrl_c_leaves_the_best_model_and_can_be_resumed(built_digits, tmp_path, monkeypatch):

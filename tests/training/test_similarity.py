@@ -25,7 +25,7 @@ from latentsearch.runs import Run
 from latentsearch.training import dataloader, validation
 from latentsearch.training.model import compiled, copy_weights, create_state
 from latentsearch.training.settings import Settings, choose
-from tests.training.trainings import assert_same_training, train
+from tests.training.trainings import Interrupt, assert_same_training, train
 
 SIMILAR = {"similarity_weight": 0.5, "batch_size": 32}
 pytestmark = pytest.mark.usefixtures("small_towers")
@@ -251,7 +251,6 @@ def test_records_of_older_trainings_are_understood(trained_digits, tmp_path):
 @pytest.mark.slow
 def test_deep_resumed_ends_as_if_never_interrupted(part_root, tmp_path, monkeypatch):
     from latentsearch.training import tensorboard
-    from tests.training.test_resume import Interrupt
 
     roots = [shutil.copytree(part_root, tmp_path / "a")]
     build_run(BuildConfig(architecture="deep", run="digits", dataset="digits", root=roots[0]))

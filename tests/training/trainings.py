@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pandas as pd
 
@@ -9,6 +10,18 @@ from latentsearch.config import TrainConfig
 from latentsearch.models.export import load_model
 from latentsearch.runs import Run
 from latentsearch.training import train as training
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Presses Ctrl-C in the middle of an epoch."""
+
+    def __init__(self, iterations):
+        super().__init__()
+        self.iterations = iterations
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.model.optimizer.iterations == self.iterations:
+            raise KeyboardInterrupt
 
 
 def train(root, **changes):
