@@ -10,6 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -155,10 +158,50 @@ def connect() -> Hosts:
         raise InputError(f"{VARIABLE} is set, but does not name the hosts of a training. Expected {_EXAMPLE}.")
     if len(addresses) == 1:
         return Hosts()
+    _check_port(addresses[index])
     # One device a host: its copy of the weights lies there.
     tf.config.set_visible_devices(tf.config.list_physical_devices("GPU")[:1], "GPU")
-    with told():
-        return Hosts(len(addresses), index, tf.distribute.MultiWorkerMirroredStrategy())
+    print(f"Waiting for the other hosts of {VARIABLE}, an hour at most. Ctrl-C ends it.", flush=True)
+    try:
+        with told(), _ended_by_ctrl_c():
+            return Hosts(len(addresses), index, tf.distribute.MultiWorkerMirroredStrategy())
+    except tf.errors.UnknownError as error:  # the port was taken just now
+        raise _cannot_listen(addresses[index], error) from None
+
+
+def _check_port(address: str) -> None:
+    """Checks that this host can listen where TF_CONFIG says: the others would wait for it in vain.
+
+    Raises:
+        InputError: if another process has the port, or it is none.
+    """
+    port = address.rpartition(":")[2]
+    try:
+        with socket.socket() as listening:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gRPC does
+            listening.bind(("", int(port)))
+    except (OSError, ValueError, OverflowError) as error:
+        raise _cannot_listen(address, error) from None
+
+
+def _cannot_listen(address: str, error: Exception) -> InputError:
+    return InputError(
+        f"{VARIABLE} says that this host is {address}, but it cannot listen there ({error}). Give it a free port, in "
+        f"the {VARIABLE} of every host."
+    )
+
+
+@contextlib.contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
+    """Lets Ctrl-C end the process at once: Python's own answer to it would wait until TensorFlow returns."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import sys
 
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from latentsearch.config import BuildConfig
 from latentsearch.errors import InputError
@@ -39,15 +41,22 @@ runpy.run_path("TrainAutoencoder.py", run_name="__main__")
 """
 
 
-def free_port():
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
+def free_ports(number):
+    """Free ports that no outgoing connection gets before the hosts listen, seconds later: those are above 32,768."""
+    start = 20_000 + os.getpid() % 10_000
+    ports = []
+    for port in range(start, start + 1000):
+        with socket.socket() as listening, contextlib.suppress(OSError):
+            listening.bind(("127.0.0.1", port))
+            ports.append(port)
+        if len(ports) == number:
+            break
+    return ports
 
 
 def train_together(root, *flags, dies=None, dies_at=-1):
     """Trains a run "digits" on two hosts; returns their exit statuses and what they printed."""
-    addresses = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     processes = []
     for index in range(2):
         config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
@@ -59,7 +68,11 @@ def train_together(root, *flags, dies=None, dies_at=-1):
                 command, cwd=REPOSITORY, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             )
         )
-    output = [process.communicate(timeout=600)[0] for process in processes]
+    try:
+        output = [process.communicate(timeout=300)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()  # where one waits for the other in vain
     return [process.returncode for process in processes], output
 
 
@@ -128,6 +141,48 @@ def test_what_names_no_hosts_is_refused(text, monkeypatch):
     monkeypatch.setenv(hosts.VARIABLE, text)
     with pytest.raises(InputError, match=re.escape('Expected {"cluster": {"worker": ["one:2222", "two:2222"]}')):
         hosts.connect()
+
+
+def test_a_port_that_another_process_has_is_told(monkeypatch):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        described = {"cluster": {"worker": [address, "b:1"]}, "task": {"type": "worker", "index": 0}}
+        monkeypatch.setenv(hosts.VARIABLE, json.dumps(described))
+        with pytest.raises(InputError, match=rf"this host is {address}, but it cannot listen there.*free port"):
+            hosts.connect()
+
+
+def test_a_port_that_is_taken_in_the_last_moment_is_told(monkeypatch):
+    def strategy():
+        raise tf.errors.UnknownError(None, None, "Could not start gRPC server")
+
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", strategy)
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    described = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 1}}
+    monkeypatch.setenv(hosts.VARIABLE, json.dumps(described))
+    with pytest.raises(InputError, match=rf"this host is {addresses[1]}, but it cannot listen there.*gRPC"):
+        hosts.connect()
+
+
+def test_a_host_that_waits_for_others_says_so_and_ends_by_ctrl_c():
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    described = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 0}}
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", "from latentsearch.training import hosts; hosts.connect()"],
+        cwd=REPOSITORY,
+        env=os.environ | {hosts.VARIABLE: json.dumps(described)},
+        text=True,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert waiting.stdout.readline().startswith("Waiting for the other hosts of TF_CONFIG")
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(60) == -signal.SIGINT
+    finally:
+        waiting.kill()
+        waiting.wait()
 
 
 def test_one_host_needs_no_connection(monkeypatch):
