@@ -16,6 +16,7 @@ LISTED = {
     "latentsearch/files.py": {"os.kill"},  # not called on Windows
     "latentsearch/page/code_map.py": {"import signal", "signal.SIGINT", "signal.SIG_IGN"},  # everywhere
     "latentsearch/terminal.py": {"import signal", "signal.SIGINT"},  # everywhere
+    "latentsearch/training/hosts.py": {"import signal", "signal.SIGINT", "signal.SIG_DFL"},  # everywhere
     "latentsearch/tuning/worker.py": {"import signal", "signal.SIGINT", "signal.SIG_IGN", "signal.SIGKILL"},
 }
 
