@@ -8,6 +8,7 @@ mirrored and not, and enlarged a little, and the best fit counts: of all of it, 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -25,8 +26,8 @@ _BLUR = 2.0  # pixels, standard deviation: what is larger is layout, not detail
 _FAINT = 6.0  # grey levels: contrast well below is noise and stays small
 _BLOCK = 4  # pixels of SIDE
 _LEFT_OUT = 4  # of so many blocks, one is left out by `fit_of_most`
-_BATCH = 512
-_SHARING = 8  # batches of pairs that share the details of their images: 12 KB an image
+_BATCH = 256
+_SHARING = 16  # batches of pairs that share the details of their images: 12 KB an image
 
 
 def brightness(images: np.ndarray) -> np.ndarray:
@@ -53,15 +54,39 @@ def detail(grey: np.ndarray, zoom: float = 1.0) -> np.ndarray:
         grey: uint8 `(num_images, side, side)`.
         zoom: Factor by which the middle of the images is enlarged first, at least 1.
     """
+    side = grey.shape[1]
     values = grey.astype(np.float32)
     if zoom != 1:
-        middle = (grey.shape[1] - 1) / 2
-        offset = [0, middle * (1 - 1 / zoom), middle * (1 - 1 / zoom)]
-        values = ndimage.affine_transform(values, [1, 1 / zoom, 1 / zoom], offset, order=1, mode="nearest")
-    blur = (0, _BLUR, _BLUR)
-    values -= ndimage.gaussian_filter(values, blur, mode="nearest")
-    equal: np.ndarray = values / np.sqrt(ndimage.gaussian_filter(np.square(values), blur, mode="nearest") + _FAINT**2)
-    return equal
+        values = _along_both_sides(_enlarging(side, zoom), values)
+    blurring = _blurring(side)
+    values -= _along_both_sides(blurring, values)
+    strength = np.sqrt(_along_both_sides(blurring, np.square(values)) + _FAINT**2)
+    return values / strength
+
+
+@functools.cache
+def _blurring(side: int) -> np.ndarray:
+    """Build the matrix that blurs a row of pixels, `(side, side)`."""
+    return _matrix(lambda row: ndimage.gaussian_filter1d(row, _BLUR, mode="nearest"), side)
+
+
+@functools.cache
+def _enlarging(side: int, zoom: float) -> np.ndarray:
+    """Build the matrix that enlarges the middle of a row of pixels, `(side, side)`."""
+    offset = (side - 1) / 2 * (1 - 1 / zoom)
+    return _matrix(lambda row: ndimage.affine_transform(row, [1 / zoom], offset, order=1, mode="nearest"), side)
+
+
+def _matrix(operation: Callable[[np.ndarray], np.ndarray], side: int) -> np.ndarray:
+    """Build the matrix of an operation on rows that is linear, `(side, side)`."""
+    return np.stack([operation(row) for row in np.eye(side, dtype=np.float32)], axis=1)
+
+
+def _along_both_sides(matrix: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Apply a matrix to rows and columns of `(num_images, side, side)`: many times faster than loops of SciPy."""
+    rows = np.reshape(values.reshape(-1, len(matrix)) @ matrix.T, values.shape)
+    applied: np.ndarray = matrix @ rows
+    return applied
 
 
 def halved(values: np.ndarray) -> np.ndarray:
@@ -143,7 +168,7 @@ def _at_all_places(first: np.ndarray, second: np.ndarray, shift: int) -> Iterato
     band = np.tri(places, side, side - places, dtype=np.float32) - np.tri(places, side, -1, dtype=np.float32)
     lengths = np.sqrt((band @ np.square(second) @ band.T).clip(min=1e-6))  # (num_pairs, places, places)
     lengths *= np.sqrt(np.square(middle).sum(axis=(1, 2))).clip(min=1e-3)[:, None, None]
-    for laid in (middle, middle[:, :, ::-1]):
+    for laid in (middle, np.ascontiguousarray(middle[:, :, ::-1])):  # SciPy is slow on reversed rows
         product = spectrum * fft.rfft2(laid, (side, side)).conj()
         # No window wraps around, as side - 2 * shift pixels at up to 2 * shift fill the side; other places are cut off.
         sums = fft.irfft(fft.ifft(product, axis=1)[:, :places], side, axis=2)[:, :, :places]
