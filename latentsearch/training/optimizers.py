@@ -60,6 +60,14 @@ class Muon(keras.optimizers.Muon):
             return int(variable.shape[2]) < 16
         return bool(super()._should_use_adamw(variable))
 
+    def _apply_weight_decay(self, variables: list[keras.Variable]) -> None:
+        rate = self.learning_rate  # once a step; Keras's own computes the schedule anew for each weight
+        for variable in variables:
+            decay = self.adam_weight_decay if self._should_use_adamw(variable) else self.weight_decay
+            if decay is not None and self._use_weight_decay(variable):
+                factor = ops.cast(decay, variable.dtype), ops.cast(rate, variable.dtype)
+                variable.assign(variable - variable * factor[0] * factor[1])
+
     def _muon_update_step(
         self, gradient: keras.KerasTensor, variable: keras.Variable, lr: keras.KerasTensor, m: keras.Variable
     ) -> None:
