@@ -35,6 +35,9 @@ __all__ = ["REPOSITORY", "forks", "in_process", "killed_at", "script", "training
 hypothesis.settings.register_profile("seeded", derandomize=True)
 hypothesis.settings.load_profile("seeded")  # the same examples each time
 
+# It waits for the disk, for seconds where that is busy. It is good for power cuts, which no test makes.
+os.fsync = lambda descriptor: None
+
 IMAGES_PER_BATCH = 20
 READ_DIGITS = digits.read  # tests put the part of them in its place
 

@@ -188,6 +188,7 @@ def test_validation_measures_what_it_says(small_digits):
     assert measures["val_similarity"] == pytest.approx(naive, rel=1e-3)
 
 
+@pytest.mark.products
 def test_codes_of_views_come_nearer_and_everything_is_recorded(built_digits, tmp_path, monkeypatch):
     monkeypatch.setattr(metrics, "LEAST_QUERIES", 10)  # of fewer validation images, retrieval is not shown
     build_run(BuildConfig(architecture="compact", run="digits", dataset="digits", root=tmp_path, overwrite=True))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
+import h5py
 import keras
 import numpy as np
 import pandas as pd
 
 from latentsearch.config import TrainConfig
-from latentsearch.models.export import load_model
 from latentsearch.runs import Run
 from latentsearch.training import train as training
 
@@ -29,7 +32,13 @@ def train(root, **changes):
 
 
 def weights(root):
-    return load_model(Run(root, "digits").best_model).get_weights()
+    """The arrays of the best model in the order of their names; faster than to build the model."""
+    with zipfile.ZipFile(Run(root, "digits").best_model) as archive:
+        content = io.BytesIO(archive.read("model.weights.h5"))
+    arrays = []
+    with h5py.File(content) as file:
+        file.visititems(lambda name, item: arrays.append(item[()]) if isinstance(item, h5py.Dataset) else None)
+    return arrays
 
 
 def assert_same_training(one, other):
