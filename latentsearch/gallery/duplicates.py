@@ -182,11 +182,13 @@ def _near(
         proposed, recalls = [_pairs(rows) for rows, _ in ranked], [recall for _, recall in ranked]
     pairs = _distinct(np.concatenate(proposed), count)
     same = same_shot.look_the_same(grey, images, originals, pairs)
-    fits = [
-        image_matching.fit(coarse[pairs[rows, 0]], coarse[pairs[rows, 1]], image_matching.SHIFT // 2).max(axis=1)
-        for rows in image_matching.batches(len(pairs))
-    ]
-    looked_at = same | (np.concatenate(fits) >= _COARSE_LIKENESS)
+
+    def coarse_likeness(rows: slice) -> np.ndarray:
+        one, other = pairs[rows].T
+        fits: np.ndarray = image_matching.fit(coarse[one], coarse[other], image_matching.SHIFT // 2).max(axis=1)
+        return fits
+
+    looked_at = same | (image_matching.in_threads(coarse_likeness, len(pairs)) >= _COARSE_LIKENESS)
     pairs, same = pairs[looked_at], same[looked_at]
     likeness = image_matching.likeness(grey[originals], pairs)
     found = same_shot.show_the_same(grey[originals], pairs, likeness, richness[pairs].min(axis=1))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -195,15 +196,22 @@ def likeness(grey: np.ndarray, pairs: np.ndarray, fitted: Fit = fit) -> np.ndarr
         images, places = np.unique(pairs[many], return_inverse=True)
         one, other = places.reshape(-1, 2).T
         zoomed = [np.concatenate([detail(grey[images[rows]], zoom) for rows in batches(len(images))]) for zoom in ZOOMS]
-        plain = zoomed[0]
-        for rows in batches(len(one)):
-            fits = [
-                fitted(enlarged[first[rows]], plain[second[rows]], SHIFT)
-                for enlarged in zoomed
-                for first, second in ((one, other), (other, one))
-            ]
-            result[many][rows] = np.max(fits, axis=0)
+        fits = functools.partial(_best_fits, zoomed, one, other, fitted)
+        result[many] = in_threads(fits, len(one))
     return result
+
+
+def _best_fits(zoomed: list[np.ndarray], one: np.ndarray, other: np.ndarray, fitted: Fit, rows: slice) -> np.ndarray:
+    """Fit either image of some pairs, at each zoom, onto the other as it is; the best by pair, `(num_pairs, 2)`."""
+    best: np.ndarray = np.max(
+        [
+            fitted(enlarged[first[rows]], zoomed[0][second[rows]], SHIFT)
+            for enlarged in zoomed
+            for first, second in ((one, other), (other, one))
+        ],
+        axis=0,
+    )
+    return best
 
 
 def layout_likeness(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
@@ -222,6 +230,17 @@ def layout_likeness(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
         lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
         cosines[rows] = (one * other).sum(axis=1) / lengths.clip(min=1e-3)
     return cosines
+
+
+def in_threads(compute: Callable[[slice], np.ndarray], count: int) -> np.ndarray:
+    """Compute batches of rows at a time on all cores, as NumPy and SciPy let threads do; joined, `(count, ...)`.
+
+    Args:
+        compute: Computes the values of some rows, one after another.
+        count: Number of rows, at least 1.
+    """
+    with ThreadPoolExecutor() as threads:
+        return np.concatenate(list(threads.map(compute, batches(count))))
 
 
 def batches(count: int, size: int = _BATCH) -> Iterator[slice]:
