@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,10 @@ PROPOSALS = 10
 _MAX_EXACT = 100_000  # images; proposals among more are looked for approximately
 _COARSE_LIKENESS = 0.45  # at half the resolution; pairs below are not looked at closely
 _PLACES = ("within gallery", "across", "within test")
+
+Watch = Callable[[float], None]  # is told the share of the work that is done, in [0, 1]
+# Shares of the time that 60,000 images take.
+_LOOKED_UP, _FITTED = 0.6, 0.8
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,12 @@ class Duplicates:
 
 
 def find(
-    images: np.ndarray, codes: np.ndarray, *, metric: Metric, contents: Sequence[bytes] | None = None
+    images: np.ndarray,
+    codes: np.ndarray,
+    *,
+    metric: Metric,
+    contents: Sequence[bytes] | None = None,
+    watch: Watch = lambda share: None,
 ) -> Duplicates:
     """Find pairs of images that show one shot: equal, moved, cropped, recoloured, recompressed, mirrored, written on.
 
@@ -117,13 +126,14 @@ def find(
         metric: Metric that compares codes.
         contents: Digests that are equal where images are exact duplicates, such as those of their files, one per image.
             Default: digests of their pixels.
+        watch: Is called, from time to time, with the share of the work that is done, in [0, 1].
     """
     first_copy = _first_copies(
         (hashlib.sha256(image.tobytes()).digest() for image in images) if contents is None else contents
     )
     originals, copies = (np.flatnonzero((first_copy == np.arange(len(images))) == kind) for kind in (True, False))
     grey = image_matching.brightness(images)
-    near, likeness, recall = _near(images, grey, originals, codes, metric)
+    near, likeness, recall = _near(images, grey, originals, codes, metric=metric, watch=watch)
     pairs = np.concatenate([np.column_stack([first_copy[copies], copies]), near])
     likeness = np.concatenate([np.tile(np.array([1, -1], np.float32), (len(copies), 1)), likeness])
     exact = np.arange(len(pairs)) < len(copies)
@@ -156,7 +166,7 @@ def _pairs(found: np.ndarray) -> np.ndarray:
 
 
 def _near(
-    images: np.ndarray, grey: np.ndarray, originals: np.ndarray, codes: np.ndarray, metric: Metric
+    images: np.ndarray, grey: np.ndarray, originals: np.ndarray, codes: np.ndarray, *, metric: Metric, watch: Watch
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Find near duplicates among `originals`: pairs of ids, their likeness as they are and mirrored, and the recall."""
     count = len(originals)
@@ -171,15 +181,15 @@ def _near(
     layout = image_matching.layout(grey[originals])
     layout, mirrored = layout.reshape(count, -1), layout[:, :, ::-1].reshape(count, -1)
     pattern = image_matching.pattern(coarse).reshape(count, -1)
-    looked_up = ((layout, layout), (layout, mirrored), (pattern, pattern))
-    recalls = [1.0]
-    if count <= _MAX_EXACT:
-        proposed = [proposals(codes[originals], codes[originals], metric)]
-        proposed += [proposals(vectors, queries, "cosine") for vectors, queries in looked_up]
-    else:
-        by_code = (codes[originals], codes[originals])
-        ranked = [approximate.rank(vectors, queries, PROPOSALS) for vectors, queries in (by_code, *looked_up)]
-        proposed, recalls = [_pairs(rows) for rows, _ in ranked], [recall for _, recall in ranked]
+    by_code = codes[originals]
+    looked_up = ((by_code, by_code), (layout, layout), (layout, mirrored), (pattern, pattern))
+    proposed, recalls = [], []
+    for done, (vectors, queries) in enumerate(looked_up):
+        watch(_LOOKED_UP * done / len(looked_up))
+        found, recall = _look_up(vectors, queries, "cosine" if done else metric)
+        proposed.append(found)
+        recalls.append(recall)
+    watch(_LOOKED_UP)
     pairs = _distinct(np.concatenate(proposed), count)
     same = same_shot.look_the_same(grey, images, originals, pairs)
 
@@ -190,10 +200,20 @@ def _near(
 
     looked_at = same | (image_matching.in_threads(coarse_likeness, len(pairs)) >= _COARSE_LIKENESS)
     pairs, same = pairs[looked_at], same[looked_at]
+    watch(_FITTED)
     likeness = image_matching.likeness(grey[originals], pairs)
-    found = same_shot.show_the_same(grey[originals], pairs, likeness, richness[pairs].min(axis=1))
-    found |= same
-    return originals[pairs[found]], likeness[found], float(np.mean(recalls))
+    shown = same_shot.show_the_same(grey[originals], pairs, likeness, richness[pairs].min(axis=1))
+    shown |= same
+    watch(1.0)
+    return originals[pairs[shown]], likeness[shown], float(np.mean(recalls))
+
+
+def _look_up(vectors: np.ndarray, queries: np.ndarray, metric: Metric) -> tuple[np.ndarray, float]:
+    """Propose pairs, exactly or, among very many images, approximately; and the recall."""
+    if len(vectors) <= _MAX_EXACT:
+        return proposals(vectors, queries, metric), 1.0
+    found, recall = approximate.rank(vectors, queries, PROPOSALS)
+    return _pairs(found), recall
 
 
 def _distinct(pairs: np.ndarray, count: int) -> np.ndarray:

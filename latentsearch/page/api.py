@@ -243,7 +243,7 @@ class Handlers:
         }
 
     def duplicates(self) -> dict[str, Any]:
-        """The groups of duplicates, looked for when first asked; at most 200 groups of 20 images are shown."""
+        """Return the groups of duplicates, looked for when first asked for, or the share of that work that is done."""
         return self._duplicates.as_record()
 
     def _image(self, image_id: int) -> dict[str, Any]:

@@ -19,12 +19,14 @@ from latentsearch.data.image_files import ImageFileError
 from latentsearch.data.images import read_image
 from latentsearch.data.scan import FoundFile, Skipped
 from latentsearch.gallery import duplicates
+from latentsearch.gallery.duplicates import Watch
 from latentsearch.gallery.image_matching import SIDE
 from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
 
 Kind = Literal["first", "exact", "near", "mirrored"]
 
 _METRIC: Metric = "cosine"
+_READ = 0.7  # of the time that a folder takes, files are read
 
 
 class Copy(NamedTuple):
@@ -86,7 +88,7 @@ class _Images:
     left_out: list[Skipped]
 
 
-def find_groups(corpus: Corpus, *, progress: bool = False) -> Groups:
+def find_groups(corpus: Corpus, *, progress: bool = False, watch: Watch = lambda share: None) -> Groups:
     """Find the groups of images that show the same shot; see `gallery.duplicates`.
 
     Each file of a folder is decoded once, to 32 x 32 pixels: about 10 KB of memory an image, whatever the encoder
@@ -94,10 +96,13 @@ def find_groups(corpus: Corpus, *, progress: bool = False) -> Groups:
 
     Args:
         corpus: The images.
-        progress: Show a progress bar.
+        progress: Show progress bars.
+        watch: Is called, from time to time, with the share of the work that is done, in [0, 1].
     """
+    begun = 0.0
     if isinstance(corpus, FolderCorpus):
-        images = _of_folder(corpus, progress=progress)
+        begun = _READ
+        images = _of_folder(corpus, progress=progress, watch=watch)
     else:
         assert isinstance(corpus, DatasetCorpus)
         ids = corpus.gallery.ids
@@ -105,7 +110,13 @@ def find_groups(corpus: Corpus, *, progress: bool = False) -> Groups:
         is_whole = np.array_equal(ids, np.arange(len(pixels)))
         images = _Images(np.arange(len(ids)), pixels if is_whole else pixels[ids], None, [None] * len(ids), [])
     codes = corpus.compared.codes[images.rows]
-    found = duplicates.find(images.pixels, codes, metric=_METRIC, contents=images.contents)
+    with tqdm(total=100, desc="comparing images", bar_format="{l_bar}{bar}| {elapsed}", disable=not progress) as bar:
+
+        def tell(share: float) -> None:
+            bar.update(round(100 * share) - bar.n)
+            watch(begun + (1 - begun) * share)
+
+        found = duplicates.find(images.pixels, codes, metric=_METRIC, contents=images.contents, watch=tell)
     members = defaultdict(list)
     for row, number in enumerate(found.groups.tolist()):
         members[number].append(row)
@@ -143,7 +154,7 @@ def _ordered(
     return copies
 
 
-def _of_folder(corpus: FolderCorpus, *, progress: bool) -> _Images:
+def _of_folder(corpus: FolderCorpus, *, progress: bool, watch: Watch) -> _Images:
     """Read the files of a folder, one name of each."""
     content = corpus.content
     pixels = np.empty((len(content.files), SIDE, SIDE, 3), np.uint8)
@@ -170,6 +181,7 @@ def _of_folder(corpus: FolderCorpus, *, progress: bool) -> _Images:
     with bar, ThreadPoolExecutor() as readers:
         for row, result in enumerate(readers.map(read, range(count))):
             bar.update()
+            watch(_READ * row / count)
             if isinstance(result, Skipped):
                 left_out.append(result)
             else:

@@ -15,10 +15,10 @@ from latentsearch.gallery.index import Index
 from tests.gallery.test_image_matching import CORRUPTIONS, scenes
 
 
-def find(images, codes=None):
+def find(images, codes=None, **keywords):
     """Duplicates among `images`; without codes worth the name if none are given."""
     codes = np.random.default_rng(1).normal(size=(len(images), 4)) if codes is None else codes
-    return duplicates.find(images, codes, metric="euclidean")
+    return duplicates.find(images, codes, metric="euclidean", **keywords)
 
 
 def as_set(found):
@@ -34,7 +34,10 @@ def dataset_of(images, is_test, class_names=("a", "b")):
 def test_planted_copies_are_found_and_nothing_else():
     images = scenes(100)
     copies = np.stack([alter(images[10 * number]) for number, alter in enumerate(CORRUPTIONS)])
-    found = find(np.concatenate([images, copies, images[77:78]]))
+    done = []
+    found = find(np.concatenate([images, copies, images[77:78]]), watch=done.append)
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, 1)
     assert as_set(found) == {*((10 * number, 100 + number) for number in range(5)), (77, 105)}
     assert found.exact.tolist() == [True, False, False, False, False, False]
     assert (np.diff(found.likeness) <= 0).all()

@@ -8,15 +8,12 @@ import io
 import logging
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.conftest import REPOSITORY
 
@@ -35,9 +32,7 @@ from latentsearch.page.api import Handlers
 from latentsearch.page.code_map import CodeMap
 from latentsearch.page.config import PageConfig
 from latentsearch.runs import Run
-from latentsearch.search import duplicates
 from latentsearch.search.corpus import FolderCorpus
-from tests.gallery.test_image_matching import scenes
 from tests.page.pages import ASK, RedAndBlue, make_images, make_page, pixels, png
 
 STATIC = REPOSITORY / "latentsearch" / "page" / "static"
@@ -268,25 +263,6 @@ def test_a_share_of_the_look_is_refused_where_there_is_one_code_or_it_cannot_be(
     reply = client.get("/api/neighbours", params={**ASK, "metric": "cosine", "k": 5, "id": 7, "look": look})
     assert reply.status_code == 400
     assert "look" in reply.json()["error"]
-
-
-def test_duplicates_are_looked_for_once_and_told_in_groups(tmp_path, monkeypatch):
-    make_images(tmp_path / "photos")
-    for number, image in enumerate(scenes(6, side=64)):
-        Image.fromarray(image).save(tmp_path / "photos" / f"shot{number}.png")
-    for name in ("=copy.png", "<b>again.png"):
-        shutil.copy(tmp_path / "photos" / "shot3.png", tmp_path / "photos" / name)
-    client = TestClient(make_page(tmp_path, tmp_path / "photos")[2], base_url="http://127.0.0.1")
-    reply = client.get("/api/duplicates").json()
-    (group,) = reply["groups"]
-    assert (reply["num_groups"], group["num_images"]) == (1, 3)
-    assert "3 of 38 images" in reply["words"]
-    assert [image["kind"] for image in group["images"]] == ["first", "exact", "exact"]
-    assert {image["name"] for image in group["images"]} == {"shot3.png", "=copy.png", "<b>again.png"}
-    assert all(image["bytes"] == Path(image["path"]).stat().st_size for image in group["images"])
-    monkeypatch.setattr(duplicates, "find_groups", None)  # not asked again
-    assert client.get("/api/duplicates").json() == reply
-    assert all(client.get("/api/picture", params={"id": image["id"]}).status_code == 200 for image in group["images"])
 
 
 def test_the_dialog_of_duplicates_is_there_and_reached_by_a_button():

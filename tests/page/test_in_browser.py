@@ -184,9 +184,12 @@ def test_duplicates_are_shown_from_the_keyboard(page):
         for image_id, name, kind in ((1, "<b>.png", "first"), (2, "two.png", "mirrored"))
     ]
     reply = {"words": "1 group", "num_groups": 3, "groups": [{"num_images": 5, "images": images}]}
-    page.route("**/api/duplicates*", lambda route: route.fulfill(json=reply))
+    answers = [{"share": 0.25}] * 2
+    page.route("**/api/duplicates*", lambda route: route.fulfill(json=answers.pop() if answers else reply))
     page.keyboard.press("Enter")
+    assert page.wait_for_selector("#duplicates progress").evaluate("bar => bar.max") == 1
     page.wait_for_selector("#duplicates .copies img")
+    assert page.query_selector("#duplicates progress") is None
     text = page.inner_text("#duplicates-body")
     for words in (
         "Group 1: 5 images",

@@ -123,7 +123,10 @@ def test_files_that_are_gone_or_changed_are_left_out_and_named(photos, tmp_path)
     corpus = photo_corpus(tmp_path, num_images=0)
     (photos / "a.png").unlink()
     jpeg(photos / "05.png", photos / "b.png")
-    found = duplicates.find_groups(corpus)
+    done = []
+    found = duplicates.find_groups(corpus, watch=done.append)
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, 1)
     assert [row[1:3] for row in told(found)] == [("03.png", "first"), ("c.png", "exact")]
     assert found.num_images == 13
     assert [line.split(":")[1].strip() for line in duplicates_output.in_words(found)[:2]] == ["a.png", "b.png"]

@@ -36,10 +36,17 @@ export async function showDuplicates(on) {
   };
   actions = { search };
   const body = byId("duplicates-body");
-  body.replaceChildren(element("p", { className: "hint" }, "Comparing all images …"));
+  const done = element("progress", { max: 1, ariaLabel: "Comparing all images" });
+  body.replaceChildren(element("p", { className: "hint" }, "Comparing all images: once for as long as the page is open. "), done);
   byId("duplicates").showModal();
   try {
-    const reply = await api.duplicates();
+    let reply = await api.duplicates();
+    while (!reply.groups) {
+      done.value = reply.share;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      if (!body.contains(done)) return; // opened anew
+      reply = await api.duplicates();
+    }
     const left = reply.num_groups - reply.groups.length;
     body.replaceChildren(
       element("p", { role: "status" }, reply.words),
