@@ -13,6 +13,7 @@ from PIL import Image
 
 from fuzzing import damage
 from fuzzing.damage import Reader
+from fuzzing.raw_files import dng
 from latentsearch import data as datasets
 from latentsearch import files
 from latentsearch.config import PrepareConfig
@@ -61,6 +62,19 @@ def image_files(folder: Path) -> Reader:
         assert image.dtype == np.uint8
 
     return Reader(corpus, read, (*damage.BYTES, *(damage.png,) * 3))
+
+
+def raw_files(folder: Path) -> Reader:
+    """Raw files of cameras, read by rawpy; see requirements-raw.txt."""
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)).resize((120, 72))
+    corpus = [dng(picture.rotate(angle, expand=True), orientation=turn) for angle, turn in ((0, 1), (90, 6), (0, 8))]
+    path = folder / "image.dng"
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        assert imagefiles.read_image(path, _SHAPE).shape == _SHAPE
+
+    return Reader(corpus, read)
 
 
 def cifar_batches(folder: Path) -> Reader:

@@ -10,6 +10,7 @@ from fuzzing.damage import Reader
 
 READERS: dict[str, Callable[[Path], Reader]] = {
     "image files": data_readers.image_files,
+    "raw files": data_readers.raw_files,
     "CIFAR-10 batches": data_readers.cifar_batches,
     "dataset.json": data_readers.dataset_records,
     "arrays of a dataset": data_readers.dataset_arrays,

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fuzzing.raw_files import dng
 from latentsearch.data import originals, raw
 from latentsearch.data.folder import count_endings, skipped_in_words
 from latentsearch.data.image_files import NO_RAW, ImageFileError
 from latentsearch.data.images import decode, decode_larger, read_image
 from latentsearch.data.scan import FoundFile, Skipped, find_images
-from tests.data.raw_files import dng
 
 SHAPE = (32, 32, 3)
 RED, BLUE = [254, 0, 0], [0, 0, 254]

@@ -1,19 +1,22 @@
-"""Raw files of a camera, for tests: a DNG with a picture for viewers, as Adobe's specification 1.4 has it."""
+"""Raw files of a camera: a DNG with a picture for viewers, as Adobe's specification 1.4 has it."""
 
 from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 _FORMATS = {1: "B", 3: "H", 4: "I", 5: "II", 10: "ii"}  # byte, short, long, fractions without and with a sign
 _ASCII = 2
 _IDENTITY = [(int(row == column), 1) for row in range(3) for column in range(3)]
 
 
-def dng(picture, *, orientation=1, picture_bytes=None):
-    """A DNG of 64 x 64 even pixels.
+def dng(picture: Image.Image, *, orientation: int = 1, picture_bytes: int | None = None) -> bytes:
+    """Build a DNG of 64 x 64 even pixels.
 
     Args:
         picture: Image for viewers.
@@ -25,7 +28,7 @@ def dng(picture, *, orientation=1, picture_bytes=None):
     pixels, viewed = np.full((64, 64), 1000, np.uint16).tobytes(), jpeg.getvalue()
     start = 8 + len(pixels) + len(viewed) + len(viewed) % 2
 
-    def first(second_at):
+    def first(second_at: int) -> bytes:
         return directory(start, {
             254: (4, [1]), 256: (4, [picture.width]), 257: (4, [picture.height]), 258: (3, [8, 8, 8]), 259: (3, [7]),
             262: (3, [6]), 271: (_ASCII, b"Maker\0"), 272: (_ASCII, b"Camera\0"), 273: (4, [8 + len(pixels)]),
@@ -45,8 +48,8 @@ def dng(picture, *, orientation=1, picture_bytes=None):
     return head.ljust(start, b"\0") + first(second_at) + second
 
 
-def directory(start, entries):
-    """A directory of a TIFF file that begins at byte `start`: (type, values) by tag."""
+def directory(start: int, entries: Mapping[int, tuple[int, Any]]) -> bytes:
+    """Build a directory of a TIFF file that begins at byte `start`: (type, values) by tag."""
     body, extra = b"", b""
     for tag, (kind, values) in sorted(entries.items()):
         if kind == _ASCII:
