@@ -23,6 +23,7 @@ DPI = 110
 
 _MISSING = re.compile(r"Glyph (\d+) .*missing from")
 _LIKELY = ("cjk", "noto sans", "wenquanyi", "hiragino", "pingfang", "yahei", "gothic", "arial unicode", "fallback")
+_BOXES = "Last Resort"  # of Matplotlib: a box for every letter
 _told: set[str] = set()
 
 
@@ -38,7 +39,7 @@ def save(figure: Figure, path: Path, *, dpi: int = DPI) -> None:
     """
     _text_is_no_formula(figure)
     missing = _draw(figure, path, dpi)
-    fonts = [font for font in map(_font_with, sorted(missing)) if font]
+    fonts = [font for font in map(font_with, sorted(missing)) if font]
     if fonts:
         families = [*matplotlib.rcParams["font.family"], *dict.fromkeys(fonts)]
         for text in figure.findobj(Text):
@@ -92,10 +93,11 @@ def _drawn(artist: Artist) -> Iterator[Artist]:
 
 
 @cache
-def _font_with(letter: str) -> str | None:
+def font_with(letter: str) -> str | None:
     """Find a font of this system that has a letter, or None; likely ones are tried first."""
     fonts = sorted(font_manager.fontManager.ttflist, key=lambda font: not any(w in font.name.lower() for w in _LIKELY))
-    return next((font.name for font in fonts if ord(letter) in _letters_of(font.fname)), None)
+    letters = (font for font in fonts if not font.name.startswith(_BOXES))
+    return next((font.name for font in letters if ord(letter) in _letters_of(font.fname)), None)
 
 
 @cache

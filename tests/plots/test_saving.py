@@ -83,7 +83,7 @@ def titled(text):
 def test_a_font_that_has_the_letters_is_taken_else_one_line_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(saving, "_told", set())
     monkeypatch.setattr(matplotlib.font_manager.fontManager, "ttflist", [])
-    saving._font_with.cache_clear()
+    saving.font_with.cache_clear()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for number in range(3):
@@ -91,19 +91,28 @@ def test_a_font_that_has_the_letters_is_taken_else_one_line_says_so(tmp_path, mo
     assert capsys.readouterr().err.splitlines() == [
         "figures: no font here has \u65e5 \u672c, drawn as boxes; a font such as Noto Sans CJK may."
     ]
-    saving._font_with.cache_clear()
+    saving.font_with.cache_clear()
+
+
+def test_a_font_of_boxes_has_no_letters(monkeypatch):
+    boxes = [font for font in matplotlib.font_manager.fontManager.ttflist if font.name.startswith("Last Resort")]
+    assert boxes
+    monkeypatch.setattr(matplotlib.font_manager.fontManager, "ttflist", boxes)
+    saving.font_with.cache_clear()
+    assert saving.font_with("\u65e5") is None
+    saving.font_with.cache_clear()
 
 
 def test_letters_that_only_another_font_has_are_drawn_in_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(saving, "_told", set())
-    saving._font_with.cache_clear()
+    saving.font_with.cache_clear()
     here = [font for font in matplotlib.font_manager.fontManager.ttflist if font.name == "STIXGeneral"][:1]
     others = saving._letters_of(here[0].fname) - saving._letters_of(matplotlib.font_manager.findfont("DejaVu Sans"))
     letter = chr(max(others))
     monkeypatch.setattr(matplotlib.font_manager.fontManager, "ttflist", here)
-    assert saving._font_with(letter) == "STIXGeneral"
+    assert saving.font_with(letter) == "STIXGeneral"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         saving.save(titled(letter), tmp_path / "figure.png")
     assert not capsys.readouterr().err
-    saving._font_with.cache_clear()
+    saving.font_with.cache_clear()
