@@ -18,10 +18,13 @@ matplotlib.use("Agg")
 import seaborn as sns
 
 from latentsearch.plots.colours import GREY, PALETTE, look_of
+from latentsearch.plots.text_size import width_of
 from latentsearch.text import shortened
 
 _BLUE = PALETTE[0]
 _END = 0.32  # of a panel, for an image at an end of an axis
+_LABEL = 8  # points, of the names of dimensions and classes
+_GAP = 0.06  # inches between a panel and the names of its axes
 _MAX_NUMBERS = 24  # dimensions whose correlations can still be read as numbers
 
 
@@ -48,15 +51,16 @@ def pair_plot(
     number_names = number_names or _default_names(dims)
     pad = 0 if ends is None else _END + 0.06
     side = float(np.clip(12 / dims, 1.1, 3))
-    beside = (
-        0.5 + 0.075 * max(len(shortened(name)) for name in class_names) if class_names else 0.1
-    )  # inches, for the legend
-    figure = Figure(figsize=(side * (dims + pad) + 0.3 + beside, side * (dims + pad) + 0.3))
-    right = 1 - beside / figure.get_figwidth()
+    names_wide = max((width_of(shortened(name), _LABEL) for name in class_names), default=0)
+    # In inches: the panels, the names of their axes at the left and below, the legend.
+    inner, before, beside, edge = side * (dims + pad), 0.3, 0.6 + names_wide if class_names else 0.05, 0.05
+    wide, tall = before + inner + beside, before + inner + edge
+    figure = Figure(figsize=(wide, tall))
     # One panel for all, each a square of side 1 in it: Matplotlib takes longer to make panels than to draw the dots.
-    axes = figure.add_axes((0.04, 0.04, right - 0.04, 0.95))
+    axes = figure.add_axes((before / wide, before / tall, inner / wide, inner / tall))
     axes.axis("off")
     starts = 1.05 * np.arange(dims)  # to the right; upwards in reverse
+    gap = _GAP * (pad + starts[-1] + 1) / inner
     axes.set(xlim=(-pad, starts[-1] + 1), ylim=(-pad, starts[-1] + 1))
     low, high = np.array([axis_limits(values) for values in codes.T]).T
     places = (codes - low) / (high - low)
@@ -82,15 +86,15 @@ def pair_plot(
     squares = [[(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)] for x, y in corners]
     axes.add_collection(PolyCollection(squares, facecolor="none", edgecolor="black", linewidth=0.8, clip_on=False))
     for start, name in zip(starts, number_names, strict=False):
-        axes.text(start + 0.5, -0.05 - pad, name, fontsize=8, ha="center", va="top")
-        axes.text(-0.05 - pad, starts[-1] - start + 0.5, name, fontsize=8, ha="right", va="center", rotation=90)
+        axes.text(start + 0.5, -gap - pad, name, fontsize=_LABEL, ha="center", va="top")
+        axes.text(-gap - pad, starts[-1] - start + 0.5, name, fontsize=_LABEL, ha="right", va="center", rotation=90)
     for start, pair in zip(starts, () if ends is None else ends, strict=False):
         for place, image in zip((0, 1 - _END), pair, strict=True):
             x, y = start + place, starts[-1] - start + place
             axes.imshow(image, extent=(x, x + _END, -pad, -pad + _END), aspect="auto")
             axes.imshow(image, extent=(-pad, -pad + _END, y, y + _END), aspect="auto")
     if class_names:
-        figure.legend(handles=_class_marks(class_names), loc="center right", frameon=False, fontsize=8)
+        figure.legend(handles=_class_marks(class_names), loc="center right", frameon=False, fontsize=_LABEL)
     return figure
 
 
@@ -170,17 +174,21 @@ def correlation_map(correlations: np.ndarray, number_names: Sequence[str] = ()) 
     dims = len(correlations)
     names = list(number_names or _default_names(dims))
     side = float(np.clip(0.42 * dims, 3, 10))
-    figure = Figure(figsize=(side + 1.6, side + 0.7), layout="constrained")
+    # In inches: the names at the left and below, the bar of colours at the right with its numbers and its name.
+    before, beside, edge = 0.2 + max(width_of(name, _LABEL) for name in names), 1.15, 0.1
+    wide, tall = before + side + beside, before + side + edge
+    figure = Figure(figsize=(wide, tall))
     is_readable = dims <= _MAX_NUMBERS
-    axes = figure.subplots()
+    axes = figure.add_axes((before / wide, before / tall, side / wide, side / tall))
+    bar = figure.add_axes(((before + side + 0.2) / wide, (before + 0.1 * side) / tall, 0.18 / wide, 0.8 * side / tall))
     sns.heatmap(
         correlations, ax=axes, vmin=-1, vmax=1, cmap="RdBu_r", annot=is_readable, fmt=".2f", annot_kws={"size": 7},
-        square=True, cbar_kws={"label": "correlation", "shrink": 0.8},
+        square=True, cbar_ax=bar, cbar_kws={"label": "correlation"},
     )  # fmt: skip
     step = 1 if is_readable else 8
     axes.set_xticks(np.arange(dims)[::step] + 0.5, names[::step], rotation=90)
     axes.set_yticks(np.arange(dims)[::step] + 0.5, names[::step], rotation=0)
-    axes.tick_params(labelsize=8)
+    axes.tick_params(labelsize=_LABEL)
     return figure
 
 

@@ -14,6 +14,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Rectangle
 
 from latentsearch.plots.colours import PALETTE
+from latentsearch.plots.text_size import fitted, width_of
 
 matplotlib.rcParams["text.parse_math"] = False  # names of classes and files may hold $
 
@@ -29,6 +30,7 @@ FRAMES_IN_WORDS = "Thick blue frame: same class; thin dashed orange: another"
 THUMB = 0.85  # inches a thumbnail
 _SIDE = 0.92  # of a thumbnail, where gaps are between them
 _BORDER = 2  # pixels of a frame
+_TITLE, _NOTE = 6, 7  # points, of the words above an image and below a figure
 _CELL = 48  # pixels of a panel of `pairs`
 
 
@@ -97,17 +99,23 @@ def neighbour_rows(
 
     Args:
         queries: uint8 `(num_queries, height, width, 3)`.
-        query_titles: One title per query.
+        query_titles: One title per query, of one or more lines; those that are too wide lose their middle.
         neighbours: uint8 `(num_queries, k, height, width, 3)`.
-        titles: One title per neighbour: `num_queries` lists of `k`.
+        titles: One title per neighbour, likewise: `num_queries` lists of `k`.
         same_class: int `(num_queries, k)`: frames as `FRAMES` has them.
         note: Line below the figure, such as how many were left out.
     """
     num_queries, k = neighbours.shape[:2]
-    tall, wide, gap = 1.32, 1.12, 0.3  # of a thumbnail's side; a gap between query and results
-    across, down = wide * (k + 1) + gap, tall * num_queries
-    below = 0.45 if num_queries else 0.9
-    figure, axes = panel(max(across, 4 / THUMB), down + below)
+    most_lines = max((title.count("\n") + 1 for row in (query_titles, *titles) for title in row), default=0)
+    # Of a thumbnail's side; a gap between query and results.
+    tall, wide, gap = 1.08 + 0.12 * max(most_lines, 2), 1.12, 0.3
+    across, down = max(wide * (k + 1) + gap, 4 / THUMB), tall * num_queries
+    sentences = list(filter(None, [FRAMES_IN_WORDS if (same_class >= 0).any() else "", note]))
+    words = ". ".join(sentences)
+    if width_of(words, _NOTE) > (across - 0.12) * THUMB:
+        words = "\n".join(sentences)
+    below = (0.25 + 0.15 * len(words.splitlines()) if words else 0.06) if num_queries else 0.9
+    figure, axes = panel(across, down + below)
     for row in range(num_queries):
         top = tall * row + tall - 1 - 0.02
         for column in range(k + 1):
@@ -119,9 +127,9 @@ def neighbour_rows(
                 continue  # no neighbour
             show(axes, image, left, top + 1, 1)
             axes.add_patch(Rectangle((left, top), 1, 1, fill=False, **FRAMES[kind]))
-            axes.text(left + 0.5, top - 0.04, title, fontsize=6, ha="center", va="bottom", linespacing=1.0)
-    words = ". ".join(filter(None, [FRAMES_IN_WORDS if (same_class >= 0).any() else "", note]))
-    axes.text(0.06, down + below - 0.1, words, fontsize=7, va="bottom")
+            shown = "\n".join(fitted(line, (wide - 0.04) * THUMB, _TITLE) for line in title.split("\n"))
+            axes.text(left + 0.5, top - 0.04, shown, fontsize=_TITLE, ha="center", va="bottom", linespacing=1.0)
+    axes.text(0.06, down + below - 0.1, words, fontsize=_NOTE, va="bottom")
     return figure
 
 
