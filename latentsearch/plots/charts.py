@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 matplotlib.use("Agg")
 
@@ -23,6 +24,7 @@ from latentsearch.text import shortened
 matplotlib.rcParams["text.parse_math"] = False  # names of classes and files may hold $
 
 _BLUE, _ORANGE = PALETTE[0], PALETTE[5]
+_MANY_EPOCHS = 10
 
 
 CURVE_TITLES = {
@@ -71,8 +73,8 @@ def curves(history: pd.DataFrame, measure: str) -> Figure:
     for (column, label), colour, dashes in zip(columns.items(), (_BLUE, _ORANGE), ("-", "--")):
         marker = "o" if len(history) < 2 else None  # one point makes no line
         axes.plot(history["epoch"], history[column], dashes, label=label, color=colour, marker=marker)
-    # The first epoch is far off whatever the network: the scale is that of the rest.
-    values = history[list(columns)].iloc[1 if len(history) > 2 else 0 :].to_numpy(np.float64)
+    # The first epoch is far off whatever the network: the scale is that of the rest, where these are most of a curve.
+    values = history[list(columns)].iloc[1 if len(history) >= _MANY_EPOCHS else 0 :].to_numpy(np.float64)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     margin = 0.05 * (high - low or 1e-3)
     if measure == "retrieval" and "seconds" in history:
@@ -86,6 +88,7 @@ def curves(history: pd.DataFrame, measure: str) -> Figure:
 
         top = axes.secondary_xaxis("top", functions=(as_minutes, as_epochs))
         top.set_xlabel("minutes of training")
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     axes.set(xlabel="epoch", ylabel=CURVE_TITLES[measure], ylim=(low - margin, high + margin))
     figure.legend(frameon=False, loc="outside lower center", ncols=1 if measure == "retrieval" else 2)
     sns.despine(figure)

@@ -6,10 +6,11 @@ import itertools
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from latentsearch.plots import code_charts, image_grids, saving
+from latentsearch.plots import charts, code_charts, image_grids, saving
 from tests.plots.test_charts import CODES, IMAGES, NAMES
 
 WIDE = ("\u732b" * 12, "\u72ac", "W" * 39)
@@ -93,3 +94,22 @@ def test_below_neighbours_there_is_room_for_words_alone(rows, same, note, tmp_pa
     assert all(box.y1 < lowest for box in words)
     top = max((box.y1 for box in words), default=0)
     assert lowest - top < 0.2 * figure.dpi
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 5, 9, 10, 24, 300])
+def test_curves_stay_within_their_axes_but_for_a_first_epoch_of_many(epochs, tmp_path):
+    numbers = np.arange(1, epochs + 1)
+    history = pd.DataFrame({"epoch": numbers, "loss": 1 / numbers, "val_loss": 2 / numbers, "seconds": 70.0})
+    figure = charts.curves(history, "loss")
+    figure.savefig(tmp_path / "figure.png")
+    (axes,) = figure.axes
+    low, high = axes.get_ylim()
+    values = history[["loss", "val_loss"]].iloc[1 if epochs >= 10 else 0 :].to_numpy()
+    assert low < values.min()
+    assert values.max() < high < 1.2 * values.max()
+    first, last = axes.get_xlim()
+    ticks = [tick for tick in axes.get_xticks() if first <= tick <= last]
+    assert ticks == [int(tick) for tick in ticks]
+    assert len(ticks) >= min(epochs, 3)
+    labels = [label.get_text() for label in axes.get_xticklabels() if first <= label.get_position()[0] <= last]
+    assert labels == [str(int(tick)) for tick in ticks]
