@@ -18,6 +18,8 @@ from tensorboard.plugins.hparams import api as hparams
 
 from latentsearch import files, ownership
 from latentsearch.data import SPLITS, ImageSet, to_float
+from latentsearch.gallery.two_codes import number_names
+from latentsearch.models.architectures import kind_dim
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.plots import image_grids
 from latentsearch.plots.saving import DPI
@@ -220,8 +222,9 @@ class _CodesAndPictures(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         with self._writer.as_default(step=epoch):
-            for dimension, values in enumerate(self._encoder.predict_on_batch(self._images).T):
-                tf.summary.histogram(f"code/{dimension}", values)
+            codes = self._encoder.predict_on_batch(self._images)
+            for name, values in zip(number_names(codes.shape[1], kind_dim(self._encoder)), codes.T, strict=True):
+                tf.summary.histogram(f"code/{name}", values)
             if epoch % self._every == 0 or epoch == self.params["epochs"] - 1:
                 originals = self._images[:_NUM_PICTURES]
                 decoded = self._autoencoder.predict_on_batch(originals).clip(0, 1)
