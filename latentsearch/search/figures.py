@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from latentsearch.search.corpus import Corpus
 from latentsearch.search.duplicates import Groups
 from latentsearch.search.explanation import Alike, End, Explainer
 from latentsearch.search.queries import NOT_IN_CORPUS
-from latentsearch.search.results import SearchResults, class_of
+from latentsearch.search.results import SearchResults, class_of, short_name
 from latentsearch.text import percentage, printable, shortened
 
 _MAX_ROWS, _MAX_NEIGHBOURS = 50, 20
@@ -34,19 +34,24 @@ def neighbours(results: SearchResults, corpus: Corpus) -> Figure:
     rows = list(results)
     longest = max((len(hits) for _, _, hits in rows), default=0)
     k = min(longest, _MAX_NEIGHBOURS)
+    drawn = [results.queries.names[number] for number, _, _ in rows[:_MAX_ROWS]]
+    drawn += [
+        corpus.name_of(hit.id) for _, _, hits in rows[:_MAX_ROWS] for hit in hits[:k] if not corpus.class_of(hit.id)
+    ]
+    called = _told_apart(drawn, corpus)
     for number, metric, all_hits in rows[:_MAX_ROWS]:
         hits = all_hits[:k]
         query_class = class_of(results.queries.ids[number], corpus)
         parts = (printable(query_class), metric if len(results.hits) > 1 else "", "" if hits else "no match")
         queries.append(results.queries.images[number])
-        titles.append(f"{_short(results.queries.names[number])}\n{' '.join(filter(None, parts))}")
+        titles.append(f"{called[results.queries.names[number]]}\n{' '.join(filter(None, parts))}")
         empty = np.empty((0, *corpus.autoencoder.image_shape), np.uint8)
         images = corpus.images(np.array([hit.id for hit in hits], np.int64)) if hits else empty
         blank = np.full((k - len(hits), *corpus.autoencoder.image_shape), 255, np.uint8)
         found.append(np.concatenate([np.reshape(images, (-1, *blank.shape[1:])).astype(np.uint8), blank]))
         classes = [corpus.class_of(hit.id) for hit in hits]
         captions.append([
-            f"{printable(name) or _short(corpus.name_of(hit.id))}\n{hit.likeness}, {hit.distance:.3g}"
+            f"{printable(name) or called[corpus.name_of(hit.id)]}\n{hit.likeness}\n{hit.distance:.3g}"
             for hit, name in zip(hits, classes, strict=True)
         ] + [""] * len(blank))  # fmt: skip
         known = [int(name == query_class) if name and query_class else -1 for name in classes]
@@ -127,6 +132,7 @@ def duplicate_groups(found: Groups) -> Figure:
     k = min(longest, _MAX_NEIGHBOURS)
     images = np.full((len(groups), k + 1, *corpus.autoencoder.image_shape), 255, np.uint8)
     captions = []
+    called = _told_apart((corpus.name_of(copy.id) for group in groups for copy in group[: k + 1]), corpus)
     for row, group in enumerate(groups):
         shown = group[: k + 1]
         images[row, : len(shown)] = corpus.images(np.array([copy.id for copy in shown]))
@@ -134,7 +140,7 @@ def duplicate_groups(found: Groups) -> Figure:
             "first",
             *(copy.kind if copy.kind == "exact" else f"{copy.kind}, {copy.likeness:.2f}" for copy in shown[1:]),
         ]
-        names = [f"{_short(corpus.name_of(copy.id))}\n{word}" for copy, word in zip(shown, words, strict=True)]
+        names = [f"{called[corpus.name_of(copy.id)]}\n{word}" for copy, word in zip(shown, words, strict=True)]
         captions.append(names + [""] * (k + 1 - len(shown)))
     left_out = [f"the first {_MAX_ROWS} of {len(found.groups):,} groups"] * (len(found.groups) > _MAX_ROWS)
     left_out += [f"the first {k + 1} of up to {longest + 1:,} images"] * (longest > k)
@@ -142,6 +148,19 @@ def duplicate_groups(found: Groups) -> Figure:
     titles, others = [row[0] for row in captions], [row[1:] for row in captions]
     unknown = np.full((len(groups), k), -1)
     return image_grids.neighbour_rows(images[:, 0], titles, images[:, 1:], others, unknown, note=note)
+
+
+def _told_apart(names: Iterable[str], corpus: Corpus) -> dict[str, str]:
+    """Return what to call the images of these names: their files, with the folders of all where two files are equal."""
+    different = dict.fromkeys(names)
+    files = {name: printable(Path(name).name) for name in different}
+    if len(set(files.values())) == len(files):
+        return files
+    paths = {name: short_name(name, corpus) for name in different}
+    # Of what lies elsewhere, the folder: the beginning of a long path is the same for many.
+    return {
+        name: str(Path(*Path(path).parts[-2:])) if path == printable(name) else path for name, path in paths.items()
+    }
 
 
 def _short(name: str) -> str:

@@ -17,7 +17,7 @@ from latentsearch.errors import InputError
 from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.corpus import Corpus
 from latentsearch.search.percentiles import nearer_pairs
-from latentsearch.search.results import SearchResults, class_of
+from latentsearch.search.results import SearchResults, class_of, short_name
 from latentsearch.text import printable, write_csv
 
 _COPIES = "neighbours-"
@@ -69,23 +69,16 @@ def table(results: SearchResults, corpus: Corpus) -> list[dict[str, Any]]:
     ]
 
 
-def _short(name: str, corpus: Corpus) -> str:
-    """Return a path below the folder that is searched as it is in there, and any other name as it is."""
-    path = Path(name)
-    inside = corpus.folder is not None and path.is_absolute() and path.is_relative_to(corpus.folder)
-    return printable(str(path.relative_to(corpus.folder)) if inside and corpus.folder else name)
-
-
 def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]:
     """Return one row per query, metric and rank; the first of a query and metric names them."""
     rows = []
     for number, metric, hits in results:
         query_class = class_of(results.queries.ids[number], corpus)
-        name = _short(results.queries.names[number], corpus) + (f" ({query_class})" if query_class else "")
+        name = short_name(results.queries.names[number], corpus) + (f" ({query_class})" if query_class else "")
         query = f"{name}, {metric}" if len(results.hits) > 1 else name
         for hit in hits:
             row = {"query": query if hit.rank == 1 else "", "rank": str(hit.rank)}
-            row["neighbour"] = _short(corpus.name_of(hit.id), corpus)
+            row["neighbour"] = short_name(corpus.name_of(hit.id), corpus)
             row["is a"] = corpus.class_of(hit.id)
             row["likeness"] = hit.likeness
             row["distance"] = f"{hit.distance:.4g}"

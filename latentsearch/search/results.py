@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from latentsearch.gallery.store import EmbeddedStore, Searcher
 from latentsearch.search.corpus import Corpus
 from latentsearch.search.percentiles import Likeness
 from latentsearch.search.queries import NOT_IN_CORPUS, Queries
+from latentsearch.text import printable
 
 _DEFAULT_K = 10
 
@@ -120,6 +122,13 @@ def search(
             [hit for hit in row if hit.score >= min_score and (weak or hit.likeness != "weak")] for row in hits
         ]
     return SearchResults(queries, codes, results)
+
+
+def short_name(name: str, corpus: Corpus) -> str:
+    """Return a path below the folder that is searched as it is in there, and any other name as it is."""
+    path = Path(name)
+    inside = corpus.folder is not None and path.is_absolute() and path.is_relative_to(corpus.folder)
+    return printable(str(path.relative_to(corpus.folder)) if inside and corpus.folder else name)
 
 
 def class_of(image_id: int, corpus: Corpus) -> str:
