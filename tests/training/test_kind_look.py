@@ -248,3 +248,19 @@ def test_a_run_begins_with_the_weights_of_another_and_records_it(built_digits, t
     }
     with pytest.raises(InputError, match="--start-from digits: its network"):
         build_run(dataclasses.replace(config, run="third", architecture="kind-look"))
+
+
+def test_histograms_of_tensorboard_are_named_as_the_numbers_of_both_codes(autoencoder, small_digits, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    callback = tensorboard._CodesAndPictures(tmp_path, autoencoder, small_digits, every=1)
+    callback.set_params({"epochs": 1})
+    callback.on_train_begin()
+    callback.on_epoch_end(0)
+    callback.on_train_end()
+    tags = set(EventAccumulator(str(tmp_path)).Reload().Tags()["tensors"]) - {"images and reconstructions"}
+    kind = architectures.kind_dim(autoencoder.get_layer("encoder"))
+    look = autoencoder.get_layer("encoder").output_shape[1] - kind
+    names = [f"kind {number + 1}" for number in range(kind)] + [f"look {number + 1}" for number in range(look)]
+    assert look > 0
+    assert tags == {f"code/{name}" for name in names}
