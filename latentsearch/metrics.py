@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 LEAST_QUERIES = 50  # below that, the share of queries that find something is a matter of chance
+_HARDLY = 0.001  # of the largest number in codes: standard deviation of those that count as one
 
 
 def enough_queries(count: int) -> bool:
@@ -212,3 +213,17 @@ def pareto_front(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def _check_depth(ranked: np.ndarray, k: int) -> None:
     if ranked.ndim != 2 or not 1 <= k <= ranked.shape[1]:
         raise ValueError(f"k = {k} of an array of shape {ranked.shape}: expected (num_queries, at least k), k >= 1.")
+
+
+def num_distinct(codes: np.ndarray) -> int:
+    """Count distinct codes, to 1/100,000 of the largest number in them; 1 where they hardly differ.
+
+    That is where the largest standard deviation of a dimension is at most a thousandth of that number.
+
+    Args:
+        codes: At least one code, `(num_images, latent_dim)`.
+    """
+    scale = np.abs(codes).max() or 1
+    if codes.astype(np.float64).std(axis=0).max() <= _HARDLY * scale:
+        return 1
+    return len(np.unique((codes / scale).round(5), axis=0))

@@ -123,6 +123,13 @@ def test_rank_correlation_is_spearman_s(values, seed):
         assert metrics.rank_correlation(first, second) == pytest.approx(scipy.stats.spearmanr(first, second).statistic)
 
 
+@pytest.mark.parametrize(("spread", "expected"), [(0, 1), (1e-4, 1), (0.1, 50)])
+def test_codes_that_hardly_differ_are_one(spread, expected):
+    codes = 5 + spread * np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    assert metrics.num_distinct(codes) == expected
+    assert metrics.num_distinct(np.concatenate([codes, codes])) == expected
+
+
 def test_the_pareto_front_is_that_of_a_loop_and_keeps_equals():
     rng = np.random.default_rng(0)
     first, second = rng.integers(0, 6, (2, 40)).astype(float)

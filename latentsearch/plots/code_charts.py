@@ -120,7 +120,8 @@ def axis_limits(values: np.ndarray) -> tuple[float, float]:
 
 def draw_ridge(axes: Axes, values: np.ndarray, limits: tuple[float, float], height: float, colour: str) -> None:
     """Draw a smoothed histogram, 0.9 high, at a height."""
-    counts, edges = np.histogram(values, bins=60, range=limits)
+    # In float32 there may be fewer numbers than bins between the limits.
+    counts, edges = np.histogram(values.astype(np.float64), bins=60, range=limits)
     smooth = gaussian_filter1d(counts.astype(np.float64), 1.5)
     top = smooth.max() or 1
     axes.fill_between((edges[:-1] + edges[1:]) / 2, height, height + 0.9 * smooth / top, color=colour, linewidth=0)
