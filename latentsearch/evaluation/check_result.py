@@ -20,6 +20,7 @@ class CheckResult:
         warn_at: Threshold of WARN; FAIL lies beyond.
         higher_is_better: Whether values above a threshold meet it, else those below.
         why: Why the number matters.
+        here: What was found here, besides the number; else empty.
         good: Description of a good value.
         poor: Description of a poor value.
         broken: Description of a broken value, and what to do.
@@ -39,6 +40,7 @@ class CheckResult:
     broken: str
     not_applicable: str = ""
     remedy: str = ""
+    here: str = ""
 
     @property
     def status(self) -> Status:
@@ -49,6 +51,11 @@ class CheckResult:
         if sign * self.value >= sign * self.pass_at:
             return "PASS"
         return "WARN" if sign * self.value >= sign * self.warn_at else "FAIL"
+
+    @property
+    def explanation(self) -> str:
+        """Why the number matters, and what was found here, if that says anything."""
+        return f"{self.why} Here: {self.here}." if self.here and not self.not_applicable else self.why
 
     @property
     def expected(self) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 from latentsearch.evaluation.baselines import compared_shape
 from latentsearch.evaluation.check_result import CheckResult
 from latentsearch.evaluation.evaluation import Evaluation
-from latentsearch.evaluation.remedies import REMEDIES
-from latentsearch.metrics import correlations, effective_rank
+from latentsearch.evaluation.remedies import remedy
+from latentsearch.metrics import correlations, effective_rank, num_distinct
 
 _COLLAPSED = 0.1  # distinct codes an image
 _FEW = 10  # images; below, shares and correlations are those of a handful
@@ -36,9 +36,10 @@ def run_checks(evaluation: Evaluation) -> list[CheckResult]:
     reasons |= dict.fromkeys(("copies with noise", "copies with projection"), evaluation.too_few_for_copies)
     if of_name["distinct codes"].value <= _COLLAPSED:
         reasons |= dict.fromkeys(_NEED_CODES, "The codes have collapsed (see distinct codes): nothing can be measured.")
+    traits = {"for_similarity": evaluation.is_for_similarity, "has_denoiser": bool(evaluation.kind_dim)}
     return [
-        dataclasses.replace(result, not_applicable=reasons.get(result.name, ""), remedy=REMEDIES[result.name])
-        for result in results
+        dataclasses.replace(one, not_applicable=reasons.get(one.name, ""), remedy=remedy(one.name, **traits))
+        for one in results
     ]
 
 
@@ -97,8 +98,8 @@ def dead_dimensions(evaluation: Evaluation) -> CheckResult:
         pass_at=0,
         warn_at=1,
         higher_is_better=False,
-        why="Dimensions whose standard deviation is under 1 % of the largest; they say nothing about an image. "
-        f"Here: {', '.join(map(str, dead)) or 'none'}.",
+        why="Dimensions whose standard deviation is under 1 % of the largest; they say nothing about an image.",
+        here=", ".join(evaluation.number_names[number] for number in dead) or "none",
         good="Every dimension varies.",
         poor="One number is wasted: its panels in the pair plot are lines.",
         broken="Several numbers are wasted: the code is smaller than it looks. Train again with another seed.",
@@ -115,8 +116,8 @@ def correlated_dimensions(evaluation: Evaluation) -> CheckResult:
         pass_at=0.8,
         warn_at=0.95,
         higher_is_better=False,
-        why="Largest absolute correlation of two dimensions; what is said twice weighs twice in a distance. "
-        f"Here: {pair[1]} and {pair[0]}.",
+        why="Largest absolute correlation of two dimensions; what is said twice weighs twice in a distance.",
+        here=" and ".join(evaluation.number_names[number] for number in pair[::-1]),
         good="The dimensions tell different things: round clouds in the pair plot.",
         poor="Two dimensions tell nearly the same: a narrow band in the pair plot.",
         broken="Two dimensions are copies: a line in the pair plot. Train again with another seed.",
@@ -141,16 +142,15 @@ def rank(evaluation: Evaluation) -> CheckResult:
 def distinct_codes(evaluation: Evaluation) -> CheckResult:
     images = evaluation.dataset.images[evaluation.test_ids].reshape(len(evaluation.codes), -1)
     num_images = len(np.unique(images, axis=0))
-    scale = np.abs(evaluation.codes).max() or 1
     return CheckResult(
         name="distinct codes",
         question="Do different images get different codes?",
-        value=len(np.unique((evaluation.codes / scale).round(5), axis=0)) / num_images,
+        value=num_distinct(evaluation.codes) / num_images,
         pass_at=0.99,
         warn_at=0.9,
         higher_is_better=True,
-        why="Distinct codes (to 1/100,000 of the largest number in them) over distinct test images. Equal codes "
-        "cannot be ranked.",
+        why="Distinct codes (to 1/100,000 of the largest number in them) over distinct test images; one code, "
+        "where they differ by less than 1/1,000 of it. Equal codes cannot be ranked.",
         good="Every image has its own code.",
         poor="Some images share one code.",
         broken="The encoder has collapsed: many images, one code.",

@@ -22,3 +22,22 @@ REMEDIES = {
     "leaks": "Quote numbers of the others alone, or take the images of duplicates.csv out of the source.",
 }  # fmt: skip
 """What to do about a WARN or FAIL, by the name of the check."""
+_OF_SIMILARITY = {
+    "effective rank": _TRAIN_LONGER,
+    "retrieval against PCA": _TRAIN_LONGER,
+    "retrieval against pixels": "Take a larger --latent-dim. " + _TRAIN_LONGER,
+    "copies with projection": _TRAIN_LONGER,
+}
+
+
+def remedy(check: str, *, for_similarity: bool, has_denoiser: bool) -> str:
+    """Say what to do about a WARN or FAIL.
+
+    Args:
+        check: Name of the check.
+        for_similarity: Whether the run is trained for similarity.
+        has_denoiser: Whether its network takes noise away.
+    """
+    if has_denoiser and check == "copies with noise":
+        return "Train it for more --denoiser-epochs, or with more images."
+    return _OF_SIMILARITY.get(check, REMEDIES[check]) if for_similarity else REMEDIES[check]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from latentsearch import metrics
 from latentsearch.evaluation import checks, report
 from latentsearch.evaluation.baselines import LinearReconstruction
 from latentsearch.evaluation.evaluation import Evaluation
+from latentsearch.evaluation.remedies import REMEDIES, remedy
 from latentsearch.evaluation.scorecard import MEASURES, Score
 from latentsearch.gallery.duplicates import Duplicates
 from latentsearch.metrics import Interval
@@ -94,7 +96,7 @@ def test_ends_of_numbers_show_other_shots_and_tell_the_class_that_most_are_of(go
     assert {end.of_class.name for ends in good.number_ends for end in ends} == {""}  # of too few images
 
 
-@pytest.mark.parametrize("spread", [0, 1e-7])
+@pytest.mark.parametrize("spread", [0, 1e-7, 1e-4])
 def test_collapsed_codes_say_so_and_what_needs_codes_is_not_applicable(good, spread):
     noise = np.random.default_rng(0).normal(0, spread, good.codes.shape)
     collapsed = dataclasses.replace(good, codes=(0.7 + noise).astype(np.float32))
@@ -104,6 +106,9 @@ def test_collapsed_codes_say_so_and_what_needs_codes_is_not_applicable(good, spr
     for name in ("effective rank", "retrieval against PCA", "copies with noise"):
         assert results[name].status == "n/a"
         assert "collapsed" in results[name].meaning
+    assert "Here" not in results["correlated dimensions"].explanation
+    correlated = next(result for result in checks.run_checks(good) if result.name == "correlated dimensions")
+    assert re.search(r"Here: number \d+ and number \d+\.$", correlated.explanation)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 9])
@@ -128,6 +133,14 @@ def test_among_few_images_finding_copies_is_left_out_in_words(good, monkeypatch)
         assert "too few images to tell how many copies find their original" in results[name].meaning
     assert "too few" in report.headline(good)["corrupted copies"]
     assert report.copy_rows(good) == []
+
+
+def test_what_is_advised_is_not_done_already():
+    for check in REMEDIES:
+        advice = remedy(check, for_similarity=True, has_denoiser=True)
+        assert "rain for similarity" not in advice
+        assert "Build the architecture kind-look" not in advice
+    assert "rain for similarity" in remedy("copies with projection", for_similarity=False, has_denoiser=False)
 
 
 def test_every_check_says_what_to_do_and_errors_are_what_is_compared_with_a_linear_code(good):
