@@ -45,6 +45,9 @@ class Scale:
         self._codes, self._metric = gallery.codes, metric
         self._num_searched = len(gallery.ids) if num_images is None else num_images
         num_images = len(gallery.ids)
+        # What is nearer than all of N pairs is nearer than N of N + 1, and no more can be said.
+        num_distinct = min(num_images * (num_images - 1) // 2, _NUM_PAIRS)
+        self._highest = 100 * num_distinct / (num_distinct + 1)
         rng = np.random.default_rng(_SEED)
         first = rng.integers(0, num_images, _NUM_PAIRS)
         second = (first + rng.integers(1, max(num_images, 2), _NUM_PAIRS)) % num_images  # never itself
@@ -55,8 +58,12 @@ class Scale:
         self.recognised = min(kinds, key=lambda part: float(np.median(part)), default=self.copies)
 
     def score(self, distances: np.ndarray) -> np.ndarray:
-        """Compute the percentage of random pairs that are farther apart, float64 in [0, 100], same shape."""
-        return _farther(self.random, distances)
+        """Compute the percentage of random pairs that are farther apart, float64, same shape.
+
+        In [0, 100 N / (N + 1)] where the gallery has N pairs of images: few pairs cannot tell what is rare.
+        """
+        scores: np.ndarray = np.minimum(_farther(self.random, distances), self._highest)
+        return scores
 
     def copy_score(self, distances: np.ndarray) -> np.ndarray:
         """Compute the percentage of corrupted copies that are farther from their original, float64 in [0, 100]."""

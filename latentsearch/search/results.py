@@ -114,7 +114,8 @@ def search(
         found = store.search(compared, depth, metric=metric, exclude=excluded, only=labels)
         scale = corpus.scale(metric)
         words = np.reshape(scale.likeness(found.distances.ravel()), found.distances.shape)
-        columns = (found.ids, found.distances, scale.score(found.distances), scale.copy_score(found.distances), words)
+        scores, copy_scores = (score(found.distances).round(4) for score in (scale.score, scale.copy_score))
+        columns = (found.ids, found.distances, scores, copy_scores, words)
         rows = zip(own, *(column.tolist() for column in columns), strict=True)
         others = [[values for values in zip(*row, strict=True) if values[0] not in itself][:k] for itself, *row in rows]
         hits = [[Hit(rank, *values) for rank, values in enumerate(row, 1)] for row in others]

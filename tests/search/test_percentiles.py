@@ -25,12 +25,21 @@ def test_scores_are_shares_of_what_is_farther(metric):
     for distance in np.quantile(pairs, [0.001, 0.1, 0.5, 0.9]):
         assert scale.score(distance) == pytest.approx(100 * (pairs > distance).mean(), abs=0.5)
         assert scale.copy_score(distance) == pytest.approx(100 * (own > distance).mean(), abs=1e-6)
-    assert scale.score(np.array([[0.0, 1e9]])).tolist() == [[100.0, 0.0]]
+    assert scale.score(np.array([[0.0, 1e9]])).tolist() == [[100 * 1770 / 1771, 0.0]]
 
 
 def test_an_image_is_not_paired_with_itself():
     scale = Scale(gallery_of(np.array([[0.0, 0], [1, 0]], np.float32)), metric="euclidean")
     assert set(scale.random) == {1.0}
+
+
+@pytest.mark.parametrize(("count", "words"), [(2, "1 in 2"), (3, "1 in 4"), (45, "1 in 990"), (2000, "1 in 500,000")])
+def test_few_pairs_do_not_tell_what_is_rare(count, words):
+    codes = np.arange(count, dtype=np.float32)[:, None]
+    scale = Scale(gallery_of(codes), metric="euclidean")
+    nearest = np.array([0.5], np.float32)
+    assert nearer_pairs(scale.score(nearest).item()) == words
+    assert scale.likeness(nearest) == ["weak" if count < 46 else "alike"]
 
 
 def test_likeness_is_measured_by_the_corruption_that_the_encoder_withstands():
