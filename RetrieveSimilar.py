@@ -54,8 +54,8 @@ def main(config: RetrieveConfig) -> int:
                 print(output.SCORES_IN_WORDS)
             print("Written:", *output.write(results, corpus, config), sep="\n  ", file=terminal)
             if config.copy_to:
-                folder, count = output.copy_to(config.copy_to, results, corpus)
-                print(f"Copied: {count} images to {folder}", file=terminal)
+                folder, count = output.copy_to(config.copy_to, results, corpus, synced=config.sync)
+                print(f"Copied: {count} image{'s' if count != 1 else ''} to {folder}", file=terminal)
     for problem in problems:
         print(problem, file=sys.stderr)
     return 2 if problems else 0

@@ -93,8 +93,9 @@ def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]
 
 
 SCORES_IN_WORDS = (
-    "likeness: from same picture, very like and alike (of one kind) down to weak (by chance);\n"
-    "pairs as near: share of random pairs of images that are as near (docs/own-images.md)."
+    "likeness: from same picture, very like and alike (of one kind) down to weak\n"
+    "(by chance); pairs as near: share of random pairs of images that are as near\n"
+    "(docs/own-images.md)."
 )
 
 
@@ -107,6 +108,8 @@ def write(results: SearchResults, corpus: Corpus, config: RetrieveConfig) -> lis
     files.write_json(paths[1], as_record(results, corpus, config))
     is_drawn = config.figure and (config.json_figure or not config.json)
     wanted = ["neighbours"] * is_drawn + ["explanation"] * config.explain
+    for name in {"neighbours", "explanation"}.difference(wanted):
+        files.remove(folder / f"{name}.png", within=corpus.run.root)  # of an earlier query
     if wanted:
         from latentsearch.plots.saving import save  # slow to import: results in words do without
         from latentsearch.search import figures
@@ -132,13 +135,14 @@ def check_copy_to(folder: Path | None, corpus: Corpus) -> None:
         )
 
 
-def copy_to(folder: Path, results: SearchResults, corpus: Corpus) -> tuple[Path, int]:
+def copy_to(folder: Path, results: SearchResults, corpus: Corpus, *, synced: bool = True) -> tuple[Path, int]:
     """Copy the neighbours to a new folder, named by query and rank: the files, where there are any. All or none.
 
     Args:
         folder: Parent of the new folder, neighbours-001 or the next number.
         results: The results with the neighbours.
         corpus: The corpus of the search.
+        synced: Whether the gallery was brought up to date with its folder before the search.
 
     Returns:
         The new folder, and the number of files in it.
@@ -157,7 +161,7 @@ def copy_to(folder: Path, results: SearchResults, corpus: Corpus) -> tuple[Path,
                 head = f"query{number + 1:03}_{metric}_{hit.rank:03}_"
                 copy = files.claim(copies / _shortened(head, path.name if path else f"{hit.id}.png", copies))
                 if path and not path.is_file():
-                    raise InputError(f"{printable(path)} is no longer there. Leave out --no-sync, or bring it back.")
+                    raise InputError(f"{printable(path)} is no longer there. {_how_to_mend(corpus, synced)}")
                 if path:
                     shutil.copyfile(path, copy)
                 else:
@@ -168,6 +172,12 @@ def copy_to(folder: Path, results: SearchResults, corpus: Corpus) -> tuple[Path,
         return files.rename_folder(copies, folder / f"{_COPIES}{max(taken, default=0) + 1:03}"), count
     finally:
         files.remove(copies, within=folder)
+
+
+def _how_to_mend(corpus: Corpus, synced: bool) -> str:
+    if corpus.folder is None:
+        return "Bring it back, or prepare the dataset again: python DataPreperation.py --source FOLDER."
+    return "Give the command again: it is left out then." if synced else "Leave out --no-sync, or bring it back."
 
 
 def _shortened(head: str, name: str, folder: Path) -> str:

@@ -100,6 +100,13 @@ def test_files_are_written_and_neighbours_copied(corpus, tmp_path):
     assert [path.name for path in paths] == ["neighbours.csv", "neighbours.json", "neighbours.png", "explanation.png"]
     assert all(path.stat().st_size for path in paths)
     assert len(output.write(results, corpus, RetrieveConfig(figure=False))) == 2
+    assert not any(path.exists() for path in paths[2:])  # they would be of an earlier query
+    assert all(
+        round(hit[name], 4) == hit[name]
+        for query in json.loads(paths[1].read_text())["queries"]
+        for hit in query["neighbours"]
+        for name in ("score", "copy_score")
+    )
     assert output.copy_to(tmp_path / "hits", results, corpus) == (tmp_path / "hits/neighbours-001", 8)
     first = results.hits["euclidean"][0][0]
     copy = tmp_path / "hits/neighbours-001" / f"query001_euclidean_001_{corpus.path_of(first.id).name}"
@@ -205,8 +212,10 @@ def test_a_neighbour_that_is_gone_leaves_a_grey_picture_and_is_told_when_copied(
     gone.unlink()
     output.write(results, corpus, RetrieveConfig(explain=True))
     assert (corpus.images(np.array([results.hits["euclidean"][0][0].id])) == 128).all()
-    with pytest.raises(InputError, match="no longer there"):
+    with pytest.raises(InputError, match=r"no longer there\. Give the command again"):
         output.copy_to(tmp_path / "hits", results, corpus)
+    with pytest.raises(InputError, match=r"no longer there\. Leave out --no-sync"):
+        output.copy_to(tmp_path / "hits", results, corpus, synced=False)
     assert copies(tmp_path / "hits") == {}  # all or none
 
 
