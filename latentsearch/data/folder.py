@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from latentsearch.config import LabelSource, PrepareConfig
 from latentsearch.data import cifar10
+from latentsearch.data.image_files import SYSTEM_FOLDER
 from latentsearch.data.imageset import SPLITS
 from latentsearch.data.ingest import IMAGES_FILE, decode_files
 from latentsearch.data.scan import Skipped, find_images
@@ -115,9 +116,9 @@ def skipped_in_words(endings: Mapping[str, Mapping[str, int]]) -> list[str]:
         parts = [f"{count:,} {printable(ending) or 'without ending'}" for ending, count in counts.items()]
         more = [f"{len(parts) - _NUM_ENDINGS} other endings"] if len(parts) > _NUM_ENDINGS else []
         total = sum(counts.values())
-        lines.append(
-            f"skipped: {total:,} file{'s' if total != 1 else ''}, {reason}: {', '.join(parts[:_NUM_ENDINGS] + more)}"
-        )
+        several = "s" if total != 1 else ""
+        what = f"file{several}, {reason}" if reason != SYSTEM_FOLDER else f"folder{several} of the system"
+        lines.append(f"skipped: {total:,} {what}: {', '.join(parts[:_NUM_ENDINGS] + more)}")
     return lines
 
 

@@ -23,6 +23,7 @@ Reason = Literal[
 
 NO_HEIC: Reason = "HEIC (pip install -r requirements-heic.txt)"
 NO_RAW: Reason = "raw (pip install -r requirements-raw.txt)"
+SYSTEM_FOLDER: Reason = "a folder of the system"
 NO_READER = frozenset((NO_HEIC, NO_RAW))
 # What says nothing of the content of a file, so that it is to be read again.
 TRANSIENT: frozenset[Reason] = frozenset(("missing", "unreadable", "too little memory", *NO_READER))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from latentsearch.data import heic, raw
 from latentsearch.data.headers import begins_as_image
-from latentsearch.data.image_files import NO_HEIC, NO_RAW, SUFFIXES, TRANSIENT, Reason
+from latentsearch.data.image_files import NO_HEIC, NO_RAW, SUFFIXES, SYSTEM_FOLDER, TRANSIENT, Reason
 from latentsearch.errors import InputError
 from latentsearch.ownership import RECORD, Record
 from latentsearch.text import printable
@@ -67,7 +67,9 @@ class Skipped:
 
     @property
     def ending(self) -> str:
-        """End of the name, such as ".jpg", in lower case."""
+        """End of the name, such as ".jpg", in lower case; of a folder of the system its whole name."""
+        if self.reason == SYSTEM_FOLDER:
+            return Path(self.path).name
         return Path(self.path).suffix.lower()
 
     @property
@@ -123,7 +125,7 @@ def find_images(folder: Path) -> Iterator[FoundFile | Skipped]:
                 continue
             if stat.S_ISDIR(status.st_mode):
                 if entry.name.casefold() in _SYSTEM_FOLDERS:
-                    yield Skipped(path, "a folder of the system")
+                    yield Skipped(path, SYSTEM_FOLDER)
                 elif (status.st_dev, status.st_ino) not in entered:
                     entered.add((status.st_dev, status.st_ino))
                     folders.append(path)

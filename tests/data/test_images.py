@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from latentsearch.data import deep_grey, image_files, images, resizing
+from latentsearch.data.folder import count_endings, skipped_in_words
 from latentsearch.data.image_files import ImageFileError
 from latentsearch.data.images import read_image
 from latentsearch.data.scan import FoundFile, Skipped, find_images
@@ -262,6 +263,8 @@ def test_folders_of_the_system_are_left_out_and_counted(name, tmp_path):
         [(name, "a folder of the system"), (f"a/{name}", "a folder of the system")]
     )
     assert len(list(find_images(tmp_path / name))) == 1  # where it is asked for
+    skipped = [file for file in found if isinstance(file, Skipped)]
+    assert skipped_in_words(count_endings(skipped)) == [f"skipped: 2 folders of the system: 2 {name}"]
 
 
 def test_what_latentsearch_wrote_is_left_out_unless_it_is_asked_for(tmp_path):
