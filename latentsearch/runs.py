@@ -186,16 +186,21 @@ def choose(root: Path, name: str | None, *, for_folder: bool = False) -> str:
     known = [run for run in (OWN_RUN, *shipped) if run in trained]
     if name or for_folder or known[:1] == [OWN_RUN]:
         return name or next(iter(known), OWN_RUN)
-    return next((run for run in (*known, *trained) if _has_dataset(root, run)), next(iter(known), OWN_RUN))
+    return next((run for run in (*known, *trained) if has_dataset(root, run)), next(iter(known), OWN_RUN))
 
 
-def _has_dataset(root: Path, name: str) -> bool:
+def has_dataset(root: Path, name: str) -> bool:
     """Tell whether the dataset that a run was built for is prepared."""
+    dataset = dataset_of(root, name)
+    return dataset is not None and (root / "data" / dataset / "dataset.json").is_file()
+
+
+def dataset_of(root: Path, name: str) -> str | None:
+    """Read the name of the dataset that a run was built for; None if it is not built."""
     try:
-        dataset = json.loads(Run(root, name).build_record.read_text(encoding="utf-8"))["dataset"]["name"]
-        return (root / "data" / str(dataset) / "dataset.json").is_file()
+        return str(json.loads(Run(root, name).build_record.read_text(encoding="utf-8"))["dataset"]["name"])
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return None
 
 
 def check_name(name: str, flag: str) -> str:

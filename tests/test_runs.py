@@ -19,6 +19,7 @@ from latentsearch.models.build import build_run
 from latentsearch.recipes import Network
 from latentsearch.runs import Run
 from latentsearch.tuning.config import TuneConfig
+from tests.conftest import REPOSITORY
 
 
 def test_replacing_writes_the_new_or_keeps_the_old(tmp_path):
@@ -181,3 +182,27 @@ def test_a_shipped_run_is_never_built_over_and_nothing_leads_there(name, small_r
         assert f"--run {name}-own" in data.build_command(tmp_path, name)
     build_run(dataclasses.replace(config, run=f"{name}-own"))
     assert not Run(tmp_path, f"{name}-own").is_shipped
+
+
+def test_the_next_step_does_not_lead_to_a_run_of_another_dataset(small_root):
+    """There is a run "digits", built for the dataset "digits"."""
+    assert data.build_command(small_root, "digits").endswith(f"--dataset digits --run digits --root {small_root}")
+    assert runs.dataset_of(small_root, "digits") == "digits"
+    assert runs.dataset_of(small_root, "other") is None
+
+
+def test_a_run_of_that_name_for_another_dataset_is_passed_by(small_root, tmp_path):
+    shutil.copytree(small_root / "models" / "digits", tmp_path / "models" / "birds")
+    assert "--dataset birds --run birds-own" in data.build_command(tmp_path, "birds")
+    assert not runs.has_dataset(tmp_path, "birds")
+    shutil.copytree(small_root / "data", tmp_path / "data")
+    assert runs.has_dataset(tmp_path, "birds")
+
+
+def test_images_that_a_shipped_run_learnt_from_and_that_are_not_here_are_told(tmp_path):
+    run = Run(tmp_path, "photos")
+    run.models.mkdir(parents=True)
+    shutil.copy(Run(REPOSITORY, "photos").build_record, run.build_record)
+    with pytest.raises(InputError, match="not shipped") as refused:
+        data.load_for(run)
+    assert str(refused.value).endswith("python RetrieveSimilar.py --run photos --gallery FOLDER")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from latentsearch import environment, files, locks, ownership, records, runs
-from latentsearch.config import PrepareConfig
+from latentsearch.config import PHOTOS_RUN, PrepareConfig
 from latentsearch.data import cifar10, digits, folder
 from latentsearch.data.imageset import PATHS_FILE, SPLITS, ImageSet, pieces, to_float
 from latentsearch.data.ingest import IMAGES_FILE, JOURNAL_FILE
@@ -121,7 +121,7 @@ def advice(dataset: ImageSet) -> list[str]:
     return [
         f"{count:,} training images are few: below about {FEW_IMAGES:,} we advise a shipped encoder, "
         "which needs no training:",
-        f"  python RetrieveSimilar.py --gallery {folder}",
+        f"  python RetrieveSimilar.py --run {PHOTOS_RUN} --gallery {folder}",
     ]
 
 

@@ -76,5 +76,6 @@ def build_command(root: Path, name: str) -> str:
         name: Name of the dataset.
     """
     run = BuildConfig.run if name == BuildConfig.dataset else name
-    run += "-own" if runs.Run(root, run).is_shipped else ""
+    is_taken = runs.Run(root, run).is_shipped or runs.dataset_of(root, run) not in (None, name)
+    run += "-own" if is_taken else ""
     return runs.command_line("BuildingAutoencoder.py", BuildConfig(dataset=name, run=run, root=root))

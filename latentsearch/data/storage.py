@@ -14,7 +14,7 @@ from latentsearch.data.imageset import PATHS_FILE, SPLITS, ImageSet
 from latentsearch.data.source import KINDS, SCRIPT, prepare_command
 from latentsearch.errors import InputError
 from latentsearch.failures import check_damage
-from latentsearch.records import DatasetRecord, Provenance
+from latentsearch.records import BuiltDataset, DatasetRecord, Provenance
 
 
 def load(root: Path, name: str, *, mend: str | None = None) -> ImageSet:
@@ -56,6 +56,7 @@ def load_for(run: runs.Run) -> ImageSet:
     """
     built_for = records.read_build(run).dataset
     mend = prepare_command(run.root, built_for.name, built_for)
+    _check_source(run, built_for)
     dataset = load(run.root, built_for.name, mend=mend)
     if dataset.content != built_for.content:
         raise InputError(
@@ -64,6 +65,18 @@ def load_for(run: runs.Run) -> ImageSet:
             "or build another run (--run) for the images that are there now."
         )
     return dataset
+
+
+def _check_source(run: runs.Run, built_for: BuiltDataset) -> None:
+    """Raise an InputError if a run learnt from images of a folder that is not here, as a shipped one may have."""
+    source = built_for.source
+    prepared = (run.root / "data" / built_for.name / "dataset.json").exists()
+    if prepared or built_for.kind in KINDS or (source and Path(source).expanduser().exists()):
+        return
+    raise InputError(
+        f"the images that run '{run.name}' learnt from, '{built_for.name}', are not here, and are not shipped.\n"
+        f"It searches any folder of images: python RetrieveSimilar.py --run {run.name} --gallery FOLDER"
+    )
 
 
 def open_record(root: Path, name: str, record: DatasetRecord) -> ImageSet:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from latentsearch import runs
 from latentsearch.config import METRICS, Metric
 from latentsearch.data import images
 from latentsearch.errors import InputError
@@ -78,14 +79,15 @@ class Handlers:
 
     def about(self) -> dict[str, Any]:
         """Describe the corpus, and the options of a query."""
+        run = self._corpus.run
         return {
-            "run": self._corpus.run.name,
+            "run": run.name,
             "name": self._corpus.name,
             "num_images": len(self._ids),
             "latent_dim": self._corpus.autoencoder.latent_dim,
             "classes": list(self._corpus.class_names),
             "lines": self._lines,
-            "check_command": self._corpus.run.command("SanityChecks.py"),
+            "check_command": run.command("SanityChecks.py") if runs.has_dataset(run.root, run.name) else None,
             "metrics": list(METRICS),
             "look": None if self._corpus.autoencoder.kind_dim is None else self._corpus.look,
             "max_k": self.max_k,

@@ -275,7 +275,7 @@ def test_pieces_are_the_array(tmp_path, monkeypatch):
 
 def test_of_few_images_a_shipped_encoder_is_advised(photos, monkeypatch):
     dataset = prepare(fill(photos, many(12)))
-    assert data.advice(dataset)[-1].endswith(f"python RetrieveSimilar.py --gallery {photos}")
+    assert data.advice(dataset)[-1].endswith(f"python RetrieveSimilar.py --run photos --gallery {photos}")
     monkeypatch.setattr(preparation, "FEW_IMAGES", len(dataset.ids("train")))
     assert not data.advice(dataset)
 

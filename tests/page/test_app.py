@@ -44,6 +44,7 @@ def test_the_page_knows_what_it_searches(client):
     assert (about["run"], about["num_images"], about["latent_dim"], about["max_k"]) == ("colours", 30, 2, 29)
     assert (about["classes"], about["metrics"]) == (["blue", "red"], list(METRICS))
     assert about["lines"] == ["these images are known"]
+    assert about["check_command"] is None  # the dataset of the run is not here
 
 
 def test_examples_follow_the_seed(client):

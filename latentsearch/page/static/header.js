@@ -30,7 +30,6 @@ export function showHeader(about) {
   const known = novelty ? `, to which such images are ${novelty}` : "";
   document.title = `${about.name} – latentsearch`;
   byId("about").textContent = `${count(about.num_images)} images of ${about.name}, each as ${about.latent_dim} numbers by the run ${about.run}${known}.`;
-  byId("lines").replaceChildren(
-    ...items([...about.lines, "How good the codes of this run are, and what to do about what is not:", `    ${about.check_command}`]),
-  );
+  const check = ["How good the codes of this run are, and what to do about what is not:", `    ${about.check_command}`];
+  byId("lines").replaceChildren(...items([...about.lines, ...(about.check_command ? check : [])]));
 }
