@@ -41,8 +41,8 @@ class Changes:
 
     def __str__(self) -> str:
         counts = {name: count for name, count in asdict(self).items() if name != "is_anew"}
-        why = "; all anew: the encoder, its precision or --fit is another" if self.is_anew else ""
-        return ", ".join(f"{count:,} {name}" for name, count in counts.items()) + why
+        why = "; all encoded anew, as the gallery before was made by another run, --encoder-precision or --fit"
+        return ", ".join(f"{count:,} {name}" for name, count in counts.items()) + why * self.is_anew
 
 
 def sync(

@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 from latentsearch import files, records, runs
-from latentsearch.config import BuildConfig, EncoderPrecision, Metric, PrepareConfig, TrainConfig
+from latentsearch.config import OWN_RUN, PHOTOS_RUN, BuildConfig, EncoderPrecision, Metric, PrepareConfig, TrainConfig
 from latentsearch.data import FEW_IMAGES, scaled_in_words
 from latentsearch.data import folder as image_folder
 from latentsearch.data.image_files import NO_READER
@@ -107,7 +107,9 @@ def open_named(config: RetrieveConfig, store: Searcher) -> tuple[Corpus, list[st
         look=config.look,
         precision=config.encoder_precision,
     )
-    return corpus, [f"run: {name}", *lines]
+    is_own = config.run is None and config.gallery is not None and name == OWN_RUN
+    other = f" (yours; the shipped one: --run {PHOTOS_RUN})" if is_own else ""
+    return corpus, [f"run: {name}{other}", *lines]
 
 
 def open_store(config: RetrieveConfig, metrics: tuple[Metric, ...]) -> Store | PublishedStore:

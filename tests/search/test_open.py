@@ -14,6 +14,7 @@ from PIL import Image
 
 from fuzzing.colours import MeanColours, make_photos
 from latentsearch import data
+from latentsearch.config import OWN_RUN, PHOTOS_RUN
 from latentsearch.gallery import novelty
 from latentsearch.gallery.folder import gallery_path, open_kept
 from latentsearch.gallery.published import PublishedStore
@@ -50,6 +51,17 @@ def test_what_is_left_out_is_told(tmp_path, monkeypatch):
         "skipped: 8 files, another type of file: 2 .heic, 1 .doc, 1 .mov, 1 .odd, 1 .pdf, 2 other endings",
         "skipped: 1 file, not a file: 1 .png",
     ]
+
+
+def test_where_the_users_own_run_encodes_a_folder_the_shipped_one_is_named(tmp_path, monkeypatch):
+    corpus = SimpleNamespace()
+    monkeypatch.setattr(opening, "open_corpus", lambda *arguments, **keywords: (corpus, []))
+    for name in (OWN_RUN, PHOTOS_RUN):
+        monkeypatch.setattr(opening.runs, "choose", lambda *arguments, name=name, **keywords: name)
+        own = RetrieveConfig(gallery=tmp_path, root=tmp_path)
+        [line] = opening.open_named(own, None)[1]
+        assert (f"--run {PHOTOS_RUN}" in line) == (name == OWN_RUN)
+        assert opening.open_named(dataclasses.replace(own, run=name), None)[1] == [f"run: {name}"]
 
 
 @pytest.mark.parametrize(
