@@ -8,7 +8,10 @@ from typing import Any, NoReturn
 import keras
 from tqdm import tqdm
 
-_SHOWN = ("loss", "val_loss", "val_mse", "val_copy_recall")
+_SHOWN = {"loss": "loss", "val_loss": "val_loss", "val_mse": "val_mse", "val_copy_recall": "copies"}
+_COPIES_IN_WORDS = (
+    "copies: share of altered copies of validation images that find their\noriginal among ten neighbours."
+)
 
 
 class EpochLine(keras.callbacks.Callback):
@@ -22,9 +25,15 @@ class EpochLine(keras.callbacks.Callback):
     def __init__(self, epochs: int, hidden: frozenset[str] = frozenset()) -> None:
         super().__init__()
         self._epochs = epochs
-        self._shown = [name for name in _SHOWN if name not in hidden]
+        self._shown = {name: words for name, words in _SHOWN.items() if name not in hidden}
         self._began = 0.0
+        self._is_explained = False
         self._bar: tqdm[NoReturn] | None = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if "val_copy_recall" in self._shown and not self._is_explained:
+            print(_COPIES_IN_WORDS, flush=True)
+        self._is_explained = True
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._began = time.perf_counter()
@@ -38,5 +47,6 @@ class EpochLine(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._bar is not None:
             self._bar.close()
-        measures = "  ".join(f"{name} {logs[name]:.4f}" for name in self._shown if logs and name in logs)
+        logs = logs or {}
+        measures = "  ".join(f"{words} {logs[name]:.4g}" for name, words in self._shown.items() if name in logs)
         print(f"epoch {epoch + 1}/{self._epochs}  {measures}  {time.perf_counter() - self._began:.0f} s", flush=True)
