@@ -69,13 +69,13 @@ def summary(run: Run) -> list[str]:
     numbers = json.loads((run.reports / "metrics.json").read_text(encoding="utf-8"))
     best: dict[str, float] = {}
     for row in numbers["scorecard"]:
-        share = 100 * row["overall"]["P@10"]["value"]
+        share = 100 * row["overall"]["P@100"]["value"]
         if row["method"] != run.name or row["metric"] == numbers["metric"]:
             best[row["method"]] = max(share, best.get(row["method"], 0))
     own, pca, pixels = (best[method] for method in (run.name, "10-d PCA", "raw pixels"))
     return [
-        f"Of ten neighbours, {own / 10:.2f} show the same digit: PCA, with as many numbers, {pca / 10:.2f}; "
-        f"all pixels {pixels / 10:.2f}.",
+        f"Of the 100 nearest images, {own:.0f} show the same digit by ten numbers; by a PCA's ten",
+        f"{pca:.0f}, by all pixels {pixels:.0f}.",
         f"Open {run.reports / 'report.html'}",
         "Next: python RetrieveSimilar.py --gallery FOLDER_OF_YOUR_IMAGES",
     ]

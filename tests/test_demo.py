@@ -14,6 +14,8 @@ from latentsearch.runs import Run
 from tests.conftest import REPOSITORY
 from tests.test_docs import parses
 
+RIVALS = ("10-d PCA", "raw pixels")
+
 
 @pytest.mark.parametrize("step", demo.STEPS, ids=lambda step: step[0])
 def test_each_step_is_a_command_for_the_run_of_the_demo(step):
@@ -24,10 +26,12 @@ def test_each_step_is_a_command_for_the_run_of_the_demo(step):
 def test_the_last_lines_compare_by_what_the_report_holds(tmp_path):
     shutil.copytree(REPOSITORY / "reports" / "cifar10-deep", tmp_path / "reports" / "cifar10-deep")
     run = Run(tmp_path, "cifar10-deep")
-    first, second, third = demo.summary(run)
+    first, rivals, second, third = demo.summary(run)
     numbers = json.loads((run.reports / "metrics.json").read_text())
     own = [row for row in numbers["scorecard"] if row["method"] == run.name and row["metric"] == numbers["metric"]]
-    assert re.findall(r"\d\.\d\d", first)[0] == f"{10 * own[0]['overall']['P@10']['value']:.2f}"
+    assert f" {100 * own[0]['overall']['P@100']['value']:.0f} show" in first
+    best = [max(row["overall"]["P@100"]["value"] for row in numbers["scorecard"] if row["method"] == m) for m in RIVALS]
+    assert re.findall(r"\d+", rivals) == [f"{100 * value:.0f}" for value in best]
     assert (tmp_path / "reports" / "cifar10-deep" / "report.html").as_posix() in second
     assert third.startswith("Next: python RetrieveSimilar.py")
 
