@@ -16,8 +16,9 @@ from latentsearch.config import BuildConfig
 def main(config: BuildConfig) -> None:
     """Builds the run that `config` names and prints its layers."""
     with quiet_libraries():
-        from latentsearch import data
+        from latentsearch import data, records
         from latentsearch.models.build import build_run
+        from latentsearch.models.summary import code_in_words
         from latentsearch.runs import Run
         from latentsearch.tuning import from_trial
 
@@ -29,7 +30,8 @@ def main(config: BuildConfig) -> None:
                 for row in built.layers
             ]
         )
-    print(f"{built.config.architecture}: {built.num_weights:,} weights, {built.config.latent_dim} numbers a code.")
+    code = code_in_words(built.config.latent_dim, records.read_build(run).recipe)
+    print(f"{built.config.architecture}: {built.num_weights:,} weights, {code}.")
     if built.is_new:
         print("Written:", *built.paths, sep="\n  ")
     else:

@@ -143,6 +143,8 @@ def _kind(hint: Any) -> str:
 
 
 def _default(default: Any) -> str:
+    if default is dataclasses.MISSING:
+        return ""
     if (default in (None, (), False) and type(default) in (type(None), tuple, bool)) or isinstance(default, Path):
         return ""
     if isinstance(default, tuple):

@@ -19,6 +19,7 @@ from latentsearch.data.imageset import SPLITS
 from latentsearch.data.source import SourceImages
 from latentsearch.errors import InputError
 from latentsearch.failures import check_damage, is_disk_full
+from latentsearch.terminal import quiet_libraries
 
 ARCHIVE = "cifar-10-python.tar.gz"
 ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
@@ -66,7 +67,8 @@ def download() -> SourceImages:
     Raises:
         InputError: if it is not there and cannot be downloaded.
     """
-    import keras
+    with quiet_libraries():
+        import keras
 
     try:
         (train_images, train_labels), (test_images, test_labels) = keras.datasets.cifar10.load_data()

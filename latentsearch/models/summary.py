@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import keras
 
+from latentsearch.recipes import Recipe
+
 _KEEP_SHAPE = ("BatchNormalization", "Activation", "Reshape", "Rescaling", "UnitNormalization")
 
 
@@ -47,3 +49,15 @@ def in_short(rows: Iterable[LayerRow]) -> list[LayerRow]:
 def _parts(model: keras.Model) -> list[keras.Model]:
     """Lists the models within a model, then the model itself."""
     return [*(layer for layer in model.layers if isinstance(layer, keras.Model)), model]
+
+
+def code_in_words(latent_dim: int, recipe: Recipe | None) -> str:
+    """Say how many numbers a code has.
+
+    Args:
+        latent_dim: Numbers of a code, or of each of two.
+        recipe: How the network is trained; it tells whether there are two codes. None of a network of one's own.
+    """
+    if recipe is not None and recipe.look:
+        return f"{2 * latent_dim} numbers a code, {latent_dim} of the kind and {latent_dim} of the look"
+    return f"{latent_dim} numbers a code"

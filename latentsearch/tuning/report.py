@@ -20,6 +20,7 @@ from latentsearch.tuning.trials import PARAMETERS, Search, Trial, winner
 
 _MEASURES = ("val_loss", "val_mse", "val_copy_recall", "val_effective_rank", "val_agreement", "val_precision")
 # What could choose among trials without labels; 1 where more is better, -1 where less is.
+_FEWEST = 5  # trials that tell how well two measures agree
 _CANDIDATES = {"val_loss": -1, "val_mse": -1, "val_copy_recall": 1, "val_effective_rank": 1, "val_agreement": 1}
 
 
@@ -55,10 +56,10 @@ def tracking(table: pd.DataFrame) -> dict[str, float]:
     """Compute how well numbers without labels agree with P@10, which needs them.
 
     Spearman's rank correlation with P@10 of validation images over the trials that have a score; 1 for the same order.
-    Losses have their sign turned. Empty where there are no labels, or fewer than two such trials.
+    Losses have their sign turned. Empty where there are no labels, or fewer than five such trials.
     """
     tried = _comparable(table)
-    if len(tried) < 2:
+    if len(tried) < _FEWEST:
         return {}
     signs = {_score_name(goal): 1 for goal in WEIGHTS} | _CANDIDATES
     if tried["val_agreement"].isna().any():  # it takes two codes

@@ -11,8 +11,8 @@ import pytest
 from latentsearch.errors import InputError
 from latentsearch.models import architectures, losses
 from latentsearch.models.architectures import ARCHITECTURES, build
-from latentsearch.models.summary import in_short, layer_rows
-from latentsearch.recipes import Network
+from latentsearch.models.summary import code_in_words, in_short, layer_rows
+from latentsearch.recipes import RECIPES, Network
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -147,3 +147,8 @@ def test_accuracy_is_what_keras_computes_for_the_reference():
 def test_a_code_that_is_empty_or_longer_than_the_image_is_refused_in_words(latent_dim):
     with pytest.raises(InputError, match=f"--latent-dim {latent_dim}: expected 1 to 3,072"):
         architectures.build("compact", (32, 32, 3), latent_dim)
+
+
+def test_numbers_of_a_code_are_those_of_both_codes():
+    assert code_in_words(10, RECIPES["kind-look"]) == "20 numbers a code, 10 of the kind and 10 of the look"
+    assert code_in_words(10, RECIPES["compact"]) == code_in_words(10, None) == "10 numbers a code"

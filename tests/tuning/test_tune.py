@@ -91,6 +91,7 @@ def test_each_trial_is_a_run_with_a_record_and_the_best_is_found(small_digits, t
     best = trials.winner(result.tried)
     assert best.parameters["filters"] == max(trial.parameters["filters"] for trial in result.tried)
     assert report.tracking(result.table)["score: retrieval"] == pytest.approx(1)
+    assert not report.tracking(result.table[:4])  # too few to tell
     # From the sixth on, what is below the median after two epochs is stopped.
     assert {trial.status for trial in result.tried[:5]} == {"finished"}
     stopped = [trial for trial in result.tried if trial.status == "stopped"]
