@@ -6,7 +6,7 @@
 Reads data/<dataset>/ and models/<run>/best.keras; writes reports/<run>/: report.html, metrics.json, PNG, CSV.
 """
 
-from latentsearch.cli import print_table, quiet_libraries, run_script
+from latentsearch.cli import paragraph, print_table, quiet_libraries, run_script
 from latentsearch.config import CheckConfig
 
 
@@ -41,10 +41,10 @@ def main(config: CheckConfig) -> int:
     print_table([{"measure": name, "value": value} for name, value in others_of_note.items()])
     for result in results:
         if result.status == "n/a":
-            print(f"n/a {result.name}: {result.meaning}")
+            print(paragraph(f"n/a {result.name}: {result.meaning}"))
         elif result.status != "PASS":
-            print(f"{result.status} {result.name}: {result.remedy}")
-    print(report.verdict(measured, results))
+            print(paragraph(f"{result.status} {result.name}: {result.remedy}"))
+    print(paragraph(report.verdict(measured, results)))
     print(f"Report: {page}", f"Next: {trained.run.command('RetrieveSimilar.py')}", sep="\n")
     return int(config.strict and any(result.status == "FAIL" for result in results))
 

@@ -21,7 +21,7 @@ from latentsearch.help import WIDTH
 from latentsearch.terminal import quiet_libraries
 from latentsearch.text import printable
 
-__all__ = ["print_table", "quiet_libraries", "run_script"]
+__all__ = ["paragraph", "print_table", "quiet_libraries", "run_script"]
 
 sys.excepthook = terminal.stop_in_words  # Ctrl-C while the script imports what it needs
 
@@ -132,6 +132,11 @@ def _spelt_out(words: Sequence[str], config_type: type[Config]) -> list[str]:
         for word, after in zip(words, following, strict=True)
         for part in ([word] if after in ("True", "False") else values.get(word, [word]))
     ]
+
+
+def paragraph(text: str) -> str:
+    """Break a text into lines of at most 80 columns, the first one farther left; paths and flags stay whole."""
+    return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
 
 
 _PATHS_IN_WORDS = ("source", "store")  # flags that name a path or something else

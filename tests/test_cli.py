@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentsearch import runs
-from latentsearch.cli import run_script
+from latentsearch.cli import paragraph, run_script
 from latentsearch.config import BuildConfig, CheckConfig, PrepareConfig, TrainConfig
 from latentsearch.search.config import RetrieveConfig
 from latentsearch.tuning.config import TuneConfig
@@ -142,3 +142,11 @@ def test_the_command_line_of_flags_gives_these_flags(config_type, monkeypatch):
         assert dataclasses.asdict(got[0]) == dataclasses.asdict(dataclasses.replace(config, **expected))
 
     check()
+
+
+def test_paragraphs_are_80_columns_wide_and_keep_what_is_one_word():
+    flag = "--" + "long-flag-" * 10
+    lines = paragraph(f"FAIL leaks: {'quote numbers of the others alone, ' * 5}{flag} at last").splitlines()
+    assert flag in [line.strip() for line in lines]
+    assert all(len(line) <= 80 for line in lines if flag not in line)
+    assert [line[:2] == "  " for line in lines] == [False] + [True] * (len(lines) - 1)

@@ -161,9 +161,9 @@ def connect() -> Hosts:
     _check_port(addresses[index])
     # One device a host: its copy of the weights lies there.
     tf.config.set_visible_devices(tf.config.list_physical_devices("GPU")[:1], "GPU")
-    print(f"Waiting for the other hosts of {VARIABLE}, an hour at most. Ctrl-C ends it.", flush=True)
     try:
         with told(), _ended_by_ctrl_c():
+            print(f"Waiting for the other hosts of {VARIABLE}, an hour at most. Ctrl-C ends it.", flush=True)
             return Hosts(len(addresses), index, tf.distribute.MultiWorkerMirroredStrategy())
     except tf.errors.UnknownError as error:  # the port was taken just now
         raise _cannot_listen(addresses[index], error) from None

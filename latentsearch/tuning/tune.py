@@ -67,7 +67,8 @@ def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
         log = Run(config.root, config.run).tuning / "worker.log"
         with Worker(prepare, log, calls=_TRIALS_A_PROCESS) as process:
             return tune(config, process)
-    config = dataclasses.replace(config, root=config.root.absolute())  # as other machines are to see it
+    given = config.root
+    config = dataclasses.replace(config, root=given.absolute())  # as other machines are to see it
     run, dataset = Run(config.root, config.run), data.load(config.root, config.dataset)
     _check(config, dataset)
     space = Space(latent_dim=config.latent_dims, architecture=config.architecture)
@@ -98,7 +99,9 @@ def tune(config: TuneConfig, worker: Calls | None = None) -> TuningResult:
                     _one_by_one(study, worker)
                 else:
                     spark_trials.side_by_side(study, session)
-                return _result(study, worker)
+                result = _result(study, worker)
+                paths = [given / path.relative_to(config.root) for path in result.paths]
+                return dataclasses.replace(result, run=Run(given, config.run), paths=paths)
             except KeyboardInterrupt:
                 return TuningResult(run, tried, pd.DataFrame(), [], finished=False)
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+DATASET = "data/shots/dataset.json"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -27,6 +28,10 @@ def address(tmp_path_factory):
     corpus, code_map, app = make_page(root, root / "photos")
     maps.draw(root / "map.npz", code_map.identity, corpus.gallery.ids, corpus.gallery.codes)
     _, _, app = make_page(root, root / "photos")
+    # The dataset of the run is there, so that its checks are offered.
+    for path, content in ((corpus.run.build_record, '{"dataset": {"name": "shots"}}'), (root / DATASET, "")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
     running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     with server.listen(0) as listener:
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
