@@ -51,10 +51,8 @@ def test_a_hit_is_seen_large_and_arrow_keys_step_through_the_hits(page, address)
     assert page.inner_text("#large-place") == "2 of 10"
     assert "bytes, PNG" in page.inner_text("#large-facts")
     assert page.inner_text("#large-path").endswith(found[1])
-    size = page.locator("#large-picture").evaluate(
-        "image => image.decode().then(() => [image.naturalWidth, image.className])"
-    )
-    assert size == [20, "coarse"]
+    page.wait_for_selector("#large-picture.coarse")  # once it is loaded
+    assert page.locator("#large-picture").evaluate("image => [image.naturalWidth, image.className]") == [20, "coarse"]
     page.keyboard.press("ArrowRight")
     assert page.inner_text("#large-title") == found[2]
     for _ in range(3):
