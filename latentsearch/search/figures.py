@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from latentsearch.data.image_files import ImageFileError, opened
 from latentsearch.data.images import decode_larger
 from latentsearch.plots import explanations as explained
 from latentsearch.plots import image_grids
-from latentsearch.search.corpus import Corpus
+from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
 from latentsearch.search.duplicates import Groups
 from latentsearch.search.explanation import Alike, End, Explainer
 from latentsearch.search.queries import NOT_IN_CORPUS
@@ -151,16 +153,25 @@ def duplicate_groups(found: Groups) -> Figure:
 
 
 def _told_apart(names: Iterable[str], corpus: Corpus) -> dict[str, str]:
-    """Return what to call the images of these names: their files, with the folders of all where two files are equal."""
+    """Return what to call the images of these names: their files, with folders if one of them is not the only one."""
     different = dict.fromkeys(names)
-    files = {name: printable(Path(name).name) for name in different}
-    if len(set(files.values())) == len(files):
-        return files
+    files = {name: Path(name).name for name in different}
+    drawn = set(files.values())
+    others = Counter(name for name in map(os.path.basename, _paths(corpus)) if name in drawn)
+    if len(drawn) == len(files) and max(others.values(), default=1) == 1:
+        return {name: printable(file) for name, file in files.items()}
     paths = {name: short_name(name, corpus) for name in different}
     # Of what lies elsewhere, the folder: the beginning of a long path is the same for many.
     return {
         name: str(Path(*Path(path).parts[-2:])) if path == printable(name) else path for name, path in paths.items()
     }
+
+
+def _paths(corpus: Corpus) -> Iterable[str]:
+    """List the files of a corpus, as far as they are at hand."""
+    if isinstance(corpus, FolderCorpus):
+        return (file.path for file in corpus.content.files)
+    return corpus.dataset.paths if isinstance(corpus, DatasetCorpus) else ()
 
 
 def _short(name: str) -> str:

@@ -62,6 +62,21 @@ def test_duplicates_of_one_name_are_told_apart_by_their_folders(scenes):
     assert first_lines(figure) == ["gravel/shot0.png", "page/shot0.png"]
 
 
+def test_folders_are_shown_where_a_file_that_is_not_drawn_has_the_name(tmp_path):
+    corpus = photo_corpus(tmp_path, num_images=9)
+    folder = corpus.content.folder
+    assert found_for(corpus, folder / "a" / "1.png")[0] == "1.png"
+    shutil.copy(folder / "a" / "1.png", folder / "a" / "other.png")
+    far = folder / "far" / "1.png"
+    far.parent.mkdir()
+    Image.new("RGB", (9, 9), (0, 255, 0)).save(far)
+    shutil.rmtree(tmp_path / "models")
+    query, *found = found_for(photo_corpus(tmp_path, num_images=0), folder / "a" / "1.png")
+    assert query == "a/1.png"
+    assert "far/1.png" not in found
+    assert all("/" in name for name in found)
+
+
 def test_files_of_different_names_are_called_by_them(tmp_path):
     corpus = photo_corpus(tmp_path, num_images=9)
     found = found_for(corpus, corpus.path_of(0))
