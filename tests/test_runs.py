@@ -203,6 +203,9 @@ def test_images_that_a_shipped_run_learnt_from_and_that_are_not_here_are_told(tm
     run = Run(tmp_path, "photos")
     run.models.mkdir(parents=True)
     shutil.copy(Run(REPOSITORY, "photos").build_record, run.build_record)
+    with pytest.raises(InputError, match=r"python DataPreperation.py --source photos32"):  # a run of one's own
+        data.load_for(run)
+    run.best_model.touch()
     with pytest.raises(InputError, match="not shipped") as refused:
         data.load_for(run)
     assert str(refused.value).endswith("python RetrieveSimilar.py --run photos --gallery FOLDER")

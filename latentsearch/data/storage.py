@@ -68,10 +68,9 @@ def load_for(run: runs.Run) -> ImageSet:
 
 
 def _check_source(run: runs.Run, built_for: BuiltDataset) -> None:
-    """Raise an InputError if a run learnt from images of a folder that is not here, as a shipped one may have."""
-    source = built_for.source
-    prepared = (run.root / "data" / built_for.name / "dataset.json").exists()
-    if prepared or built_for.kind in KINDS or (source and Path(source).expanduser().exists()):
+    """Raise an InputError if a shipped run learnt from images of a folder that is not here: no command prepares it."""
+    is_prepared = (run.root / "data" / built_for.name / "dataset.json").exists()
+    if is_prepared or not run.is_shipped or built_for.kind in KINDS:
         return
     raise InputError(
         f"the images that run '{run.name}' learnt from, '{built_for.name}', are not here, and are not shipped.\n"
