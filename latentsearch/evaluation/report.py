@@ -88,11 +88,12 @@ def verdict(evaluation: Evaluation, results: list[CheckResult]) -> str:
             f"{evaluation.name} has collapsed: different images get the same code, and searching with it is pointless."
         )
     if evaluation.is_labelled:
-        found = evaluation.own_score.overall["P@10"].value
         rival = max((evaluation.rival_score(name) for name in evaluation.baseline_names), key=_precision)
+        own, other = _shares(evaluation.own_score), _shares(rival)
         opening = (
-            f"{100 * found:.0f} of 100 neighbours are of the query's class; the best other vectors, {rival.method}, "
-            f"reach {100 * _precision(rival):.0f}, chance {100 * float(evaluation.chance.mean()):.0f}"
+            f"{own[0]:.0f} in 100 of the ten nearest images are of the query's class, and {own[1]:.0f} in 100 of the "
+            f"hundred nearest; by the best other vectors, {rival.method}, {other[0]:.0f} and {other[1]:.0f}; by chance "
+            f"{100 * float(evaluation.chance.mean()):.0f}"
         )
     elif evaluation.too_few_for_copies:
         opening = evaluation.too_few_for_copies.rstrip(".")
@@ -107,6 +108,10 @@ def verdict(evaluation: Evaluation, results: list[CheckResult]) -> str:
 
 def _precision(score: scorecard.Score) -> float:
     return score.overall["P@10"].value
+
+
+def _shares(score: scorecard.Score) -> list[float]:
+    return [100 * score.overall[name].value for name in ("P@10", "P@100")]
 
 
 def headline(evaluation: Evaluation, *, with_scores: bool = True) -> dict[str, str]:

@@ -18,8 +18,8 @@ def verdict(evaluation):
 
 def test_the_verdict_names_the_best_rival_and_what_failed(good):
     assert verdict(good) == (
-        "50 of 100 neighbours are of the query's class; the best other vectors, raw pixels, reach 30, chance 10; "
-        "all 13 checks pass."
+        "50 in 100 of the ten nearest images are of the query's class, and 50 in 100 of the hundred nearest; by the "
+        "best other vectors, raw pixels, 30 and 30; by chance 10; all 13 checks pass."
     )
     worse = dataclasses.replace(
         good,
@@ -27,7 +27,7 @@ def test_the_verdict_names_the_best_rival_and_what_failed(good):
         scores=[*good.scores, a_score("colour histogram", 0.6)],
         train_mse=0.001,
     )
-    assert verdict(worse).endswith("colour histogram, reach 60, chance 10; FAIL: generalisation, leaks.")
+    assert verdict(worse).endswith("colour histogram, 60 and 60; by chance 10; FAIL: generalisation, leaks.")
 
 
 def test_the_verdict_of_a_collapsed_run_says_so(good):
