@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import itertools
 import os
 import sys
@@ -107,7 +109,13 @@ def _answer(script: str, main: Callable[[Config], int | None], config_type: type
     import tyro  # what takes time to import comes when Ctrl-C ends in words
 
     words = [f"./{word}" if _is_file_like_a_flag(word) else word for word in words]
-    config = _with_homes(tyro.cli(config_type, args=_spelt_out(words, config_type), prog=script, add_help=False))
+    try:
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            config = tyro.cli(config_type, args=_spelt_out(words, config_type), prog=script, add_help=False)
+    except SystemExit:
+        wrong = help_text.refusal(words, config_type) or said.getvalue().strip()
+        raise InputError(f"{wrong}\nAll flags: python {script} --help-all".replace("python python", "python")) from None
+    config = _with_homes(config)
     seed = getattr(config, "seed", 0)
     if not 0 <= seed < 2**32:
         raise InputError(f"--seed {seed}: expected 0 to {2**32 - 1}.")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import difflib
 import inspect
+import itertools
 import re
 import textwrap
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,6 +96,72 @@ def text(script: str, description: str, config_type: type[Any], *, whole: bool) 
         wrapped = [textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in names]
         parts.append("\n".join([*wrapped, "--help-all shows all flags in full; --version shows the version."]))
     return "\n\n".join(parts)
+
+
+def refusal(words: Sequence[str], config_type: type[Any]) -> str | None:
+    """Say what is wrong with the words of a command line, and what was expected; None if nothing is found.
+
+    Args:
+        words: Those behind the name of the script, as they were typed.
+        config_type: Dataclass of its flags.
+    """
+    forms = {form: flag.words for flag in flags(config_type) for form in re.findall(r"--[\w.-]+", flag.words)}
+    position, given = 0, set[str]()
+    while position < len(words):
+        typed, equals, value = words[position].partition("=")
+        form, position = typed.replace("_", "-"), position + 1
+        if not form.startswith("--"):
+            return f"{typed}: expected a flag before it, such as {next(iter(forms.values()))}."
+        if form not in forms:
+            near = difflib.get_close_matches(form, forms, n=1)
+            return f"there is no flag {typed}." + (f" Did you mean {near[0]}?" if near else "")
+        kinds = _kinds(forms[form])
+        values = [value]
+        if not equals:
+            values = list(itertools.takewhile(lambda word: not word.startswith("--"), words[position:]))
+            position += len(values)
+        wrong = next((one for one in values if not _fits(one, kinds)), None)
+        if wrong is not None and kinds == _SWITCH:
+            return f"{typed} {wrong}: expected {forms[form].replace(',', ' or')} alone."
+        if wrong is not None:
+            return f"{typed} {wrong}: expected {' or '.join(_VALUES.get(kind, kind) for kind in kinds)}."
+        if not values and kinds != _SWITCH:
+            return f"{typed}: its value is missing; expected {forms[form]}."
+        given.add(form)
+    missing = [forms[form] for form in _required(config_type) if form not in given]
+    return f"missing: {', '.join(missing)}." if missing else None
+
+
+def _required(config_type: type[Any]) -> list[str]:
+    fields = dataclasses.fields(config_type)
+    none = dataclasses.MISSING
+    return ["--" + field.name.replace("_", "-") for field in fields if field.default is field.default_factory is none]
+
+
+_SWITCH = ("True", "False")
+_VALUES = {"N": "a whole number", "X": "a number"}
+
+
+def _kinds(words: str) -> tuple[str, ...]:
+    """Return what may follow a flag, of its form in the help."""
+    _, _, value = words.partition(" ")
+    return _SWITCH if not value or value.startswith("--") else tuple(value.removesuffix(" ...").split("|"))
+
+
+def _fits(value: str, kinds: Sequence[str]) -> bool:
+    """Tell whether a word is a value of one of these kinds."""
+    as_number = {"N": int, "X": float}
+    for kind in kinds:
+        try:
+            if (
+                value == "None"
+                or kind in ("NAME", "PATH", value)
+                or (kind in as_number and as_number[kind](value) is not None)
+            ):
+                return True
+        except ValueError:
+            pass
+    return False
 
 
 def _flags(config_type: type[Any], prefix: str, group: str) -> Iterator[Flag]:

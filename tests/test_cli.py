@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentsearch import runs
+from latentsearch import help, runs
 from latentsearch.cli import paragraph, run_script
 from latentsearch.config import BuildConfig, CheckConfig, PrepareConfig, TrainConfig
 from latentsearch.search.config import RetrieveConfig
@@ -135,6 +135,7 @@ def test_the_command_line_of_flags_gives_these_flags(config_type, monkeypatch):
         with pytest.raises(SystemExit) as ended:
             run_script(got.append, config_type, "")
         assert ended.value.code == 0, words
+        assert help.refusal(words, config_type) is None
         expected = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
         for field in dataclasses.fields(config):
             if expected[field.name] == () and field.default != ():

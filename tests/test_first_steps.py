@@ -66,6 +66,7 @@ def test_on_a_fresh_clone_a_refusal_ends_with_the_command_that_mends_it(name, fl
     result = in_process(name, *flags, "--root", tmp_path)
     assert result.returncode == 2
     assert next_step in result.stderr.splitlines()[-1]
+    assert not Run(tmp_path, OWN_RUN).models.exists()
 
 
 @pytest.mark.slow

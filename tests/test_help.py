@@ -12,6 +12,7 @@ import pytest
 import latentsearch
 from latentsearch import cli, help
 from latentsearch.config import TrainConfig
+from latentsearch.publish.config import PublishConfig
 from latentsearch.search.config import RetrieveConfig
 from tests.conftest import REPOSITORY
 
@@ -68,6 +69,30 @@ def test_a_switch_that_may_be_left_open_has_the_form_of_all_others(words, flip, 
 @pytest.mark.parametrize(("words", "sync"), [((), True), (("--sync",), True), (("--no-sync",), False)])
 def test_switches_that_are_on_by_default(words, sync, monkeypatch):
     assert parsed(monkeypatch, RetrieveConfig, *words)[1].sync is sync
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--epochs many", "--epochs many: expected a whole number."),
+        ("--learning_rate x", "--learning_rate x: expected a number."),
+        ("--devices some", "--devices some: expected a whole number or all."),
+        ("--optimizer sgd --epochs 3", "--optimizer sgd: expected adam or muon."),
+        ("--flip maybe", "--flip maybe: expected --flip or --no-flip alone."),
+        ("--run", "--run: its value is missing; expected --run NAME."),
+        ("--seed 1 --epochz=4", "there is no flag --epochz. Did you mean --epochs?"),
+        ("--quite-other 4", "there is no flag --quite-other."),
+        ("photos", "photos: expected a flag before it, such as --run NAME."),
+    ],
+)
+def test_words_that_are_no_flags_are_refused_in_words(words, message, monkeypatch, capsys):
+    assert parsed(monkeypatch, TrainConfig, *words.split()) == (2, None)
+    assert capsys.readouterr().err == f"Script.py: {message}\nAll flags: python Script.py --help-all\n"
+
+
+def test_flags_that_are_missing_are_named(monkeypatch, capsys):
+    assert parsed(monkeypatch, PublishConfig, "--store", "http://host:19530") == (2, None)
+    assert capsys.readouterr().err.startswith("Script.py: missing: --gallery PATH, --collection NAME.\n")
 
 
 def test_the_version(monkeypatch, capsys):

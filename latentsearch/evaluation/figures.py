@@ -136,12 +136,15 @@ def _error_picture(evaluation: Evaluation) -> Picture:
     drawn = errors
     if len(errors) > _MAX_CLASS_ROWS:
         drawn = {name: errors[name] for name in sorted(errors, key=errors.__getitem__)[-_MAX_CLASS_ROWS:]}
+    rival = ("PCA, all classes", evaluation.linear_rival.mse)
+    if evaluation.is_for_similarity and not evaluation.kind_dim:  # as in the check of reconstructions
+        rival = ("mean image, all classes", evaluation.linear.mean_mse)
     return Picture(
         "error_by_class",
         "Reconstruction error by class",
-        "Good: bars of similar length. A class far longer than the others has images that ten numbers describe "
-        "badly (much texture, strong contrast)." + _of_many(len(drawn), len(errors), "those of the largest error"),
-        charts.bars(drawn, "mean squared error", ("PCA, all classes", evaluation.linear.mse)),
+        "Good: bars of similar length. A class far longer than the others has images that few numbers describe "
+        "badly (fine detail, strong contrast)." + _of_many(len(drawn), len(errors), "those of the largest error"),
+        charts.bars(drawn, "mean squared error", rival),
     )
 
 
@@ -163,8 +166,8 @@ def _reconstruction_pictures(evaluation: Evaluation) -> list[Picture]:
     texts = {
         "first": "Good: blurred, but layout, pose and colour are right. Poor: right colours only. "
         "Broken: the same image every time.",
-        "best": "Easy images: smooth, with few edges.",
-        "worst": "Hard images: texture and strong contrast, which ten numbers cannot hold.",
+        "best": "Easy images: few edges, or shapes that are frequent in this dataset.",
+        "worst": "Hard images: fine detail, strong contrast, or shapes that are rare in this dataset.",
     }
     pictures = []
     for title, (ids, reconstructions) in evaluation.examples.items():

@@ -55,13 +55,13 @@ def build_run(config: BuildConfig, recipe: Recipe | None = None) -> BuiltRun:
     if run.is_shipped:
         own = runs.command_line("BuildingAutoencoder.py", dataclasses.replace(_as_typed(config), run=f"{run.name}-own"))
         raise InputError(f"run '{run.name}' is shipped with latentsearch, and stays.\nGive yours another name: {own}")
+    dataset = data.load(config.root, config.dataset)
     files.check_free(run.initial_model, run.build_record, run.diagram, *run.learnt)
     with locks.locked(run.lock, f"run '{run.name}'"):
-        return _build_run(run, config, recipe)
+        return _build_run(run, config, dataset, recipe)
 
 
-def _build_run(run: Run, config: BuildConfig, recipe: Recipe | None) -> BuiltRun:
-    dataset = data.load(config.root, config.dataset)
+def _build_run(run: Run, config: BuildConfig, dataset: data.ImageSet, recipe: Recipe | None) -> BuiltRun:
     if any(path.exists() for path in (run.training_record, run.best_model)) and not config.overwrite:
         before = _built_before(run, config, recipe, dataset.content)
         if before:

@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 
 from latentsearch import files, records, runs
+from latentsearch.cli import paragraph
 from latentsearch.config import OWN_RUN, PHOTOS_RUN, BuildConfig, EncoderPrecision, Metric, PrepareConfig, TrainConfig
 from latentsearch.data import FEW_IMAGES, scaled_in_words
 from latentsearch.data import folder as image_folder
@@ -159,7 +160,7 @@ def _novelty(run: Run, trained: str, content: FolderGallery) -> list[str]:
         usual = novelty.compare(content.gallery, novelty.load(run, trained))
     except InputError as error:
         return [f"whether this encoder knows such images cannot be told: {error}"]
-    lines = [f"these images are {usual}"]
+    lines = [paragraph(f"these images are {usual}")]
     if usual.verdict == "known":
         return lines
     if count < FEW_IMAGES:
