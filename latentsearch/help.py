@@ -125,7 +125,7 @@ def refusal(words: Sequence[str], config_type: type[Any]) -> str | None:
             return f"{typed} {wrong}: expected {forms[form].replace(',', ' or')} alone."
         if wrong is not None:
             return f"{typed} {wrong}: expected {' or '.join(_VALUES.get(kind, kind) for kind in kinds)}."
-        if not values and kinds != _SWITCH:
+        if not values and kinds != _SWITCH and not forms[form].endswith(" ..."):
             return f"{typed}: its value is missing; expected {forms[form]}."
         given.add(form)
     missing = [forms[form] for form in _required(config_type) if form not in given]
