@@ -14,6 +14,7 @@ RUN := $(VENV)/bin/python
 # Compiled after it is installed, on all cores: pip compiles on one, half of its time.
 INSTALL := $(VENV)/bin/pip --disable-pip-version-check install --quiet --no-compile
 COMPILE := $(RUN) -m compileall -q -j 0 $(VENV)/lib
+unexport PYTHONDONTWRITEBYTECODE  # or each process would compile all modules again
 SOURCE ?= cifar10
 SHOW ?=
 EPOCHS ?= 24
