@@ -42,10 +42,14 @@ def check_size(path: Path, most: int = _RECORD_BYTES) -> None:
         raise TooLarge(f"{size:,} bytes, expected at most {most:,}")
 
 
-def load_npz(path: Path) -> dict[str, np.ndarray]:
+def load_npz(path: Path, *names: str) -> dict[str, np.ndarray]:
     """Read the arrays of an .npz file that `numpy.savez` wrote, which packs nothing.
 
     Memory taken is about the size of the file, whatever it declares.
+
+    Args:
+        path: The file.
+        names: Of the arrays. Default: all.
 
     Raises:
         TooLarge: if its members declare more bytes than the file has, or an array more than its member has.
@@ -60,7 +64,7 @@ def load_npz(path: Path) -> dict[str, np.ndarray]:
             if dtype.hasobject or math.prod(shape) * dtype.itemsize != room:
                 raise TooLarge(f"{member.filename} declares {dtype} {shape} and has {room:,} bytes")
     with np.load(path, allow_pickle=False) as file:
-        return dict(file)
+        return {name: file[name] for name in names or file.files}
 
 
 def check_network(path: Path) -> int:

@@ -24,6 +24,7 @@ Metric = Literal["cosine", "euclidean", "manhattan"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "manhattan")
 Fit = Literal["crop", "pad", "stretch"]
 EncoderPrecision = Literal["float32", "int8"]
+ENCODER_PRECISIONS: tuple[EncoderPrecision, ...] = ("float32", "int8")
 LabelSource = Literal["auto", "folders", "none"]
 Goal = Literal["retrieval", "kinds", "reconstruction", "balanced"]
 Searched = Literal["custom", "kind-look"]

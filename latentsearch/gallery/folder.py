@@ -123,7 +123,9 @@ def open_kept(path: Path, folder: Path, autoencoder: Encoder, *, fit: Fit = "cro
     if kept is None:
         raise InputError(f"{printable(folder)} has no gallery yet ({path}).\n{mend}")
     if not kept.is_of(folder, autoencoder, fit):
-        raise InputError(f"{path} holds codes of another encoder, or of images that were fitted otherwise.\n{mend}")
+        raise InputError(
+            f"{path} holds codes of another encoder or --encoder-precision, or of images fitted otherwise.\n{mend}"
+        )
     return kept
 
 

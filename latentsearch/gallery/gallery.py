@@ -127,6 +127,15 @@ def load(path: Path) -> tuple[Gallery, dict[str, np.ndarray]] | None:
         return None
 
 
+def encoder_of(path: Path) -> str | None:
+    """Read the fingerprint of the encoder of the gallery at `path` without its codes; None if there is none."""
+    try:
+        return msgspec.convert(json.loads(str(load_npz(path, "record")["record"])), _Record).encoder
+    except DAMAGE as error:
+        check_damage(error)
+        return None
+
+
 def _is_sound(gallery: Gallery) -> bool:
     codes, ids, copies, errors = (getattr(gallery, name) for name in _ARRAYS)
     if codes.ndim != 2 or ids.shape != codes.shape[:1] or copies.shape[1:] != (2, codes.shape[1]) or errors.ndim != 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from latentsearch import files, records
-from latentsearch.config import EncoderPrecision
+from latentsearch.config import ENCODER_PRECISIONS, EncoderPrecision
 from latentsearch.data import to_float
 from latentsearch.errors import InputError
 from latentsearch.models.litert import DENOISER, PARTS, ExportRecord, LiteRTNetwork, seal
@@ -64,6 +65,7 @@ class Autoencoder:
         kind_dim: How many of them, the first ones, are the kind code, where the others are the look code. Both are
             scaled to a mean square distance of 1 between two images. None: a single code.
         image_shape: `(height, width, 3)`.
+        precision: As it was given.
         fingerprint: SHA-256 of the encoder's layers, weights and precision: two encoders that share it give the same
             codes.
         trained: SHA-256 of the encoder's layers and weights.
@@ -74,7 +76,7 @@ class Autoencoder:
     """
 
     def __init__(self, path: Path, *, cores: int | None = None, precision: EncoderPrecision = "float32") -> None:
-        self._path = path
+        self._path, self.precision = path, precision
         exported = _exported(path, precision)
         networks = _opened(exported[1], cores) if exported else None
         if exported is None or networks is None:
@@ -140,6 +142,22 @@ def fingerprint(trained: str, precision: EncoderPrecision) -> str:
     return trained if precision == "float32" else files.fingerprint(f"{trained} {precision}".encode())
 
 
+def open_as_kept(path: Path, usual: EncoderPrecision, is_kept: Callable[[str], bool]) -> Autoencoder:
+    """Open an autoencoder in the arithmetic that made the codes which are kept.
+
+    Args:
+        path: As of `Autoencoder`.
+        usual: Arithmetic of the encoder where no codes by this autoencoder are kept.
+        is_kept: Function that tells of the fingerprint of an encoder whether codes by it are kept.
+    """
+    records_there = (_record(path, precision) for precision in ENCODER_PRECISIONS)
+    record = next((record for record in records_there if record), None)
+    trained = record.fingerprint if record else Autoencoder(path, precision=usual).trained
+    usual_first = sorted(ENCODER_PRECISIONS, key=lambda precision: precision != usual)
+    kept = (precision for precision in usual_first if is_kept(fingerprint(trained, precision)))
+    return Autoencoder(path, precision=next(kept, usual))
+
+
 def _noise_levels(images: np.ndarray) -> np.ndarray:
     """Estimate the standard deviation of the noise of each image as `layers.noise_level` does, `(num_images,)`."""
     both = np.diff(np.diff(images, 2, axis=1), 2, axis=2)
@@ -149,18 +167,27 @@ def _noise_levels(images: np.ndarray) -> np.ndarray:
 
 def _exported(path: Path, precision: EncoderPrecision) -> tuple[ExportRecord, dict[str, bytes]] | None:
     """Reads the record and the LiteRT files that were exported from `path`; None if they are missing or damaged."""
-    record_path = _record_path(path, precision)
+    record = _record(path, precision)
+    if record is None:
+        return None
+    parts = PARTS if record.denoiser is None else (*PARTS, DENOISER)
     try:
-        record = records.read(record_path, ExportRecord, "")
-        parts = PARTS if record.denoiser is None else (*PARTS, DENOISER)
-        content = {part: record_path.with_name(f"{part}.tflite").read_bytes() for part in parts}
-    except (InputError, OSError):
+        content = {part: _record_path(path, precision).with_name(f"{part}.tflite").read_bytes() for part in parts}
+    except OSError:
         return None
     # LiteRT trusts its files: damaged ones would crash it.
     digests = asdict(record)
-    whole = record.seal == seal(digests) and all(files.fingerprint(content[part]) == digests[part] for part in parts)
-    is_current = files.file_fingerprint(path) == record.model and record.precision == precision
-    return (record, content) if whole and is_current else None
+    return (record, content) if all(files.fingerprint(content[part]) == digests[part] for part in parts) else None
+
+
+def _record(path: Path, precision: EncoderPrecision) -> ExportRecord | None:
+    """Reads the record of what was exported from `path`; None if it is missing, damaged or of another file."""
+    try:
+        record = records.read(_record_path(path, precision), ExportRecord, "")
+        is_current = files.file_fingerprint(path) == record.model and record.precision == precision
+    except (InputError, OSError):
+        return None
+    return record if is_current and record.seal == seal(asdict(record)) else None
 
 
 def _opened(content: dict[str, bytes], cores: int | None) -> list[LiteRTNetwork] | None:

@@ -31,6 +31,7 @@ def test_kept_codes_are_used_until_encoder_or_dataset_change(exported_digits, au
     assert not built
     np.testing.assert_array_equal(first.codes, kept.codes)
     np.testing.assert_array_equal(kept.ids, np.arange(200))
+    assert gallery.encoder_of(path) == autoencoder.fingerprint
 
     monkeypatch.setattr(digits, "read", a_part_of_the_digits)
     other_split = data.prepare(PrepareConfig(source="digits", seed=1, root=tmp_path))
@@ -45,6 +46,7 @@ def test_a_damaged_file_is_replaced(content, exported_digits, autoencoder, tmp_p
     path = tmp_path / "gallery.npz"
     whole, _ = gallery.open_or_build(path, exported_digits, autoencoder)
     path.write_bytes(path.read_bytes()[:1000] if content is None else content)
+    assert gallery.encoder_of(path) is None
     again, built = gallery.open_or_build(path, exported_digits, autoencoder)
     assert built
     np.testing.assert_array_equal(whole.codes, again.codes)
