@@ -11,7 +11,8 @@ import pytest
 
 import latentsearch
 from latentsearch import cli, help
-from latentsearch.config import TrainConfig
+from latentsearch.config import CheckConfig, TrainConfig
+from latentsearch.page.config import PageConfig
 from latentsearch.publish.config import PublishConfig
 from latentsearch.search.config import RetrieveConfig
 from tests.conftest import REPOSITORY
@@ -64,6 +65,18 @@ def parsed(monkeypatch, config_type, *words):
 def test_a_switch_that_may_be_left_open_has_the_form_of_all_others(words, flip, monkeypatch):
     status, config = parsed(monkeypatch, TrainConfig, *words, "--epochs", "3")
     assert (status, config.flip, config.epochs) == (0, flip, 3)
+
+
+@pytest.mark.parametrize("config_type", [RetrieveConfig, PageConfig, PublishConfig])
+def test_the_default_arithmetic_of_folders_is_told_in_words(config_type):
+    [flag] = [flag for flag in help.flags(config_type) if flag.name == "encoder_precision"]
+    assert flag.words == "--encoder-precision float32|int8"
+    assert "Default: int8" in flag.text
+    assert not flag.default
+
+
+def test_checks_encode_in_float32_by_default():
+    assert CheckConfig().encoder_precision == "float32"
 
 
 @pytest.mark.parametrize(("words", "sync"), [((), True), (("--sync",), True), (("--no-sync",), False)])

@@ -31,8 +31,10 @@ class PublishConfig:
     run: str | None = None
     """Name of the run that encodes. Default: your run "mine" if it is trained, else a shipped one."""
 
-    encoder_precision: EncoderPrecision = "float32"
-    """Arithmetic of the encoder, of images and of queries: int8 is about three times as fast. Codes differ a little."""
+    encoder_precision: EncoderPrecision | None = None
+    """Arithmetic of the encoder, of images and of queries; int8 is about three times as fast, and its codes differ a
+    little. Default: int8, unless they were published in float32 before or the network is of your own. All is encoded
+    anew when it changes."""
 
     metric: tuple[Literal["cosine", "euclidean"], ...] = ("cosine",)
     """Metrics that can be searched by; each takes a collection of its own."""

@@ -48,8 +48,10 @@ class RetrieveConfig:
     metric: Literal["cosine", "euclidean", "manhattan", "all"] = "cosine"
     """Metric that compares codes; all: the three side by side."""
 
-    encoder_precision: EncoderPrecision = "float32"
-    """Arithmetic of the encoder: int8 is about three times as fast. Codes differ a little: galleries are made anew."""
+    encoder_precision: EncoderPrecision | None = None
+    """Arithmetic of the encoder; int8 is about three times as fast, and its codes differ a little. Default: int8 in
+    folders, unless they were encoded in float32 before or the network is of your own; float32 in prepared datasets. All
+    is encoded anew when it changes."""
 
     look: float | None = None
     """Share of the look beside the kind, of runs with both codes: 0 same kind, 1 same look. Default: 0.2."""

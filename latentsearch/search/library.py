@@ -30,15 +30,16 @@ Images = str | Path | np.ndarray | Sequence[Any]
 
 
 def open_run(
-    name: str | None = None, *, root: str | Path | None = None, encoder_precision: EncoderPrecision = "float32"
+    name: str | None = None, *, root: str | Path | None = None, encoder_precision: EncoderPrecision | None = None
 ) -> OpenRun:
     """Open a trained run.
 
     Args:
         name: Name of the run. Default: your run "mine" if it is trained, else a shipped one.
         root: Folder that holds models/ and data/. Default: $LATENTSEARCH_ROOT, or the current folder.
-        encoder_precision: "float32", or "int8", which encodes about three times as many images a second and
-            gives codes of its own.
+        encoder_precision: Arithmetic of the encoder: "float32", or "int8", which encodes about three times as many
+            images a second and gives codes that differ a little. Default: "float32" in `encode` and in the dataset of
+            the run; in folders "int8", unless they were encoded in float32 before or the network is of your own.
 
     Raises:
         InputError: if there is no such trained run, naming those that there are.
@@ -58,27 +59,33 @@ class OpenRun:
 
     Args:
         run: Paths of the files.
-        precision: Arithmetic of the encoder.
+        precision: Arithmetic of the encoder; see `open_run`.
 
     Attributes:
         name: Name of the run.
-        image_shape: `(height, width, 3)` that images are brought to.
-        latent_dim: Numbers in a code.
     """
 
-    def __init__(self, run: Run, precision: EncoderPrecision = "float32") -> None:
+    def __init__(self, run: Run, precision: EncoderPrecision | None = None) -> None:
         self._run, self._precision = run, precision
-        self._encoder = Autoencoder(run.require(run.best_model, "TrainAutoencoder.py"), precision=precision)
+        self._model = run.require(run.best_model, "TrainAutoencoder.py")
         self.name = run.name
-        self.image_shape = self._encoder.image_shape
-        self.latent_dim = self._encoder.latent_dim
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(height, width, 3)` that images are brought to."""
+        return self._encoder.image_shape
+
+    @property
+    def latent_dim(self) -> int:
+        """Numbers in a code."""
+        return self._encoder.latent_dim
 
     def __repr__(self) -> str:
         height, width, _ = self.image_shape
         return f"<run '{self.name}': images of {height} x {width} pixels, codes of {self.latent_dim} numbers>"
 
     def encode(self, images: Images) -> np.ndarray:
-        """Encode images.
+        """Encode images, in float32 unless `open_run` was given another arithmetic.
 
         Args:
             images: A path, an array, or a sequence of both. An array is one image, grey `(height, width)` or
@@ -98,7 +105,7 @@ class OpenRun:
             Traceback (most recent call last):
             latentsearch.errors.InputError: image 0: floats from 255 to 255, expected 0 to 1.
         """
-        return self._encoder.encode(np.stack([image for _, image in self._read(images)]))
+        return self._encoder.encode(np.stack([image for _, image in self._read(images, self.image_shape)]))
 
     def search(
         self,
@@ -141,7 +148,7 @@ class OpenRun:
         if metric not in METRICS:
             raise InputError(f"metric {metric!r}: expected one of {', '.join(METRICS)}.")
         corpus = self._dataset if folder is None else self._folder(Path(folder).expanduser())
-        named = list(self._read(images))
+        named = list(self._read(images, corpus.autoencoder.image_shape))
         ids = [corpus.id_of(name) if isinstance(name, Path) else None for name, _ in named]
         queries = Queries(
             [str(name) for name, _ in named],
@@ -197,6 +204,11 @@ class OpenRun:
         )
 
     @cached_property
+    def _encoder(self) -> Autoencoder:
+        # Not before it is asked for: a folder has an encoder of its own.
+        return Autoencoder(self._model, precision=self._precision or "float32")
+
+    @cached_property
     def _dataset(self) -> Corpus:
         return open_corpus(self._run.root, self.name, None, precision=self._precision)[0]
 
@@ -207,17 +219,17 @@ class OpenRun:
     def _fit(self) -> Fit:
         return fit_of(self._run)
 
-    def _read(self, images: Images) -> Iterator[tuple[str | Path, np.ndarray]]:
-        """Yield the name, or the path of the file, and uint8 of `image_shape` of each image."""
+    def _read(self, images: Images, shape: tuple[int, int, int]) -> Iterator[tuple[str | Path, np.ndarray]]:
+        """Yield the name, or the path of the file, and uint8 of a shape of each image."""
         found = False
         for number, image in enumerate(_each(images)):
             found = True
             if isinstance(image, np.ndarray):
                 name = f"image {number}"
-                yield name, decode(_as_png(image, name), self.image_shape, fit=self._fit, name=name)
+                yield name, decode(_as_png(image, name), shape, fit=self._fit, name=name)
             else:
                 path = Path(image).expanduser()
-                yield path, read_image(path, self.image_shape, fit=self._fit)
+                yield path, read_image(path, shape, fit=self._fit)
         if not found:
             raise InputError("no images came; expected a path, an array, or a sequence of them.")
 

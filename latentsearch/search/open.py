@@ -14,7 +14,7 @@ from latentsearch.data.image_files import NO_READER
 from latentsearch.data.scan import Skipped
 from latentsearch.errors import InputError
 from latentsearch.gallery import folder as folder_gallery
-from latentsearch.gallery import novelty
+from latentsearch.gallery import gallery, novelty
 from latentsearch.gallery import sync as folder_sync
 from latentsearch.gallery.encode_files import encode_files
 from latentsearch.gallery.encode_spark import SparkEncoder
@@ -22,9 +22,9 @@ from latentsearch.gallery.folder import FolderGallery
 from latentsearch.gallery.milvus_store import MilvusStore
 from latentsearch.gallery.published import PublishedStore
 from latentsearch.gallery.store import EmbeddedStore, Searcher, Store
-from latentsearch.gallery.trained_run import fit_of, open_autoencoder, open_trained
+from latentsearch.gallery.trained_run import fit_of, kept_in_words, open_for_files, open_trained
 from latentsearch.metrics import enough_queries
-from latentsearch.models.encoder import Autoencoder, fingerprint
+from latentsearch.models.encoder import Autoencoder
 from latentsearch.runs import Run
 from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
@@ -41,7 +41,7 @@ def open_corpus(
     verify: bool = False,
     master: str | None = None,
     look: float | None = None,
-    precision: EncoderPrecision = "float32",
+    precision: EncoderPrecision | None = None,
 ) -> tuple[Corpus, list[str]]:
     """Open the corpus of a search.
 
@@ -53,7 +53,8 @@ def open_corpus(
         verify: Compare the contents of all its files for that.
         master: Address of a Spark cluster that encodes what is new in the folder. Default: this process does.
         look: Share of the look code in a distance, 0 to 1, where the run has two codes.
-        precision: Arithmetic of the encoder.
+        precision: Arithmetic of the encoder. Default: float32 for a dataset; for a folder that of its gallery, else the
+            usual one of the run.
 
     Returns:
         The corpus, and lines to say about it.
@@ -67,14 +68,17 @@ def open_corpus(
     if verify and (folder is None or not sync):
         raise InputError("--verify compares the files of a folder: name it by --gallery, and leave out --no-sync.")
     if folder is None:
-        trained = open_trained(root, name, precision=precision)
+        trained = open_trained(root, name, precision=precision or "float32")
         dataset = DatasetCorpus(trained.run, trained.autoencoder, trained.gallery, trained.dataset, look=look)
         return dataset, [trained.gallery_origin]
-    run, autoencoder = open_autoencoder(root, name, precision=precision)
-    path, fit = folder_gallery.gallery_path(run.folder_galleries, folder), fit_of(run)
+    run = Run(root, name)
+    path = folder_gallery.gallery_path(run.folder_galleries, folder)
+    before = gallery.encoder_of(path)
+    autoencoder = open_for_files(run, precision, lambda encoder: encoder == before)
+    fit = fit_of(run)
     if sync:
         parts = path.with_suffix(".parts")
-        opening = functools.partial(Autoencoder, run.best_model.absolute(), cores=1, precision=precision)
+        opening = functools.partial(Autoencoder, run.best_model.absolute(), cores=1, precision=autoencoder.precision)
         encode = SparkEncoder(master, run, parts, open_encoder=opening) if master else encode_files
         content, changes = folder_sync.sync(
             path, folder, autoencoder, fit=fit, verify=verify, progress=True, encode=encode
@@ -85,6 +89,7 @@ def open_corpus(
         content = folder_gallery.open_kept(path, folder, autoencoder, fit=fit)
         lines = [f"gallery: {_images(len(content.files))} of {printable(content.folder)}, as it was kept ({path})"]
     corpus = FolderCorpus(run, autoencoder, content, look=look)
+    lines += kept_in_words(run, autoencoder, precision)
     lines += [*_skipped(content), *scaled_in_words(content.scaled_by_range)]
     return corpus, lines + _novelty(run, autoencoder.trained, content)
 
@@ -92,11 +97,9 @@ def open_corpus(
 def open_named(config: RetrieveConfig, store: Searcher) -> tuple[Corpus, list[str]]:
     """Open the corpus that the flags of RetrieveSimilar.py name; see `open_corpus`. The first line names the run."""
     if isinstance(store, PublishedStore):
-        name = config.run or store.manifest.run
-        run, autoencoder = open_autoencoder(config.root, name)
-        if store.manifest.encoder == fingerprint(autoencoder.trained, "int8"):
-            run, autoencoder = open_autoencoder(config.root, name, precision="int8")
-        return PublishedCorpus(run, autoencoder, store), [f"run: {name}"]
+        run = Run(config.root, config.run or store.manifest.run)
+        autoencoder = open_for_files(run, None, lambda encoder: encoder == store.manifest.encoder)
+        return PublishedCorpus(run, autoencoder, store), [f"run: {run.name}"]
     name = runs.choose(config.root, config.run, for_folder=config.gallery is not None)
     corpus, lines = open_corpus(
         config.root,

@@ -15,6 +15,7 @@ from PIL import Image
 
 import latentsearch
 from latentsearch import data
+from latentsearch.models.encoder import Autoencoder
 from latentsearch.runs import Run
 from latentsearch.search import library
 from tests.conftest import REPOSITORY
@@ -76,6 +77,25 @@ def test_a_folder_is_searched_and_its_files_never_find_themselves(run, root, tmp
     assert isinstance(found, pd.DataFrame)
     assert sorted(found["path"]) == [str(tmp_path / f"{number}.png") for number in range(1, 6)]
     assert found["distance"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize("asked", [None, "float32", "int8"])
+def test_codes_are_in_float32_and_folders_in_int8_unless_one_is_asked_for(asked, run, root, tmp_path):
+    image = data.load(root, "digits").images[5]
+    Image.fromarray(image).save(tmp_path / "five.png")
+    opened = latentsearch.open_run("digits", root=root, encoder_precision=asked)
+    encoder = Autoencoder(Run(root, "digits").best_model, precision=asked or "float32")
+    np.testing.assert_array_equal(opened.encode(image), encoder.encode(image[None]))
+    assert opened._folder(tmp_path).autoencoder.precision == (asked or "int8")
+    assert opened._dataset.autoencoder.precision == (asked or "float32")
+
+
+def test_a_folder_is_searched_without_the_encoder_of_the_dataset(root, tmp_path):
+    for number, image in enumerate(data.load(root, "digits").images[:2]):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    opened = latentsearch.open_run("digits", root=root)
+    opened.search(tmp_path / "0.png", folder=tmp_path, k=1)
+    assert "_encoder" not in vars(opened)
 
 
 def test_an_unknown_run_names_those_that_there_are(root):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from PIL import Image
 from fuzzing.colours import MeanColours, make_photos
 from latentsearch import data
 from latentsearch.config import OWN_RUN, PHOTOS_RUN
+from latentsearch.errors import InputError
 from latentsearch.gallery import novelty
 from latentsearch.gallery.folder import gallery_path, open_kept
 from latentsearch.gallery.published import PublishedStore
@@ -24,6 +26,7 @@ from latentsearch.search import open as opening
 from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.open import _skipped
 from latentsearch.search.queries import find_queries
+from tests.gallery.test_trained_run import make_trained
 from tests.photos import photo_corpus
 
 
@@ -99,6 +102,33 @@ def test_images_that_were_scaled_by_their_own_range_are_told_of_a_folder_and_of_
     assert data.scaled_in_words(queries.scaled_by_range) == [
         "1 image of float pixels has no fixed range: black and white were set by its own values"
     ]
+
+
+def test_a_gallery_keeps_the_arithmetic_that_it_was_made_in_until_another_is_asked_for(exported_root, tmp_path):
+    root, folder = shutil.copytree(exported_root, tmp_path / "root"), tmp_path / "images"
+    make_photos(folder, 4)
+    run = make_trained(root)
+
+    def opened(precision=None, *, sync=True):
+        corpus, lines = opening.open_corpus(root, "digits", folder, sync=sync, precision=precision)
+        assert corpus.gallery.encoder == corpus.autoencoder.fingerprint  # queries are encoded as the gallery was
+        return corpus.autoencoder.precision, "\n".join(lines)
+
+    precision, told = opened()
+    assert (precision, "anew" in told) == ("int8", False)
+    precision, told = opened("float32")
+    assert (precision, "4 added" in told) == ("float32", True)
+    assert "all encoded anew" in told
+    for said, keywords in (("4 unchanged, 0 added", {}), ("as it was kept", {"sync": False})):
+        precision, told = opened(**keywords)
+        assert (precision, said in told) == ("float32", True)
+        assert "codes stay in float32" in told
+    with pytest.raises(InputError, match=r"another encoder or --encoder-precision"):
+        opened("int8", sync=False)
+    assert opened("int8")[0] == opened()[0] == opened(sync=False)[0] == "int8"
+    corpus, _ = opening.open_corpus(root, "digits", None)
+    assert corpus.autoencoder.precision == "float32"
+    assert corpus.gallery.encoder == Autoencoder(run.best_model).fingerprint
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
