@@ -11,11 +11,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from latentsearch import files, runs, spark
+from latentsearch.config import Fit
 from latentsearch.errors import InputError
 from latentsearch.gallery import two_codes
 from latentsearch.gallery.manifest import Manifest, read_manifest
 from latentsearch.gallery.milvus_client import MilvusConnection
-from latentsearch.gallery.trained_run import fit_of, open_autoencoder
+from latentsearch.gallery.trained_run import fit_of, kept_in_words, open_for_files
 from latentsearch.locks import locked
 from latentsearch.models.encoder import Autoencoder, Encoder
 from latentsearch.publish import contents as publication
@@ -48,8 +49,11 @@ def publish(config: PublishConfig, say: Callable[[str], None] = print) -> Manife
     """
     _check(config)
     name = runs.choose(config.root, config.run, for_folder=True)
-    run, autoencoder = open_autoencoder(config.root, name, precision=config.encoder_precision)
-    opening = functools.partial(Autoencoder, run.best_model.absolute(), cores=1, precision=config.encoder_precision)
+    run, asked = Run(config.root, name), config.encoder_precision
+    autoencoder = open_for_files(run, asked, lambda encoder: _has_codes(config, encoder, fit_of(run)))
+    for line in kept_in_words(run, autoencoder, asked):
+        say(line)
+    opening = functools.partial(Autoencoder, run.best_model.absolute(), cores=1, precision=autoencoder.precision)
     return Publication(config, run, autoencoder, opening, say).run()
 
 
@@ -65,6 +69,23 @@ def _check(config: PublishConfig) -> None:
         )
     if not 0 <= config.min_recall <= 1:
         raise InputError(f"--min-recall {config.min_recall:g}: expected 0 to 1.")
+
+
+def _workspace(config: PublishConfig) -> Workspace:
+    return Workspace(config.root / "data" / "published" / config.collection)
+
+
+def _codes_name(encoder: str, fit: Fit) -> str:
+    """Return the name of the folder of codes, given the fingerprint of their encoder."""
+    return hashlib.sha256(f"{encoder} {fit}".encode()).hexdigest()[:16]
+
+
+def _has_codes(config: PublishConfig, encoder: str, fit: Fit) -> bool:
+    """Tell whether what is published is of the encoder with this fingerprint; before that, whether it has codes."""
+    workspace, name = _workspace(config), _codes_name(encoder, fit)
+    if published := workspace.read_record().get("contents"):
+        return published.startswith(name)
+    return workspace.parts(name).is_dir() or bool(workspace.all_contents(name))
 
 
 class Publication:
@@ -88,7 +109,7 @@ class Publication:
     ) -> None:
         self._config, self._run, self._autoencoder = config, run, autoencoder
         self._open_encoder, self._say = open_encoder, say
-        self._workspace = Workspace(config.root / "data" / "published" / config.collection)
+        self._workspace = _workspace(config)
         self._fit = fit_of(run)
         looks = config.look if autoencoder.kind_dim else config.look[:1]
         looks = tuple(two_codes.chosen_look(look, autoencoder.kind_dim) for look in looks)
@@ -114,16 +135,11 @@ class Publication:
 
     def _owner(self) -> str:
         """Return the token of the workspace, made at the first call, which the collections of it bear."""
-        record = self._record()
+        record = self._workspace.read_record()
         if "owner" not in record:
             record = {"owner": secrets.token_hex(8)}
             files.write_json(self._workspace.record, record)
         return record["owner"]
-
-    def _record(self) -> dict[str, str]:
-        path = self._workspace.record
-        found = files.read_json(path, f"delete {path}") if path.exists() else {}
-        return {name: str(value) for name, value in found.items()}
 
     def _published(self, milvus: MilvusConnection) -> str | None:
         """Return the name of the contents that are published now; refuse a name that another folder published."""
@@ -133,12 +149,12 @@ class Publication:
                 f"--collection {self._config.collection}: it was published from another --root than "
                 f"{self._config.root}, which alone may replace it.\nGive another --collection, or drop it in Milvus."
             )
-        return self._record().get("contents")
+        return self._workspace.read_record().get("contents")
 
     def _contents(self, session: SparkSession, before: str | None) -> Contents:
         """List and encode the images, and write the contents."""
         workspace, autoencoder = self._workspace, self._autoencoder
-        encoder = hashlib.sha256(f"{autoencoder.fingerprint} {self._fit}".encode()).hexdigest()[:16]
+        encoder = _codes_name(autoencoder.fingerprint, self._fit)
         if damaged := storage.remove_damaged(session, workspace.parts(encoder), *workspace.all_contents()):
             self._say(f"damaged: {damaged:,} Parquet files, which are made again")
         workspace.clear_listing()

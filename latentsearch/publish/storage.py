@@ -42,6 +42,15 @@ class Workspace:
         self.listing = self.folder / "listing"
         self._parts, self._contents, self._inserted = (self.folder / name for name in ("parts", "contents", "inserted"))
 
+    def read_record(self) -> dict[str, str]:
+        """Read the record of the publication; it is empty before the first.
+
+        Raises:
+            InputError: if it is damaged.
+        """
+        found = files.read_json(self.record, f"delete {self.record}") if self.record.exists() else {}
+        return {name: str(value) for name, value in found.items()}
+
     def parts(self, encoder: str) -> Path:
         """Folder of new codes by an encoder."""
         return self._parts / encoder

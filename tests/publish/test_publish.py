@@ -278,7 +278,9 @@ def test_the_script_answers_with_no_gallery_and_tells_of_a_server_that_goes_away
     assert json.loads((run.reports / "retrieval/neighbours.json").read_text()) == record  # that of the last answer
     monkeypatch.undo()
     server.start()
-    store, corpus = open_published(tmp_path, server.address, encoder=lambda _: Autoencoder(run.best_model))
+    store, corpus = open_published(
+        tmp_path, server.address, encoder=lambda _: Autoencoder(run.best_model, precision="int8")
+    )
     with store:
         queries, _ = find_queries(RetrieveConfig(query=tuple(named)), corpus)
         found = search(queries, corpus, k=3, metrics=("cosine",), store=corpus._store)
