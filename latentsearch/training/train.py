@@ -19,6 +19,7 @@ from latentsearch import data, environment, files, locks, records
 from latentsearch.config import TrainConfig
 from latentsearch.errors import InputError
 from latentsearch.gallery import novelty
+from latentsearch.gallery.trained_run import usual_precision
 from latentsearch.models import distribution, own_loss
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.models.export import compress, load_model
@@ -287,3 +288,6 @@ def _write_products(run: Run, dataset: data.ImageSet, result: TrainingResult, *,
     for name, measure in charts.curves_of(shown(history, dataset)).items():
         with files.replacing(run.reports / f"training_{name}.png") as temporary:
             charts.curves(history, measure).savefig(temporary, dpi=110)
+    if not trial:
+        with contextlib.suppress(InputError):  # who searches a folder is told why
+            Autoencoder(run.best_model, precision=usual_precision(run))  # else the first search exports it

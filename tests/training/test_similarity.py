@@ -202,6 +202,7 @@ def test_codes_of_views_come_nearer_and_everything_is_recorded(built_digits, tmp
     run = Run(tmp_path, "digits")
     kept = validation.Validator(built_digits, Settings(**json.loads(run.training_record.read_text())["settings"]))
     assert kept(load_model(run.best_model))["val_loss"] == pytest.approx(result.best["val_loss"], rel=1e-4)
+    assert {path.name for path in run.exported.iterdir() if path.is_dir()} >= {"best", "best-int8"}
     assert {"training_loss.png", "training_similarity.png", "training_retrieval.png"} <= {
         path.name for path in run.reports.iterdir()
     }
