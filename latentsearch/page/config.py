@@ -23,9 +23,9 @@ class PageConfig:
     folder."""
 
     encoder_precision: EncoderPrecision | None = None
-    """Arithmetic of the encoder; int8 is about three times as fast, and its codes differ a little. Default: int8 in
-    folders, unless they were encoded in float32 before or the network is of your own; float32 in prepared datasets. All
-    is encoded anew when it changes."""
+    """Arithmetic of the encoder; int8 is about three times as fast, and its codes differ a little. Default: in
+    folders int8, or that of the codes which are there; float32 in prepared datasets, and of networks other than
+    kind-look, compact and deep. All is encoded anew when it changes."""
 
     look: float | None = None
     """Share of the look beside the kind, of runs with both codes: 0 same kind, 1 same look. Default: 0.2."""

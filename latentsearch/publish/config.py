@@ -33,8 +33,8 @@ class PublishConfig:
 
     encoder_precision: EncoderPrecision | None = None
     """Arithmetic of the encoder, of images and of queries; int8 is about three times as fast, and its codes differ a
-    little. Default: int8, unless they were published in float32 before or the network is of your own. All is encoded
-    anew when it changes."""
+    little. Default: int8, or that of the codes which are there; float32 of networks other than kind-look, compact and
+    deep. All is encoded anew when it changes."""
 
     metric: tuple[Literal["cosine", "euclidean"], ...] = ("cosine",)
     """Metrics that can be searched by; each takes a collection of its own."""

@@ -39,7 +39,8 @@ def open_run(
         root: Folder that holds models/ and data/. Default: $LATENTSEARCH_ROOT, or the current folder.
         encoder_precision: Arithmetic of the encoder: "float32", or "int8", which encodes about three times as many
             images a second and gives codes that differ a little. Default: "float32" in `encode` and in the dataset of
-            the run; in folders "int8", unless they were encoded in float32 before or the network is of your own.
+            the run; in folders "int8", or that of the codes which are there, and "float32" of networks other than
+            kind-look, compact and deep.
 
     Raises:
         InputError: if there is no such trained run, naming those that there are.
