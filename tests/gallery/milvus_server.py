@@ -110,5 +110,7 @@ def running(folder: Path) -> Iterator[MilvusServer]:
         pytest.skip(why_not())
     server = MilvusServer(folder)
     server.start()
-    yield server
-    server.kill()
+    try:
+        yield server
+    finally:
+        server.kill()
