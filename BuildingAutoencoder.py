@@ -16,7 +16,7 @@ from latentsearch.config import BuildConfig
 def main(config: BuildConfig) -> None:
     """Builds the run that `config` names and prints its layers."""
     with quiet_libraries():
-        from latentsearch import data, records
+        from latentsearch import data
         from latentsearch.models.build import build_run
         from latentsearch.models.summary import code_in_words
         from latentsearch.runs import Run
@@ -30,14 +30,17 @@ def main(config: BuildConfig) -> None:
                 for row in built.layers
             ]
         )
-    code = code_in_words(built.config.latent_dim, records.read_build(run).recipe)
-    print(f"{built.config.architecture}: {built.num_weights:,} weights, {code}.")
+    code = code_in_words(built.config.latent_dim, built.config.architecture)
+    dataset = data.load(config.root, built.config.dataset)
+    print(f"{built.config.architecture} for dataset '{dataset.name}': {built.num_weights:,} weights, {code}.")
+    if dataset.name != run.name and (config.root / "data" / run.name / "dataset.json").exists():
+        print(f"A dataset '{run.name}' is prepared too: for that one, add --dataset {run.name}.")
     if built.is_new:
         print("Written:", *built.paths, sep="\n  ")
     else:
         print(f"Run '{run.name}' was built so before and holds a training: nothing was changed.")
         print("To delete that training and build anew, add --overwrite. For another run, add --run NAME.")
-    for line in data.advice_in_short(data.load(config.root, built.config.dataset)):
+    for line in data.advice_in_short(dataset):
         print(line)
     print(f"Next: {run.command('TrainAutoencoder.py')}")
 

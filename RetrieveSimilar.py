@@ -57,7 +57,7 @@ def main(config: RetrieveConfig) -> int:
                 folder, count = output.copy_to(config.copy_to, results, corpus, synced=config.sync)
                 print(f"Copied: {count} image{'s' if count != 1 else ''} to {folder}", file=terminal)
     for problem in problems:
-        print(problem, file=sys.stderr)
+        print(f"RetrieveSimilar.py: {problem}", file=sys.stderr)
     return 2 if problems else 0
 
 

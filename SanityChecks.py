@@ -22,7 +22,7 @@ def main(config: CheckConfig) -> int:
     trained, *others = [
         open_trained(config.root, name, precision=config.encoder_precision) for name in (name, *config.compare)
     ]
-    print(f"run: {name}", trained.gallery_origin, sep="\n")
+    print(runs.in_words(name, config.run), trained.gallery_origin, sep="\n")
     measured = gather(trained, others, seed=config.seed, say=lambda line: print(f"... {line}", flush=True))
     results = checks.run_checks(measured)
     page = report.write(trained, measured, results)

@@ -9,7 +9,7 @@ Reads data/<dataset>/ and models/<run>/initial.keras; writes models/<run>/: best
 training.json, TensorBoard's logs to logs/<run>/, and the curves to reports/<run>/.
 """
 
-from latentsearch.cli import print_table, quiet_libraries, run_script
+from latentsearch.cli import paragraph, print_table, quiet_libraries, run_script
 from latentsearch.config import TrainConfig
 
 
@@ -27,7 +27,8 @@ def main(config: TrainConfig) -> int:
     if result.is_new:
         print("Written:", run.best_model, run.history, run.training_record, run.reports, sep="\n  ")
     else:
-        print(f"Run '{run.name}' was trained so before: nothing was changed. To train it anew, add --overwrite.")
+        so = f"otherwise: {', '.join(result.differences)}. Nothing" if result.differences else "so before: nothing"
+        print(paragraph(f"Run '{run.name}' was trained {so} was changed. To train it anew, add --overwrite."))
     print(f"TensorBoard: python -m tensorboard.main --logdir {config.root / 'logs'}")
     if result.finished:
         print(f"Next: {run.command('SanityChecks.py')}")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latentsearch import data
-from latentsearch.cli import run_script
+from latentsearch.cli import paragraph, run_script
 from latentsearch.config import ROOT
 from latentsearch.environment import CODE
 from latentsearch.errors import InputError
@@ -59,7 +59,7 @@ def main(config: DemoConfig) -> int:
         seconds[script.removesuffix(".py")] = time.perf_counter() - began
         if status:
             return status
-    print("\nseconds:", ", ".join(f"{name} {value:.0f}" for name, value in seconds.items()))
+    print(f"\n{paragraph('seconds: ' + ', '.join(f'{name} {value:.0f}' for name, value in seconds.items()))}")
     print(*summary(Run(config.root, NAME)), sep="\n")
     return 0
 
@@ -67,15 +67,15 @@ def main(config: DemoConfig) -> int:
 def summary(run: Run) -> list[str]:
     """What was found, what to open, and what to do next, a line each."""
     numbers = json.loads((run.reports / "metrics.json").read_text(encoding="utf-8"))
-    best: dict[str, float] = {}
+    best: dict[str, dict[int, float]] = {}
     for row in numbers["scorecard"]:
-        share = 100 * row["overall"]["P@100"]["value"]
         if row["method"] != run.name or row["metric"] == numbers["metric"]:
-            best[row["method"]] = max(share, best.get(row["method"], 0))
+            best[row["method"]] = {k: 100 * row["overall"][f"P@{k}"]["value"] for k in (10, 100)}
     own, pca, pixels = (best[method] for method in (run.name, "10-d PCA", "raw pixels"))
     return [
-        f"Of the 100 nearest images, {own:.0f} show the same digit by ten numbers; by a PCA's ten",
-        f"{pca:.0f}, by all pixels {pixels:.0f}.",
+        f"By ten numbers, {own[100]:.0f} in 100 of the hundred nearest images show the same digit,",
+        f"and {own[10]:.0f} in 100 of the ten nearest; by a PCA's ten numbers {pca[100]:.0f} and {pca[10]:.0f},",
+        f"by all pixels {pixels[100]:.0f} and {pixels[10]:.0f}.",
         f"Open {run.reports / 'report.html'}",
         "Next: python RetrieveSimilar.py --gallery FOLDER_OF_YOUR_IMAGES",
     ]

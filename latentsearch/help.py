@@ -119,6 +119,7 @@ def refusal(words: Sequence[str], config_type: type[Any]) -> str | None:
         values = [value]
         if not equals:
             values = list(itertools.takewhile(lambda word: not word.startswith("--"), words[position:]))
+            values = values if forms[form].endswith(" ...") else values[:1]
             position += len(values)
         wrong = next((one for one in values if not _fits(one, kinds)), None)
         if wrong is not None and kinds == _SWITCH:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import re
 import shlex
@@ -151,12 +152,19 @@ class Run:
         if self.build_record.is_file():
             raise InputError(f"run '{self.name}' has no {path.name} ({path}).\nMake it first: {self.command(script)}")
         commands = dict.fromkeys(self.command(name) for name in ("BuildingAutoencoder.py", script))
-        names = ", ".join(trained_runs(self.root)) or "none"
-        raise InputError(
-            f"there is no run '{self.name}' in {self.root / 'models'}. Trained runs there: {names}.\n"
-            f"Make it first: {', then '.join(commands)}"
-            + ("" if names != "none" else "\nIf it lies elsewhere, name that folder by --root or $LATENTSEARCH_ROOT.")
-        )
+        trained = trained_runs(self.root)
+        near = difflib.get_close_matches(self.name, trained, n=1)
+        elsewhere = "by --root, $LATENTSEARCH_ROOT or, in Python, root="
+        there = f"Trained runs there: {', '.join(trained) or 'none'}." + (f" Did you mean {near[0]}?" if near else "")
+        lines = [
+            f"there is no run '{self.name}' in {self.root / 'models'}. {there}",
+            f"Make it first: {', then '.join(commands)}",
+        ]
+        if self.name in (*SHIPPED_RUNS, PHOTOS_RUN):
+            lines[1:] = [f"It comes with the repository of latentsearch: name that folder {elsewhere}."]
+        elif not trained:
+            lines.append(f"If it lies elsewhere, name that folder {elsewhere}.")
+        raise InputError("\n".join(lines))
 
     def command(self, script: str, *flags: str) -> str:
         """Return the command line that applies `script` to this run, for messages."""
@@ -187,6 +195,16 @@ def choose(root: Path, name: str | None, *, for_folder: bool = False) -> str:
     if name or for_folder or known[:1] == [OWN_RUN]:
         return name or next(iter(known), OWN_RUN)
     return next((run for run in (*known, *trained) if has_dataset(root, run)), next(iter(known), OWN_RUN))
+
+
+def in_words(name: str, asked: str | None, *, for_folder: bool = False) -> str:
+    """Return a line that names the run which `choose` chose, and says why where that may surprise."""
+    shipped = (*SHIPPED_RUNS, PHOTOS_RUN)
+    if asked is not None or name in shipped or (name == OWN_RUN and not for_folder):
+        return f"run: {name}"
+    if name == OWN_RUN:
+        return f"run: {name} (yours; the shipped one: --run {PHOTOS_RUN})"
+    return f"run: {name} (its dataset is prepared, that of no shipped run is)"
 
 
 def has_dataset(root: Path, name: str) -> bool:

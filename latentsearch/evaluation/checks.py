@@ -205,7 +205,7 @@ def beats_pixels(evaluation: Evaluation) -> CheckResult:
         warn_at=0.85,
         higher_is_better=True,
         why=f"P@10 over that of {rival}; pixels are {size:.0f} times as many numbers.",
-        good="A code says more about what is in an image than all of its pixels, and is searched much faster.",
+        good="A code says as much about what is in an image as all pixels, or more, and is searched much faster.",
         poor="A little is lost against comparing pixels, for codes that are searched much faster.",
         broken="Much is lost against comparing pixels.",
     )

@@ -57,11 +57,10 @@ def draw(evaluation: Evaluation, gallery: Gallery) -> list[Picture]:
             "The same queries, asked with other vectors",
             "For each test image at the left, its five nearest gallery images by each kind of vector. "
             + (
-                "Thick frame: same class. Good: the last block has more of them"
+                "Thick frame: same class. Good: the last block has no fewer of them than those before it. Poor: fewer."
                 if labelled
-                else "Good: the last block is more alike"
-            )
-            + " than those before it. Poor: no difference.",
+                else "Good: the last block is more alike than those before it. Poor: no difference."
+            ),
             _comparison(evaluation),
         ),
         *([_slider_picture(evaluation)] if labelled and evaluation.slider else ()),

@@ -92,7 +92,7 @@ def verdict(evaluation: Evaluation, results: list[CheckResult]) -> str:
         own, other = _shares(evaluation.own_score), _shares(rival)
         opening = (
             f"{own[0]:.0f} in 100 of the ten nearest images are of the query's class, and {own[1]:.0f} in 100 of the "
-            f"hundred nearest; by the best other vectors, {rival.method}, {other[0]:.0f} and {other[1]:.0f}; by chance "
+            f"hundred nearest; by the best rival, {rival.method}, {other[0]:.0f} and {other[1]:.0f}; by chance "
             f"{100 * float(evaluation.chance.mean()):.0f}"
         )
     elif evaluation.too_few_for_copies:

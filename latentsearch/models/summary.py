@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import keras
 
-from latentsearch.recipes import Recipe
+from latentsearch.recipes import RECIPES, Architecture
 
 _KEEP_SHAPE = ("BatchNormalization", "Activation", "Reshape", "Rescaling", "UnitNormalization")
 
@@ -51,13 +51,13 @@ def _parts(model: keras.Model) -> list[keras.Model]:
     return [*(layer for layer in model.layers if isinstance(layer, keras.Model)), model]
 
 
-def code_in_words(latent_dim: int, recipe: Recipe | None) -> str:
+def code_in_words(latent_dim: int, architecture: Architecture) -> str:
     """Say how many numbers a code has.
 
     Args:
         latent_dim: Numbers of a code, or of each of two.
-        recipe: How the network is trained; it tells whether there are two codes. None of a network of one's own.
+        architecture: That of the network; it tells whether there are two codes.
     """
-    if recipe is not None and recipe.look:
+    if RECIPES[architecture].look:
         return f"{2 * latent_dim} numbers a code, {latent_dim} of the kind and {latent_dim} of the look"
     return f"{latent_dim} numbers a code"

@@ -34,7 +34,7 @@ def main(config: PageConfig) -> None:
         corpus, lines = open_corpus(
             config.root, name, config.gallery, sync=config.sync, look=config.look, precision=config.encoder_precision
         )
-        print(f"run: {name}", *lines, sep="\n")
+        print(runs.in_words(name, config.run, for_folder=config.gallery is not None), *lines, sep="\n")
         path = code_map.map_path(corpus.run, config.gallery)
         app.serve(corpus, lines, code_map.CodeMap(path, corpus.gallery), socket)
 

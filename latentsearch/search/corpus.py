@@ -45,7 +45,6 @@ class Corpus(abc.ABC):
         compared: The gallery with the codes that are compared: `gallery` itself where there is a single code.
     """
 
-    has_test_images = False  # whether `examples` are the test images of a dataset
     folder: Path | None = None  # of the files, where there are any
 
     def __init__(
@@ -173,8 +172,6 @@ class Corpus(abc.ABC):
 
 class DatasetCorpus(Corpus):
     """The dataset of a trained run."""
-
-    has_test_images = True
 
     def __init__(
         self, run: Run, autoencoder: Encoder, gallery: Gallery, dataset: ImageSet, *, look: float | None = None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 
 from latentsearch import files, records, runs
 from latentsearch.cli import paragraph
-from latentsearch.config import OWN_RUN, PHOTOS_RUN, BuildConfig, EncoderPrecision, Metric, PrepareConfig, TrainConfig
+from latentsearch.config import BuildConfig, EncoderPrecision, Metric, PrepareConfig, TrainConfig
 from latentsearch.data import FEW_IMAGES, scaled_in_words
 from latentsearch.data import folder as image_folder
 from latentsearch.data.image_files import NO_READER
@@ -70,7 +71,7 @@ def open_corpus(
     if folder is None:
         trained = open_trained(root, name, precision=precision or "float32")
         dataset = DatasetCorpus(trained.run, trained.autoencoder, trained.gallery, trained.dataset, look=look)
-        return dataset, [trained.gallery_origin]
+        return dataset, [*_failed_checks(trained.run, trained.autoencoder.trained), trained.gallery_origin]
     run = Run(root, name)
     path = folder_gallery.gallery_path(run.folder_galleries, folder)
     before = gallery.encoder_of(path)
@@ -89,7 +90,7 @@ def open_corpus(
         content = folder_gallery.open_kept(path, folder, autoencoder, fit=fit)
         lines = [f"gallery: {_images(len(content.files))} of {printable(content.folder)}, as it was kept ({path})"]
     corpus = FolderCorpus(run, autoencoder, content, look=look)
-    lines += kept_in_words(run, autoencoder, precision)
+    lines = [*_failed_checks(run, autoencoder.trained), *lines, *kept_in_words(run, autoencoder, precision)]
     lines += [*_skipped(content), *scaled_in_words(content.scaled_by_range)]
     return corpus, lines + _novelty(run, autoencoder.trained, content)
 
@@ -111,9 +112,20 @@ def open_named(config: RetrieveConfig, store: Searcher) -> tuple[Corpus, list[st
         look=config.look,
         precision=config.encoder_precision,
     )
-    is_own = config.run is None and config.gallery is not None and name == OWN_RUN
-    other = f" (yours; the shipped one: --run {PHOTOS_RUN})" if is_own else ""
-    return corpus, [f"run: {name}{other}", *lines]
+    named = runs.in_words(name, config.run, for_folder=config.gallery is not None)
+    return corpus, [named, *lines]
+
+
+def _failed_checks(run: Run, trained: str) -> list[str]:
+    """Return a line on what SanityChecks.py found amiss with the network of a run, where it did."""
+    try:
+        record = json.loads((run.reports / "metrics.json").read_text(encoding="utf-8"))
+        failed = [str(check["name"]) for check in record["checks"] if check["status"] == "FAIL"]
+        if record["encoder"] != trained or not failed:
+            return []
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [paragraph(f"SanityChecks.py of it: FAIL: {', '.join(failed)} ({run.reports / 'report.html'})")]
 
 
 def open_store(config: RetrieveConfig, metrics: tuple[Metric, ...]) -> Store | PublishedStore:

@@ -93,9 +93,9 @@ def for_terminal(results: SearchResults, corpus: Corpus) -> list[dict[str, str]]
 
 
 SCORES_IN_WORDS = (
-    "likeness: from same picture, very like and alike (of one kind) down to weak\n"
-    "(by chance); pairs as near: share of random pairs of images that are as near\n"
-    "(docs/own-images.md)."
+    "likeness: from same picture, very like and alike (may be of one kind) to weak\n"
+    "(may be chance), by distances alone; pairs as near: share of random pairs of\n"
+    "images that are as near (docs/own-images.md)."
 )
 
 

@@ -61,6 +61,12 @@ def check_flags(config: RetrieveConfig) -> None:
             raise InputError(f"--duplicates compares all images of the gallery and answers no query: leave out {flag}.")
     if config.k is not None and config.k < 1:
         raise InputError(f"--k {config.k}: expected at least 1.")
+    if config.look is not None and not 0 <= config.look <= 1:
+        raise InputError(f"--look {config.look:g}: expected 0 (kind alone) to 1 (look alone).")
+    if config.query_index and config.gallery is not None:
+        raise InputError(
+            "--query-index names test images of the dataset: leave out --gallery, or give files by --query."
+        )
     if config.query and not any(map(_may_be_there, config.query)):  # before minutes of encoding
         raise InputError(f"--query {printable(config.query[0])}: there is no such file.")
 
@@ -92,10 +98,6 @@ def find_queries(config: RetrieveConfig, corpus: Corpus) -> tuple[Queries, list[
             problems.append(str(error))
             continue
         found.append((path, image.pixels, NOT_IN_CORPUS if image_id is None else image_id))
-    if config.query_index and not corpus.has_test_images:
-        raise InputError(
-            "--query-index names test images of the dataset: leave out --gallery, or give files by --query."
-        )
     examples = corpus.examples
     positions = config.query_index
     if not config.query and not positions:

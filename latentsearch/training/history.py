@@ -31,6 +31,7 @@ class TrainingResult:
         keep: Which epoch's weights were kept: "best", the first with the smallest val_loss, or "last".
         is_new: False when it was finished before: nothing was changed.
         hidden: Names of measures that mean nothing for these images, and are not shown.
+        differences: Of a training that was finished before: what the flags of now would train otherwise, in words.
     """
 
     history: pd.DataFrame
@@ -38,6 +39,7 @@ class TrainingResult:
     keep: Keep = "best"
     is_new: bool = True
     hidden: frozenset[str] = frozenset()
+    differences: tuple[str, ...] = ()
 
     @property
     def best(self) -> pd.Series:

@@ -18,6 +18,10 @@ from latentsearch.recipes import Recipe
 from latentsearch.runs import Run
 
 _SCRIPT = "TrainAutoencoder.py"
+_CHANGED = {  # what is no flag
+    "initial_model": "its network: initial.keras is another one than it began with",
+    "dataset": "its dataset: that is another one than it began with",
+}
 _MOST_EPOCHS = 300  # of few images, where a recipe asks for a number of steps
 _LEAST_STEPS, _LEAST_BATCH = 8, 16  # of an epoch: of few images, batches are smaller than a recipe says
 
@@ -179,6 +183,13 @@ def _refuse_impossible_of_two_codes(settings: Settings) -> None:
             raise InputError(f"--{flag} {getattr(settings, name)}: expected 0 or more, and 0 but for kind-look.")
 
 
+def differences(now: Settings, before: Settings) -> list[str]:
+    """Name what the flags of now would train otherwise, each in words such as "epochs 1 (now 24)"."""
+    names = [name for name in asdict(now) if name not in (*_CHANGED, "devices", "loss_file", "precision")]
+    pairs = [(name, getattr(before, name), getattr(now, name)) for name in names]
+    return [f"{name.replace('_', '-')} {one} (now {other})" for name, one, other in pairs if one != other]
+
+
 def resumed(config: TrainConfig, run: Run, dataset: ImageSet, settings: Settings, before: Settings) -> Settings:
     """Returns the settings that a training was begun with, after a check that the flags do not contradict them.
 
@@ -198,10 +209,11 @@ def resumed(config: TrainConfig, run: Run, dataset: ImageSet, settings: Settings
         before = dataclasses.replace(before, devices=settings.devices)
     for name, value in asdict(settings).items():
         if getattr(before, name) != value and (name in given or name in ("initial_model", "dataset")):
+            given_now = _CHANGED.get(name, f"--{name.replace('_', '-')} {value}: it began with {getattr(before, name)}")
             raise InputError(
-                f"run '{run.name}' cannot go on with another {name}: it was {getattr(before, name)}, is {value}.\n"
+                f"run '{run.name}' cannot go on with {given_now}.\n"
                 f"To go on as it began: {run.command(_SCRIPT, '--resume')}\n"
-                f"To begin anew: {run.command(_SCRIPT, '--overwrite')}"
+                f"To begin anew: {run.command(_SCRIPT, '--overwrite')}, and the flags that you gave"
             )
     try:
         _refuse_impossible(before, dataset)

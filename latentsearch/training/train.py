@@ -89,10 +89,15 @@ def _train(
     record = _record_of(run, config)
     before = record if _goes_on(run, config, record) else None
     if before is not None:
-        chosen = settings.resumed(config, run, dataset, chosen, before.settings)
+        now, chosen = chosen, settings.resumed(config, run, dataset, chosen, before.settings)
         if before.finished:
             return TrainingResult(
-                read_history(run), finished=True, keep=chosen.keep, is_new=False, hidden=hidden(dataset)
+                read_history(run),
+                finished=True,
+                keep=chosen.keep,
+                is_new=False,
+                hidden=hidden(dataset),
+                differences=tuple(settings.differences(now, chosen)),
             )
         settings.check_loss(run, chosen)
     elif not config.overwrite:

@@ -19,7 +19,7 @@ def verdict(evaluation):
 def test_the_verdict_names_the_best_rival_and_what_failed(good):
     assert verdict(good) == (
         "50 in 100 of the ten nearest images are of the query's class, and 50 in 100 of the hundred nearest; by the "
-        "best other vectors, raw pixels, 30 and 30; by chance 10; all 13 checks pass."
+        "best rival, raw pixels, 30 and 30; by chance 10; all 13 checks pass."
     )
     worse = dataclasses.replace(
         good,

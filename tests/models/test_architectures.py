@@ -12,7 +12,7 @@ from latentsearch.errors import InputError
 from latentsearch.models import architectures, losses
 from latentsearch.models.architectures import ARCHITECTURES, build
 from latentsearch.models.summary import code_in_words, in_short, layer_rows
-from latentsearch.recipes import RECIPES, Network
+from latentsearch.recipes import Network
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -150,5 +150,5 @@ def test_a_code_that_is_empty_or_longer_than_the_image_is_refused_in_words(laten
 
 
 def test_numbers_of_a_code_are_those_of_both_codes():
-    assert code_in_words(10, RECIPES["kind-look"]) == "20 numbers a code, 10 of the kind and 10 of the look"
-    assert code_in_words(10, RECIPES["compact"]) == code_in_words(10, None) == "10 numbers a code"
+    assert code_in_words(10, "kind-look") == "20 numbers a code, 10 of the kind and 10 of the look"
+    assert code_in_words(10, "compact") == code_in_words(10, "custom") == "10 numbers a code"

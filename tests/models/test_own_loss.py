@@ -95,7 +95,7 @@ def test_a_training_goes_on_with_the_same_loss_alone(small_root, here, in_proces
     (here / "other_loss.py").write_text(the_example())
     refused = in_process("TrainAutoencoder.py", "--loss", "other_loss:loss", *own)
     assert refused.returncode == 2
-    assert "cannot go on with another loss: it was my_loss:loss, is other_loss:loss" in refused.stderr
+    assert "cannot go on with --loss other_loss:loss: it began with my_loss:loss" in refused.stderr
     (here / "my_loss.py").write_text(the_example().replace("0.5", "0.4"))
     refused = in_process("TrainAutoencoder.py", *own)
     assert refused.returncode == 2

@@ -15,7 +15,7 @@ from latentsearch.gallery.gallery import build
 from latentsearch.runs import Run
 from latentsearch.search import output
 from latentsearch.search.config import RetrieveConfig
-from latentsearch.search.corpus import DatasetCorpus, FolderCorpus
+from latentsearch.search.corpus import DatasetCorpus
 from latentsearch.search.queries import check_flags, find_queries
 from latentsearch.search.results import search
 from tests.data.folders import prepare
@@ -152,10 +152,7 @@ def test_nor_in_a_dataset(tmp_path):
     assert corpus.id_of(tmp_path / "copy.png") is None  # another file, though the same picture
 
 
-def test_test_images_are_those_of_a_dataset(corpus, monkeypatch):
-    with pytest.raises(InputError, match="leave out --gallery"):
-        find_queries(RetrieveConfig(query_index=(0,)), corpus)
-    monkeypatch.setattr(FolderCorpus, "has_test_images", True)
+def test_test_images_are_asked_by_their_number(corpus):
     queries, problems = find_queries(RetrieveConfig(query_index=(2, -1, 0, 99)), corpus)
     np.testing.assert_array_equal(queries.ids, corpus.examples[[2, 0]])
     assert [line.split(":")[0] for line in problems] == ["--query-index -1", "--query-index 99"]
@@ -167,5 +164,9 @@ def test_what_cannot_be_asked_is_told_before_anything_is_encoded(tmp_path):
         check_flags(RetrieveConfig(query=query))
     with pytest.raises(InputError, match=r"--query gone\.png: there is no such file"):
         check_flags(RetrieveConfig(query=("gone.png", "lost.png")))
+    with pytest.raises(InputError, match=r"--query-index .* leave out --gallery"):
+        check_flags(RetrieveConfig(query_index=(0,), gallery=tmp_path))
+    with pytest.raises(InputError, match=r"--look 2: expected 0 \(kind alone\) to 1"):
+        check_flags(RetrieveConfig(look=2))
     with pytest.raises(InputError, match="--k 0: expected at least 1"):
         check_flags(RetrieveConfig(k=0))

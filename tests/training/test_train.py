@@ -194,9 +194,9 @@ def test_a_training_is_neither_lost_nor_mixed_with_another(trained_digits, tmp_p
     before = weights(tmp_path)
     again = train(tmp_path, epochs=2)
     assert (again.is_new, again.finished, len(again.history)) == (False, True, 2)
-    with pytest.raises(InputError, match=r"(?s)another epochs: it was 2, is 1.*--overwrite"):
+    with pytest.raises(InputError, match=r"(?s)--epochs 1: it began with 2.*--overwrite"):
         train(tmp_path, epochs=1)
-    with pytest.raises(InputError, match=r"another epochs: it was 2, is 1"):
+    with pytest.raises(InputError, match=r"--epochs 1: it began with 2"):
         train(tmp_path, epochs=1, resume=True)
     initial = Run(tmp_path, "digits").initial_model
     kept = initial.read_bytes()
