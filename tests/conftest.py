@@ -9,7 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import numpy as np
@@ -229,6 +229,21 @@ def small_networks() -> Iterator[None]:
 def small_towers(compact_root: Path) -> Iterator[None]:
     """Networks that a module builds are small: see `small_networks`. That of `compact_root` was built before."""
     with small_networks():
+        yield
+
+
+@pytest.fixture(scope="module")
+def coarse_figures() -> Iterator[None]:
+    """Figures are written with half as many pixels to the inch: most of the time of a report goes into them."""
+    from matplotlib.figure import Figure
+
+    written = Figure.savefig
+
+    def coarse(self: Figure, *arguments: Any, dpi: float, **keywords: Any) -> None:
+        written(self, *arguments, dpi=dpi / 2, **keywords)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", coarse)
         yield
 
 

@@ -69,7 +69,7 @@ def test_on_a_fresh_clone_a_refusal_ends_with_the_command_that_mends_it(name, fl
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("small_towers")
+@pytest.mark.usefixtures("small_towers", "coarse_figures")
 def test_the_scripts_in_order_without_flags_lead_on_twice(tmp_path, in_process, monkeypatch):
     """But for --root and a short training."""
     part = dataclasses.replace(a_part_of_the_digits(), kind="cifar10")

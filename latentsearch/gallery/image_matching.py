@@ -191,8 +191,10 @@ def likeness(grey: np.ndarray, pairs: np.ndarray, fitted: Fit = fit) -> np.ndarr
         fitted: `fit` or `fit_of_most`.
     """
     result = np.empty((len(pairs), 2), dtype=np.float32)
-    for many in batches(len(pairs), _SHARING * _BATCH):
-        # The details of an image are made once for all pairs in which it stands.
+    # The details of an image are made once for all pairs in which it stands, while they fit into memory.
+    most = _SHARING * _BATCH
+    together = len(pairs) if len(np.unique(pairs)) <= 2 * most else most
+    for many in batches(len(pairs), max(together, 1)):
         images, places = np.unique(pairs[many], return_inverse=True)
         one, other = places.reshape(-1, 2).T
         zoomed = [np.concatenate([detail(grey[images[rows]], zoom) for rows in batches(len(images))]) for zoom in ZOOMS]
