@@ -150,7 +150,8 @@ def test_files_that_cannot_be_read_are_named_and_the_others_answered(pipeline, i
     dataset = data.load(root, "digits")
     Image.fromarray(dataset.images[3]).resize((200, 200), Image.Resampling.NEAREST).save(tmp_path / "three.png")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no image")
-    result = retrieve(in_process, root, "--query", tmp_path / "broken.jpg", tmp_path / "three.png", tmp_path / "none.png")
+    asked = [tmp_path / name for name in ("broken.jpg", "three.png", "none.png")]
+    result = retrieve(in_process, root, "--query", *asked)
     assert result.returncode == 2
     assert "broken.jpg: " in result.stderr
     assert "none.png: there is no such file" in result.stderr

@@ -106,7 +106,7 @@ def _upside_down(grey: np.ndarray, pairs: np.ndarray, fitted: Fit) -> np.ndarray
     """Compute the likeness of pairs with the second image upside down, `(num_pairs,)`."""
     images, rows = np.unique(pairs, return_inverse=True)
     both = np.concatenate([grey[images], grey[images, ::-1]])
-    likeness = image_matching.likeness(both, rows.reshape(-1, 2) + [0, len(images)], fitted)
+    likeness = image_matching.likeness(both, rows.reshape(-1, 2) + np.array([0, len(images)]), fitted)
     best: np.ndarray = likeness.max(axis=1)
     return best
 
