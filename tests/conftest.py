@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pickle
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,6 +55,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts modules with many slow tests first: begun last, one of them would keep one of two processes busy alone."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """Takes from all tests what Keras spends without need, where it is imported."""
+    if "keras" not in sys.modules:
+        return
+    import tensorflow as tf
+    from keras.src.saving import saving_lib
+
+    # As trainings do, the first of a process for good: else Keras compiles what it predicts by XLA, for seconds.
+    tf.config.experimental.enable_op_determinism()
+    # Keras means to keep this, but looks for it under another name: it builds a layer for each one that it saves.
+    saving_lib.get_attr_skipset = functools.cache(saving_lib.get_attr_skipset)
 
 
 @pytest.fixture(scope="session")
