@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pickle
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import numpy as np
@@ -39,6 +41,13 @@ hypothesis.settings.load_profile("seeded")  # the same examples each time
 os.fsync = lambda descriptor: None
 
 IMAGES_PER_BATCH = 20
+SMALL_LAYERS = {
+    "_DEEP_BLOCKS": ((64, True),),
+    "_DEEP_UNITS": 64,
+    "_COMPACT_FILTERS": (16,),
+    "_COMPACT_UNITS": (64,),
+    "_DECODER_UNITS": (64,),
+}
 READ_DIGITS = digits.read  # tests put the part of them in its place
 
 
@@ -46,6 +55,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts modules with many slow tests first: begun last, one of them would keep one of two processes busy alone."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """Takes from all tests what Keras spends without need, where it is imported."""
+    if "keras" not in sys.modules:
+        return
+    import tensorflow as tf
+    from keras.src.saving import saving_lib
+
+    # As trainings do, the first of a process for good: else Keras compiles what it predicts by XLA, for seconds.
+    tf.config.experimental.enable_op_determinism()
+    # Keras means to keep this, but looks for it under another name: it builds a layer for each one that it saves.
+    saving_lib.get_attr_skipset = functools.cache(saving_lib.get_attr_skipset)
 
 
 @pytest.fixture(scope="session")
@@ -81,13 +103,19 @@ def part_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_root(part_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """That root, with an untrained run "digits", to be copied."""
+def compact_root(part_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That root, with an untrained run "digits" of the architecture compact, to be copied."""
     from latentsearch.models.build import build_run
 
     root = shutil.copytree(part_root, tmp_path_factory.mktemp("small") / "root")
     build_run(BuildConfig(architecture="compact", run="digits", dataset="digits", root=root))
     return root
+
+
+@pytest.fixture(scope="session")
+def small_root(compact_root: Path) -> Path:
+    """What `built_digits` copies; a module may put another root in its place."""
+    return compact_root
 
 
 @pytest.fixture
@@ -132,7 +160,8 @@ def tiny_root(part_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
     root = shutil.copytree(part_root, tmp_path_factory.mktemp("tiny") / "root")
     network = Network(filters=8, depth=1, dense_units=16)
-    build_run(BuildConfig(architecture="custom", network=network, run="digits", dataset="digits", root=root))
+    with small_networks():
+        build_run(BuildConfig(architecture="custom", network=network, run="digits", dataset="digits", root=root))
     return root
 
 
@@ -196,16 +225,40 @@ def once(function: Callable) -> Callable:
     return wrapped
 
 
-@pytest.fixture(scope="module")
-def small_towers() -> Iterator[None]:
-    """Leaves two of the seven convolutions of deep, and of the kind tower of kind-look, in the tests of a module.
+@contextlib.contextmanager
+def small_networks() -> Iterator[None]:
+    """Makes networks that are built small: two of the seven convolutions of deep, and fewer and narrower layers.
 
-    TensorFlow takes time for each layer, whatever its size: most of the time of a short training.
+    TensorFlow takes time for each layer, whatever its size, and each weight is written several times an epoch: most of
+    the time of a short training.
     """
     from latentsearch.models import architectures
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(architectures, "_DEEP_BLOCKS", ((64, True),))
+        for name, value in SMALL_LAYERS.items():
+            patch.setattr(architectures, name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def small_towers(compact_root: Path) -> Iterator[None]:
+    """Networks that a module builds are small: see `small_networks`. That of `compact_root` was built before."""
+    with small_networks():
+        yield
+
+
+@pytest.fixture(scope="module")
+def coarse_figures() -> Iterator[None]:
+    """Figures are written with half as many pixels to the inch: most of the time of a report goes into them."""
+    from matplotlib.figure import Figure
+
+    written = Figure.savefig
+
+    def coarse(self: Figure, *arguments: Any, dpi: float, **keywords: Any) -> None:
+        written(self, *arguments, dpi=dpi / 2, **keywords)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", coarse)
         yield
 
 

@@ -145,12 +145,13 @@ def test_without_queries_twenty_test_images_are_asked_about(pipeline, in_process
     assert len(rows) == 200
 
 
-def test_files_that_cannot_be_read_are_named_and_the_others_answered(pipeline, script, tmp_path):
+def test_files_that_cannot_be_read_are_named_and_the_others_answered(pipeline, in_process, tmp_path):
     root, _ = pipeline
     dataset = data.load(root, "digits")
     Image.fromarray(dataset.images[3]).resize((200, 200), Image.Resampling.NEAREST).save(tmp_path / "three.png")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no image")
-    result = retrieve(script, root, "--query", tmp_path / "broken.jpg", tmp_path / "three.png", tmp_path / "none.png")
+    asked = [tmp_path / name for name in ("broken.jpg", "three.png", "none.png")]
+    result = retrieve(in_process, root, "--query", *asked)
     assert result.returncode == 2
     assert "broken.jpg: " in result.stderr
     assert "none.png: there is no such file" in result.stderr
@@ -205,7 +206,7 @@ def measured_once():
 
 
 @pytest.fixture
-def check_similar(pipeline, measured_once, in_process):
+def check_similar(pipeline, measured_once, coarse_figures, small_towers, in_process):
     """Checks a run "similar" of that root, which has learnt next to nothing."""
     root, _ = pipeline
     flags, network = ["--run", "similar", "--root", root], [*SMALL, "--latent-dim", "2"]

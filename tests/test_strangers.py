@@ -28,6 +28,7 @@ STAGES = {
     "retrieve": ("RetrieveSimilar.py", *COMMON, "--query-index", "0", "1", "--explain"),
 }
 FOLDERS = ("data", "models", "logs", "reports")
+pytestmark = pytest.mark.usefixtures("small_towers", "coarse_figures")
 
 
 @pytest.fixture(scope="module")

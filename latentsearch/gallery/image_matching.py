@@ -21,7 +21,8 @@ SIDE = 32  # pixels that images are brought to
 SHIFT = 4  # pixels of SIDE that one image may be moved by against the other
 ZOOMS = (1.0, 1.07, 1.14)
 
-Fit = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+Fit = Callable[..., np.ndarray]  # `fit` or `fit_of_most`
+Windows = tuple[np.ndarray, np.ndarray]
 
 _BLUR = 2.0  # pixels, standard deviation: what is larger is layout, not detail
 _FAINT = 6.0  # grey levels: contrast well below is noise and stays small
@@ -119,7 +120,7 @@ def pattern(details: np.ndarray) -> np.ndarray:
     return magnitudes
 
 
-def fit(first: np.ndarray, second: np.ndarray, shift: int) -> np.ndarray:
+def fit(first: np.ndarray, second: np.ndarray, shift: int, windows: Windows | None = None) -> np.ndarray:
     """Fit the middle of each `first` onto its `second`, as it is and mirrored, float32 `(num_pairs, 2)`.
 
     The highest cosine over all positions, in [-1, 1]; 0 for an image without any detail.
@@ -128,24 +129,27 @@ def fit(first: np.ndarray, second: np.ndarray, shift: int) -> np.ndarray:
         first: Details `(num_pairs, side, side)`.
         second: Same shape.
         shift: Pixels that the middle leaves out on every side, and its largest shift.
+        windows: `windows_of(second, shift)`, where several are fitted onto the same.
     """
-    return np.stack([cosines.max(axis=1) for _, cosines in _at_all_places(first, second, shift)], axis=1)
+    windows = windows or windows_of(second, shift)
+    return np.stack([cosines.max(axis=1) for _, cosines in _at_all_places(first, windows, shift)], axis=1)
 
 
-def fit_of_most(first: np.ndarray, second: np.ndarray, shift: int) -> np.ndarray:
+def fit_of_most(first: np.ndarray, second: np.ndarray, shift: int, windows: Windows | None = None) -> np.ndarray:
     """Fit as `fit` does, then leave out the quarter of the blocks that differ most: text or a logo over one image.
 
     Args:
         first: Details `(num_pairs, side, side)`; `side - 2 * shift` is a multiple of 4.
         second: Same shape.
         shift: Pixels that the middle leaves out on every side, and its largest shift.
+        windows: `windows_of(second, shift)`, where several are fitted onto the same.
     """
     width = first.shape[1] - 2 * shift
-    windows = sliding_window_view(second, (width, width), axis=(1, 2))
+    views = sliding_window_view(second, (width, width), axis=(1, 2))
     best = []
-    for laid, cosines in _at_all_places(first, second, shift):
-        down, right = np.unravel_index(cosines.argmax(axis=1), windows.shape[1:3])
-        window = windows[np.arange(len(second)), down, right]
+    for laid, cosines in _at_all_places(first, windows or windows_of(second, shift), shift):
+        down, right = np.unravel_index(cosines.argmax(axis=1), views.shape[1:3])
+        window = views[np.arange(len(second)), down, right]
         product, own, other = _sums_of_blocks(laid * window), _sums_of_blocks(laid**2), _sums_of_blocks(window**2)
         order = np.argsort(product / np.sqrt((own * other).clip(min=1e-6)), axis=1)[:, product.shape[1] // _LEFT_OUT :]
         kept = [np.take_along_axis(sums, order, axis=1).sum(axis=1) for sums in (product, own, other)]
@@ -160,15 +164,25 @@ def _sums_of_blocks(values: np.ndarray) -> np.ndarray:
     return sums.reshape(count, -1)
 
 
-def _at_all_places(first: np.ndarray, second: np.ndarray, shift: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def windows_of(details: np.ndarray, shift: int) -> Windows:
+    """Compute what the middle of an image is fitted onto: spectra, and lengths of the windows `(num, places, places)`.
+
+    Args:
+        details: `(num_images, side, side)`.
+        shift: Pixels that the middle leaves out on every side, and its largest shift.
+    """
+    side, places = details.shape[1], 2 * shift + 1
+    # Sums over the windows at all places: over rows and columns by a matrix of zeros and ones each.
+    band = np.tri(places, side, side - places, dtype=np.float32) - np.tri(places, side, -1, dtype=np.float32)
+    return fft.rfft2(details), np.sqrt((band @ np.square(details) @ band.T).clip(min=1e-6))
+
+
+def _at_all_places(first: np.ndarray, windows: Windows, shift: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the middle of each `first`, as it is and mirrored, and its cosines at all places, `(num_pairs, places)`."""
     side, places = first.shape[1], 2 * shift + 1
     middle = first[:, shift : side - shift, shift : side - shift]
-    spectrum = fft.rfft2(second)
-    # Sums over the windows at all places: over rows and columns by a matrix of zeros and ones each.
-    band = np.tri(places, side, side - places, dtype=np.float32) - np.tri(places, side, -1, dtype=np.float32)
-    lengths = np.sqrt((band @ np.square(second) @ band.T).clip(min=1e-6))  # (num_pairs, places, places)
-    lengths *= np.sqrt(np.square(middle).sum(axis=(1, 2))).clip(min=1e-3)[:, None, None]
+    spectrum, lengths = windows
+    lengths = lengths * np.sqrt(np.square(middle).sum(axis=(1, 2))).clip(min=1e-3)[:, None, None]
     for laid in (middle, np.ascontiguousarray(middle[:, :, ::-1])):  # SciPy is slow on reversed rows
         product = spectrum * fft.rfft2(laid, (side, side)).conj()
         # No window wraps around, as side - 2 * shift pixels at up to 2 * shift fill the side; other places are cut off.
@@ -191,8 +205,10 @@ def likeness(grey: np.ndarray, pairs: np.ndarray, fitted: Fit = fit) -> np.ndarr
         fitted: `fit` or `fit_of_most`.
     """
     result = np.empty((len(pairs), 2), dtype=np.float32)
-    for many in batches(len(pairs), _SHARING * _BATCH):
-        # The details of an image are made once for all pairs in which it stands.
+    # The details of an image are made once for all pairs in which it stands, while they fit into memory.
+    most = _SHARING * _BATCH
+    together = len(pairs) if len(np.unique(pairs)) <= 2 * most else most
+    for many in batches(len(pairs), max(together, 1)):
         images, places = np.unique(pairs[many], return_inverse=True)
         one, other = places.reshape(-1, 2).T
         zoomed = [np.concatenate([detail(grey[images[rows]], zoom) for rows in batches(len(images))]) for zoom in ZOOMS]
@@ -203,14 +219,12 @@ def likeness(grey: np.ndarray, pairs: np.ndarray, fitted: Fit = fit) -> np.ndarr
 
 def _best_fits(zoomed: list[np.ndarray], one: np.ndarray, other: np.ndarray, fitted: Fit, rows: slice) -> np.ndarray:
     """Fit either image of some pairs, at each zoom, onto the other as it is; the best by pair, `(num_pairs, 2)`."""
-    best: np.ndarray = np.max(
-        [
-            fitted(enlarged[first[rows]], zoomed[0][second[rows]], SHIFT)
-            for enlarged in zoomed
-            for first, second in ((one, other), (other, one))
-        ],
-        axis=0,
-    )
+    fits = []
+    for first, second in ((one, other), (other, one)):
+        seen = zoomed[0][second[rows]]
+        windows = windows_of(seen, SHIFT)
+        fits += [fitted(enlarged[first[rows]], seen, SHIFT, windows) for enlarged in zoomed]
+    best: np.ndarray = np.max(fits, axis=0)
     return best
 
 

@@ -104,9 +104,9 @@ def chance_likeness(grey: np.ndarray, fitted: Fit = image_matching.fit) -> float
 
 def _upside_down(grey: np.ndarray, pairs: np.ndarray, fitted: Fit) -> np.ndarray:
     """Compute the likeness of pairs with the second image upside down, `(num_pairs,)`."""
-    turned = np.concatenate([grey[pairs[:, 0]], grey[pairs[:, 1], ::-1]])
-    rows = np.arange(len(pairs))
-    likeness = image_matching.likeness(turned, np.column_stack([rows, rows + len(pairs)]), fitted)
+    images, rows = np.unique(pairs, return_inverse=True)
+    both = np.concatenate([grey[images], grey[images, ::-1]])
+    likeness = image_matching.likeness(both, rows.reshape(-1, 2) + np.array([0, len(images)]), fitted)
     best: np.ndarray = likeness.max(axis=1)
     return best
 

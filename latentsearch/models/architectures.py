@@ -24,8 +24,12 @@ DENOISER = "denoiser"
 # Objects look larger in views, which show parts, than in images, so the kind tower sees images enlarged (Touvron et
 # al., "Fixing the train-test resolution discrepancy", 2019). Chosen without labels: see docs/codes.md.
 _ENLARGED = 1.25
-# Filters of the convolutions of the deep encoder, and whether each halves the sides.
+_COMPACT_FILTERS = (16, 32)
+_COMPACT_UNITS = (512, 256)
+# Filters of the convolutions of the deep encoder, and whether each halves the sides; then its dense units.
 _DEEP_BLOCKS = ((64, False), (128, True), (128, False), (256, True), (256, False), (512, False))
+_DEEP_UNITS = 512
+_DECODER_UNITS = (512, 768)
 _DENOISER_FILTERS = (48, 96)
 
 
@@ -122,7 +126,7 @@ def _compact_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTe
     """Encoder of compact. It halves images first, as ten numbers hold only what is large in an image."""
     small = layers.AveragePooling2D(2)(image)
     x = small
-    for filters in (16, 32):
+    for filters in _COMPACT_FILTERS:
         # Pooling first leaves a quarter of the values to normalise. As the normalisation's scale may be
         # negative this is not quite pooling last, but it learns as well.
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
@@ -131,8 +135,10 @@ def _compact_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTe
         x = layers.Activation("relu")(x)
     # Maxima forget where they were found; the small image itself tells that.
     x = layers.Concatenate()([layers.Flatten()(x), layers.Flatten()(small)])
-    x = _dense(x, 512)
-    return layers.Dense(latent_dim)(_dense(x, 256, name="features"))
+    *hidden, last = _COMPACT_UNITS
+    for units in hidden:
+        x = _dense(x, units)
+    return layers.Dense(latent_dim)(_dense(x, last, name="features"))
 
 
 def _dense(x: keras.KerasTensor, units: int, name: str | None = None) -> keras.KerasTensor:
@@ -144,8 +150,9 @@ def _dense(x: keras.KerasTensor, units: int, name: str | None = None) -> keras.K
 def _dense_decoder(code: keras.KerasTensor, image_shape: ImageShape) -> keras.KerasTensor:
     """Decoder of compact. Dense layers draw the image at half size, as ten numbers hold no finer detail."""
     height, width, channels = image_shape
-    x = layers.Dense(512, activation="relu")(code)
-    x = layers.Dense(768, activation="relu")(x)
+    x = code
+    for units in _DECODER_UNITS:
+        x = layers.Dense(units, activation="relu")(x)
     x = layers.Dense(height // 2 * (width // 2) * channels)(x)
     x = layers.Reshape((height // 2, width // 2, channels))(x)
     # Starts at mid-grey, in small steps: otherwise the first epochs go into finding the brightness.
@@ -160,7 +167,7 @@ def _deep_encoder(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTenso
     for filters, pooled in _DEEP_BLOCKS:
         x = _convolution(x, filters, pooled=pooled)
     x = layers.GlobalAveragePooling2D(name="features")(x)
-    return layers.Dense(latent_dim)(_dense(x, 512))
+    return layers.Dense(latent_dim)(_dense(x, _DEEP_UNITS))
 
 
 def _two_encoders(image: keras.KerasTensor, latent_dim: int) -> keras.KerasTensor:

@@ -25,7 +25,7 @@ from latentsearch.tuning.config import TuneConfig
 from latentsearch.tuning.space import Space
 from tests.faults import InThisProcess
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_towers", "coarse_figures")]
 
 SMALL = Network(filters=8, depth=1, dense_units=16)
 

@@ -19,9 +19,11 @@ from latentsearch.recipes import Network
 from latentsearch.runs import Run
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.usefixtures("small_towers", "coarse_figures")
+
 
 @pytest.fixture(scope="module")
-def small_root(part_root, tmp_path_factory):
+def small_root(part_root, small_towers, tmp_path_factory):
     """A root with an untrained run "digits" whose codes are two numbers, of which figures are drawn fast."""
     root = shutil.copytree(part_root, tmp_path_factory.mktemp("small") / "root")
     network = Network(filters=8, depth=1, dense_units=16)

@@ -14,6 +14,8 @@ from latentsearch.models import own_network
 from latentsearch.runs import Run
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 
 def the_example() -> str:
     """The module that docs/extending.md shows."""

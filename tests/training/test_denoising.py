@@ -112,7 +112,7 @@ def test_noisy_images_come_nearer_to_their_codes_and_nothing_else_changes(autoen
     codes, of_copies = (encoder.predict_on_batch(some) for some in (data.to_float(images), copies))
     parts = [*(encoder.get_layer(name) for name in TOWERS), autoencoder.get_layer("decoder")]
     before = [part.get_weights() for part in parts]
-    denoising.train_denoiser(autoencoder, images, settings(denoiser_epochs=6))
+    denoising.train_denoiser(autoencoder, images, settings(denoiser_epochs=10))
     for part, weights in zip(parts, before, strict=True):
         for one, same in zip(part.get_weights(), weights, strict=True):
             np.testing.assert_array_equal(one, same)

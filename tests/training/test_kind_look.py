@@ -44,6 +44,14 @@ def settings(**changes):
 
 
 @pytest.fixture(scope="module")
+def small_root(part_root, small_towers, tmp_path_factory):
+    """A root with an untrained run "digits" of a small network, to be copied."""
+    root = shutil.copytree(part_root, tmp_path_factory.mktemp("small") / "root")
+    build_run(BuildConfig(architecture="compact", run="digits", dataset="digits", root=root))
+    return root
+
+
+@pytest.fixture(scope="module")
 def autoencoder(small_towers):
     keras.utils.set_random_seed(0)
     return architectures.build("kind-look", (32, 32, 3), 10)

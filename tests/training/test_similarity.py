@@ -190,9 +190,9 @@ def test_validation_measures_what_it_says(small_digits):
 
 
 @pytest.mark.products
-def test_codes_of_views_come_nearer_and_everything_is_recorded(built_digits, tmp_path, monkeypatch):
+def test_codes_of_views_come_nearer_and_everything_is_recorded(compact_root, tmp_path, monkeypatch):
     monkeypatch.setattr(metrics, "LEAST_QUERIES", 10)  # of fewer validation images, retrieval is not shown
-    build_run(BuildConfig(architecture="compact", run="digits", dataset="digits", root=tmp_path, overwrite=True))
+    shutil.copytree(compact_root, tmp_path, dirs_exist_ok=True)
     result = train(tmp_path, epochs=8, learning_rate=3e-3, **SIMILAR)
     history = result.history
     assert history["val_similarity"].iloc[-1] < history["val_similarity"].iloc[0] - 0.2
@@ -200,7 +200,8 @@ def test_codes_of_views_come_nearer_and_everything_is_recorded(built_digits, tmp
     np.testing.assert_allclose(history["val_loss"], history["val_mse"] + 0.5 * history["val_similarity"], rtol=1e-5)
     assert result.best["val_loss"] == history["val_loss"].min()
     run = Run(tmp_path, "digits")
-    kept = validation.Validator(built_digits, Settings(**json.loads(run.training_record.read_text())["settings"]))
+    dataset = data.load(tmp_path, "digits")
+    kept = validation.Validator(dataset, Settings(**json.loads(run.training_record.read_text())["settings"]))
     assert kept(load_model(run.best_model))["val_loss"] == pytest.approx(result.best["val_loss"], rel=1e-4)
     assert {path.name for path in run.exported.iterdir() if path.is_dir()} >= {"best", "best-int8"}
     assert {"training_loss.png", "training_similarity.png", "training_retrieval.png"} <= {
