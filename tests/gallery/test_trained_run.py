@@ -12,7 +12,7 @@ import pytest
 from latentsearch import files, records
 from latentsearch.gallery.trained_run import FINE_IN_INT8, kept_in_words, open_for_files, usual_precision
 from latentsearch.models import encoder as encoding
-from latentsearch.models.encoder import Autoencoder, fingerprint
+from latentsearch.models.encoder import fingerprint
 from latentsearch.recipes import Architecture
 from latentsearch.runs import Run
 from tests.conftest import REPOSITORY
@@ -88,10 +88,3 @@ def test_the_user_decides_then_the_codes_that_are_kept_then_the_architecture(
 
 def test_codes_of_another_encoder_decide_nothing(run, opened):
     assert open_for_files(run, None, lambda encoder: encoder == "another").precision == "int8"
-
-
-def test_the_run_for_folders_is_shipped_with_what_they_are_searched_with(monkeypatch):
-    shipped = Run(REPOSITORY, "photos")
-    monkeypatch.setattr(encoding, "_export", lambda *_: pytest.fail("TensorFlow would have to export it"))
-    autoencoder = Autoencoder(shipped.best_model, precision=usual_precision(shipped))
-    assert autoencoder.precision == "int8"
