@@ -39,7 +39,8 @@ def main(config: BuildConfig) -> None:
         print("Written:", *built.paths, sep="\n  ")
     else:
         print(f"Run '{run.name}' was built so before and holds a training: nothing was changed.")
-        print("To delete that training and build anew, add --overwrite. For another run, add --run NAME.")
+        print("To delete that training and build anew, add --overwrite.")
+        print("For another run, add --run NAME.")
     for line in data.advice_in_short(dataset):
         print(line)
     print(f"Next: {run.command('TrainAutoencoder.py')}")

@@ -10,7 +10,7 @@ nothing. Folders train, validation and test in it are taken for the splits, sub-
 interrupted preparation goes on when it is called again. Writes data/<dataset>/.
 """
 
-from latentsearch.cli import print_table, run_script
+from latentsearch.cli import paragraph, print_table, run_script
 from latentsearch.config import PrepareConfig
 
 
@@ -20,10 +20,9 @@ def main(config: PrepareConfig) -> None:
 
     dataset = data.prepare(config)
     folder = config.root / "data" / dataset.name
-    print(f"data set '{dataset.name}':")
-    print(f"  from {dataset.provenance.origin}")
-    for line in data.verify(dataset):
-        print(f"  {line}")
+    print(f"dataset '{dataset.name}':")
+    for line in (f"from {dataset.provenance.origin}", *data.verify(dataset)):
+        print(paragraph(f"  {line}"))
     counts = data.class_counts(dataset)
     print_table([{"class": name, **splits} for name, splits in counts.items()])
     skipped = data.skipped_in_words(dataset.provenance.skipped_endings or {})

@@ -33,6 +33,18 @@ _MAX_SIDE = 1024
 _NUM_ENDINGS = 5  # of names, told of files that are skipped
 
 
+def check_side(side: int) -> None:
+    """Refuse a side of images, in pixels, that networks do not take.
+
+    Raises:
+        InputError: if it is not a multiple of 8, or too small or large.
+    """
+    if side % _SIDE_MULTIPLE or not _SIDE_MULTIPLE <= side <= _MAX_SIDE:
+        raise InputError(
+            f"--image-size {side}: expected a multiple of {_SIDE_MULTIPLE}, from {_SIDE_MULTIPLE} to {_MAX_SIDE}."
+        )
+
+
 def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
     """Read the images of the files in a folder and all folders below it.
 
@@ -50,10 +62,6 @@ def read(config: PrepareConfig, unfinished: Path) -> SourceImages:
         InputError: if it is not a folder, has no image that can be used, or lacks the labels that the flags ask for.
     """
     side = config.image_size
-    if side % _SIDE_MULTIPLE or not _SIDE_MULTIPLE <= side <= _MAX_SIDE:
-        raise InputError(
-            f"--image-size {side}: expected a multiple of {_SIDE_MULTIPLE}, from {_SIDE_MULTIPLE} to {_MAX_SIDE}."
-        )
     source = Path(config.source).expanduser().resolve()
     paths, skipped, listing = _listed(source, f"{side} {config.fit}")
     num_images, unusable, by_range = decode_files(

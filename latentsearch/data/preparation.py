@@ -138,6 +138,7 @@ def _source(config: PrepareConfig) -> tuple[str, Callable[[Path], SourceImages]]
     if config.source not in KINDS and path.exists():
         ownership.refuse_overlap(path, config.root, "--source")
     if config.source not in KINDS and path.is_dir() and not cifar10.is_copy(path):
+        folder.check_side(config.image_size)
         return _name_of(path, config), lambda unfinished: folder.read(config, unfinished)
     for flag in FOLDER_FLAGS:
         if getattr(config, flag) != getattr(PrepareConfig, flag):

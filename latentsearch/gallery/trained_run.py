@@ -103,7 +103,7 @@ def kept_in_words(run: Run, autoencoder: Autoencoder, asked: EncoderPrecision | 
     usual, kept = usual_precision(run), autoencoder.precision
     if asked or kept == usual:
         return []
-    return [f"codes stay in {kept}, as those of before; --encoder-precision {usual} encodes all anew"]
+    return [f"codes stay in {kept}, as before; --encoder-precision {usual} encodes all anew"]
 
 
 def fit_of(run: Run) -> Fit:

@@ -172,7 +172,7 @@ def test_the_script_gives_codes_of_the_real_encoder(built_digits, folder, tmp_pa
     assert "26 added" in answered.stdout
     path = gallery_path(run.folder_galleries, folder)
     assert not path.with_suffix(".parts").exists()
-    alone, _ = sync(tmp_path / "alone.npz", folder, Autoencoder(run.best_model))
+    alone, _ = sync(tmp_path / "alone.npz", folder, Autoencoder(run.best_model, precision="int8"))
     np.testing.assert_allclose(folder_gallery.load(path).gallery.codes, alone.gallery.codes, rtol=0, atol=1e-5)
     for more in (("--no-sync",), ()):
         refused = in_process("RetrieveSimilar.py", *(flags if more else flags[:2]), *more, "--spark", MASTER)

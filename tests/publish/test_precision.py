@@ -64,7 +64,7 @@ def test_what_was_published_or_interrupted_in_float32_goes_on_in_it(kind, opened
     keep(run, "float32", kind)
     precision, [told] = opened()
     assert precision == "float32"
-    assert told == "codes stay in float32, as those of before; --encoder-precision int8 encodes all anew"
+    assert told == "codes stay in float32, as before; --encoder-precision int8 encodes all anew"
     assert opened("int8") == ("int8", [])
 
 
