@@ -15,7 +15,7 @@ def main(config: CheckConfig) -> int:
     with quiet_libraries():
         from latentsearch import runs
         from latentsearch.evaluation import checks, report
-        from latentsearch.evaluation.evaluate import gather
+        from latentsearch.evaluation.evaluate import evaluate
         from latentsearch.gallery.trained_run import open_trained
 
     name = runs.choose(config.root, config.run)
@@ -23,7 +23,7 @@ def main(config: CheckConfig) -> int:
         open_trained(config.root, name, precision=config.encoder_precision) for name in (name, *config.compare)
     ]
     print(runs.in_words(name, config.run), trained.gallery_origin, sep="\n")
-    measured = gather(trained, others, seed=config.seed, say=lambda line: print(f"... {line}", flush=True))
+    measured = evaluate(trained, others, seed=config.seed, say=lambda line: print(f"... {line}", flush=True))
     results = checks.run_checks(measured)
     page = report.write(trained, measured, results)
     if measured.is_labelled:

@@ -108,18 +108,18 @@ def measured_once(kept: Path, count: Callable[[], int]) -> None:
     """
     from latentsearch.evaluation import evaluate
 
-    gather = evaluate.gather
+    original = evaluate.evaluate
 
     def measured(trained: Any, *arguments: Any, **keywords: Any) -> Any:
         if kept.exists():
             return dataclasses.replace(pickle.loads(kept.read_bytes()), dataset=trained.dataset)
         before = count()
-        found = gather(trained, *arguments, **keywords)
+        found = original(trained, *arguments, **keywords)
         assert count() == before
         kept.write_bytes(pickle.dumps(dataclasses.replace(found, dataset=None)))
         return found
 
-    evaluate.gather = measured
+    evaluate.evaluate = measured
 
 
 @dataclass(frozen=True)

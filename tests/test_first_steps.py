@@ -89,7 +89,7 @@ def test_the_scripts_in_order_without_flags_lead_on_twice(tmp_path, in_process, 
     """But for --root and a short training."""
     part = dataclasses.replace(a_part_of_the_digits(), kind="cifar10")
     monkeypatch.setattr(cifar10, "download", lambda: part)
-    for module, name in ((evaluate, "gather"), (report, "draw")):  # what takes longest; it is written twice
+    for module, name in ((evaluate, "evaluate"), (report, "draw")):  # what takes longest; it is written twice
         monkeypatch.setattr(module, name, once(getattr(module, name)))
     monkeypatch.setattr(report, "save", once_each(report.save))
     script = "DataPreperation.py"

@@ -201,7 +201,7 @@ def test_bad_input_exits_with_2_and_words(name, flags, message, pipeline, in_pro
 @pytest.fixture(scope="module")
 def measured_once():
     """Lets SanityChecks measure and draw once, and judge the same each time."""
-    with called_once((evaluate, "gather"), (report, "write")):
+    with called_once((evaluate, "evaluate"), (report, "write")):
         yield
 
 

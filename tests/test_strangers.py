@@ -47,7 +47,7 @@ def measured_once():
     """Lets SanityChecks measure and draw once: what it writes is the same each time."""
     from latentsearch.evaluation import evaluate, report
 
-    with called_once((evaluate, "gather"), (report, "draw")):
+    with called_once((evaluate, "evaluate"), (report, "draw")):
         yield
 
 

@@ -31,7 +31,7 @@ _NUM_EXAMPLES = 10
 _NUM_COMPARED, _COMPARED_DEPTH = 20, 5
 
 
-def gather(
+def evaluate(
     trained: TrainedRun,
     others: Sequence[TrainedRun] = (),
     *,

@@ -172,7 +172,7 @@ def _of_folder(corpus: FolderCorpus, *, progress: bool, watch: Watch) -> _Images
             return Skipped(file.path, "unreadable", error.strerror or "")
         now = FoundFile(file.path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         if now[:4] != file[:4]:  # then neither code nor digest is known to be its own
-            return Skipped(file.path, "unreadable", "it changed since it was coded")
+            return Skipped(file.path, "unreadable", "it changed since it was encoded")
         return status.st_dev, status.st_ino
 
     count, left_out = len(content.files), []

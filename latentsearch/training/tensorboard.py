@@ -69,7 +69,7 @@ def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> 
 
     Args:
         logs: Folder of the run below logs/.
-        dataset: Its test images are coded, at most 10,000.
+        dataset: Its test images are encoded, at most 10,000.
         autoencoder: The trained one.
     """
     height, width, _ = dataset.image_shape
