@@ -12,8 +12,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
 # Compiled after it is installed, on all cores: pip compiles on one, half of its time.
-INSTALL := $(VENV)/bin/pip --disable-pip-version-check install --quiet --no-compile
-COMPILE := $(RUN) -m compileall -q -j 0 $(VENV)/lib
+define install
+$(VENV)/bin/pip --disable-pip-version-check install --quiet --no-compile $(1)
+-$(RUN) -m compileall -q -j 0 $(VENV)/lib
+touch $@
+endef
 unexport PYTHONDONTWRITEBYTECODE  # or each process would compile all modules again
 SOURCE ?= cifar10
 SHOW ?=
@@ -76,31 +79,19 @@ clean:  # the virtual environment only, never what was prepared, trained or repo
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) -r requirements.txt
-	-$(COMPILE)
-	touch $@
+	$(call install,-r requirements.txt)
 
 $(VENV)/installed-page: $(VENV)/installed requirements-page.txt
-	$(INSTALL) -r requirements-page.txt
-	-$(COMPILE)
-	touch $@
+	$(call install,-r requirements-page.txt)
 
 $(VENV)/installed-dev: $(VENV)/installed-page requirements-dev.txt
-	$(INSTALL) -r requirements-dev.txt
-	-$(COMPILE)
-	touch $@
+	$(call install,-r requirements-dev.txt)
 
 $(VENV)/installed-browser: $(VENV)/installed-dev requirements-browser.txt
-	$(INSTALL) -r requirements-browser.txt
-	-$(COMPILE)
-	touch $@
+	$(call install,-r requirements-browser.txt)
 
 $(VENV)/installed-benchmark: $(VENV)/installed requirements-benchmark.txt
-	$(INSTALL) -r requirements-benchmark.txt
-	-$(COMPILE)
-	touch $@
+	$(call install,-r requirements-benchmark.txt)
 
 $(VENV)/installed-engines: $(VENV)/installed-dev requirements-spark.txt requirements-milvus.txt requirements-milvus-server.txt
-	$(INSTALL) -r requirements-spark.txt -r requirements-milvus.txt -r requirements-milvus-server.txt
-	-$(COMPILE)
-	touch $@
+	$(call install,-r requirements-spark.txt -r requirements-milvus.txt -r requirements-milvus-server.txt)
