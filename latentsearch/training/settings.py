@@ -213,7 +213,7 @@ def resumed(config: TrainConfig, run: Run, dataset: ImageSet, settings: Settings
             raise InputError(
                 f"run '{run.name}' cannot go on with {given_now}.\n"
                 f"To go on as it began: {run.command(_SCRIPT, '--resume')}\n"
-                f"To begin anew: {run.command(_SCRIPT, '--overwrite')}, and the flags that you gave"
+                f"To begin anew, with your flags added: {run.command(_SCRIPT, '--overwrite')}"
             )
     try:
         _refuse_impossible(before, dataset)
