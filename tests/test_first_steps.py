@@ -36,6 +36,14 @@ def test_the_default_run_is_the_users_own_if_it_is_trained_else_a_shipped_one(tm
     assert runs.choose(tmp_path, "other") == "other"
 
 
+def test_the_line_that_names_the_run_says_why_where_that_may_surprise():
+    assert runs.in_words("other", "other") == "run: other"
+    assert runs.in_words(SHIPPED_RUNS[0], None) == f"run: {SHIPPED_RUNS[0]}"
+    assert runs.in_words(OWN_RUN, None) == f"run: {OWN_RUN}"
+    assert f"--run {PHOTOS_RUN}" in runs.in_words(OWN_RUN, None, for_folder=True)
+    assert runs.in_words("demo", None) == "run: demo (its dataset is prepared, that of no shipped run is)"
+
+
 def test_every_run_that_is_shipped_can_be_the_default():
     shipped = re.findall(r"^!/models/(.+)/$", (REPOSITORY / ".gitignore").read_text(encoding="utf-8"), re.M)
     assert shipped
@@ -46,8 +54,13 @@ def test_every_run_that_is_shipped_can_be_the_default():
 def test_an_unknown_run_names_those_that_there_are(tmp_path):
     make_trained(tmp_path, "birds", "cars")
     run = Run(tmp_path, "brids")
-    with pytest.raises(InputError, match=r"(?s)no run 'brids'.*birds, cars.*BuildingAutoencoder.py.*TrainAutoencoder"):
+    pattern = r"(?s)no run 'brids'.*birds, cars\. Did you mean birds\?.*BuildingAutoencoder.py.*TrainAutoencoder"
+    with pytest.raises(InputError, match=pattern):
         run.require(run.best_model, "TrainAutoencoder.py")
+    shipped = Run(tmp_path, PHOTOS_RUN)
+    with pytest.raises(InputError, match=r"comes with the repository.* --root, .*root=") as refused:
+        shipped.require(shipped.best_model, "TrainAutoencoder.py")
+    assert "BuildingAutoencoder.py" not in str(refused.value)  # nobody builds that one
 
 
 @pytest.mark.parametrize(
@@ -120,3 +133,16 @@ def test_a_training_is_not_lost_to_another_network(small_root, tmp_path, in_proc
     assert (other.returncode, run.best_model.exists()) == (2, True)
     assert "--latent-dim 4" in other.stderr
     assert "--overwrite" in other.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_towers")
+def test_a_build_names_its_dataset_and_one_that_may_have_been_meant(small_root, tmp_path, in_process):
+    shutil.copytree(small_root, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "data" / "pics").mkdir()
+    (tmp_path / "data" / "pics" / "dataset.json").touch()
+    built = in_process("BuildingAutoencoder.py", "--run", "pics", "--dataset", "digits", "--root", tmp_path)
+    assert built.returncode == 0, built.stderr
+    assert "kind-look for dataset 'digits'" in built.stdout
+    assert "20 numbers a code" in built.stdout
+    assert "for that one, add --dataset pics" in built.stdout

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from fuzzing.colours import MeanColours, make_photos
-from latentsearch import data
+from latentsearch import data, files
 from latentsearch.config import OWN_RUN, PHOTOS_RUN
 from latentsearch.errors import InputError
 from latentsearch.gallery import novelty
@@ -129,6 +129,18 @@ def test_a_gallery_keeps_the_arithmetic_that_it_was_made_in_until_another_is_ask
     corpus, _ = opening.open_corpus(root, "digits", None)
     assert corpus.autoencoder.precision == "float32"
     assert corpus.gallery.encoder == Autoencoder(run.best_model).fingerprint
+
+
+def test_a_run_whose_checks_failed_is_not_searched_in_silence(exported_root, tmp_path):
+    root = shutil.copytree(exported_root, tmp_path / "root")
+    run = make_trained(root)
+    trained = Autoencoder(run.best_model).trained
+    checks = [{"name": "effective rank", "status": "FAIL"}, {"name": "leaks", "status": "WARN"}]
+    told = "SanityChecks.py of it: FAIL: effective rank"
+    for encoder, found, is_told in ((trained, checks, True), ("another", checks, False), (trained, checks[1:], False)):
+        files.write_json(run.reports / "metrics.json", {"encoder": encoder, "checks": found})
+        lines = opening.open_corpus(root, "digits", None)[1]
+        assert any(line.startswith(told) for line in lines) == is_told
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])

@@ -125,6 +125,8 @@ def test_resume_begins_if_there_is_nothing_and_changes_nothing_if_all_is_done(bu
     before = weights(tmp_path)
     again = train(tmp_path, epochs=2, resume=True)
     pd.testing.assert_frame_equal(first.history, again.history)
+    assert again.differences == ()
+    assert "epochs 2 (now 100)" in train(tmp_path).differences  # flags that were left out would train otherwise
     for a, b in zip(before, weights(tmp_path), strict=True):
         np.testing.assert_array_equal(a, b)
 
