@@ -232,7 +232,8 @@ class MilvusConnection:
             )
         raise InputError(
             f"--store {self.where}: no Milvus answers there.\n"
-            "Start it or mend the address, or leave out --store to search without it."
+            "Start it or mend the address, then give the same command again.\n"
+            "A gallery on this machine is searched without --store too."
         )
 
 

@@ -43,7 +43,10 @@ def main(descriptor: int, folder: str) -> None:
     print("ready", flush=True)
     while True:
         outside, _ = listener.accept()
-        inside = socket.create_connection(("127.0.0.1", server.listen_port))
+        try:
+            inside = socket.create_connection(("127.0.0.1", server.listen_port))
+        except ConnectionRefusedError:
+            sys.exit("Milvus has ended.")
         for source, target in ((outside, inside), (inside, outside)):
             threading.Thread(target=_carry, args=(source, target), daemon=True).start()
 

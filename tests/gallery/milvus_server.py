@@ -52,10 +52,6 @@ class MilvusServer:
     def address(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
-    @property
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
-
     def start(self) -> None:
         """Starts it, at the same address as before, and waits until it answers."""
         listener = socket.socket()
@@ -77,8 +73,9 @@ class MilvusServer:
         self.pids = [int(stat.parent.name) for stat in Path("/proc").glob("[0-9]*/stat") if self._is_ours(stat)]
 
     def kill(self) -> None:
-        """Ends it as kill -9 does, and waits until it is gone."""
-        os.killpg(self._process.pid, signal.SIGKILL)
+        """Ends what is left of it as kill -9 does, and waits until it is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._process.stdout.close()
         deadline = time.monotonic() + 30
