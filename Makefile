@@ -44,6 +44,7 @@ page: $(VENV)/installed-page
 benchmark: $(VENV)/installed-benchmark
 	test -e data/cifar10/dataset.json || $(RUN) DataPreperation.py --source $(SOURCE) --dataset cifar10
 	for name in $(BENCHMARKS); do $(RUN) -m benchmarks.$$name || exit; done
+	$(RUN) -m benchmarks.ratios
 	$(RUN) -m benchmarks.summary
 
 test: lint

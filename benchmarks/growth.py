@@ -1,12 +1,12 @@
 """How do time and memory of each stage grow with the images?
 
-    python -m benchmarks.growth --sizes 7500 15000 30000 60000
+    python -m benchmarks.growth --sizes 7500 60000 480000
 
-Writes images of data/cifar10 as PNG files, by class, and runs the scripts on them, each as a process of its own: one
-epoch of `compact`, all sanity checks, and a search of the folder from nothing, of the folder unchanged, and of the
-dataset. Gives seconds, CPU seconds, the peak of the memory, and the power of the number of images by which the CPU
-seconds grow: over all sizes, and between the last two, where fixed costs hide least. Writes benchmarks/growth.json and
-benchmarks/growth.png.
+Writes images of data/cifar10 as PNG files, by class (beyond 60,000 turned by quarters, then as negatives), and runs the
+scripts on them, each as a process of its own: one epoch of `compact`, all sanity checks, and a search of the folder
+from nothing, of the folder unchanged, and of the dataset. Gives seconds, CPU seconds, the peak of the memory, and the
+power of the number of images by which the CPU seconds grow: over all sizes, and between the last two, where fixed costs
+hide least. Writes benchmarks/growth.json and benchmarks/growth.png.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from latentsearch.errors import InputError
 class BenchmarkConfig:
     """Flags of this benchmark."""
 
-    sizes: tuple[int, ...] = (7_500, 15_000, 30_000, 60_000)
-    """Images, ascending, at most 60,000."""
+    sizes: tuple[int, ...] = (7_500, 60_000, 480_000)
+    """Images, ascending, at most 480,000."""
 
 
 def main(config: BenchmarkConfig) -> None:
     """Runs all stages at every size."""
-    if len(config.sizes) < 2 or sorted(set(config.sizes)) != list(config.sizes) or config.sizes[-1] > 60_000:
-        raise InputError("--sizes: expected two or more numbers, ascending, of at most 60000.")
+    if len(config.sizes) < 2 or sorted(set(config.sizes)) != list(config.sizes) or config.sizes[-1] > 480_000:
+        raise InputError("--sizes: expected two or more numbers, ascending, of at most 480000.")
     with quiet_libraries():
         from benchmarks import timing
     rows = [row for size in config.sizes for row in _stages(size)]
@@ -110,7 +110,7 @@ def _measured(arguments: Sequence[str], output: Path) -> dict[str, Any]:
 
 
 def _write(photos: Path, size: int, query: Path) -> None:
-    """Writes the first `size` images of CIFAR-10, a folder a class, and a test image to ask about."""
+    """Writes `size` images of CIFAR-10, or made of them, a folder a class, and a test image to ask about."""
     import numpy as np
     from PIL import Image
 
@@ -118,10 +118,12 @@ def _write(photos: Path, size: int, query: Path) -> None:
 
     dataset = data.load(ROOT, "cifar10")
     Image.fromarray(np.asarray(dataset.images[dataset.ids("test")[0]])).save(query)
-    for image_id in range(size):
-        path = photos / str(dataset.class_of(np.array(image_id))) / f"{image_id}.png"
+    for number in range(size):
+        version, image_id = divmod(number, len(dataset.images))
+        path = photos / str(dataset.class_of(np.array(image_id))) / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(dataset.images[image_id]).save(path, compress_level=1)
+        image = np.rot90(dataset.images[image_id], version % 4)
+        Image.fromarray(255 - image if version >= 4 else image.copy()).save(path, compress_level=1)
 
 
 def _figure(rows: Sequence[dict[str, Any]], stages: Sequence[str]) -> Any:

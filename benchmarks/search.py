@@ -45,8 +45,8 @@ class BenchmarkConfig:
     metrics: tuple[Metric, ...] = METRICS
     """How codes are compared."""
 
-    rounds: int = 3
-    """Measurements of each exact contender; approximate ones, slow to build, are measured once."""
+    rounds: int = 5
+    """Measurements of each contender; those that take minutes are measured once."""
 
     growth: bool = True
     """Whether to measure growth too."""
@@ -87,7 +87,7 @@ def _turns(config: BenchmarkConfig, metric: Metric) -> Iterator[tuple[int, str]]
     for number in range(config.rounds):
         for name, contender in CONTENDERS.items():
             wanted = name in (config.contenders or CONTENDERS) and metric in contender.metrics
-            if wanted and (contender.exact or number == 0):
+            if wanted and (contender.is_quick or number == 0):
                 yield number, name
 
 

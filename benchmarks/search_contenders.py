@@ -24,11 +24,13 @@ class Contender:
     Args:
         build: Gives what answers, for vectors `(num_vectors, dim)` and a metric; imports what it needs.
         exact: Whether it finds all of the nearest.
+        is_quick: Whether it is measured in every round; those that take minutes are measured once.
         metrics: Those it can search by.
     """
 
     build: Callable[[np.ndarray, Metric], Ask]
     exact: bool = True
+    is_quick: bool = True
     metrics: tuple[Metric, ...] = METRICS
 
 
@@ -197,14 +199,14 @@ CONTENDERS = {
     "SciPy cKDTree": Contender(_scipy_tree),
     "pykdtree": Contender(_pykdtree, metrics=_NOT_MANHATTAN),
     "nanoflann (napf)": Contender(_nanoflann),
-    "scikit-learn kd_tree": Contender(_sklearn("kd_tree")),
-    "scikit-learn ball_tree": Contender(_sklearn("ball_tree")),
-    "scikit-learn brute": Contender(_sklearn("brute")),
-    "usearch exact": Contender(_usearch_exact, metrics=_NOT_MANHATTAN),
-    "distances and a Python sort": Contender(_original, metrics=("cosine",)),
+    "scikit-learn kd_tree": Contender(_sklearn("kd_tree"), is_quick=False),
+    "scikit-learn ball_tree": Contender(_sklearn("ball_tree"), is_quick=False),
+    "scikit-learn brute": Contender(_sklearn("brute"), is_quick=False),
+    "usearch exact": Contender(_usearch_exact, is_quick=False, metrics=_NOT_MANHATTAN),
+    "distances and a Python sort": Contender(_original, is_quick=False, metrics=("cosine",)),
     # Approximate ones take minutes to build: one metric shows what they trade.
-    "FAISS HNSW": Contender(_faiss(_faiss_graph), exact=False, metrics=("cosine",)),
-    "FAISS IVF": Contender(_faiss(_faiss_cells), exact=False, metrics=("cosine",)),
-    "hnswlib": Contender(_hnswlib, exact=False, metrics=("cosine",)),
-    "usearch HNSW": Contender(_usearch_graph, exact=False, metrics=("cosine",)),
+    "FAISS HNSW": Contender(_faiss(_faiss_graph), exact=False, is_quick=False, metrics=("cosine",)),
+    "FAISS IVF": Contender(_faiss(_faiss_cells), exact=False, is_quick=False, metrics=("cosine",)),
+    "hnswlib": Contender(_hnswlib, exact=False, is_quick=False, metrics=("cosine",)),
+    "usearch HNSW": Contender(_usearch_graph, exact=False, is_quick=False, metrics=("cosine",)),
 }

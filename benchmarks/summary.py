@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
+from benchmarks.ratios import compared, told
 from benchmarks.search import exponent, summary
 from latentsearch.cli import run_script
 from latentsearch.config import ROOT
@@ -37,6 +37,8 @@ def main(config: SummaryConfig) -> None:
         parts += [_table(rows) for rows in tables(result)]
         if path.with_suffix(".png").exists():
             parts.append(f"![{title}]({name}.png)")
+    ratios = json.loads((FOLDER / "ratios.json").read_text(encoding="utf-8"))
+    parts.append(f"## Ratios\n\n{_RATIOS}\n\n{_table(compared(ratios, told()))}")
     page = FOLDER / "README.md"
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(f"Written: {page}")
@@ -45,6 +47,11 @@ def main(config: SummaryConfig) -> None:
 _HOW = (
     "Contenders take turns in one run; each figure is the median of several rounds, with the smallest and the largest "
     "in brackets. Machines differ and are noisy: the ratios within a table are what counts."
+)
+
+_RATIOS = (
+    "`python -m benchmarks.ratios`: our figure against the best peer's, round by round, each round in new processes; "
+    "lowest and highest of all rounds. docs/speed.md quotes the lowest."
 )
 
 
@@ -71,31 +78,17 @@ def _cell(value: Any) -> str:
 
 
 def _with_spread(rows: Sequence[Mapping[str, Any]], unit: str) -> list[dict[str, Any]]:
-    """Rows whose median, min and max stand in one column."""
+    """Rows whose median, min and max stand in one column, without the single rounds."""
     names = [f"{name}{unit}" for name in ("median", "min", "max")]
     return [
-        {name: value for name, value in row.items() if name not in names}
+        {name: value for name, value in row.items() if name not in (*names, "rounds")}
         | {unit.strip() or "seconds": dict(zip(("median", "min", "max"), (row[name] for name in names), strict=True))}
         for row in rows
     ]
 
 
 def _training(result: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
-    def spread(values: Sequence[float]) -> dict[str, float]:
-        return {"median": median(values), "min": min(values), "max": max(values)}
-
-    epochs = [
-        {"architecture": name, "seconds an epoch": spread(values)}
-        for name, values in result["seconds_an_epoch"].items()
-    ]
-    target = [
-        {name: row[name] for name in ("seed", "best_val_mse", "epochs", "seconds")} for row in result["to_target"]
-    ]
-    total = {
-        "the reference, extrapolated from its epochs, seconds": result["reference_seconds_extrapolated"],
-        "times as long as compact": result["ratio"],
-    }
-    return [epochs, target, [total]]
+    return [result["rounds"], [{"times as long as compact": result["ratio"]}]]
 
 
 def _profile(result: Mapping[str, Any]) -> list[list[dict[str, Any]]]:

@@ -38,6 +38,18 @@ def in_turn(contenders: Mapping[str, Callable[[], Any]], *, repeats: int) -> dic
     return seconds
 
 
+def in_processes(measure: Callable[..., dict[str, float]], *arguments: Any, repeats: int) -> dict[str, list[float]]:
+    """What a function measures, `repeats` times, each in a new process: no round gains by what another has prepared.
+
+    Args:
+        measure: Function of a module, by name; returns seconds, or what else is measured, by the name of the contender.
+        *arguments: Of the function.
+        repeats: Rounds.
+    """
+    rounds = [apart(measure, *arguments) for _ in range(repeats)]
+    return {name: [one[name] for one in rounds] for name in rounds[0]}
+
+
 def spread(values: Sequence[float], digits: int = 3) -> dict[str, float]:
     """Median, smallest and largest, to so many significant digits."""
     named = {"median": median(values), "min": min(values), "max": max(values)}

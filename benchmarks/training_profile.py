@@ -104,9 +104,9 @@ def _row(config: BenchmarkConfig, architecture: Architecture) -> dict[str, Any]:
     )
     seconds["pipeline alone"] = [one / _AHEAD for one in seconds["pipeline alone"]]
     peak = [2 * _SIDE**3 / 1e9 / one for one in seconds["matrix product"]]
-    flops = 3 * sum(_flops(model, inputs.shape[0]))
+    operations = 3 * sum(flops(model, inputs.shape[0]))
     images = settings.batch_size * config.steps
-    reached = [flops * config.steps / 1e9 / one for one in seconds["training"]]
+    reached = [operations * config.steps / 1e9 / one for one in seconds["training"]]
     by_step = {name: timing.spread([1000 * one / config.steps for one in times]) for name, times in seconds.items()}
     del by_step["matrix product"]
     return {
@@ -117,7 +117,7 @@ def _row(config: BenchmarkConfig, architecture: Architecture) -> dict[str, Any]:
         "images a second": timing.spread([images / one for one in seconds["training"]]),
         "images a second from memory": timing.spread([images / one for one in seconds["training from memory"]]),
         "images a second of the pipeline alone": timing.spread([images / one for one in seconds["pipeline alone"]]),
-        "GFLOP an image": round(flops / settings.batch_size / 1e9, 4),
+        "GFLOP an image": round(operations / settings.batch_size / 1e9, 4),
         "GFLOP/s of a float32 matrix product": timing.spread(peak),
         "GFLOP/s in training": timing.spread(reached),
         "share of the peak": round(timing.spread(reached)["median"] / timing.spread(peak)["median"], 3),
@@ -125,7 +125,7 @@ def _row(config: BenchmarkConfig, architecture: Architecture) -> dict[str, Any]:
     }
 
 
-def _flops(model: Any, batch: int) -> list[float]:
+def flops(model: Any, batch: int) -> list[float]:
     """Of each convolution and dense layer for a batch, forward: two for each weight at each place."""
     import keras
 
