@@ -25,6 +25,7 @@ from latentsearch.config import ROOT
 _NUM_FILES, _IN_FOLDER = 200, 1000
 _NUM_SINGLE, _NUM_TOGETHER, _NUM_COMPARED = 200, 10_000, 1000
 _K = 10
+_COLLECTION = "benchmark"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def main(config: BenchmarkConfig) -> None:
             for index in config.indexes:
                 searched.append({"codes": size, "index": index, **timing.apart(_search, config, index, Path(folder))})
                 print_table(searched[-1:])
+            timing.apart(_drop, config)
             # What is measured is written at once: the next size may take hours.
             path = timing.save("publishing", run=config.run, spark=config.spark, published=published, searched=searched)
     print(f"Written: {path}")
@@ -77,7 +79,7 @@ def _publish(config: BenchmarkConfig, size: int, folder: Path) -> dict[str, Any]
 
     shutil.copytree(ROOT / "models" / config.run, folder / "models" / config.run)
     flags = PublishConfig(
-        gallery=folder / "photos", store=config.store, collection="benchmark", spark=config.spark, root=folder,
+        gallery=folder / "photos", store=config.store, collection=_COLLECTION, spark=config.spark, root=folder,
         run=config.run, index="flat",
     )  # fmt: skip
     timing.apart(_open, folder, config.run)  # exports it, if need be, which takes TensorFlow and memory
@@ -124,10 +126,10 @@ def _search(config: BenchmarkConfig, kind: str, folder: Path) -> dict[str, Any]:
     from latentsearch.publish.insert import vectors_of
     from latentsearch.publish.recall import Measured
 
-    [contents] = (folder / "data" / "published" / "benchmark" / "contents").glob("*/")
+    [contents] = (folder / "data" / "published" / _COLLECTION / "contents").glob("*/")
     table = parquet.read_table(contents, columns=["id", "code"])
     with closing(MilvusConnection(config.store)) as milvus:
-        found = read_manifest(milvus, "benchmark")
+        found = read_manifest(milvus, _COLLECTION)
         assert found is not None
         manifest = found[1]
         codes = dataclasses.replace(manifest.codes[0], index=kind, built=recall.built_with(kind, len(table)))
@@ -160,6 +162,19 @@ def _search(config: BenchmarkConfig, kind: str, folder: Path) -> dict[str, Any]:
         "seconds for 10,000 queries": float(f"{together:.3g}"),
         "MB of the server": _status(config.server_pid, "VmRSS") if config.server_pid else None,
     }
+
+
+def _drop(config: BenchmarkConfig) -> None:
+    """Drop what was published."""
+    from contextlib import closing
+
+    from latentsearch.gallery.milvus_client import MilvusConnection
+
+    with closing(MilvusConnection(config.store)) as milvus:
+        milvus.call("drop_alias", _COLLECTION)
+        for collection in milvus.call("list_collections"):
+            if collection.startswith(f"latentsearch_{_COLLECTION}_"):
+                milvus.call("drop_collection", collection)
 
 
 def _make_links(folder: Path, size: int) -> None:
@@ -199,7 +214,7 @@ def _make_codes(session: Any, config: BenchmarkConfig, folder: Path, fingerprint
 
     run = Run(folder, config.run)
     fit = records.read_build(run).dataset.fit or "crop"
-    workspace = Workspace(folder / "data" / "published" / "benchmark")
+    workspace = Workspace(folder / "data" / "published" / _COLLECTION)
     encoder = hashlib.sha256(f"{fingerprint} {fit}".encode()).hexdigest()[:16]
     parts = files.make_folder(workspace.parts(encoder))
     base = novelty.load(run, fingerprint).codes.astype(np.float32)
