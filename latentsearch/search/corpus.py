@@ -132,7 +132,8 @@ class Corpus(abc.ABC):
     def answering(self, labels: tuple[int, ...], ids: np.ndarray) -> tuple[int, bool]:
         """Count the images of these classes ((): all images), and tell whether some of `ids` are among them."""
         images = self.gallery.ids[np.isin(self.labels, labels)] if labels else self.gallery.ids
-        return len(images), bool(np.isin(ids, images).any())
+        # Sets, as NumPy's functions for them load its masked arrays, a tenth of the time of a first answer.
+        return len(images), bool(len(ids)) and not set(images.tolist()).isdisjoint(ids.tolist())
 
     def code_of(self, image_id: int) -> np.ndarray:
         """Look up the code of an image, float32 `(latent_dim,)`."""

@@ -55,7 +55,7 @@ class Scale:
         copies = distances_between(gallery.copies[:, 0], gallery.copies[:, 1], metric=metric)
         self.copies = np.sort(copies)
         kinds = [np.sort(part) for part in np.array_split(copies, len(CORRUPTIONS)) if len(part)]
-        self.recognised = min(kinds, key=lambda part: float(np.median(part)), default=self.copies)
+        self.recognised = min(kinds, key=_twice_the_median, default=self.copies)
 
     def score(self, distances: np.ndarray) -> np.ndarray:
         """Compute the percentage of random pairs that are farther apart, float64, same shape.
@@ -126,6 +126,11 @@ def nearer_pairs(score: float) -> str:
     count = min(int(1 / max(1 - score / 100, 1 / _NUM_PAIRS)), _NUM_PAIRS)
     digits = max(len(str(count)) - 2, 0)
     return f"1 in {count // 10**digits * 10**digits:,}"
+
+
+def _twice_the_median(ascending: np.ndarray) -> float:
+    # np.median loads NumPy's masked arrays, a tenth of the time of a first answer.
+    return float(ascending[(len(ascending) - 1) // 2]) + float(ascending[len(ascending) // 2])
 
 
 def _farther(ascending: np.ndarray, distances: np.ndarray) -> np.ndarray:

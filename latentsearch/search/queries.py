@@ -40,7 +40,7 @@ class Queries:
 
 
 _NOT_WITH_DUPLICATES = ("query", "query_index", "k", "only", "min_score", "weak", "explain", "copy_to", "store")
-_NOT_WITH_COLLECTION = ("gallery", "sync", "verify", "spark", "query_index", "duplicates")
+_NOT_WITH_COLLECTION = ("gallery", "sync", "verify", "spark", "query_index", "duplicates", "encoder_precision")
 
 
 def check_flags(config: RetrieveConfig) -> None:

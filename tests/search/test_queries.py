@@ -170,3 +170,13 @@ def test_what_cannot_be_asked_is_told_before_anything_is_encoded(tmp_path):
         check_flags(RetrieveConfig(look=2))
     with pytest.raises(InputError, match="--k 0: expected at least 1"):
         check_flags(RetrieveConfig(k=0))
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [("--encoder-precision", "float32"), ("--encoder-precision", "int8"), ("--verify", True), ("--no-sync", False)],
+)
+def test_a_collection_takes_no_flag_of_a_gallery(flag, value):
+    name = flag.removeprefix("--").removeprefix("no-").replace("-", "_")
+    with pytest.raises(InputError, match=f"with no gallery: leave out {flag}"):
+        check_flags(RetrieveConfig(store="http://127.0.0.1:1", collection="photos", **{name: value}))
