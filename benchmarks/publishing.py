@@ -5,11 +5,12 @@
 The files are hard links to 200 images, which are listed, joined and published as any others. Their codes are not
 encoded but made by the executors, each on the way from one code of the shipped run to another near it, as so many
 different images are not at hand. Everything after that is the real thing. The memory is that of the driver: its Python,
-and its Java, which is not that of the executors. Writes benchmarks/publishing.json.
+and its Java, which is not that of the executors. Writes benchmarks/publishing.json, where other sizes are kept.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ _NUM_FILES, _IN_FOLDER = 200, 1000
 _NUM_SINGLE, _NUM_TOGETHER, _NUM_COMPARED = 200, 10_000, 1000
 _K = 10
 _COLLECTION = "benchmark"
+_PARTS = ("published", "searched")
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ def main(config: BenchmarkConfig) -> None:
     """Publish and search at every size."""
     with quiet_libraries():
         from benchmarks import timing
-    published, searched = [], []
+    path = timing.FOLDER / "publishing.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"published": [], "searched": []}
+    published, searched = ([row for row in before[part] if row["codes"] not in config.sizes] for part in _PARTS)
     for size in config.sizes:
         with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
             published.append({"codes": size, **timing.apart(_publish, config, size, Path(folder))})
@@ -65,8 +69,13 @@ def main(config: BenchmarkConfig) -> None:
                 print_table(searched[-1:])
             timing.apart(_drop, config)
             # What is measured is written at once: the next size may take hours.
-            path = timing.save("publishing", run=config.run, spark=config.spark, published=published, searched=searched)
+            rows = {part: sorted(found, key=_size) for part, found in zip(_PARTS, (published, searched), strict=True)}
+            timing.save("publishing", run=config.run, spark=config.spark, **rows)
     print(f"Written: {path}")
+
+
+def _size(row: dict[str, Any]) -> int:
+    return int(row["codes"])
 
 
 def _publish(config: BenchmarkConfig, size: int, folder: Path) -> dict[str, Any]:
