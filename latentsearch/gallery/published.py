@@ -23,6 +23,7 @@ _MOST = 16_384  # rows that Milvus gives at a time
 _QUERIES = 200  # of a request
 _SPARE = 8  # rows more than are wanted: Milvus rounds distances
 _TRIES = 3
+_KEPT = 50_000  # rows that are kept for the next time they are asked for
 _SAME = 100  # files of equal content that are looked at, to find another name of one file
 
 
@@ -32,24 +33,27 @@ class PublishedStore:
     Args:
         where: Address of the server.
         name: Name of the publication.
-        metrics: Metrics of later searches.
+        metrics: Metrics of later searches. Default: all that it was published for.
         look: Share of the look code. Default: the default share.
 
     Attributes:
         manifest: What is published.
+        metrics: Metrics of later searches.
 
     Raises:
         InputError: if there is no such publication, it was not published for these metrics and this share, or Milvus
             cannot be reached.
     """
 
-    def __init__(self, where: str, name: str, metrics: tuple[Metric, ...], *, look: float | None = None) -> None:
-        if lacking := [metric for metric in metrics if metric not in METRIC_TYPES]:
+    def __init__(
+        self, where: str, name: str, metrics: tuple[Metric, ...] | None = None, *, look: float | None = None
+    ) -> None:
+        if lacking := [metric for metric in metrics or () if metric not in METRIC_TYPES]:
             raise InputError(
                 f"Milvus has no metric {', '.join(lacking)}: with --collection give --metric cosine or euclidean."
             )
         self._milvus = MilvusConnection(where)
-        self._name, self._metrics, self._asked_look = name, metrics, look
+        self._name, self._asked_metrics, self._asked_look = name, metrics, look
         self._rows: dict[int, dict[str, Any]] = {}
         try:
             self._open()
@@ -64,7 +68,9 @@ class PublishedStore:
                 f"--collection {self._name}: none at {self._milvus.where} is called so.\nPublish it: {COMMAND} --help."
             )
         self._catalogue, self.manifest = found
-        self._codes = {metric: self.manifest.with_look(metric, self._asked_look) for metric in self._metrics}
+        published = tuple(dict.fromkeys(one.metric for one in self.manifest.codes))
+        self.metrics: tuple[Metric, ...] = self._asked_metrics or published
+        self._codes = {metric: self.manifest.with_look(metric, self._asked_look) for metric in self.metrics}
         for collection in (self._catalogue, *(one.collection for one in self._codes.values())):
             self._milvus.load(collection)  # a server that was restarted has it no more
 
@@ -135,6 +141,8 @@ class PublishedStore:
         Raises:
             InputError: if Milvus does not respond, or gives fewer than `k`; also for k above 16,000.
         """
+        if len(self._rows) > _KEPT:
+            self._rows = {}
         queries = as_compared(np.asarray(codes, np.float32), metric=metric)
         wanted = k + (exclude is not None)
         if not 1 <= wanted <= _MOST - _SPARE:

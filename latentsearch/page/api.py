@@ -12,14 +12,14 @@ import numpy as np
 from PIL import Image
 
 from latentsearch import runs
-from latentsearch.config import METRICS, Metric
+from latentsearch.config import Metric
 from latentsearch.data import images
 from latentsearch.errors import InputError
 from latentsearch.page import originals
 from latentsearch.page.code_map import CodeMap
 from latentsearch.page.duplicate_groups import DuplicateGroups
 from latentsearch.page.groups import group
-from latentsearch.page.image_record import image_record
+from latentsearch.page.image_record import id_for_browser, image_record
 from latentsearch.page.originals import Original
 from latentsearch.page.recognition import find_itself
 from latentsearch.search.corpus import Corpus
@@ -69,13 +69,14 @@ class Handlers:
     """
 
     def __init__(self, corpus: Corpus, lines: Sequence[str], code_map: CodeMap) -> None:
-        if len(corpus.gallery.ids) < 2:
+        if corpus.num_images < 2:
             raise InputError(f"{corpus.name} holds one image; expected two or more to search among.")
         self._corpus, self._lines, self._map = corpus, list(lines), code_map
-        self._ids = frozenset(corpus.gallery.ids.tolist())
         self._by_look = {corpus.look: corpus}
-        self._duplicates = DuplicateGroups(corpus)
-        self.max_k = min(MAX_NEIGHBOURS, len(self._ids) - 1)
+        # What is published elsewhere is not at hand as a whole.
+        self._duplicates = None if corpus.searcher else DuplicateGroups(corpus)
+        self.max_k = min(MAX_NEIGHBOURS, corpus.num_images - 1)
+        self.metrics = corpus.metrics
 
     def about(self) -> dict[str, Any]:
         """Describe the corpus, and the options of a query."""
@@ -83,13 +84,14 @@ class Handlers:
         return {
             "run": run.name,
             "name": self._corpus.name,
-            "num_images": len(self._ids),
+            "num_images": self._corpus.num_images,
             "latent_dim": self._corpus.autoencoder.latent_dim,
             "classes": list(self._corpus.class_names),
             "lines": self._lines,
             "check_command": run.command("SanityChecks.py") if runs.has_dataset(run.root, run.name) else None,
-            "metrics": list(METRICS),
-            "look": None if self._corpus.autoencoder.kind_dim is None else self._corpus.look,
+            "metrics": list(self.metrics),
+            "look": None if self._corpus.autoencoder.kind_dim is None or self._corpus.searcher else self._corpus.look,
+            "has_duplicates": self._duplicates is not None,
             "max_k": self.max_k,
         }
 
@@ -138,6 +140,7 @@ class Handlers:
         Raises:
             UnknownImageError: if there is no such image.
         """
+        self._corpus.look_up(ids)
         return [self._image(self._known(image_id)) for image_id in ids]
 
     def list_as_csv(self, ids: Sequence[int]) -> str:
@@ -157,7 +160,7 @@ class Handlers:
         """
         ids = np.array([self._known(image_id)])
         query = Queries([self._corpus.name_of(image_id)], self._corpus.images(ids), ids)
-        return Asked(query, self._corpus.gallery.code_of(ids), self._corpus.picture(image_id, _SIDE))
+        return Asked(query, self._corpus.code_of(image_id)[None], self._corpus.picture(image_id, _SIDE))
 
     def ask_about_file(self, content: bytes, name: str) -> Asked:
         """Make the content of an image file a query; it is kept nowhere. An image of the corpus is known as itself.
@@ -186,7 +189,7 @@ class Handlers:
         return {
             "query": self._query(asked),
             "neighbours": [
-                {**self._image(hit.id), **hit._asdict(), "pairs": nearer_pairs(hit.score)}
+                {**hit._asdict(), **self._image(hit.id), "pairs": nearer_pairs(hit.score)}
                 for hit in results.hits[metric][0]
             ],
             "place": self._place(asked, metric),
@@ -198,8 +201,7 @@ class Handlers:
         Raises:
             UnknownImageError: if there is no image `neighbour`.
         """
-        ids = np.array([self._known(neighbour)])
-        codes = asked.code[0], self._corpus.gallery.code_of(ids)[0]
+        codes = asked.code[0], self._corpus.code_of(self._known(neighbour))
         corpus = self._at(look)
         found = Explainer(corpus, metric).explain(int(asked.query.ids[0]), codes[0], neighbour, codes[1])
         decoded = (found.decoded * 255).round().astype(np.uint8)
@@ -231,11 +233,12 @@ class Handlers:
             return {"state": self._map.state}
         x, y = points.places.astype(float).round(4).T.tolist()
         ids = points.ids.tolist()
+        self._corpus.look_up(ids)
         grouped = group(self._corpus, ids)
         names = [self._image(image_id)["name"] for image_id in ids]
         return {
             "state": "ready",
-            "ids": ids,
+            "ids": list(map(id_for_browser, ids)),
             "x": x,
             "y": y,
             "names": names,
@@ -245,7 +248,13 @@ class Handlers:
         }
 
     def duplicates(self) -> dict[str, Any]:
-        """Return the groups of duplicates, looked for when first asked for, or the share of that work that is done."""
+        """Return the groups of duplicates, looked for when first asked for, or the share of that work that is done.
+
+        Raises:
+            InputError: if the images are published elsewhere.
+        """
+        if self._duplicates is None:
+            raise InputError(f"Duplicates are not looked for in {self._corpus.name}.")
         return self._duplicates.as_record()
 
     def _image(self, image_id: int) -> dict[str, Any]:
@@ -259,13 +268,13 @@ class Handlers:
             image = self._image(image_id)
         return {**image, "is_known": asked.is_known, "picture": _data_url(asked.picture)}
 
-    def _place(self, asked: Asked, metric: Metric) -> int | None:
+    def _place(self, asked: Asked, metric: Metric) -> int | str | None:
         """Find the image on the map whose code is nearest."""
         points = self._map.points
         if points is None:
             return None
         on_map = self._corpus.gallery.only(points.ids)
-        return int(on_map.ask(asked.code, 1, metric=metric).ids[0, 0])
+        return id_for_browser(int(on_map.ask(asked.code, 1, metric=metric).ids[0, 0]))
 
     def _at(self, look: float | None) -> Corpus:
         """Return the corpus with this share of the look code, rounded to a twentieth: so few are kept ready."""
@@ -277,7 +286,7 @@ class Handlers:
         return self._by_look[look]
 
     def _known(self, image_id: int) -> int:
-        if image_id not in self._ids:
+        if not self._corpus.holds(image_id):
             raise UnknownImageError(f"There is no image {image_id} in this corpus.")
         return image_id
 

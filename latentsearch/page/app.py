@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from latentsearch.config import METRICS, Metric
+from latentsearch.config import Metric
 from latentsearch.data.memory import MemoryBudget
 from latentsearch.errors import InputError
 from latentsearch.page.api import Asked, Handlers, UnknownImageError
@@ -34,7 +34,8 @@ MAX_UPLOAD = 100_000_000  # bytes
 _UPLOADS = MemoryBudget(2 * MAX_UPLOAD)  # files that are held at a time, beside what it takes to decode them
 _NO_MEMORY = "There is too little memory for that now. Close other programs, or send a smaller file."
 _MAX_LISTED = 10_000  # images of a list
-_Ids = Annotated[list[Annotated[int, Meta(ge=0)]], Meta(max_length=_MAX_LISTED)]
+_Id = Annotated[int, Meta(ge=0)] | Annotated[str, Meta(pattern=r"^\d{1,19}$")]  # see `id_for_browser`
+_Ids = Annotated[list[_Id], Meta(max_length=_MAX_LISTED)]
 _STATIC = Path(__file__).parent / "static"
 
 Number = TypeVar("Number", int, float)
@@ -136,7 +137,7 @@ def make_app(handlers: Handlers, code_map: CodeMap) -> Starlette:
         return JSONResponse(handlers.duplicates())
 
     async def neighbours(request: Request) -> Response:
-        k, metric = _number(request, "k", int, 1, handlers.max_k), _metric(request)
+        k, metric = _number(request, "k", int, 1, handlers.max_k), _metric(request, handlers.metrics)
         lowest = _number(request, "min_score", float, 0, 100)
         look = _look(request)
         return await respond(
@@ -145,7 +146,7 @@ def make_app(handlers: Handlers, code_map: CodeMap) -> Starlette:
         )
 
     async def explanation(request: Request) -> Response:
-        metric, neighbour, look = _metric(request), _image_id(request, "neighbour"), _look(request)
+        metric, neighbour, look = _metric(request, handlers.metrics), _image_id(request, "neighbour"), _look(request)
         return await respond(request, lambda asked: handlers.explanation(asked, neighbour, metric=metric, look=look))
 
     async def respond(request: Request, reply: Callable[[Asked], dict[str, Any]]) -> Response:
@@ -206,7 +207,7 @@ async def _read(request: Request) -> AsyncIterator[bytes]:
 
 def _ids(content: bytes) -> list[int]:
     try:
-        return msgspec.json.decode(content, type=_Ids)
+        return list(map(int, msgspec.json.decode(content, type=_Ids)))
     except msgspec.MsgspecError as error:
         raise InputError(f"ids: expected a JSON list of at most {_MAX_LISTED:,} ids of images: {error}.") from None
 
@@ -230,8 +231,9 @@ def _look(request: Request) -> float | None:
     return _number(request, "look", float, 0, 1) if request.query_params.get("look") else None
 
 
-def _metric(request: Request) -> Metric:
+def _metric(request: Request, metrics: Sequence[Metric]) -> Metric:
     text = request.query_params.get("metric", "")
-    if text not in METRICS:
-        raise InputError(f"metric: expected one of {', '.join(METRICS)}, received {text[:40]!r}.")
-    return text
+    for metric in metrics:
+        if metric == text:
+            return metric
+    raise InputError(f"metric: expected one of {', '.join(metrics)}, received {text[:40]!r}.")

@@ -41,8 +41,10 @@ class Points(NamedTuple):
     places: np.ndarray
 
 
-def map_path(run: Run, folder: Path | None) -> Path:
-    """Return the path of the map of a folder, or of the dataset of `run`."""
+def map_path(run: Run, folder: Path | None, collection: str | None = None) -> Path:
+    """Return the path of the map of a folder, of a published collection, or of the dataset of `run`."""
+    if collection is not None:
+        return run.maps / "published" / f"{collection}.npz"
     return run.maps / "dataset.npz" if folder is None else gallery_path(run.maps, folder)
 
 

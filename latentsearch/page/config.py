@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latentsearch.config import ROOT, EncoderPrecision
+from latentsearch.errors import InputError
+
+_NOT_WITH_COLLECTION = ("gallery", "sync", "encoder_precision")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,12 @@ class PageConfig:
     folders int8, or that of the codes which are there; float32 in prepared datasets, and of networks other than
     kind-look, compact and deep. All is encoded anew when it changes."""
 
+    store: str | None = None
+    """Address of a Milvus server, such as http://localhost:19530: with --collection, shows what was published there."""
+
+    collection: str | None = None
+    """Name under which python -m latentsearch.publish put images and codes into --store; it takes no --gallery."""
+
     look: float | None = None
     """Share of the look beside the kind, of runs with both codes: 0 same kind, 1 same look. Default: 0.2."""
 
@@ -35,3 +44,24 @@ class PageConfig:
 
     root: Path = ROOT
     """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
+
+
+def check_flags(config: PageConfig) -> None:
+    """Refuse flags that do not go together.
+
+    Raises:
+        InputError: naming one of them.
+    """
+    if config.collection is None and config.store is not None:
+        raise InputError(
+            f"--store {config.store}: the page shows what was published there under a name: give it by --collection. "
+            "A folder or a dataset needs no --store."
+        )
+    if config.collection is None:
+        return
+    if config.store is None:
+        raise InputError(f"--collection {config.collection}: name the server that it is in by --store.")
+    for name in _NOT_WITH_COLLECTION:
+        if getattr(config, name) != getattr(PageConfig(), name):
+            flag = "--no-sync" if name == "sync" else f"--{name.replace('_', '-')}"
+            raise InputError(f"--collection shows what was published, with no gallery: leave out {flag}.")

@@ -19,8 +19,11 @@ def find_itself(corpus: Corpus, image: np.ndarray, code: np.ndarray, name: str) 
         code: Its code, `(1, latent_dim)`.
         name: Name of its file: of several equal images, the one of this name is chosen.
     """
-    most = min(_NUM_CANDIDATES, len(corpus.gallery.ids))
-    found = corpus.compared.ask(corpus.weigh(code), most)
+    most, weighed = min(_NUM_CANDIDATES, corpus.num_images), corpus.weigh(code)
+    if corpus.searcher:
+        found = corpus.searcher.search(weighed, most, metric=corpus.metrics[0])
+    else:
+        found = corpus.compared.ask(weighed, most)
     near = [image_id for image_id, far in zip(found.ids[0].tolist(), found.distances[0], strict=True) if far <= _NEAR]
     equal = [image_id for image_id in near if np.array_equal(corpus.images(np.array([image_id]))[0], image)]
 

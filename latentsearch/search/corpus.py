@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import abc
 import copy
+import functools
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from latentsearch.config import Fit, Metric
+from latentsearch.config import METRICS, Fit, Metric
 from latentsearch.data import ImageSet
 from latentsearch.data.image_files import ImageFileError, opened
 from latentsearch.data.images import decode_larger, read_image
@@ -22,6 +23,7 @@ from latentsearch.errors import InputError
 from latentsearch.gallery import two_codes
 from latentsearch.gallery.folder import FolderGallery, gallery_path
 from latentsearch.gallery.gallery import Gallery
+from latentsearch.gallery.store import Searcher
 from latentsearch.models.encoder import Encoder
 from latentsearch.runs import Run
 from latentsearch.search.percentiles import Scale
@@ -46,6 +48,8 @@ class Corpus(abc.ABC):
     """
 
     folder: Path | None = None  # of the files, where there are any
+    searcher: Searcher | None = None  # of codes that are not all in the gallery
+    metrics: tuple[Metric, ...] = METRICS  # that codes can be compared by
 
     def __init__(
         self, run: Run, autoencoder: Encoder, gallery: Gallery, *, fit: Fit, name: str, look: float | None = None
@@ -62,7 +66,8 @@ class Corpus(abc.ABC):
         """Return the same images, compared with another share of the look code.
 
         Raises:
-            InputError: if `look` is not between 0 and 1, or there is a single code.
+            InputError: if `look` is not between 0 and 1, there is a single code, or the codes are kept for another
+                share.
         """
         (other := copy.copy(self))._set_look(two_codes.chosen_look(look, self.autoencoder.kind_dim))
         return other
@@ -75,6 +80,23 @@ class Corpus(abc.ABC):
     def weigh(self, codes: np.ndarray) -> np.ndarray:
         """Weigh codes of the encoder as they are compared here, `(num_codes, latent_dim)` or less."""
         return two_codes.weighted(codes, self.autoencoder.kind_dim, self.look)
+
+    @property
+    def num_images(self) -> int:
+        """Number of images."""
+        return len(self.gallery.ids)
+
+    def holds(self, image_id: int) -> bool:
+        """Tell whether there is an image of this id."""
+        return image_id in self._known_ids
+
+    @cached_property
+    def _known_ids(self) -> frozenset[int]:
+        return frozenset(self.gallery.ids.tolist())
+
+    def look_up(self, ids: Sequence[int]) -> None:
+        """Make paths and classes of many images ready at once, where each would be asked for elsewhere."""
+        return  # all is at hand
 
     @property
     @abc.abstractmethod
@@ -163,12 +185,17 @@ class Corpus(abc.ABC):
     def scale(self, metric: Metric) -> Scale:
         """Return the percentiles of distances in this corpus."""
         if metric not in self._scales:
-            self._scales[metric] = Scale(self.compared, metric=metric, num_images=self.answering((), np.array([]))[0])
+            self._scales[metric] = Scale(self.compared, metric=metric, num_images=self.num_images)
         return self._scales[metric]
 
     def read(self, path: Path) -> np.ndarray:
         """Read an image file as the encoder takes it; see `images.read_image`."""
         return read_image(path, self.autoencoder.image_shape, fit=self.fit)
+
+    def read_larger(self, path: Path, side: int) -> np.ndarray:
+        """Read an image file as the encoder takes it, but of up to about `side` pixels; see `images.decode_larger`."""
+        with opened(path) as content:
+            return decode_larger(content, self.autoencoder.image_shape, side, fit=self.fit)
 
 
 class DatasetCorpus(Corpus):
@@ -248,13 +275,7 @@ class FolderCorpus(Corpus):
         return np.stack([self._image(int(image_id), self.read) for image_id in ids])
 
     def picture(self, image_id: int, side: int) -> np.ndarray:
-        shape = self.autoencoder.image_shape
-
-        def read(path: Path) -> np.ndarray:
-            with opened(path) as content:
-                return decode_larger(content, shape, side, fit=self.fit)
-
-        return self._image(image_id, read)
+        return self._image(image_id, functools.partial(self.read_larger, side=side))
 
     @property
     def store_name(self) -> str:

@@ -98,9 +98,7 @@ def open_corpus(
 def open_named(config: RetrieveConfig, store: Searcher) -> tuple[Corpus, list[str]]:
     """Open the corpus that the flags of RetrieveSimilar.py name; see `open_corpus`. The first line names the run."""
     if isinstance(store, PublishedStore):
-        run = Run(config.root, config.run or store.manifest.run)
-        autoencoder = open_for_files(run, None, lambda encoder: encoder == store.manifest.encoder)
-        return PublishedCorpus(run, autoencoder, store), [f"run: {run.name}"]
+        return open_published(config.root, config.run, store)
     name = runs.choose(config.root, config.run, for_folder=config.gallery is not None)
     corpus, lines = open_corpus(
         config.root,
@@ -114,6 +112,25 @@ def open_named(config: RetrieveConfig, store: Searcher) -> tuple[Corpus, list[st
     )
     named = runs.in_words(name, config.run, for_folder=config.gallery is not None)
     return corpus, [named, *lines]
+
+
+def open_published(root: Path, name: str | None, store: PublishedStore) -> tuple[Corpus, list[str]]:
+    """Open what was published as a corpus.
+
+    Args:
+        root: Folder that holds models/.
+        name: Name of the trained run. Default: the run that published it.
+        store: What was published.
+
+    Returns:
+        The corpus, and a line that names the run.
+
+    Raises:
+        InputError: if the run is not trained, or its encoder is another.
+    """
+    run = Run(root, name or store.manifest.run)
+    autoencoder = open_for_files(run, None, lambda encoder: encoder == store.manifest.encoder)
+    return PublishedCorpus(run, autoencoder, store), [f"run: {run.name}"]
 
 
 def _failed_checks(run: Run, trained: str) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from latentsearch import files
 from latentsearch.data.image_files import ImageFileError
-from latentsearch.data.images import read_image
 from latentsearch.data.scan import inode_of
 from latentsearch.errors import InputError
 from latentsearch.gallery.manifest import COMMAND, id_of, path_of
@@ -41,10 +43,26 @@ class PublishedCorpus(Corpus):
                 f"({manifest.encoder[:12]}); run {run.name} has {autoencoder.fingerprint[:12]}.\nName the run that "
                 f"published it by --run, or publish it again: {COMMAND} --help."
             )
-        self._store = store
+        self._store = self.searcher = store
+        self.metrics = store.metrics
         super().__init__(
             run, autoencoder, store.sample, fit=manifest.fit, name=f"collection {store.place}", look=store.look
         )
+
+    def with_look(self, look: float) -> Self:
+        if look != self.look:
+            raise InputError(f"{self.name} is shown for a look of {self.look:g}.\nGive another by --look.")
+        return self
+
+    @property
+    def num_images(self) -> int:
+        return self._store.manifest.num_codes
+
+    def holds(self, image_id: int) -> bool:
+        return bool(self._store.rows([image_id]))
+
+    def look_up(self, ids: Sequence[int]) -> None:
+        self._store.rows(ids)
 
     def answering(self, labels: tuple[int, ...], ids: np.ndarray) -> tuple[int, bool]:
         return self._store.count(labels), any(
@@ -61,7 +79,10 @@ class PublishedCorpus(Corpus):
         return self.gallery.ids[:_NUM_EXAMPLES]
 
     def images(self, ids: np.ndarray) -> np.ndarray:
-        return np.stack([self._image(int(image_id)) for image_id in ids])
+        return np.stack([self._image(int(image_id), self.read) for image_id in ids])
+
+    def picture(self, image_id: int, side: int) -> np.ndarray:
+        return self._image(image_id, functools.partial(self.read_larger, side=side))
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -70,6 +91,7 @@ class PublishedCorpus(Corpus):
     @property
     def labels(self) -> np.ndarray:
         numbers = {name: number for number, name in enumerate(self.class_names)}
+        self.look_up(self.gallery.ids.tolist())
         return np.array([numbers.get(self.class_of(image_id), -1) for image_id in self.gallery.ids.tolist()], np.int64)
 
     @property
@@ -105,11 +127,11 @@ class PublishedCorpus(Corpus):
         rows = self._store.of_content(digest) if inode else []
         return [int(row["id"]) for row in rows if inode_of(path_of(row["path"])) == inode]
 
-    def _image(self, image_id: int) -> np.ndarray:
+    def _image(self, image_id: int, read: Callable[[Path], np.ndarray]) -> np.ndarray:
         path = self.path_of(image_id)
         try:
             if path is not None:
-                return read_image(path, self.autoencoder.image_shape, fit=self.fit)
+                return read(path)
         except ImageFileError:  # gone or changed since it was encoded, or on storage that is not seen from here
             pass
         return np.full(self.autoencoder.image_shape, GREY, np.uint8)

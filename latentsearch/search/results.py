@@ -84,8 +84,7 @@ def search(
         weak: Whether hits whose likeness is weak are kept.
         only: Names of the classes that results are restricted to; (): all images.
         codes: Codes of the queries, if known, `(num_queries, latent_dim)`. Default: the encoder makes them.
-
-        store: Store of the codes of the corpus. Default: one in this process.
+        store: Store of the codes of the corpus. Default: what holds them, or one in this process.
 
     Raises:
         InputError: if fewer than `k` images can be found, or none, `min_score` is not a percentage, a class is
@@ -103,6 +102,7 @@ def search(
     if not 0 <= min_score <= 100:
         raise InputError(f"--min-score {min_score}: expected 0 to 100, a percentage.")
     codes = corpus.autoencoder.encode(queries.images) if codes is None else codes
+    store = store or corpus.searcher
     if store is None:
         store = embedded = EmbeddedStore()
         embedded.sync(corpus.store_name, corpus.compared, corpus.labels)

@@ -52,6 +52,11 @@ class MilvusServer:
     def address(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its door is open; it closes when the first one asks a server that has ended."""
+        return self._process.poll() is None
+
     def start(self) -> None:
         """Starts it, at the same address as before, and waits until it answers."""
         listener = socket.socket()

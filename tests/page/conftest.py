@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import threading
@@ -17,9 +18,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """Serves a page of thirty images, with its map."""
-    import uvicorn
-
-    from latentsearch.page import app as server
     from latentsearch.page import code_map as maps
     from tests.page.pages import make_images, make_page
 
@@ -32,6 +30,17 @@ def address(tmp_path_factory):
     for path, content in ((corpus.run.build_record, '{"dataset": {"name": "shots"}}'), (root / DATASET, "")):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
+    with served(app) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def served(app):
+    """Serves a page at a free port."""
+    import uvicorn
+
+    from latentsearch.page import app as server
+
     running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     with server.listen(0) as listener:
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
@@ -58,6 +67,13 @@ def browser():
 @pytest.fixture
 def browser_page(browser, address):
     """The page, opened; at the end, whether it asked only its own server and broke nothing."""
+    with opened(browser, address) as page:
+        yield page
+
+
+@contextlib.contextmanager
+def opened(browser, address):
+    """Opens a page; at the end, asserts that it asked only its own server and broke nothing."""
     context = browser.new_context(viewport={"width": 1400, "height": 900})
     page = context.new_page()
     hosts, errors = set(), []

@@ -161,7 +161,7 @@ def test_a_list_is_told_and_written_as_csv_without_formulas(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/api/images", "/api/images.csv"])
-@pytest.mark.parametrize("body", [b"", b"{}", b"[-1]", b'["1"]', b"[1.5]", b"[" + b"1," * 10_000 + b"1]"])
+@pytest.mark.parametrize("body", [b"", b"{}", b"[-1]", b'["-1"]', b'["x"]', b"[1.5]", b"[" + b"1," * 10_000 + b"1]"])
 def test_a_list_that_cannot_be_is_refused(path, body, client):
     reply = client.post(path, content=body)
     assert reply.status_code == 400

@@ -1,5 +1,5 @@
 // What is shown, as the part of the address behind #: it can be reloaded, kept as a bookmark, and left by "back".
-import { byId } from "./elements.js";
+import { byId, idOf } from "./elements.js";
 
 const SETTINGS = { k: "k", metric: "metric", look: "look", min_score: "min-score" }; // controls by name
 let defaults = {};
@@ -41,7 +41,10 @@ export function read() {
     if (!isFine) wrong.push(`${name}=${value.slice(0, 40)}`);
     control.value = value !== null && isFine ? value : defaults[name];
   }
-  const number = (name) => (/^\d{1,15}$/.test(found.get(name) ?? "") ? Number(found.get(name)) : undefined);
+  const number = (name, digits) => {
+    const text = found.get(name) ?? "";
+    return /^\d+$/.test(text) && text.length <= digits ? idOf(text) : undefined;
+  };
   const problem = wrong.length ? `The address asks for ${wrong.join(" and ")}, which is not possible here.` : "";
-  return { id: number("image"), seed: number("examples") ?? 0, problem };
+  return { id: number("image", 19), seed: number("examples", 15) ?? 0, problem };
 }

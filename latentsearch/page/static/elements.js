@@ -29,6 +29,9 @@ export function sharpen(image) {
   return image;
 }
 
+/** The id of an image as the server gives it: a number, or a text where numbers are not exact. */
+export const idOf = (text) => (Number.isSafeInteger(Number(text)) ? Number(text) : text);
+
 /** A number with its thousands apart. */
 export const count = (number) => number.toLocaleString("en");
 

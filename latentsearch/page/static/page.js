@@ -188,6 +188,7 @@ async function open() {
   byId("k").value = Math.min(10, about.max_k);
   byId("metric").replaceChildren(...about.metrics.map((metric) => new Option(metric)));
   show("look-label", about.look !== null);
+  show("find-duplicates", about.has_duplicates);
   byId("look").value = about.look ?? 0;
   address.setDefaults();
   map = new CodeMap((id) => go({ id }), (ids) => go({ selected: ids, isNew: true }));

@@ -1,6 +1,6 @@
 // The images that are ticked: their paths are copied, or downloaded as a list. They stay ticked from query to query.
 import * as api from "./api.js";
-import { byId, copyText, count, element, show } from "./elements.js";
+import { byId, copyText, count, element, idOf, show } from "./elements.js";
 
 const ticked = new Map(); // images by id
 const shown = new WeakMap(); // images by their boxes
@@ -28,7 +28,7 @@ export function tick(images, isOn) {
 
 /** Brings what is shown in line with what is ticked. */
 export function refresh() {
-  for (const box of document.querySelectorAll(".tick")) box.checked = ticked.has(Number(box.value));
+  for (const box of document.querySelectorAll(".tick")) box.checked = ticked.has(idOf(box.value));
   tell();
 }
 
