@@ -179,8 +179,8 @@ KINDS: dict[str, Callable[[Photo, np.random.Generator], Photo]] = {
 def _ours(run: Any, autoencoder: Any, folder: Path) -> Pairs:
     """All pairs within each group, from files that were never seen before."""
     from latentsearch.gallery import sync
-    from latentsearch.search.corpus import FolderCorpus
     from latentsearch.search.duplicates import find_groups
+    from latentsearch.search.folder_corpus import FolderCorpus
 
     content, _ = sync.sync(folder.parent / "gallery.npz", folder, autoencoder)
     corpus = FolderCorpus(run, autoencoder, content)

@@ -13,7 +13,7 @@ from fuzzing.colours import MeanColours, make_photos
 from latentsearch.gallery.folder import gallery_path
 from latentsearch.gallery.sync import sync
 from latentsearch.runs import Run
-from latentsearch.search.corpus import FolderCorpus
+from latentsearch.search.folder_corpus import FolderCorpus
 
 
 class LoggedColours(MeanColours):

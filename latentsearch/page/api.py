@@ -97,9 +97,8 @@ class Handlers:
 
     def examples(self, seed: int) -> list[dict[str, Any]]:
         """Choose some images to begin with."""
-        ids = self._corpus.examples
-        chosen = np.random.default_rng(seed).permutation(len(ids))[:NUM_EXAMPLES]
-        return [self._image(int(ids[position])) for position in chosen]
+        ids = np.random.default_rng(seed).permutation(self._corpus.examples)[:NUM_EXAMPLES]
+        return self.images(ids.tolist())
 
     def picture(self, image_id: int) -> bytes:
         """Draw an image of the corpus as PNG.

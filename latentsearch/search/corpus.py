@@ -1,13 +1,11 @@
-"""The corpus of a search: the dataset of a run, or a folder of images, with codes, pictures and paths."""
+"""The corpus of a search, with codes, pictures and paths; and that of the dataset of a run."""
 
 from __future__ import annotations
 
 import abc
 import copy
-import functools
 import unicodedata
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -16,12 +14,11 @@ import numpy as np
 
 from latentsearch.config import METRICS, Fit, Metric
 from latentsearch.data import ImageSet
-from latentsearch.data.image_files import ImageFileError, opened
+from latentsearch.data.image_files import opened
 from latentsearch.data.images import decode_larger, read_image
 from latentsearch.data.scan import inode_of
 from latentsearch.errors import InputError
 from latentsearch.gallery import two_codes
-from latentsearch.gallery.folder import FolderGallery, gallery_path
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.gallery.store import Searcher
 from latentsearch.models.encoder import Encoder
@@ -255,62 +252,3 @@ class DatasetCorpus(Corpus):
         found = {inode_of(path): image_id for path, image_id in self._id_at.items()}
         found.pop(None, None)  # files that are gone
         return found
-
-
-class FolderCorpus(Corpus):
-    """A folder of images, encoded by a trained run."""
-
-    def __init__(self, run: Run, autoencoder: Encoder, content: FolderGallery, *, look: float | None = None) -> None:
-        self.content, self.folder = content, content.folder
-        self._files = dict(zip(content.gallery.ids.tolist(), content.files, strict=True))
-        super().__init__(
-            run, autoencoder, content.gallery, fit=content.origin.fit, name=printable(content.folder), look=look
-        )
-
-    @property
-    def examples(self) -> np.ndarray:
-        return self.gallery.ids
-
-    def images(self, ids: np.ndarray) -> np.ndarray:
-        return np.stack([self._image(int(image_id), self.read) for image_id in ids])
-
-    def picture(self, image_id: int, side: int) -> np.ndarray:
-        return self._image(image_id, functools.partial(self.read_larger, side=side))
-
-    @property
-    def store_name(self) -> str:
-        return self._stored(f"{self.run.name}/{gallery_path(self.run.folder_galleries, self.content.folder).stem}")
-
-    def path_of(self, image_id: int) -> Path | None:
-        path: Path = self.content.folder / self._files[image_id].path
-        return path
-
-    def id_of(self, path: Path) -> int | None:
-        named = self._id_at.get(path.resolve())
-        return next(iter(self._ids_of(path)), None) if named is None else named
-
-    def same_file(self, image_id: int) -> frozenset[int]:
-        return super().same_file(image_id) | frozenset(self._ids_of(self.content.folder / self._files[image_id].path))
-
-    def _ids_of(self, path: Path) -> list[int]:
-        inode = inode_of(path)
-        candidates = self._ids_of_inode.get(inode[1], []) if inode else []
-        return [number for number in candidates if inode_of(self.content.folder / self._files[number].path) == inode]
-
-    @cached_property
-    def _ids_of_inode(self) -> dict[int, list[int]]:
-        """Images by the inode of their files at the last synchronisation."""
-        found = defaultdict(list)
-        for image_id, file in self._files.items():
-            found[file.inode].append(image_id)
-        return found
-
-    @cached_property
-    def _id_at(self) -> dict[Path, int]:
-        return {self.content.folder / file.path: image_id for image_id, file in self._files.items()}
-
-    def _image(self, image_id: int, read: Callable[[Path], np.ndarray]) -> np.ndarray:
-        try:
-            return read(self.content.folder / self._files[image_id].path)
-        except ImageFileError:  # gone or changed since it was encoded
-            return np.full(self.autoencoder.image_shape, GREY, np.uint8)

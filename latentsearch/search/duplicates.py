@@ -21,7 +21,8 @@ from latentsearch.data.scan import FoundFile, Skipped
 from latentsearch.gallery import duplicates
 from latentsearch.gallery.duplicates import Watch
 from latentsearch.gallery.image_matching import SIDE
-from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
+from latentsearch.search.corpus import Corpus, DatasetCorpus
+from latentsearch.search.folder_corpus import FolderCorpus
 
 Kind = Literal["first", "exact", "near", "mirrored"]
 

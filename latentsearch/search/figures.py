@@ -15,9 +15,10 @@ from latentsearch.data.image_files import ImageFileError, opened
 from latentsearch.data.images import decode_larger
 from latentsearch.plots import explanations as explained
 from latentsearch.plots import image_grids
-from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
+from latentsearch.search.corpus import Corpus, DatasetCorpus
 from latentsearch.search.duplicates import Groups
 from latentsearch.search.explanation import Alike, End, Explainer
+from latentsearch.search.folder_corpus import FolderCorpus
 from latentsearch.search.queries import NOT_IN_CORPUS
 from latentsearch.search.results import SearchResults, class_of, short_name
 from latentsearch.text import percentage, printable, shortened

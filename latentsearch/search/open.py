@@ -28,7 +28,8 @@ from latentsearch.metrics import enough_queries
 from latentsearch.models.encoder import Autoencoder
 from latentsearch.runs import Run
 from latentsearch.search.config import RetrieveConfig
-from latentsearch.search.corpus import Corpus, DatasetCorpus, FolderCorpus
+from latentsearch.search.corpus import Corpus, DatasetCorpus
+from latentsearch.search.folder_corpus import FolderCorpus
 from latentsearch.search.published import PublishedCorpus
 from latentsearch.text import printable, shortened
 

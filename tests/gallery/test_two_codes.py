@@ -11,7 +11,7 @@ from latentsearch.errors import InputError
 from latentsearch.gallery.sync import sync
 from latentsearch.gallery.two_codes import DEFAULT_LOOK, chosen_look, number_names, weighted, weights
 from latentsearch.runs import Run
-from latentsearch.search.corpus import FolderCorpus
+from latentsearch.search.folder_corpus import FolderCorpus
 from latentsearch.search.queries import Queries
 from latentsearch.search.results import search
 from tests.photos import MeanColours, make_photos

@@ -14,7 +14,7 @@ from latentsearch.page.api import Handlers
 from latentsearch.page.app import make_app
 from latentsearch.page.code_map import CodeMap
 from latentsearch.runs import Run
-from latentsearch.search.corpus import FolderCorpus
+from latentsearch.search.folder_corpus import FolderCorpus
 
 ASK = {"k": 3, "metric": "euclidean", "min_score": 0}
 

@@ -32,7 +32,7 @@ from latentsearch.page.api import Handlers
 from latentsearch.page.code_map import CodeMap
 from latentsearch.page.config import PageConfig
 from latentsearch.runs import Run
-from latentsearch.search.corpus import FolderCorpus
+from latentsearch.search.folder_corpus import FolderCorpus
 from tests.page.pages import ASK, RedAndBlue, make_images, make_page, pixels, png
 
 STATIC = REPOSITORY / "latentsearch" / "page" / "static"

@@ -28,7 +28,7 @@ from latentsearch.models.encoder import Autoencoder
 from latentsearch.publish import contents, encode, storage
 from latentsearch.runs import Run
 from latentsearch.search.config import RetrieveConfig
-from latentsearch.search.corpus import FolderCorpus
+from latentsearch.search.folder_corpus import FolderCorpus
 from latentsearch.search.queries import find_queries
 from latentsearch.search.results import search
 from tests.clusters import MASTER, executors, needs_spark, wait_for
