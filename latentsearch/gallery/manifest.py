@@ -22,15 +22,16 @@ from latentsearch.errors import InputError
 from latentsearch.gallery import two_codes
 from latentsearch.gallery.milvus_client import MilvusConnection
 
-IndexKind = Literal["flat", "ivf_flat", "hnsw", "diskann"]
+IndexKind = Literal["flat", "ivf_flat", "ivf_sq8", "hnsw", "diskann"]
 # Milvus defines a cosine for no zero vector: of vectors of unit length the inner product is the same.
 METRIC_TYPES: dict[Metric, str] = {"cosine": "IP", "euclidean": "L2"}
 OWNER, MANIFEST = "latentsearch_owner", "latentsearch_manifest"  # properties of collections
 COMMAND = "python -m latentsearch.publish"
 
+_SPARE = 8  # results more than are wanted: Milvus rounds distances
 _TEXT = ("VARCHAR", {"max_length": 65_535})
 # What widens the search of each index.
-_EFFORT: dict[IndexKind, str] = {"ivf_flat": "nprobe", "hnsw": "ef", "diskann": "search_list"}
+_EFFORT: dict[IndexKind, str] = {"ivf_flat": "nprobe", "ivf_sq8": "nprobe", "hnsw": "ef", "diskann": "search_list"}
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,12 @@ class PublishedCodes:
         """Return the search parameters of Milvus for `limit` results."""
         if self.index == "flat":
             return {}
-        least = 1 if self.index == "ivf_flat" else limit
+        least = 1 if self.index.startswith("ivf") else limit
         return {_EFFORT[self.index]: max(self.effort, least)}
+
+    def num_candidates(self, k: int) -> int:
+        """Return how many results of the index hold the `k` nearest by the codes as they are kept, at its best."""
+        return (9 * k if self.index == "ivf_sq8" else k + k // 8) + _SPARE
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from latentsearch.gallery.milvus_client import MilvusConnection
 _SETTLED = {"consistency_level": "Bounded"}
 _STRONG = {"consistency_level": "Strong"}
 _MOST = 16_384  # rows that Milvus gives at a time
+_MOST_WANTED = _MOST - 8
 _QUERIES = 200  # of a request
-_SPARE = 8  # rows more than are wanted: Milvus rounds distances
 _TRIES = 3
 _KEPT = 50_000  # rows that are kept for the next time they are asked for
 _SAME = 100  # files of equal content that are looked at, to find another name of one file
@@ -145,9 +145,9 @@ class PublishedStore:
             self._rows = {}
         queries = as_compared(np.asarray(codes, np.float32), metric=metric)
         wanted = k + (exclude is not None)
-        if not 1 <= wanted <= _MOST - _SPARE:
-            raise InputError(f"--k {k}: Milvus gives at most {_MOST - _SPARE - 1:,}. Ask for fewer.")
-        limit = min(wanted + wanted // 8 + _SPARE, self.count(only), _MOST)
+        if not 1 <= wanted <= _MOST_WANTED:
+            raise InputError(f"--k {k}: from Milvus at most {_MOST_WANTED - 1:,} are asked. Ask for fewer.")
+        limit = min(self._codes[metric].num_candidates(wanted), self.count(only), _MOST)
         ids = np.empty((len(queries), wanted), np.int64)
         distances = np.empty(ids.shape, np.float32)
         for row, hits in enumerate(self._hits(queries, limit, metric, only)):

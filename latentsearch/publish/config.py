@@ -43,9 +43,9 @@ class PublishConfig:
     """Shares of the look beside the kind that can be searched by, of runs with both codes; each takes a collection of
     its own. Default: 0.2."""
 
-    index: Literal["auto", "flat", "ivf_flat", "hnsw", "diskann"] = "auto"
-    """Index of Milvus. flat compares all codes; the others are quicker and miss some neighbours. auto: flat up to
-    1,000,000 codes, else ivf_flat."""
+    index: Literal["auto", "flat", "ivf_flat", "ivf_sq8", "hnsw", "diskann"] = "auto"
+    """Index of Milvus. flat compares all codes; the others are quicker and miss some neighbours. ivf_sq8 has 8 bits a
+    number; what it finds is put in order by the codes as they are. auto: flat up to 1,000,000 codes, else ivf_flat."""
 
     min_recall: float = 0.95
     """Least recall@10 of an index beside flat, 0 to 1: what is searched of it is widened until it has that, or the

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 K = 10
 NUM_QUERIES = 1000
-_LEAST_EFFORT = {"ivf_flat": 8, "hnsw": 32, "diskann": 32}
+_LEAST_EFFORT = {"ivf_flat": 8, "ivf_sq8": 8, "hnsw": 32, "diskann": 32}
 _MOST_EFFORT = {"hnsw": 4096, "diskann": 4096}
 _ROUNDING = 1e-6  # of float32: neighbours as far as the last but for this are as good
 
 
 def built_with(kind: str, num_codes: int) -> dict[str, int]:
     """Return the parameters that an index of so many codes is built with."""
-    if kind == "ivf_flat":
+    if kind.startswith("ivf"):
         return {"nlist": int(np.clip(4 * np.sqrt(num_codes), 16, 65_536))}
     return {"M": 32, "efConstruction": 200} if kind == "hnsw" else {}
 
@@ -97,7 +97,7 @@ def with_recall(milvus: MilvusConnection, codes: PublishedCodes, measured: Measu
 
 
 def _recall(milvus: MilvusConnection, codes: PublishedCodes, measured: Measured) -> float:
-    limit = measured.k + 1 + 8  # as a search has it: the image itself, and some to spare
+    limit = codes.num_candidates(measured.k + 1)  # as a search has it, with the image itself
     count = 0
     for row, hits in enumerate(nearest(milvus, codes, measured.queries, limit)):
         others = [hit["entity"]["code"] for hit in hits if hit["id"] != measured.ids[row]]

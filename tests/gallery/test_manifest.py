@@ -62,3 +62,9 @@ def test_the_effort_of_a_search_is_at_least_its_limit():
     assert codes["ivf_flat"].params(99) == {"nprobe": 40}
     assert codes["hnsw"].params(99) == {"ef": 99}
     assert codes["hnsw"].params(9) == {"ef": 40}
+
+
+def test_eight_bits_give_many_candidates_to_put_in_order():
+    codes = {kind: PublishedCodes("c", "cosine", 0.0, kind, {}) for kind in ("flat", "ivf_flat", "ivf_sq8")}
+    assert {kind: one.num_candidates(10) for kind, one in codes.items()} == {"flat": 19, "ivf_flat": 19, "ivf_sq8": 98}
+    assert codes["ivf_sq8"].params(98) == {"nprobe": 1}

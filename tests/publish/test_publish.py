@@ -285,3 +285,13 @@ def test_the_script_answers_with_no_gallery_and_tells_of_a_server_that_goes_away
         queries, _ = find_queries(RetrieveConfig(query=tuple(named)), corpus)
         found = search(queries, corpus, k=3, metrics=("cosine",), store=corpus._store)
         assert all(len(row) == 3 for row in found.hits["cosine"])
+
+
+def test_codes_of_eight_bits_are_put_in_order_by_those_that_are_kept(photos, server, tmp_path):
+    publication(tmp_path, photos, server.address, index="ivf_sq8", min_recall=1)[0].run()
+    closing_store, corpus = open_published(tmp_path, server.address)
+    with closing_store:
+        queries, _ = find_queries(RetrieveConfig(query=(str(photos / "a/9.png"),)), corpus)
+        hits = search(queries, corpus, k=4, metrics=("cosine",)).hits["cosine"][0]
+        assert [corpus.path_of(hit.id).name for hit in hits[:2]] in (["8.png", "10.png"], ["10.png", "8.png"])
+        assert corpus.searcher.manifest.codes[0].recall == 1

@@ -65,4 +65,5 @@ def test_a_recall_that_no_effort_has_is_refused(measured, monkeypatch):
 
 def test_the_cells_grow_with_the_codes():
     assert [built_with("ivf_flat", count)["nlist"] for count in (1, 10_000, 1_000_000)] == [16, 400, 4000]
+    assert built_with("ivf_sq8", 10_000) == {"nlist": 400}
     assert built_with("flat", 100) == {}
