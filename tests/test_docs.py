@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import re
 import shlex
 import shutil
@@ -14,6 +15,7 @@ import pytest
 import tyro
 from PIL import Image
 
+from benchmarks import ratios
 from latentsearch import cli, data
 from latentsearch.runs import Run
 from tests.conftest import REPOSITORY
@@ -224,6 +226,14 @@ def test_the_scaling_is_what_was_measured():
     rows = [row for row in tables(REPOSITORY / "docs" / "scaling.md") if "bytes a code" in row]
     assert len(rows) == len(recorded)
     assert all(compared(row, recorded[row["codes"], row["search"]]) >= 7 for row in rows)
+
+
+def test_the_speed_is_the_least_that_was_measured():
+    measured, told = result("ratios"), ratios.told()
+    assert set(told) == set(measured)
+    for what, quote in told.items():
+        least = ratios.lowest(measured[what])
+        assert quote <= least < quote + 10.0 ** (math.floor(math.log10(least)) - 1), what  # two digits, cut
 
 
 def test_the_published_indexes_are_those_that_were_measured():
