@@ -74,7 +74,7 @@ class Handlers:
         self._corpus, self._lines, self._map = corpus, list(lines), code_map
         self._by_look = {corpus.look: corpus}
         # What is published elsewhere is not at hand as a whole.
-        self._duplicates = None if corpus.searcher else DuplicateGroups(corpus)
+        self._duplicates = None if corpus.searcher is not None else DuplicateGroups(corpus)
         self.max_k = min(MAX_NEIGHBOURS, corpus.num_images - 1)
         self.metrics = corpus.metrics
 
@@ -90,7 +90,7 @@ class Handlers:
             "lines": self._lines,
             "check_command": run.command("SanityChecks.py") if runs.has_dataset(run.root, run.name) else None,
             "metrics": list(self.metrics),
-            "look": None if self._corpus.autoencoder.kind_dim is None or self._corpus.searcher else self._corpus.look,
+            "look": self._corpus.look if self._corpus.looks_vary else None,
             "has_duplicates": self._duplicates is not None,
             "max_k": self.max_k,
         }

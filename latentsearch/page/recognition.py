@@ -20,7 +20,7 @@ def find_itself(corpus: Corpus, image: np.ndarray, code: np.ndarray, name: str) 
         name: Name of its file: of several equal images, the one of this name is chosen.
     """
     most, weighed = min(_NUM_CANDIDATES, corpus.num_images), corpus.weigh(code)
-    if corpus.searcher:
+    if corpus.searcher is not None:
         found = corpus.searcher.search(weighed, most, metric=corpus.metrics[0])
     else:
         found = corpus.compared.ask(weighed, most)

@@ -70,6 +70,11 @@ class Corpus(abc.ABC):
         return other
 
     @property
+    def looks_vary(self) -> bool:
+        """Whether the images can be compared with any share of the look code."""
+        return self.autoencoder.kind_dim is not None and self.searcher is None
+
+    @property
     def weights(self) -> np.ndarray:
         """Factor of each number of a code before codes are compared, float32 `(latent_dim,)`."""
         return two_codes.weights(self.autoencoder.latent_dim, self.autoencoder.kind_dim, self.look)

@@ -102,7 +102,7 @@ def search(
     if not 0 <= min_score <= 100:
         raise InputError(f"--min-score {min_score}: expected 0 to 100, a percentage.")
     codes = corpus.autoencoder.encode(queries.images) if codes is None else codes
-    store = store or corpus.searcher
+    store = corpus.searcher if store is None else store
     if store is None:
         store = embedded = EmbeddedStore()
         embedded.sync(corpus.store_name, corpus.compared, corpus.labels)
