@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _MOST_FLAT = 1_000_000  # codes that are all compared unless --index says otherwise
 _WRITTEN = 1000
 _TO_FLUSH = 600  # seconds
+_TO_COUNT = 1800  # seconds: a server that still puts millions of codes in order answers no sooner
 _STRONG = {"consistency_level": "Strong"}
 
 
@@ -208,7 +209,7 @@ def _catalogue(manifest: Manifest) -> str:
 
 def _count(milvus: MilvusConnection, collection: str) -> int:
     milvus.load(collection)  # a server that was restarted has it no more
-    [found] = milvus.call("query", collection, filter="", output_fields=["count(*)"], **_STRONG)
+    [found] = milvus.call("query", collection, filter="", output_fields=["count(*)"], timeout=_TO_COUNT, **_STRONG)
     return int(found["count(*)"])
 
 
