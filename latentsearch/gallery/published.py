@@ -69,7 +69,9 @@ class PublishedStore:
             )
         self._catalogue, self.manifest = found
         published = tuple(dict.fromkeys(one.metric for one in self.manifest.codes))
+        # What replaces it later must have the same.
         self.metrics: tuple[Metric, ...] = self._asked_metrics or published
+        self._asked_metrics = self.metrics
         self._codes = {metric: self.manifest.with_look(metric, self._asked_look) for metric in self.metrics}
         for collection in (self._catalogue, *(one.collection for one in self._codes.values())):
             self._milvus.load(collection)  # a server that was restarted has it no more
