@@ -62,7 +62,7 @@ def _row(config: BenchmarkConfig, architecture: Architecture) -> dict[str, Any]:
     recipe = asdict(RECIPES[architecture])
     if not environment.has_bfloat16():
         recipe["precision"] = "float32"
-    settings = Settings(epochs=1, **recipe, seed=0, initial_model="", dataset=dataset.fingerprint)
+    settings = Settings(**recipe | {"epochs": 1}, seed=0, initial_model="", dataset=dataset.fingerprint)
     model = compiled(architectures.build(architecture, dataset.image_shape, latent_dim=10), settings, 10_000)
     batches = iter(dataloader.training_batches(dataset.images, dataset.ids("train"), settings))
     inputs, targets = next(batches)

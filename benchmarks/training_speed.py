@@ -92,7 +92,7 @@ def _reference_step(config: BenchmarkConfig) -> Callable[[], float]:
 
     dataset = data.load(ROOT, "cifar10")
     fit_ids, recipe = dataset.ids("train"), RECIPES["reference"]
-    settings = Settings(epochs=1, **asdict(recipe), seed=0, initial_model="", dataset=dataset.fingerprint)
+    settings = Settings(**asdict(recipe) | {"epochs": 1}, seed=0, initial_model="", dataset=dataset.fingerprint)
     steps = len(fit_ids) // recipe.batch_size
     model = compiled(architectures.build("reference", dataset.image_shape, latent_dim=10), settings, steps)
 
