@@ -13,11 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import ROOT
 from latentsearch.recipes import RECIPES, Architecture
+
+if TYPE_CHECKING:
+    from latentsearch.training.settings import Settings
 
 _SIDE = 4096  # of the matrices
 _AHEAD = 5  # times as many steps of the pipeline alone: some batches are made ahead, while others are timed
@@ -53,16 +56,11 @@ def _row(config: BenchmarkConfig, architecture: Architecture) -> dict[str, Any]:
 
         from benchmarks import timing
         from latentsearch import data as datasets
-        from latentsearch import environment
         from latentsearch.models import architectures
         from latentsearch.training import dataloader
         from latentsearch.training.model import compiled
-        from latentsearch.training.settings import Settings
     dataset = datasets.load(ROOT, "cifar10")
-    recipe = asdict(RECIPES[architecture])
-    if not environment.has_bfloat16():
-        recipe["precision"] = "float32"
-    settings = Settings(**recipe | {"epochs": 1}, seed=0, initial_model="", dataset=dataset.fingerprint)
+    settings = settings_of(architecture, dataset.fingerprint)
     model = compiled(architectures.build(architecture, dataset.image_shape, latent_dim=10), settings, 10_000)
     batches = iter(dataloader.training_batches(dataset.images, dataset.ids("train"), settings))
     inputs, targets = next(batches)
@@ -123,6 +121,22 @@ def _row(config: BenchmarkConfig, architecture: Architecture) -> dict[str, Any]:
         "share of the peak": round(timing.spread(reached)["median"] / timing.spread(peak)["median"], 3),
         **{f"ms a step: {name}": value for name, value in by_step.items()},
     }
+
+
+def settings_of(architecture: Architecture, dataset: str) -> Settings:
+    """Of an epoch by the recipe of an architecture, in the arithmetic that this machine has.
+
+    Args:
+        architecture: Its name.
+        dataset: Fingerprint of the dataset.
+    """
+    from latentsearch import environment
+    from latentsearch.training.settings import Settings
+
+    recipe = asdict(RECIPES[architecture]) | {"epochs": 1}
+    if not environment.has_bfloat16():
+        recipe["precision"] = "float32"
+    return Settings(**recipe, seed=0, initial_model="", dataset=dataset)
 
 
 def flops(model: Any, batch: int) -> list[float]:

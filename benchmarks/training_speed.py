@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from latentsearch.cli import print_table, quiet_libraries, run_script
 from latentsearch.config import ROOT, BuildConfig, TrainConfig
-from latentsearch.recipes import RECIPES
 
 TARGET = 0.0208
 REFERENCE_EPOCHS = 60
@@ -84,16 +83,15 @@ def _reference_step(config: BenchmarkConfig) -> Callable[[], float]:
     """Makes what times some steps of the reference, as seconds an epoch."""
     import time
 
+    from benchmarks.training_profile import settings_of
     from latentsearch import data
     from latentsearch.models import architectures
     from latentsearch.training import dataloader
     from latentsearch.training.model import compiled
-    from latentsearch.training.settings import Settings
 
     dataset = data.load(ROOT, "cifar10")
-    fit_ids, recipe = dataset.ids("train"), RECIPES["reference"]
-    settings = Settings(**asdict(recipe) | {"epochs": 1}, seed=0, initial_model="", dataset=dataset.fingerprint)
-    steps = len(fit_ids) // recipe.batch_size
+    fit_ids, settings = dataset.ids("train"), settings_of("reference", dataset.fingerprint)
+    steps = len(fit_ids) // settings.batch_size
     model = compiled(architectures.build("reference", dataset.image_shape, latent_dim=10), settings, steps)
 
     def timed() -> float:
