@@ -2,7 +2,7 @@
 # make cifar10  five scripts on CIFAR-10, as run "mine"; goes on where it was stopped (SOURCE=PATH for a copy you have,
 #               EPOCHS=N for another length, START=RUN to begin with what a run has learnt)
 # make page     a local web page to click through the images of a run (SHOW=run) or of a folder (GALLERY=PATH)
-# make benchmark  all measurements on CIFAR-10, about an hour; writes benchmarks/README.md (BENCHMARKS=NAMES for some)
+# make benchmark  all measurements on CIFAR-10, about two hours; writes benchmarks/README.md (BENCHMARKS=NAMES for some)
 # make test     lint and tests
 # make coverage  the tests, and which lines and branches of the package they reach; htmlcov/ shows them
 # make torture  every write on a full disk, hundreds of kills, thousands of requests, damaged files: hours

@@ -35,7 +35,8 @@ class RatiosConfig:
 def main(config: RatiosConfig) -> None:
     """Compare what was measured with what is told."""
     path = timing.FOLDER / "ratios.json"
-    kept: dict[str, list[dict[str, Any]]] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    before: dict[str, list[dict[str, Any]]] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    kept: dict[str, list[dict[str, Any]]] = {}
     for name, read in _READERS.items():
         source = timing.FOLDER / f"{name}.json"
         if not source.exists():
@@ -44,9 +45,10 @@ def main(config: RatiosConfig) -> None:
         environment = content["environment"]
         sitting = {"machine": environment["machine"], "day": environment["written"][:10]}
         for what, rounds in read(content).items():
-            others = [old for old in kept.get(what, []) if {key: old[key] for key in sitting} != sitting]
+            others = [old for old in before.get(what, []) if {key: old[key] for key in sitting} != sitting]
             row = sitting | {"commit": environment["commit"], "rounds": [float(f"{one:.4g}") for one in rounds]}
             kept[what] = sorted([*others, row], key=lambda one: (one["day"], one["machine"]))
+    kept |= {what: sittings for what, sittings in before.items() if what not in kept}
     path.write_text(files.as_json(kept), encoding="utf-8")
     print_table(compared(kept, told()))
     print(f"Written: {path}")
