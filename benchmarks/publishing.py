@@ -59,7 +59,9 @@ def main(config: BenchmarkConfig) -> None:
         from benchmarks import timing
     path = timing.FOLDER / "publishing.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"published": [], "searched": []}
-    published, searched = ([row for row in before[part] if row["codes"] not in config.sizes] for part in _PARTS)
+    published = [row for row in before["published"] if row["codes"] not in config.sizes]
+    anew = {(size, index) for size in config.sizes for index in config.indexes}
+    searched = [row for row in before["searched"] if (row["codes"], row["index"]) not in anew]
     for size in config.sizes:
         with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
             published.append({"codes": size, **timing.apart(_publish, config, size, Path(folder))})
@@ -156,10 +158,10 @@ def _search(config: BenchmarkConfig, kind: str, folder: Path) -> dict[str, Any]:
         single = []
         for row in rows[:_NUM_SINGLE]:
             begin = time.perf_counter()
-            list(nearest(milvus, codes, vectors[row : row + 1], _K + 1))
+            list(nearest(milvus, codes, vectors[row : row + 1], codes.num_candidates(_K + 1)))
             single.append(1000 * (time.perf_counter() - begin))
         begin = time.perf_counter()
-        for _ in nearest(milvus, codes, vectors[rows], _K + 1):
+        for _ in nearest(milvus, codes, vectors[rows], codes.num_candidates(_K + 1)):
             pass
         together = time.perf_counter() - begin
     return {

@@ -3,7 +3,7 @@
     python -m benchmarks.ratios
 
 Measures nothing: takes the rounds that other benchmarks measured, each in new processes, and divides our figure and the
-best peer's in each round. Those of each machine and day are kept in benchmarks/ratios.json beside those of others;
+best peer's in each round. Those of each sitting are kept in benchmarks/ratios.json beside those of others;
 docs/speed.md quotes the smallest of all. Prints beside each what the page says, and by how much today's median differs.
 """
 
@@ -43,11 +43,11 @@ def main(config: RatiosConfig) -> None:
             continue
         content = json.loads(source.read_text("utf-8"))
         environment = content["environment"]
-        sitting = {"machine": environment["machine"], "day": environment["written"][:10]}
+        sitting = {"machine": environment["machine"], "written": environment["written"]}
         for what, rounds in read(content).items():
             others = [old for old in before.get(what, []) if {key: old[key] for key in sitting} != sitting]
             row = sitting | {"commit": environment["commit"], "rounds": [float(f"{one:.4g}") for one in rounds]}
-            kept[what] = sorted([*others, row], key=lambda one: (one["day"], one["machine"]))
+            kept[what] = sorted([*others, row], key=lambda one: one["written"])
     kept |= {what: sittings for what, sittings in before.items() if what not in kept}
     path.write_text(files.as_json(kept), encoding="utf-8")
     print_table(compared(kept, told()))
@@ -70,7 +70,7 @@ def compared(kept: Mapping[str, list[dict[str, Any]]], quotes: Mapping[str, floa
             "last median": last["median"],
             "lowest": lowest(sittings),
             "highest": max(max(one["rounds"]) for one in sittings),
-            "days and machines": len(sittings),
+            "days and machines": len({(one["machine"], one["written"][:10]) for one in sittings}),
             "last beside the page": None if quote is None else f"{100 * (last['median'] / quote - 1):+.0f} %",
         })  # fmt: skip
     return rows
@@ -90,7 +90,8 @@ def told() -> dict[str, float]:
 
 
 def _training(content: Mapping[str, Any]) -> Rounds:
-    rounds = [one["reference"] / one["compact"] for one in content["rounds"] if one["compact"] is not None]
+    # A training that does not get there counts as endless.
+    rounds = [one["reference"] / one["compact"] if one["compact"] else 0.0 for one in content["rounds"]]
     return {"training until validation MSE 0.0208, compact": rounds}
 
 

@@ -50,7 +50,11 @@ def test_a_ratio_is_of_one_round_and_of_the_best_of_others():
 
 
 def test_what_is_told_stands_beside_what_was_measured_last():
-    kept = {"a": [{"rounds": [3, 1, 2]}, {"rounds": [4, 5, 6]}], "b": [{"rounds": [2]}]}
+    sittings = [{"machine": "m", "written": f"2026-11-{day}T10:00"} for day in (25, 25, 30)]
+    kept = {
+        "a": [one | {"rounds": rounds} for one, rounds in zip(sittings, ([3, 2], [1, 3], [4, 5, 6]), strict=True)],
+        "b": [sittings[0] | {"rounds": [2]}],
+    }
     first, second = ratios.compared(kept, {"a": 4})
     assert (first["lowest"], first["highest"], first["last median"]) == (1, 6, 5)
     assert (first["days and machines"], first["last beside the page"]) == (2, "+25 %")

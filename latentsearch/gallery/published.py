@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +15,7 @@ from latentsearch.config import Metric
 from latentsearch.errors import InputError
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.gallery.index import Neighbours, as_compared, distances_between, not_excluded
-from latentsearch.gallery.manifest import COMMAND, METRIC_TYPES, PublishedCodes, read_manifest
+from latentsearch.gallery.manifest import COMMAND, METRIC_TYPES, Manifest, PublishedCodes, read_manifest
 from latentsearch.gallery.milvus_client import MilvusConnection
 
 # What is published changes no more, so a search need not wait until Milvus has seen all that was written until now.
@@ -23,8 +25,27 @@ _MOST = 16_384  # rows that Milvus gives at a time
 _MOST_WANTED = _MOST - 8
 _QUERIES = 200  # of a request
 _TRIES = 3
-_KEPT = 50_000  # rows that are kept for the next time they are asked for
+_KEPT = 200_000  # rows, about 0.1 GB, that are kept for the next time they are asked for
 _SAME = 100  # files of equal content that are looked at, to find another name of one file
+
+
+@dataclass
+class _Opened:
+    """What the name of a publication leads to.
+
+    Args:
+        catalogue: Name of its catalogue.
+        manifest: The manifest.
+        metrics: Metrics of searches.
+        codes: Collection of codes for each of them.
+        rows: Rows of images that were looked up, by id.
+    """
+
+    catalogue: str
+    manifest: Manifest
+    metrics: tuple[Metric, ...]
+    codes: dict[Metric, PublishedCodes]
+    rows: dict[int, dict[str, Any]]
 
 
 class PublishedStore:
@@ -54,7 +75,8 @@ class PublishedStore:
             )
         self._milvus = MilvusConnection(where)
         self._name, self._asked_metrics, self._asked_look = name, metrics, look
-        self._rows: dict[int, dict[str, Any]] = {}
+        self._opened: _Opened | None = None
+        self._turning = threading.Lock()
         try:
             self._open()
         except BaseException:
@@ -62,24 +84,46 @@ class PublishedStore:
             raise
 
     def _open(self) -> None:
+        """Turn to what the name leads to; all of it changes at once, for other threads that search meanwhile.
+
+        Raises:
+            InputError: if there is nothing, or it is of another encoder or for other metrics than before.
+        """
         found = read_manifest(self._milvus, self._name)
         if found is None:
             raise InputError(
                 f"--collection {self._name}: none at {self._milvus.where} is called so.\nPublish it: {COMMAND} --help."
             )
-        self._catalogue, self.manifest = found
-        published = tuple(dict.fromkeys(one.metric for one in self.manifest.codes))
-        # What replaces it later must have the same.
-        self.metrics: tuple[Metric, ...] = self._asked_metrics or published
-        self._asked_metrics = self.metrics
-        self._codes = {metric: self.manifest.with_look(metric, self._asked_look) for metric in self.metrics}
-        for collection in (self._catalogue, *(one.collection for one in self._codes.values())):
+        catalogue, manifest = found
+        before = self._opened
+        if before and (manifest.encoder, manifest.fit) != (before.manifest.encoder, before.manifest.fit):
+            raise InputError(
+                f"--collection {self._name} was published by another encoder meanwhile.\nRun the same command again."
+            )
+        published = tuple(dict.fromkeys(one.metric for one in manifest.codes))
+        metrics = before.metrics if before else self._asked_metrics or published
+        codes = {metric: manifest.with_look(metric, self._asked_look) for metric in metrics}
+        for collection in (catalogue, *(one.collection for one in codes.values())):
             self._milvus.load(collection)  # a server that was restarted has it no more
+        self._opened = _Opened(catalogue, manifest, metrics, codes, {})
+
+    @property
+    def _now(self) -> _Opened:
+        assert self._opened is not None
+        return self._opened
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._now.manifest
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return self._now.metrics
 
     @property
     def look(self) -> float | None:
         """Share of the look code that the codes are for; None where there is a single code."""
-        return None if self.manifest.kind_dim is None else next(iter(self._codes.values())).look
+        return None if self.manifest.kind_dim is None else next(iter(self._now.codes.values())).look
 
     @property
     def place(self) -> str:
@@ -88,7 +132,7 @@ class PublishedStore:
 
     def __str__(self) -> str:
         manifest = self.manifest
-        how = "; ".join(f"{metric}: {one.index}, recall@10 {one.recall:.3f}" for metric, one in self._codes.items())
+        how = "; ".join(f"{metric}: {one.index}, recall@10 {one.recall:.3f}" for metric, one in self._now.codes.items())
         return f"{manifest.num_codes:,} codes of run {manifest.run} in {self.place} ({how})"
 
     @cached_property
@@ -97,7 +141,7 @@ class PublishedStore:
         dim = self.manifest.latent_dim
         fields = ["id", "image", "code"]
         # It was written last, just before its name led to it.
-        rows = self._query(lambda: self._catalogue, filter="id >= 0", limit=_MOST, output_fields=fields, **_STRONG)
+        rows = self._query(lambda: self._now.catalogue, filter="id >= 0", limit=_MOST, output_fields=fields, **_STRONG)
         rows = sorted(rows, key=lambda row: int(row["id"]))
         codes = np.array([row["code"] for row in rows], np.float32).reshape(-1, 2, dim)
         images = np.array([row["image"] for row in rows], np.int64)
@@ -115,15 +159,18 @@ class PublishedStore:
     def rows(self, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
         """Look up path, label, size, time of change and digest of images, by id, without ids that are not there."""
         ids = list(dict.fromkeys(int(one) for one in ids))
-        missing = [one for one in ids if one not in self._rows]
+        known, found = self._now.rows, dict[int, dict[str, Any]]()
+        missing = [one for one in ids if one not in known]
         for start in range(0, len(missing), _MOST):
-            found = self._query(
+            rows = self._query(
                 self._here,
                 filter=f"id in {missing[start : start + _MOST]}",
                 output_fields=["id", "path", "label", "size", "mtime_ns", "digest"],
             )
-            self._rows |= {int(row["id"]): dict(row) for row in found}
-        return {one: self._rows[one] for one in ids if one in self._rows}
+            found |= {int(row["id"]): dict(row) for row in rows}
+        self._keep(found)
+        both = {one: found.get(one) or known.get(one) for one in ids}
+        return {one: row for one, row in both.items() if row}
 
     def of_content(self, digest: str) -> list[dict[str, Any]]:
         """Look up (at most 100) images by the SHA-256 of their files, as hexadecimal digits."""
@@ -143,13 +190,11 @@ class PublishedStore:
         Raises:
             InputError: if Milvus does not respond, or gives fewer than `k`; also for k above 16,000.
         """
-        if len(self._rows) > _KEPT:
-            self._rows = {}
         queries = as_compared(np.asarray(codes, np.float32), metric=metric)
         wanted = k + (exclude is not None)
         if not 1 <= wanted <= _MOST_WANTED:
             raise InputError(f"--k {k}: from Milvus at most {_MOST_WANTED - 1:,} are asked. Ask for fewer.")
-        limit = min(self._codes[metric].num_candidates(wanted), self.count(only), _MOST)
+        limit = min(self._now.codes[metric].num_candidates(wanted), self.count(only), _MOST)
         ids = np.empty((len(queries), wanted), np.int64)
         distances = np.empty(ids.shape, np.float32)
         for row, hits in enumerate(self._hits(queries, limit, metric, only)):
@@ -163,7 +208,7 @@ class PublishedStore:
             far = distances_between(np.repeat(queries[row][None], len(hits), axis=0), vectors, metric=metric)
             order = np.lexsort((found, far))[:wanted]
             ids[row], distances[row] = found[order], far[order]
-            self._rows |= {int(hit["id"]): dict(hit["entity"]) for hit in hits}
+            self._keep({int(hit["id"]): dict(hit["entity"]) for hit in hits})
         if exclude is None:
             return Neighbours(ids, distances)
         kept = not_excluded(ids, exclude)
@@ -173,9 +218,16 @@ class PublishedStore:
         """See `store.Searcher.close`."""
         self._milvus.close()
 
+    def _keep(self, rows: dict[int, dict[str, Any]]) -> None:
+        """Keep rows for the next time they are asked for."""
+        opened = self._now
+        if len(opened.rows) + len(rows) > _KEPT:
+            opened.rows = {}
+        opened.rows.update(rows)
+
     def _here(self) -> str:
         """Return the name of a collection of all images."""
-        return next(iter(self._codes.values())).collection
+        return next(iter(self._now.codes.values())).collection
 
     def _allowed(self, only: tuple[int, ...]) -> str:
         names = [self.manifest.classes[number] for number in sorted(only)]
@@ -184,7 +236,7 @@ class PublishedStore:
     def _hits(self, queries: np.ndarray, limit: int, metric: Metric, only: tuple[int, ...]) -> list[list[Any]]:
         """Find the nearest by the index."""
         return self._settled(
-            lambda: list(nearest(self._milvus, self._codes[metric], queries, limit, allowed=self._allowed(only)))
+            lambda: list(nearest(self._milvus, self._now.codes[metric], queries, limit, allowed=self._allowed(only)))
         )
 
     def _query(self, collection: Callable[[], str], **options: Any) -> list[dict[str, Any]]:
@@ -194,31 +246,29 @@ class PublishedStore:
     def _settled(self, ask: Callable[[], list[Any]]) -> list[Any]:
         """Ask, and again where the publication was replaced meanwhile: what is being dropped may answer in part."""
         for _ in range(_TRIES):
+            asked = self._now.catalogue
             try:
                 answer = ask()
             except InputError:
-                if not self._was_replaced():
+                if not self._was_replaced(asked):
                     raise
                 continue
-            if not self._was_replaced():
+            if not self._was_replaced(asked):
                 return answer
         raise InputError(f"--collection {self._name} is being published again and again. Run the same command again.")
 
-    def _was_replaced(self) -> bool:
-        """Tell whether the name leads to another publication now, and turn to that.
+    def _was_replaced(self, asked: str) -> bool:
+        """Tell whether the name leads to another catalogue than the one that was asked, and turn to that.
 
         Raises:
-            InputError: if it is of another encoder, or Milvus does not respond.
+            InputError: if it is of another encoder or for other metrics, or Milvus does not respond.
         """
-        before = self.manifest
         found = read_manifest(self._milvus, self._name)
-        if found and found[0] == self._catalogue:
+        if found and found[0] == asked:
             return False
-        self._open()
-        if self.manifest.encoder != before.encoder:
-            raise InputError(
-                f"--collection {self._name} was published by another encoder meanwhile.\nRun the same command again."
-            )
+        with self._turning:
+            if not found or found[0] != self._now.catalogue:
+                self._open()
         return True
 
 

@@ -75,8 +75,7 @@ class Handlers:
         self._by_look = {corpus.look: corpus}
         # What is published elsewhere is not at hand as a whole.
         self._duplicates = None if corpus.searcher is not None else DuplicateGroups(corpus)
-        self.max_k = min(MAX_NEIGHBOURS, corpus.num_images - 1)
-        self.metrics = corpus.metrics
+        self.max_k, self.metrics = min(MAX_NEIGHBOURS, corpus.num_images - 1), corpus.metrics
 
     def about(self) -> dict[str, Any]:
         """Describe the corpus, and the options of a query."""
@@ -97,8 +96,9 @@ class Handlers:
 
     def examples(self, seed: int) -> list[dict[str, Any]]:
         """Choose some images to begin with."""
-        ids = np.random.default_rng(seed).permutation(self._corpus.examples)[:NUM_EXAMPLES]
-        return self.images(ids.tolist())
+        ids = np.random.default_rng(seed).permutation(self._corpus.examples)[:NUM_EXAMPLES].tolist()
+        self._corpus.look_up(ids)
+        return [self._image(one) for one in ids if self._corpus.holds(one)]  # some may be published no more
 
     def picture(self, image_id: int) -> bytes:
         """Draw an image of the corpus as PNG.

@@ -294,4 +294,7 @@ def test_codes_of_eight_bits_are_put_in_order_by_those_that_are_kept(photos, ser
         queries, _ = find_queries(RetrieveConfig(query=(str(photos / "a/9.png"),)), corpus)
         hits = search(queries, corpus, k=4, metrics=("cosine",)).hits["cosine"][0]
         assert [corpus.path_of(hit.id).name for hit in hits[:2]] in (["8.png", "10.png"], ["10.png", "8.png"])
-        assert corpus.searcher.manifest.codes[0].recall == 1
+        [codes] = corpus.searcher.manifest.codes
+        assert (codes.index, codes.recall) == ("ivf_sq8", 1)
+        built = corpus.searcher._milvus.call("describe_index", codes.collection, "code")
+        assert built["index_type"] == "IVF_SQ8"

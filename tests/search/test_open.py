@@ -149,7 +149,7 @@ def test_queries_of_a_publication_are_encoded_as_its_images_were(precision, expo
     model.rename(model.with_name("best.keras"))
     encoder = Autoencoder(model.with_name("best.keras"), precision=precision)
     store = object.__new__(PublishedStore)
-    store.manifest = SimpleNamespace(encoder=encoder.fingerprint, run="digits")
+    store._opened = SimpleNamespace(manifest=SimpleNamespace(encoder=encoder.fingerprint, run="digits"))
     monkeypatch.setattr(opening, "PublishedCorpus", lambda run, autoencoder, store: autoencoder)
     config = RetrieveConfig(root=tmp_path, collection="photos")
     assert opening.open_named(config, store)[0].fingerprint == encoder.fingerprint
