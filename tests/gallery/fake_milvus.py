@@ -11,13 +11,17 @@ from latentsearch.gallery.manifest import MANIFEST
 
 
 class FakeMilvus:
-    """Holds collections of rows by name, aliases, and properties; `most` hits are found of each query."""
+    """Holds collections of rows by name, aliases, and properties.
+
+    `most` hits are found of each query, by codes as the index has them: `as_indexed` makes them.
+    """
 
     where = "http://fake:1"
 
     def __init__(self, _=None):
         self.collections, self.aliases, self.properties, self.most = {}, {}, {}, 10**6
-        self.loaded = set()
+        self.loaded, self.looked_up = set(), []
+        self.as_indexed = lambda code: code
         self.meanwhile = lambda: None
 
     def publish(self, manifest, catalogue, rows):
@@ -43,12 +47,13 @@ class FakeMilvus:
         if method == "query":
             wanted = re.match(r"id in \[(.*)\]", options["filter"])
             ids = [int(one) for one in wanted[1].split(",")] if wanted else [row["id"] for row in rows]
+            self.looked_up.append(ids)
             return [row for row in rows if row["id"] in ids]
         assert method == "search"
         self.meanwhile()
         found = []
         for query in options["data"]:
-            far = [-float(np.dot(query, row["code"])) for row in rows]
+            far = [-float(np.dot(query, self.as_indexed(row["code"]))) for row in rows]
             order = np.argsort(far, kind="stable")[: min(options["limit"], self.most)]
             found.append([{"id": rows[row]["id"], "entity": dict(rows[row])} for row in order])
         return found

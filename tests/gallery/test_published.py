@@ -1,4 +1,4 @@
-"""What is published is searched as a whole, also when it is replaced meanwhile; a dictionary stands for Milvus."""
+"""A publication that is replaced, another's, or whose index finds too little, with a stand-in for Milvus."""
 
 from __future__ import annotations
 
@@ -7,123 +7,159 @@ import dataclasses
 import numpy as np
 import pytest
 
-pytest.importorskip("pymilvus", reason="pymilvus is not installed: requirements-milvus.txt")
-
 from latentsearch.errors import InputError
 from latentsearch.gallery import published
 from latentsearch.gallery.index import Index
-from latentsearch.gallery.manifest import Manifest, PublishedCodes
+from latentsearch.gallery.manifest import PublishedCodes
 from latentsearch.gallery.published import PublishedStore
-
-NUM_CODES, DIM = 300, 4
-CODES = np.random.default_rng(0).standard_normal((NUM_CODES, DIM)).astype(np.float32)
-EIGHT_BITS = np.round(CODES * 3) / 3  # so coarse that an index of these orders them wrongly
+from tests.gallery.fake_milvus import FakeMilvus
+from tests.gallery.test_manifest import manifest
 
 
-class Milvus:
-    """Stands for the connection: catalogues by name, one collection of codes, found by their coarse values."""
-
-    where = "http://here"
-
-    def __init__(self, index="flat"):
-        codes = PublishedCodes("codes", "euclidean", 0.0, index, {})
-        self.manifest = Manifest("photos", "", "", "run", "encoder", "crop", DIM, None, NUM_CODES, (), (codes,))
-        self.catalogue, self.asked, self.on_query = "first", [], lambda: None
-
-    def load(self, collection):
-        pass
-
-    def close(self):
-        pass
-
-    def call(self, method, collection, **options):
-        self.on_query()
-        if method == "query":
-            ids = [int(one) for one in options["filter"].removeprefix("id in [").removesuffix("]").split(",")]
-            self.asked.append(ids)
-            return [self.row(one) for one in ids if one < NUM_CODES]
-        vectors, limit = np.array(options["data"], np.float32), options["limit"]
-        found = Index(EIGHT_BITS if "ivf" in self.manifest.codes[0].index else CODES, metric="euclidean")
-        rows = found.search(vectors, limit).ids.tolist()
-        return [[{"id": one, "entity": self.row(one) | {"code": CODES[one]}} for one in row] for row in rows]
-
-    def row(self, one):
-        return {"id": one, "path": f"/{self.catalogue}/{one}.png", "label": "", "digest": ""}
+def rows_of(codes):
+    unit = codes / np.linalg.norm(codes, axis=1, keepdims=True)
+    return [{"id": number, "code": code.tolist(), "path": f"/{number}.png"} for number, code in enumerate(unit)]
 
 
-def opened(monkeypatch, milvus):
-    monkeypatch.setattr(published, "MilvusConnection", lambda where: milvus)
-    monkeypatch.setattr(published, "read_manifest", lambda *arguments: (milvus.catalogue, milvus.manifest))
-    return PublishedStore("http://here", "photos")
+@pytest.fixture
+def milvus(monkeypatch):
+    fake = FakeMilvus()
+    monkeypatch.setattr(published, "MilvusConnection", lambda where: fake)
+    return fake
 
 
-@pytest.mark.parametrize("index", ["flat", "ivf_sq8"])
-def test_the_nearest_are_those_by_the_codes_that_are_kept(index, monkeypatch):
-    store = opened(monkeypatch, Milvus(index))
-    queries = CODES[:20] + 0.01
-    assert store.search(queries, 10, metric="euclidean").ids.tolist() == (
-        Index(CODES, metric="euclidean").search(queries, 10).ids.tolist()
-    )
+@pytest.fixture
+def codes():
+    return np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
 
 
-def test_coarse_codes_need_more_candidates_than_are_wanted(monkeypatch):
-    """Else the test above could not fail."""
-    monkeypatch.setattr(PublishedCodes, "num_candidates", lambda self, k: k + 8)
-    store = opened(monkeypatch, Milvus("ivf_sq8"))
-    exact = Index(CODES, metric="euclidean").search(CODES[:20], 10).ids.tolist()
-    assert store.search(CODES[:20], 10, metric="euclidean").ids.tolist() != exact
+def test_neighbours_are_those_of_an_index(milvus, codes):
+    milvus.publish(manifest(("cosine", 0.0), num_codes=40), "catalogue", rows_of(codes))
+    store = PublishedStore("http://fake:1", "photos", ("cosine",))
+    own = np.arange(40)
+    found, expected = store.search(codes, 5, metric="cosine", exclude=own), Index(codes).search(codes, 5, exclude=own)
+    np.testing.assert_array_equal(found.ids, expected.ids)
+    np.testing.assert_allclose(found.distances, expected.distances, atol=1e-6)
 
 
-@pytest.mark.parametrize("change", [{"encoder": "another"}, {"fit": "pad"}])
-def test_what_another_encoder_published_is_refused_each_time(change, monkeypatch):
-    milvus = Milvus()
-    store = opened(monkeypatch, milvus)
-    milvus.catalogue, milvus.manifest = "second", dataclasses.replace(milvus.manifest, **change)
+def test_a_search_goes_on_in_what_replaced_its_collections(milvus, codes):
+    milvus.publish(manifest(("cosine", 0.0), num_codes=40), "before", rows_of(codes))
+    store = PublishedStore("http://fake:1", "photos", ("cosine",))
+    [new] = (dataclasses.replace(one, collection="new") for one in manifest(("cosine", 0.0)).codes)
+    milvus.publish(manifest(num_codes=20, key="other", codes=(new,)), "after", rows_of(codes[:20]))
+    assert store.search(codes[:3], 2, metric="cosine").ids.max() < 20
+    assert store.manifest.num_codes == 20
+    milvus.publish(manifest(("cosine", 0.0), encoder="another"), "another", [])
+    for _ in range(2):  # each time: a page goes on after the first
+        with pytest.raises(InputError, match=r"by another encoder meanwhile.\nRun the same command again"):
+            store.search(codes[:3], 2, metric="cosine")
+
+
+def test_what_is_dropped_during_a_search_and_answers_in_part_is_not_told(milvus, codes):
+    milvus.publish(manifest(("cosine", 0.0), num_codes=40), "before", rows_of(codes))
+    store = PublishedStore("http://fake:1", "photos", ("cosine",))
+    [new] = (dataclasses.replace(one, collection="new") for one in manifest(("cosine", 0.0)).codes)
+
+    def replace():
+        milvus.meanwhile = lambda: None
+        held = rows_of(codes)
+        held_in_part = milvus.collections["c0"]
+        milvus.publish(manifest(num_codes=40, key="other", codes=(new,)), "after", held)
+        milvus.collections["c0"] = held_in_part
+        del held_in_part[20:]
+
+    milvus.meanwhile = replace
+    found = store.search(codes, 5, metric="cosine")
+    np.testing.assert_array_equal(found.ids, Index(codes).search(codes, 5).ids)
+    assert store.manifest.key == "other"
+
+
+def test_an_answer_in_part_is_not_told_where_another_search_has_seen_first_that_it_was_replaced(milvus, codes):
+    milvus.publish(manifest(("cosine", 0.0), num_codes=40), "before", rows_of(codes))
+    store = PublishedStore("http://fake:1", "photos", ("cosine",))
+    [new] = (dataclasses.replace(one, collection="new") for one in manifest(("cosine", 0.0)).codes)
+
+    def replace():
+        milvus.meanwhile = lambda: None
+        held_in_part = milvus.collections["c0"]
+        milvus.publish(manifest(num_codes=40, key="other", codes=(new,)), "after", rows_of(codes))
+        milvus.collections["c0"] = held_in_part
+        del held_in_part[20:]
+        assert store.count(()) == 40
+        store.search(codes[:1], 1, metric="cosine")  # as another thread would, which turns to what is there now
+
+    milvus.meanwhile = replace
+    found = store.search(codes, 5, metric="cosine")
+    np.testing.assert_array_equal(found.ids, Index(codes).search(codes, 5).ids)
+
+
+def test_what_replaces_it_has_its_metrics_and_its_fit(milvus, codes):
+    milvus.publish(manifest(("cosine", 0.0), num_codes=40), "before", rows_of(codes))
+    store = PublishedStore("http://fake:1", "photos")
+    assert store.metrics == ("cosine",)
+    milvus.publish(manifest(("euclidean", 0.0), num_codes=40), "euclidean", rows_of(codes))
     for _ in range(2):
-        with pytest.raises(InputError, match="published by another encoder meanwhile"):
-            store.search(CODES[:1], 3, metric="euclidean")
-
-
-def test_what_lacks_a_metric_is_refused_each_time(monkeypatch):
-    milvus = Milvus()
-    store = opened(monkeypatch, milvus)
-    cosine = dataclasses.replace(milvus.manifest.codes[0], metric="cosine")
-    milvus.catalogue, milvus.manifest = "second", dataclasses.replace(milvus.manifest, codes=(cosine,))
-    for _ in range(2):
-        with pytest.raises(InputError, match="was not published for euclidean"):
+        with pytest.raises(InputError, match="was not published for cosine"):
             store.rows([3])
-    assert store.metrics == ("euclidean",)
+    milvus.publish(manifest(("cosine", 0.0), num_codes=40, fit="pad"), "padded", rows_of(codes))
+    for _ in range(2):
+        with pytest.raises(InputError, match="by another encoder meanwhile"):
+            store.rows([3])
 
 
-def test_rows_of_before_are_forgotten_when_it_is_replaced(monkeypatch):
-    milvus = Milvus()
-    store = opened(monkeypatch, milvus)
-    assert store.rows([3, 999])[3]["path"] == "/first/3.png"
-    store.rows([3])
-    assert milvus.asked == [[3, 999]]  # once
-    milvus.catalogue = "second"
-    store.search(CODES[:1], 3, metric="euclidean")
-    assert store.rows([299])[299]["path"] == "/second/299.png"
-    assert store.rows([3])[3]["path"] == "/second/3.png"
+def test_rows_are_looked_up_once_and_forgotten_when_it_is_replaced(milvus, codes):
+    milvus.publish(manifest(("cosine", 0.0), num_codes=40), "before", rows_of(codes))
+    store = PublishedStore("http://fake:1", "photos")
+    assert [store.rows([3, 999])[3]["path"] for _ in range(2)] == ["/3.png", "/3.png"]
+    assert milvus.looked_up == [[3, 999], [999]]
+    moved = [row | {"path": f"/moved{row['path']}"} for row in rows_of(codes)]
+    milvus.publish(manifest(("cosine", 0.0), num_codes=40, key="other"), "after", moved)
+    store.search(codes[:1], 3, metric="cosine")
+    assert store.rows([3])[3]["path"] == "/moved/3.png"
 
 
-def test_an_answer_of_what_is_replaced_meanwhile_is_asked_again(monkeypatch):
-    milvus = Milvus()
-    store = opened(monkeypatch, milvus)
-    times = []
-
-    def replace_once():
-        times.append(milvus.catalogue)
-        milvus.catalogue = "second"
-
-    milvus.on_query = replace_once
-    assert store.rows([5])[5]["path"] == "/second/5.png"
-    assert times == ["first", "second"]
-
-
-def test_few_rows_are_kept(monkeypatch):
+def test_few_rows_are_kept(milvus, codes, monkeypatch):
     monkeypatch.setattr(published, "_KEPT", 10)
-    store = opened(monkeypatch, Milvus())
-    for start in range(0, 100, 8):
+    milvus.publish(manifest(("cosine", 0.0), num_codes=40), "catalogue", rows_of(codes))
+    store = PublishedStore("http://fake:1", "photos")
+    for start in range(0, 40, 8):
         assert len(store.rows(range(start, start + 8))) == 8
     assert len(store._now.rows) <= 10
+
+
+def test_codes_of_eight_bits_are_put_in_order_by_those_that_are_kept(milvus, monkeypatch):
+    codes = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+    milvus.as_indexed = lambda code: np.round(np.multiply(code, 6)) / 6
+    [eight_bits] = (dataclasses.replace(one, index="ivf_sq8") for one in manifest(("cosine", 0.0)).codes)
+    milvus.publish(manifest(num_codes=300, codes=(eight_bits,)), "catalogue", rows_of(codes))
+    store = PublishedStore("http://fake:1", "photos")
+    expected = Index(codes).search(codes[:20], 10).ids
+    np.testing.assert_array_equal(store.search(codes[:20], 10, metric="cosine").ids, expected)
+    monkeypatch.setattr(PublishedCodes, "num_candidates", lambda self, k: k)  # too few of such coarse codes
+    assert (store.search(codes[:20], 10, metric="cosine").ids != expected).any()
+
+
+def test_a_collection_that_vanished_is_told(milvus, codes):
+    milvus.publish(manifest(("cosine", 0.0), num_codes=40), "catalogue", rows_of(codes))
+    store = PublishedStore("http://fake:1", "photos", ("cosine",))
+    del milvus.collections["c0"]
+    with pytest.raises(InputError, match="can't find collection c0"):
+        store.search(codes[:3], 2, metric="cosine")
+
+
+def test_an_index_that_finds_too_few_is_told(milvus, codes):
+    milvus.publish(manifest(("cosine", 0.0), num_codes=40), "catalogue", rows_of(codes))
+    store = PublishedStore("http://fake:1", "photos", ("cosine",))
+    milvus.most = 3
+    with pytest.raises(InputError, match=r"found 3 of 5 images for a query.\nAsk for fewer by --k"):
+        store.search(codes[:1], 5, metric="cosine")
+
+
+def test_what_is_not_ours_or_not_there_is_told(milvus):
+    milvus.collections = {"photos": []}
+    with pytest.raises(InputError, match="the collection photos is none that python -m latentsearch"):
+        PublishedStore("http://fake:1", "photos", ("cosine",))
+    with pytest.raises(InputError, match="none at http://fake:1 is called so"):
+        PublishedStore("http://fake:1", "nothing", ("cosine",))
+    with pytest.raises(InputError, match="Milvus has no metric manhattan"):
+        PublishedStore("http://fake:1", "photos", ("manhattan",))
