@@ -24,9 +24,9 @@ class FakeMilvus:
         self.as_indexed = lambda code: code
         self.meanwhile = lambda: None
 
-    def publish(self, manifest, catalogue, rows):
-        """A publication whose only collection has these rows."""
-        self.collections = {manifest.codes[0].collection: rows, catalogue: []}
+    def publish(self, manifest, catalogue, rows, sample=()):
+        """A publication whose only collection has these rows, and whose catalogue has those of a sample."""
+        self.collections = {manifest.codes[0].collection: rows, catalogue: list(sample)}
         self.properties = {catalogue: {MANIFEST: manifest.as_property()}}
         self.aliases = {manifest.publication: catalogue}
 
@@ -45,6 +45,8 @@ class FakeMilvus:
         if name not in self.loaded:
             raise InputError(f"collection not loaded {name}")
         if method == "query":
+            if digest := re.match(r'digest == "(.*)"', options["filter"]):
+                return [row for row in rows if row["digest"] == digest[1]]
             wanted = re.match(r"id in \[(.*)\]", options["filter"])
             ids = [int(one) for one in wanted[1].split(",")] if wanted else [row["id"] for row in rows]
             self.looked_up.append(ids)

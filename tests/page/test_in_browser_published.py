@@ -22,10 +22,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.skipif(CHROMIUM
 @pytest.fixture
 def page(browser, tmp_path):
     make_images(tmp_path / "photos")
-    corpus, _, app = make_published_page(tmp_path, tmp_path / "photos")
+    corpus, *_ = make_published_page(tmp_path, tmp_path / "photos")
     identity = CodeMap(tmp_path / "published.npz", corpus.gallery).identity
     maps.draw(tmp_path / "published.npz", identity, corpus.gallery.ids, corpus.gallery.codes)
-    _, _, app = make_published_page(tmp_path, tmp_path / "photos")
+    *_, app = make_published_page(tmp_path, tmp_path / "photos")
     with served(app) as address, opened(browser, address) as page:
         yield page
 
