@@ -7,6 +7,7 @@ from pathlib import Path
 
 from latentsearch.config import ROOT, EncoderPrecision
 from latentsearch.errors import InputError
+from latentsearch.search.config import check_collection
 
 _NOT_WITH_COLLECTION = ("gallery", "sync", "encoder_precision")
 
@@ -57,11 +58,4 @@ def check_flags(config: PageConfig) -> None:
             f"--store {config.store}: the page shows what was published there under a name: give it by --collection. "
             "A folder or a dataset needs no --store."
         )
-    if config.collection is None:
-        return
-    if config.store is None:
-        raise InputError(f"--collection {config.collection}: name the server that it is in by --store.")
-    for name in _NOT_WITH_COLLECTION:
-        if getattr(config, name) != getattr(PageConfig(), name):
-            flag = "--no-sync" if name == "sync" else f"--{name.replace('_', '-')}"
-            raise InputError(f"--collection shows what was published, with no gallery: leave out {flag}.")
+    check_collection(config, _NOT_WITH_COLLECTION)

@@ -1,12 +1,14 @@
-"""Flags of RetrieveSimilar.py."""
+"""Flags of RetrieveSimilar.py, and a check that the page shares."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from latentsearch.config import ROOT, EncoderPrecision
+from latentsearch.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -93,3 +95,23 @@ class RetrieveConfig:
 
     root: Path = ROOT
     """Folder that holds data/, models/, logs/ and reports/. Default: $LATENTSEARCH_ROOT, or the current folder."""
+
+
+def check_collection(config: Any, not_beside: Sequence[str]) -> None:
+    """Refuse a collection without a server, and flags of a gallery beside one.
+
+    Args:
+        config: Flags, with defaults, among them store and collection.
+        not_beside: Names of those that a collection takes not.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    if config.collection is None:
+        return
+    if config.store is None:
+        raise InputError(f"--collection {config.collection}: name the server that it is in by --store.")
+    for name in not_beside:
+        if getattr(config, name) != getattr(type(config)(), name):
+            flag = "--no-sync" if name == "sync" else f"--{name.replace('_', '-')}"
+            raise InputError(f"--collection answers from what was published, with no gallery: leave out {flag}.")

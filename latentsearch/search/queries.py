@@ -14,7 +14,7 @@ import numpy as np
 from latentsearch.config import expand_home
 from latentsearch.data.images import read_file
 from latentsearch.errors import InputError
-from latentsearch.search.config import RetrieveConfig
+from latentsearch.search.config import RetrieveConfig, check_collection
 from latentsearch.search.corpus import Corpus
 from latentsearch.text import printable
 
@@ -49,12 +49,7 @@ def check_flags(config: RetrieveConfig) -> None:
     Raises:
         InputError: naming the first of them.
     """
-    if config.collection is not None and config.store is None:
-        raise InputError(f"--collection {config.collection}: name the server that it is in by --store.")
-    for name in _NOT_WITH_COLLECTION:
-        if config.collection is not None and getattr(config, name) != getattr(RetrieveConfig(), name):
-            flag = "--no-sync" if name == "sync" else f"--{name.replace('_', '-')}"
-            raise InputError(f"--collection answers from what was published, with no gallery: leave out {flag}.")
+    check_collection(config, _NOT_WITH_COLLECTION)
     for name in _NOT_WITH_DUPLICATES:
         if config.duplicates and getattr(config, name) != getattr(RetrieveConfig(), name):
             flag = "--no-weak" if name == "weak" else f"--{name.replace('_', '-')}"
