@@ -69,10 +69,11 @@ def main(config: BenchmarkConfig) -> None:
             for index in config.indexes:
                 searched.append({"codes": size, "index": index, **timing.apart(_search, config, index, Path(folder))})
                 print_table(searched[-1:])
+                # What is measured is written at once: the next index, or the next size, may take an hour.
+                both = zip(_PARTS, (published, searched), strict=True)
+                rows = {part: sorted(found, key=_size) for part, found in both}
+                timing.save("publishing", run=config.run, spark=config.spark, **rows)
             timing.apart(_drop, config)
-            # What is measured is written at once: the next size may take hours.
-            rows = {part: sorted(found, key=_size) for part, found in zip(_PARTS, (published, searched), strict=True)}
-            timing.save("publishing", run=config.run, spark=config.spark, **rows)
     print(f"Written: {path}")
 
 
