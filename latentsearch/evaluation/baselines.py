@@ -6,17 +6,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from latentsearch import environment
 from latentsearch.config import METRICS, Metric
 from latentsearch.data import ImageSet
 from latentsearch.evaluation import pca
 from latentsearch.evaluation.pca import Components, batches, pixels
 from latentsearch.gallery.index import Index
 from latentsearch.gallery.largest import GROUP, largest
+from latentsearch.gallery.threads import in_threads
 from latentsearch.metrics import squared_error, strongest_channel_accuracy
 
 _MAX_SIDE = 32  # of images whose pixels are compared
 _LEVELS = 4  # of each channel in a colour histogram
-_PRODUCTS = 2**24  # held at a time
+_PRODUCTS = 2**25  # held at a time
+_SEARCHED = 4000  # images
 _LONG = 64  # numbers in a vector, from which on a search takes so long that it is made with a part of the queries
 
 
@@ -99,27 +102,24 @@ def _nearest_pixels(gallery: np.ndarray, queries: np.ndarray, k: int, metric: Me
     mean = np.mean(gallery[:: max(1, len(gallery) // 1000)], axis=0, dtype=np.float32)
     mean = mean if metric == "euclidean" else np.zeros_like(mean)  # a cosine is that at the origin
     rows = np.empty((len(queries), k), np.int64)
-    size = max(1, _PRODUCTS // len(gallery))
-    for found, asked in zip(_parts(rows, size), _parts(queries, size), strict=True):
-        products = np.full((len(asked), len(gallery) + GROUP), np.finfo(np.float32).min, np.float32)
-        centred = asked - mean
-        start = 0
-        for searched in batches(gallery):
-            values = searched - mean
+
+    def find(block: slice) -> None:
+        centred = queries[block] - mean
+        products = np.full((len(centred), len(gallery) + GROUP), np.finfo(np.float32).min, np.float32)
+        for start in range(0, len(gallery), _SEARCHED):
+            values = gallery[start : start + _SEARCHED] - mean
             squares = np.einsum("nd,nd->n", values, values)
             near = centred @ values.T
             # Of the product less |x|^2 / 2, or over |x|, the largest is that of the nearest image.
             near = near - squares / 2 if metric == "euclidean" else near / np.sqrt(squares).clip(min=1)
-            products[:, start : start + len(searched)] = near
-            start += len(searched)
+            products[:, start : start + len(values)] = near
         columns, _ = largest(products, len(gallery), k)
         order = np.argsort(-np.take_along_axis(products, columns, axis=1), axis=1)
-        found[:] = np.take_along_axis(columns, order, axis=1)
+        rows[block] = np.take_along_axis(columns, order, axis=1)
+
+    size = max(1, _PRODUCTS // environment.num_cores() // len(gallery))
+    in_threads(find, (slice(start, start + size) for start in range(0, len(queries), size)))
     return rows
-
-
-def _parts(rows: np.ndarray, size: int) -> list[np.ndarray]:
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def colour_histograms(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:

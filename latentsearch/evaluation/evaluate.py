@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from latentsearch.config import METRICS, Metric
 from latentsearch.data import ImageSet, corruptions, to_float
 from latentsearch.errors import InputError
 from latentsearch.evaluation import baselines, kind_and_look
+from latentsearch.evaluation.background import Background
 from latentsearch.evaluation.comparison import Comparison
 from latentsearch.evaluation.evaluation import Evaluation
 from latentsearch.evaluation.scorecard import Score
@@ -60,11 +62,15 @@ def evaluate(
     test_ids = _sampled(dataset.ids("test"), _MAX_QUERIES, "test", say)
     gallery_ids = _sampled(dataset.gallery_ids(), _MAX_GALLERY, "gallery", say)
     rng = np.random.default_rng(seed)
+    train_ids = np.sort(rng.permutation(dataset.ids("train"))[:_NUM_TRAIN])
+    copied = np.sort(rng.permutation(gallery_ids)[:_NUM_COPIES])
+    projected = np.sort(rng.permutation(len(test_ids))[:_NUM_PROJECTED])
+    say("projecting the test codes by t-SNE, in the background")
+    points = Background(functools.partial(project, gallery.codes[test_ids[projected]], seed=seed))
 
     history = read_history(trained.run)
     say("reconstructing the test images")
     errors, accuracy = _reconstruction(dataset, autoencoder, gallery, test_ids)
-    train_ids = np.sort(rng.permutation(dataset.ids("train"))[:_NUM_TRAIN])
     train_errors, _ = _reconstruction(dataset, autoencoder, gallery, train_ids)
     order = np.argsort(errors, kind="stable")
     chosen = {
@@ -94,7 +100,6 @@ def evaluate(
     parts, slider = _each_code(searches, gallery.codes, autoencoder.kind_dim, found_by.get("cosine"))
 
     say("looking for the originals of corrupted copies")
-    copied = np.sort(rng.permutation(gallery_ids)[:_NUM_COPIES])
     copies = {"original": dataset.images[copied]} | {
         title: corrupt(dataset.images[copied], seed) for title, corrupt in corruptions.CORRUPTIONS.items()
     }
@@ -129,8 +134,6 @@ def evaluate(
     if dataset.is_labelled and len(leakless):
         leakless_score = searches.score(name, found_by[metric][leakless], metric, leakless)
 
-    say("projecting the test codes by t-SNE")
-    projected = np.sort(rng.permutation(len(test_ids))[:_NUM_PROJECTED])
     return Evaluation(
         name=name,
         encoder=autoencoder.fingerprint,
@@ -158,7 +161,7 @@ def evaluate(
         copy_recall=copy_recall,
         copies={title: images[:_NUM_EXAMPLES] for title, images in copies.items()},
         examples=examples,
-        points=project(gallery.codes[test_ids[projected]], seed=seed),
+        points=points.result(),
         projected=projected,
         duplicates=found,
         leakless_score=leakless_score,

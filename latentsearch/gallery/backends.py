@@ -14,19 +14,22 @@ are measured by `benchmarks/search.py`:
 
 from __future__ import annotations
 
+import threading
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from latentsearch import environment
 from latentsearch.config import Metric
 from latentsearch.gallery.largest import GROUP, largest
+from latentsearch.gallery.threads import in_threads
 
 _SHORT = 10  # numbers in a vector: in more dimensions the bounds of a tree leave out too little
 _SCANNED = 20  # queries: as many scans cost less than the tree, and far less than loading its library
 _SHARE = 1 / 4000  # of the vectors: to find more of them, a tree must look into too many of its leaves
 _LEAF = 48
 _BLOCK = 2**14  # vectors whose differences stay in the processor's cache
-_PRODUCTS = 2**24  # held at a time
+_PRODUCTS, _LEAST_PRODUCTS = 2**24, 2**21  # held at a time, by all threads and by each
 _BATCH = 64  # queries from which on starting threads pays
 
 _SINGLE, _DOUBLE = 2.0**-24, 2.0**-53  # rounding errors of float32 and float64, as a share of the number
@@ -192,13 +195,17 @@ class MatrixProduct:
         asked[unknown, dim] = -1
         rows = np.empty((num_queries, count), dtype=np.int64)
         least = np.empty(num_queries, np.float32)  # of the products of candidates
-        size = max(1, _PRODUCTS // len(self._values))
-        products = np.empty((min(size, num_queries), len(self._values)), np.float32)
-        for start in range(0, num_queries, size):
-            block = slice(start, start + size)
-            found = products[: len(asked[block])]
-            np.matmul(asked[block], self._values.T, out=found)
-            rows[block], least[block] = largest(found, self._num_vectors, count)
+        size = max(1, max(_PRODUCTS // environment.num_cores(), _LEAST_PRODUCTS) // len(self._values))
+        held = threading.local()  # products of a block, in the memory of those of the block before
+
+        def find(block: slice) -> None:
+            if not hasattr(held, "products"):
+                held.products = np.empty((min(size, num_queries), len(self._values)), np.float32)
+            products = held.products[: len(asked[block])]
+            np.matmul(asked[block], self._values.T, out=products)
+            rows[block], least[block] = largest(products, self._num_vectors, count)
+
+        in_threads(find, (slice(start, start + size) for start in range(0, num_queries, size)))
         # At most dim + 4 roundings of at most (|x| + |y|)^2; and x and y are rounded themselves.
         error = (dim + 4) * (_SINGLE * reach**2 + 4 * _TINY)
         squares[unknown] = least[unknown] = 0

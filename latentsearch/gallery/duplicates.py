@@ -15,6 +15,7 @@ from latentsearch.config import Metric
 from latentsearch.data import SPLITS, ImageSet
 from latentsearch.gallery import approximate, image_matching, same_shot
 from latentsearch.gallery.index import Index
+from latentsearch.gallery.threads import in_threads
 
 PROPOSALS = 10
 """Images that are looked at for each image, by each kind of vector."""
@@ -174,10 +175,13 @@ def _near(
         return np.empty((0, 2), dtype=np.int64), np.empty((0, 2), dtype=np.float32), 1.0
     coarse = np.empty((count, image_matching.SIDE // 2, image_matching.SIDE // 2), dtype=np.float32)
     richness = np.empty(count)
-    for rows in image_matching.batches(count):
+
+    def measure(rows: slice) -> None:
         details = image_matching.detail(grey[originals[rows]])
         coarse[rows] = image_matching.halved(details)
         richness[rows] = image_matching.richness(details)
+
+    in_threads(measure, image_matching.batches(count))
     layout = image_matching.layout(grey[originals])
     layout, mirrored = layout.reshape(count, -1), layout[:, :, ::-1].reshape(count, -1)
     pattern = image_matching.pattern(coarse).reshape(count, -1)
@@ -198,7 +202,8 @@ def _near(
         fits: np.ndarray = image_matching.fit(coarse[one], coarse[other], image_matching.SHIFT // 2).max(axis=1)
         return fits
 
-    looked_at = same | (image_matching.in_threads(coarse_likeness, len(pairs)) >= _COARSE_LIKENESS)
+    alike = np.concatenate(in_threads(coarse_likeness, image_matching.batches(len(pairs))))
+    looked_at = same | (alike >= _COARSE_LIKENESS)
     pairs, same = pairs[looked_at], same[looked_at]
     watch(_FITTED)
     likeness = image_matching.likeness(grey[originals], pairs)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 from scipy import fft, ndimage
+
+from latentsearch.gallery.threads import in_threads
 
 SIDE = 32  # pixels that images are brought to
 SHIFT = 4  # pixels of SIDE that one image may be moved by against the other
@@ -211,10 +212,15 @@ def likeness(grey: np.ndarray, pairs: np.ndarray, fitted: Fit = fit) -> np.ndarr
     for many in batches(len(pairs), max(together, 1)):
         images, places = np.unique(pairs[many], return_inverse=True)
         one, other = places.reshape(-1, 2).T
-        zoomed = [np.concatenate([detail(grey[images[rows]], zoom) for rows in batches(len(images))]) for zoom in ZOOMS]
+        zoomed = [_details(grey, images, zoom) for zoom in ZOOMS]
         fits = functools.partial(_best_fits, zoomed, one, other, fitted)
-        result[many] = in_threads(fits, len(one))
+        result[many] = np.concatenate(in_threads(fits, batches(len(one))))
     return result
+
+
+def _details(grey: np.ndarray, images: np.ndarray, zoom: float) -> np.ndarray:
+    """Compute the details of some of the images, `(len(images), SIDE, SIDE)`."""
+    return np.concatenate(in_threads(lambda rows: detail(grey[images[rows]], zoom), batches(len(images))))
 
 
 def _best_fits(zoomed: list[np.ndarray], one: np.ndarray, other: np.ndarray, fitted: Fit, rows: slice) -> np.ndarray:
@@ -244,17 +250,6 @@ def layout_likeness(grey: np.ndarray, pairs: np.ndarray) -> np.ndarray:
         lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
         cosines[rows] = (one * other).sum(axis=1) / lengths.clip(min=1e-3)
     return cosines
-
-
-def in_threads(compute: Callable[[slice], np.ndarray], count: int) -> np.ndarray:
-    """Compute batches of rows at a time on all cores, as NumPy and SciPy let threads do; joined, `(count, ...)`.
-
-    Args:
-        compute: Computes the values of some rows, one after another.
-        count: Number of rows, at least 1.
-    """
-    with ThreadPoolExecutor() as threads:
-        return np.concatenate(list(threads.map(compute, batches(count))))
 
 
 def batches(count: int, size: int = _BATCH) -> Iterator[slice]:

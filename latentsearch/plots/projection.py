@@ -6,7 +6,6 @@ import numpy as np
 
 _MIN_IMAGES = 6
 _PERPLEXITY = 30  # neighbours that a point keeps near, about
-_MANY = 1000  # codes; threads that share the steps of fewer wait for each other most of the time
 
 
 def project(codes: np.ndarray, *, seed: int = 0) -> np.ndarray:
@@ -30,6 +29,7 @@ def project(codes: np.ndarray, *, seed: int = 0) -> np.ndarray:
 
     perplexity = min(_PERPLEXITY, (len(codes) - 1) / 3)
     mapper = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)
-    with threadpool_limits(1 if len(codes) < _MANY else None, user_api="openmp"):
+    # Threads that share a step wait for each other: they cost more than they bring, many times more on a busy machine.
+    with threadpool_limits(1, user_api="openmp"):
         points: np.ndarray = mapper.fit_transform(codes).astype(np.float32)
     return points
