@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 _MOST_FLAT = 1_000_000  # codes that are all compared unless --index says otherwise
 _WRITTEN = 1000
 _TO_FLUSH = 600  # seconds
+_TO_SETTLE, _ASKED_EVERY = 300.0, 5.0  # seconds
 _TO_COUNT = 1800  # seconds: a server that still puts millions of codes in order answers no sooner
 _STRONG = {"consistency_level": "Strong"}
 
@@ -145,7 +147,7 @@ class Release:
         sent = insert.insert(self._session, self._config.store, contents, marks, codes, kind_dim=plan.kind_dim)
         milvus.call("flush", collection, timeout=_TO_FLUSH)
         milvus.build_index(collection, codes.index.upper(), METRIC_TYPES[codes.metric], codes.built)
-        there = _count(milvus, collection)
+        there = _count_settled(milvus, collection, contents.num_codes)
         if not sent == there == contents.num_codes:
             milvus.call("drop_collection", collection)
             files.remove(marks, within=workspace.folder)
@@ -211,6 +213,21 @@ def _count(milvus: MilvusConnection, collection: str) -> int:
     milvus.load(collection)  # a server that was restarted has it no more
     [found] = milvus.call("query", collection, filter="", output_fields=["count(*)"], timeout=_TO_COUNT, **_STRONG)
     return int(found["count(*)"])
+
+
+def _count_settled(milvus: MilvusConnection, collection: str, expected: int) -> int:
+    """Count codes until they are as many as expected, or as many as before for five minutes.
+
+    While a server puts millions of codes in order, segments that it moves are not counted now and then.
+    """
+    there = _count(milvus, collection)
+    changed = time.monotonic()
+    while there != expected and time.monotonic() < changed + _TO_SETTLE:
+        time.sleep(_ASKED_EVERY)
+        before, there = there, _count(milvus, collection)
+        if there != before:
+            changed = time.monotonic()
+    return there
 
 
 def _in_words(codes: PublishedCodes, kind_dim: int | None) -> str:
