@@ -2,7 +2,7 @@
 
 from latentsearch.data.deep_grey import in_words as scaled_in_words
 from latentsearch.data.folder import skipped_in_words
-from latentsearch.data.imageset import SPLITS, ImageSet, to_float
+from latentsearch.data.imageset import SPLITS, ImageSet, release, to_float
 from latentsearch.data.preparation import (
     FEW_IMAGES,
     SKIPPED_FILE,
@@ -29,6 +29,7 @@ __all__ = [
     "load_for",
     "prepare",
     "prepare_command",
+    "release",
     "scaled_in_words",
     "skipped_in_words",
     "to_float",

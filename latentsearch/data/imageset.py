@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from mmap import mmap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -132,6 +133,19 @@ def to_float(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / np.float32(255)
 
 
+def release(images: np.ndarray) -> None:
+    """Give back the memory of a memory-mapped file that was read; what is needed again is read again.
+
+    Pages stay in memory once they were touched: whoever goes through all images calls this after each batch of them.
+
+    Args:
+        images: In memory, where nothing happens, or memory-mapped.
+    """
+    base: Any = images.base if isinstance(images, np.memmap) and images.mode == "r" else None
+    if isinstance(base, mmap.mmap) and hasattr(base, "madvise"):  # not every system takes such advice
+        base.madvise(mmap.MADV_DONTNEED)
+
+
 def pieces(images: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Yield an array in pieces of about 16 MB, in memory, each with the row that it begins at.
 
@@ -144,7 +158,8 @@ def pieces(images: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     row = images[:1].nbytes
     step = max(_PIECE_BYTES // row, 1)
     for start in range(0, len(images), step):
-        if isinstance(images, np.memmap) and isinstance(images.base, mmap):  # a slice's offset is that of its whole
+        # A slice's offset is that of its whole.
+        if isinstance(images, np.memmap) and isinstance(images.base, mmap.mmap):
             count = min(step, len(images) - start)
             numbers, offset = count * row // images.itemsize, images.offset + start * row
             try:

@@ -8,7 +8,7 @@ import numpy as np
 
 from latentsearch import environment
 from latentsearch.config import METRICS, Metric
-from latentsearch.data import ImageSet
+from latentsearch.data import ImageSet, release
 from latentsearch.evaluation import pca
 from latentsearch.evaluation.pca import Components, batches, pixels
 from latentsearch.gallery.index import Index
@@ -19,7 +19,7 @@ from latentsearch.metrics import squared_error, strongest_channel_accuracy
 _MAX_SIDE = 32  # of images whose pixels are compared
 _LEVELS = 4  # of each channel in a colour histogram
 _PRODUCTS = 2**25  # held at a time
-_SEARCHED = 4000  # images
+_SEARCHED = 4000  # images at a time
 _LONG = 64  # numbers in a vector, from which on a search takes so long that it is made with a part of the queries
 
 
@@ -84,6 +84,7 @@ def _compared_pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
     for part, batch in zip(batches(result), batches(ids), strict=True):
         blocks = dataset.images[batch].reshape(len(batch), height, tall, width, wide, channels)
         part[:] = (blocks if tall == wide == 1 else blocks.mean(axis=(2, 4)).round()).reshape(len(batch), -1)
+        release(dataset.images)
     return result
 
 
@@ -132,6 +133,8 @@ def colour_histograms(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
         red, green, blue = (dataset.images[image_id] // (256 // _LEVELS)).reshape(-1, 3).astype(np.int64).T
         boxes = (red * _LEVELS + green) * _LEVELS + blue
         histograms[row] = np.bincount(boxes, minlength=_LEVELS**3) / len(boxes)
+        if row % _SEARCHED == 0:
+            release(dataset.images)
     return histograms
 
 

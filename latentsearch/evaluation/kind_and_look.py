@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from latentsearch.data import ImageSet, to_float
+from latentsearch.data import ImageSet, release, to_float
 from latentsearch.gallery.index import Index
 from latentsearch.gallery.two_codes import DEFAULT_LOOK, weighted
 from latentsearch.metrics import precision_at_k
@@ -94,4 +94,5 @@ def thumbnails(dataset: ImageSet) -> np.ndarray:
     for start in range(0, len(result), _BATCH):
         images = to_float(dataset.images[start : start + _BATCH])[:, : tall * _SIDE, : wide * _SIDE]
         result[start : start + _BATCH] = images.reshape(-1, _SIDE, tall, _SIDE, wide, channels).mean(axis=(2, 4))
+        release(dataset.images)
     return result

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.decomposition import PCA
 
-from latentsearch.data import ImageSet, to_float
+from latentsearch.data import ImageSet, release, to_float
 
 _MAX_FITTED = 50_000  # images
 _MAX_SQUARED = 32 * 32 * 3  # pixels of which a matrix of covariances is made
@@ -46,7 +46,9 @@ class Components(NamedTuple):
 
 def pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
     """Flatten images to rows of pixels in [0, 1], float32 `(len(ids), height * width * 3)`."""
-    return to_float(dataset.images[ids]).reshape(len(ids), -1)
+    images = to_float(dataset.images[ids])
+    release(dataset.images)
+    return images.reshape(len(ids), -1)
 
 
 def batches(rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from latentsearch.config import Metric
 from latentsearch.data import SPLITS, ImageSet
+from latentsearch.data.imageset import pieces
 from latentsearch.gallery import approximate, image_matching, same_shot
 from latentsearch.gallery.index import Index
 from latentsearch.gallery.threads import in_threads
@@ -130,10 +131,13 @@ def find(
         watch: Is called, from time to time, with the share of the work that is done, in [0, 1].
     """
     first_copy = _first_copies(
-        (hashlib.sha256(image.tobytes()).digest() for image in images) if contents is None else contents
+        (hashlib.sha256(image.tobytes()).digest() for _, piece in pieces(images) for image in piece)
+        if contents is None
+        else contents
     )
     originals, copies = (np.flatnonzero((first_copy == np.arange(len(images))) == kind) for kind in (True, False))
     grey = image_matching.brightness(images)
+    grey = grey[originals] if len(copies) else grey
     near, likeness, recall = _near(images, grey, originals, codes, metric=metric, watch=watch)
     pairs = np.concatenate([np.column_stack([first_copy[copies], copies]), near])
     likeness = np.concatenate([np.tile(np.array([1, -1], np.float32), (len(copies), 1)), likeness])
@@ -169,33 +173,34 @@ def _pairs(found: np.ndarray) -> np.ndarray:
 def _near(
     images: np.ndarray, grey: np.ndarray, originals: np.ndarray, codes: np.ndarray, *, metric: Metric, watch: Watch
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Find near duplicates among `originals`: pairs of ids, their likeness as they are and mirrored, and the recall."""
+    """Find near duplicates among `originals`: pairs of ids, their likeness as they are and mirrored, and the recall.
+
+    Args:
+        images: All images.
+        grey: The `originals` from `image_matching.brightness`.
+        originals: Ids of images, ascending.
+        codes: Codes of all images.
+        metric: Metric that compares codes.
+        watch: As of `find`.
+    """
     count = len(originals)
     if count < 2:
         return np.empty((0, 2), dtype=np.int64), np.empty((0, 2), dtype=np.float32), 1.0
-    coarse = np.empty((count, image_matching.SIDE // 2, image_matching.SIDE // 2), dtype=np.float32)
-    richness = np.empty(count)
-
-    def measure(rows: slice) -> None:
-        details = image_matching.detail(grey[originals[rows]])
-        coarse[rows] = image_matching.halved(details)
-        richness[rows] = image_matching.richness(details)
-
-    in_threads(measure, image_matching.batches(count))
-    layout = image_matching.layout(grey[originals])
-    layout, mirrored = layout.reshape(count, -1), layout[:, :, ::-1].reshape(count, -1)
-    pattern = image_matching.pattern(coarse).reshape(count, -1)
     by_code = codes[originals]
-    looked_up = ((by_code, by_code), (layout, layout), (layout, mirrored), (pattern, pattern))
+    # One kind of vector at a time, made when it is needed: those of hundreds of thousands of images are large.
+    kinds: list[Callable[[], tuple[np.ndarray, np.ndarray]]]
+    kinds = [lambda: (by_code, by_code), lambda: _layouts(grey), lambda: _mirrored(grey), lambda: _patterns(grey)]
     proposed, recalls = [], []
-    for done, (vectors, queries) in enumerate(looked_up):
-        watch(_LOOKED_UP * done / len(looked_up))
-        found, recall = _look_up(vectors, queries, "cosine" if done else metric)
+    for done, vectors_and_queries in enumerate(kinds):
+        watch(_LOOKED_UP * done / len(kinds))
+        found, recall = _look_up(*vectors_and_queries(), "cosine" if done else metric)
         proposed.append(found)
         recalls.append(recall)
     watch(_LOOKED_UP)
     pairs = _distinct(np.concatenate(proposed), count)
+    del proposed
     same = same_shot.look_the_same(grey, images, originals, pairs)
+    coarse, richness = _coarse_details(grey)
 
     def coarse_likeness(rows: slice) -> np.ndarray:
         one, other = pairs[rows].T
@@ -206,11 +211,52 @@ def _near(
     looked_at = same | (alike >= _COARSE_LIKENESS)
     pairs, same = pairs[looked_at], same[looked_at]
     watch(_FITTED)
-    likeness = image_matching.likeness(grey[originals], pairs)
-    shown = same_shot.show_the_same(grey[originals], pairs, likeness, richness[pairs].min(axis=1))
+    likeness = image_matching.likeness(grey, pairs)
+    shown = same_shot.show_the_same(grey, pairs, likeness, richness[pairs].min(axis=1))
     shown |= same
     watch(1.0)
     return originals[pairs[shown]], likeness[shown], float(np.mean(recalls))
+
+
+def _layouts(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute what layouts are looked up by: vectors and queries, the same ones, `(num_images, dim)`."""
+    layouts = _by_blocks(grey, image_matching.layout).reshape(len(grey), -1)
+    return layouts, layouts
+
+
+def _mirrored(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute what the layouts of mirrored images are looked up by: vectors, and queries."""
+    layouts = _by_blocks(grey, image_matching.layout)
+    return layouts.reshape(len(grey), -1), layouts[:, :, ::-1].reshape(len(grey), -1)
+
+
+def _patterns(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute what patterns are looked up by: vectors and queries, the same ones."""
+
+    def pattern(images: np.ndarray) -> np.ndarray:
+        return image_matching.pattern(image_matching.halved(image_matching.detail(images)))
+
+    patterns = _by_blocks(grey, pattern).reshape(len(grey), -1)
+    return patterns, patterns
+
+
+def _by_blocks(grey: np.ndarray, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Measure images batch by batch: all at once would take four times the memory of their pixels."""
+    return np.concatenate(in_threads(lambda rows: measure(grey[rows]), image_matching.batches(len(grey))))
+
+
+def _coarse_details(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the details of images at half the resolution, and the richness of each; see `image_matching`."""
+    coarse = np.empty((len(grey), image_matching.SIDE // 2, image_matching.SIDE // 2), dtype=np.float32)
+    richness = np.empty(len(grey))
+
+    def measure(rows: slice) -> None:
+        details = image_matching.detail(grey[rows])
+        coarse[rows] = image_matching.halved(details)
+        richness[rows] = image_matching.richness(details)
+
+    in_threads(measure, image_matching.batches(len(grey)))
+    return coarse, richness
 
 
 def _look_up(vectors: np.ndarray, queries: np.ndarray, metric: Metric) -> tuple[np.ndarray, float]:

@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 from scipy import fft, ndimage
 
+from latentsearch.data.imageset import pieces
 from latentsearch.gallery.threads import in_threads
 
 SIDE = 32  # pixels that images are brought to
@@ -40,8 +41,9 @@ def brightness(images: np.ndarray) -> np.ndarray:
         images: uint8 `(num_images, height, width, 3)`, possibly memory-mapped.
     """
     grey = np.empty((len(images), SIDE, SIDE), dtype=np.uint8)
-    for row, image in enumerate(images):
-        grey[row] = np.asarray(Image.fromarray(image).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
+    for start, piece in pieces(images):
+        for row, image in enumerate(piece, start):
+            grey[row] = np.asarray(Image.fromarray(image).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
     return grey
 
 

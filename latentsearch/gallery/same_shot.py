@@ -115,19 +115,19 @@ def look_the_same(grey: np.ndarray, images: np.ndarray, ids: np.ndarray, pairs: 
     """Tell whether no pixel of two images differs by more than 2 of 255, bool `(num_pairs,)`; False for even images.
 
     Args:
-        grey: All images from `image_matching.brightness`.
+        grey: The images of `ids` from `image_matching.brightness`.
         images: All images.
         ids: Ids of images.
         pairs: Pairs of rows of `ids`, `(num_pairs, 2)`.
     """
-    means, deviations = (np.concatenate(values) for values in zip(*_means_and_deviations(grey, ids)))
+    means, deviations = (np.concatenate(values) for values in zip(*_means_and_deviations(grey)))
     same = np.zeros(len(pairs), dtype=bool)
     # Where no pixel differs by more, means do not either: this leaves one pair in ten to be looked at.
     near = np.abs(means[pairs[:, 0]] - means[pairs[:, 1]]) <= _SAME_LEVELS + 0.01
     near &= np.abs(deviations[pairs[:, 0]] - deviations[pairs[:, 1]]) <= _SAME_LEVELS + 0.01
     likely = np.flatnonzero(near & (deviations[pairs[:, 0]] >= _EVEN))
     for rows in image_matching.batches(len(likely)):
-        one, other = (grey[ids[of]].astype(np.int16) for of in pairs[likely[rows]].T)
+        one, other = (grey[of].astype(np.int16) for of in pairs[likely[rows]].T)
         same[likely[rows]] = (np.abs(one - other) <= _SAME_LEVELS).all(axis=(1, 2))
     for row in np.flatnonzero(same):  # in grey, which is cheap; few are left for the colours
         first, second = (image_matching.small(images[image_id]).astype(np.int16) for image_id in ids[pairs[row]])
@@ -135,7 +135,7 @@ def look_the_same(grey: np.ndarray, images: np.ndarray, ids: np.ndarray, pairs: 
     return same
 
 
-def _means_and_deviations(grey: np.ndarray, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for rows in image_matching.batches(len(ids)):
-        values = grey[ids[rows]]
+def _means_and_deviations(grey: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for rows in image_matching.batches(len(grey)):
+        values = grey[rows]
         yield values.mean(axis=(1, 2)), values.std(axis=(1, 2))
