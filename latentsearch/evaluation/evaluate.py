@@ -125,14 +125,13 @@ def evaluate(
         for method, pair in (vectors | {name: own}).items()
     }
 
+    del vectors  # pixels among them, which take more memory than all else
+
     say("looking for duplicates")
     found = duplicates.find(dataset.images, compared.codes, metric="cosine")
     if found.recall < 1:
         say(f"duplicates are proposed approximately: {found.recall:.1%} of the nearest were found")
-    leakless = np.flatnonzero(~found.with_duplicate_among(dataset.gallery_ids())[test_ids])
-    leakless_score = None
-    if dataset.is_labelled and len(leakless):
-        leakless_score = searches.score(name, found_by[metric][leakless], metric, leakless)
+    leaked = found.with_duplicate_among(dataset.gallery_ids())[test_ids]
 
     return Evaluation(
         name=name,
@@ -164,7 +163,7 @@ def evaluate(
         points=points.result(),
         projected=projected,
         duplicates=found,
-        leakless_score=leakless_score,
+        leakless_score=_without(leaked, searches, name, found_by[metric], metric) if dataset.is_labelled else None,
     )
 
 
@@ -195,6 +194,12 @@ def _each_code(
             known[look] = _vectors(alone, *ids).rank(searches.depth, "cosine")
             scores.append(searches.score(title, known[look], "cosine"))
     return scores, kind_and_look.measure_slider(dataset, codes, kind_dim, *ids, known=known)
+
+
+def _without(leaked: np.ndarray, searches: Comparison, method: str, rows: np.ndarray, metric: Metric) -> Score | None:
+    """Score what a method finds for the queries that are not `leaked`, bool `(num_queries,)`; None without any."""
+    kept = np.flatnonzero(~leaked)
+    return searches.score(method, rows[kept], metric, kept) if len(kept) else None
 
 
 def _vectors(codes: np.ndarray, gallery_ids: np.ndarray, test_ids: np.ndarray) -> baselines.Vectors:

@@ -66,7 +66,7 @@ def measure_slider(
     if kind_dim is None:
         return []
     known, k = known or {}, min(_K, len(gallery_ids))
-    small = thumbnails(dataset)
+    small, small_queries = thumbnails(dataset, gallery_ids), thumbnails(dataset, query_ids)
     points = []
     for look in LOOKS:
         if look in known:
@@ -75,9 +75,7 @@ def measure_slider(
             compared = weighted(codes, kind_dim, look)
             rows = Index(compared[gallery_ids]).rank(compared[query_ids], k)
         found = gallery_ids[rows]
-        difference = float(
-            np.mean([np.square(small[found[:, k]] - small[query_ids]).mean() for k in range(found.shape[1])])
-        )
+        difference = float(np.mean([np.square(small[nearest] - small_queries).mean() for nearest in rows.T]))
         precision = None
         if dataset.is_labelled:
             relevant = dataset.labels[found] == dataset.labels[query_ids][:, None]
@@ -86,13 +84,13 @@ def measure_slider(
     return points
 
 
-def thumbnails(dataset: ImageSet) -> np.ndarray:
-    """Average the images over an 8 x 8 grid, float32 in [0, 1], `(num_images, 8, 8, 3)`."""
+def thumbnails(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
+    """Average images over an 8 x 8 grid, float32 in [0, 1], `(len(ids), 8, 8, 3)`."""
     height, width, channels = dataset.image_shape
     tall, wide = height // _SIDE, width // _SIDE
-    result = np.empty((len(dataset.images), _SIDE, _SIDE, channels), np.float32)
+    result = np.empty((len(ids), _SIDE, _SIDE, channels), np.float32)
     for start in range(0, len(result), _BATCH):
-        images = to_float(dataset.images[start : start + _BATCH])[:, : tall * _SIDE, : wide * _SIDE]
+        images = to_float(dataset.images[ids[start : start + _BATCH]])[:, : tall * _SIDE, : wide * _SIDE]
         result[start : start + _BATCH] = images.reshape(-1, _SIDE, tall, _SIDE, wide, channels).mean(axis=(2, 4))
         release(dataset.images)
     return result

@@ -10,17 +10,18 @@ _CELL = 256  # vectors, about
 _VISITED = 24  # cells
 _TRAINED_BY = 64  # vectors of each cell, at most
 _MEASURED = 500  # queries
+_SCALED = 2**14  # vectors at a time
 
 
 def rank(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, float]:
     """Find most of the nearest vectors by cosine, each query itself left out, by FAISS's IVF.
 
     The vectors lie in cells of about 256, of which each query visits 24: time grows with the number of vectors, not
-    with its square.
+    with its square. Vectors and queries are scaled to length 1 where they lie: copies of very many take much memory.
 
     Args:
-        vectors: `(num_vectors, dim)`.
-        queries: `(num_vectors, dim)`; row n is that of vector n.
+        vectors: float32 `(num_vectors, dim)`.
+        queries: float32 `(num_vectors, dim)`; row n is that of vector n. They may be the vectors.
         k: Number of neighbours.
 
     Returns:
@@ -29,19 +30,20 @@ def rank(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, 
     """
     import faiss
 
-    compared = as_compared(vectors, metric="cosine")
-    num_vectors, dim = compared.shape
+    for values in (vectors,) if queries is vectors else (vectors, queries):
+        for start in range(0, len(values), _SCALED):
+            values[start : start + _SCALED] = as_compared(values[start : start + _SCALED], metric="cosine")
+    num_vectors, dim = vectors.shape
     num_cells = max(1, num_vectors // _CELL)
     index = faiss.IndexIVFFlat(faiss.IndexFlatL2(dim), dim, num_cells)
     index.cp.niter, index.cp.max_points_per_centroid, index.nprobe = 8, _TRAINED_BY, _VISITED
-    index.train(compared)
-    index.add(compared)
-    looked_for = compared if queries is vectors else as_compared(queries, metric="cosine")
-    _, found = index.search(looked_for, k + 1)
+    index.train(vectors)
+    index.add(vectors)
+    _, found = index.search(queries, k + 1)
     del index  # as large as the vectors
     own = np.arange(num_vectors)
     found = found[not_excluded(found, own)].reshape(-1, k).astype(np.int64)
     asked = np.sort(np.random.default_rng(0).permutation(num_vectors)[:_MEASURED])
-    _, true = faiss.knn(looked_for[asked], compared, k + 1)
+    _, true = faiss.knn(queries[asked], vectors, k + 1)
     true = true[not_excluded(true, asked)].reshape(-1, k)
     return found, float((found[asked][:, :, None] == true[:, None]).any(axis=1).mean())

@@ -186,7 +186,7 @@ def _near(
     count = len(originals)
     if count < 2:
         return np.empty((0, 2), dtype=np.int64), np.empty((0, 2), dtype=np.float32), 1.0
-    by_code = codes[originals]
+    by_code = np.asarray(codes[originals], np.float32)
     # One kind of vector at a time, made when it is needed: those of hundreds of thousands of images are large.
     kinds: list[Callable[[], tuple[np.ndarray, np.ndarray]]]
     kinds = [lambda: (by_code, by_code), lambda: _layouts(grey), lambda: _mirrored(grey), lambda: _patterns(grey)]

@@ -12,7 +12,6 @@ from latentsearch.gallery.backends import Backend, BruteForce
 
 _BLOCK = 2**21  # numbers that are held at a time
 _CACHED = 2**12  # pairs whose numbers stay in the processor's cache
-_SCALED = 2**16  # vectors at a time
 _WIDER = 8  # times as many candidates, where those so far do not settle a result
 _LARGEST = 2.0**100  # magnitude of a number: of as many as there may be, sums have room in float32
 
@@ -186,11 +185,7 @@ def as_compared(vectors: np.ndarray, *, metric: Metric) -> np.ndarray:
     Raises:
         ValueError: if the shape or a value is not as stated.
     """
-    compared = _checked(vectors).copy()
-    for start in range(0, len(compared), _SCALED):  # in float64, which takes twice the memory
-        block = slice(start, start + _SCALED)
-        compared[block] = points(compared[block], metric)
-    return compared
+    return points(_checked(vectors), metric).astype(np.float32)
 
 
 def distances_between(first: np.ndarray, second: np.ndarray, *, metric: Metric) -> np.ndarray:

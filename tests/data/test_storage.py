@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 from multiprocessing.synchronize import Event, Semaphore
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from latentsearch import data
 from latentsearch.config import PrepareConfig
 from latentsearch.data import storage
-from latentsearch.data.imageset import pieces
+from latentsearch.data.imageset import pieces, release
 from latentsearch.data.splits import fingerprint
 from latentsearch.errors import InputError
 from tests.data.folders import fill, many
@@ -95,3 +96,23 @@ def test_processes_that_load_beside_one_that_prepares_see_the_old_or_the_new(roo
         reader.join(timeout=120)
     assert [reader.exitcode for reader in readers] == [0, 0]
     assert sum(counts.get()[0] for _ in readers) > 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="this system does not tell which pages are held")
+def test_images_that_were_read_give_back_their_memory_and_are_read_again(tmp_path):
+    path = tmp_path / "images.npy"
+    images = np.random.default_rng(0).integers(0, 256, (500, 32, 32, 3), np.uint8)
+    np.save(path, images)
+    mapped = np.load(path, mmap_mode="r")
+
+    def held() -> int:
+        maps = Path("/proc/self/smaps").read_text().split(str(path), 1)[1]
+        return int(re.search(r"Rss:\s+(\d+) kB", maps)[1])
+
+    assert mapped.sum() == images.sum()
+    assert held() > 1000
+    release(mapped)
+    assert held() == 0
+    np.testing.assert_array_equal(mapped, images)
+    release(images)  # in memory: stays
+    np.testing.assert_array_equal(mapped, images)

@@ -14,7 +14,8 @@ from latentsearch.evaluation.kind_and_look import LOOKS, measure_slider, parts, 
 def codes(small_digits):
     """The kind code tells the class alone, the look code is the picture itself."""
     kind = np.eye(10)[small_digits.labels]
-    return np.concatenate([kind, thumbnails(small_digits).reshape(len(kind), -1)], axis=1).astype(np.float32)
+    pictures = thumbnails(small_digits, np.arange(len(kind))).reshape(len(kind), -1)
+    return np.concatenate([kind, pictures], axis=1).astype(np.float32)
 
 
 def test_each_end_is_best_at_what_it_knows(small_digits, codes):
@@ -32,7 +33,7 @@ def test_the_difference_is_that_of_a_loop_and_needs_no_labels(small_digits, code
     unlabelled = dataclasses.replace(small_digits, labels=np.full_like(small_digits.labels, -1), class_names=())
     gallery, queries = small_digits.gallery_ids(), small_digits.ids("test")[:3]
     [*_, last] = measure_slider(unlabelled, codes, 10, gallery, queries)
-    small = thumbnails(small_digits)
+    small = thumbnails(small_digits, np.arange(len(small_digits.images)))
     pictures = codes[:, 10:] / np.linalg.norm(codes[:, 10:], axis=1, keepdims=True)
     expected = []
     for query in queries:
