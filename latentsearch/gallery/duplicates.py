@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from latentsearch.config import Metric
 from latentsearch.data import SPLITS, ImageSet
 from latentsearch.data.imageset import pieces
+from latentsearch.data.memory import give_back
 from latentsearch.gallery import approximate, image_matching, same_shot
 from latentsearch.gallery.index import Index
 from latentsearch.gallery.threads import in_threads
@@ -148,26 +149,10 @@ def find(
     return Duplicates(pairs[order], best[order], exact[order], mirrored[order], first_copy, recall)
 
 
-def proposals(vectors: np.ndarray, queries: np.ndarray, metric: Metric) -> np.ndarray:
-    """Pair each row with the `PROPOSALS` vectors nearest to its query, itself left out.
-
-    Args:
-        vectors: At least two vectors, `(num_images, dim)`.
-        queries: Queries, `(num_images, dim)`; row n is that of image n.
-        metric: Metric that compares them.
-
-    Returns:
-        int64 `(num_pairs, 2)`, the smaller row first, each pair once, ascending.
-    """
+def _nearest(vectors: np.ndarray, queries: np.ndarray, metric: Metric) -> np.ndarray:
+    """Find the `PROPOSALS` vectors nearest to the query of each, itself left out, int64 `(num_images, k)`."""
     count = len(vectors)
-    rows = np.arange(count)
-    return _pairs(Index(vectors, metric=metric).rank(queries, min(PROPOSALS, count - 1), exclude=rows))
-
-
-def _pairs(found: np.ndarray) -> np.ndarray:
-    """Pair each row with those found for it, `(num_images, k)`; -1 is nothing."""
-    pairs = np.column_stack([np.arange(len(found)).repeat(found.shape[1]), found.ravel()])
-    return _distinct(pairs[pairs[:, 1] >= 0], len(found))
+    return Index(vectors, metric=metric).rank(queries, min(PROPOSALS, count - 1), exclude=np.arange(count))
 
 
 def _near(
@@ -197,8 +182,11 @@ def _near(
         proposed.append(found)
         recalls.append(recall)
     watch(_LOOKED_UP)
-    pairs = _distinct(np.concatenate(proposed), count)
+    keys = np.unique(np.concatenate(proposed))
     del proposed
+    pairs = _pairs_of(keys, count)
+    del keys
+    give_back()
     same = same_shot.look_the_same(grey, images, originals, pairs)
     coarse, richness = _coarse_details(grey)
 
@@ -260,17 +248,30 @@ def _coarse_details(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _look_up(vectors: np.ndarray, queries: np.ndarray, metric: Metric) -> tuple[np.ndarray, float]:
-    """Propose pairs, exactly or, among very many images, approximately; and the recall."""
+    """Propose pairs, as `_keys`, exactly or, among very many images, approximately; and the recall."""
     if len(vectors) <= _MAX_EXACT:
-        return proposals(vectors, queries, metric), 1.0
+        return _keys(_nearest(vectors, queries, metric)), 1.0
     found, recall = approximate.rank(vectors, queries, PROPOSALS)
-    return _pairs(found), recall
+    return _keys(found), recall
 
 
-def _distinct(pairs: np.ndarray, count: int) -> np.ndarray:
-    """Sort pairs of rows below `count`, the smaller row first, each pair once."""
-    keys = np.unique(pairs.min(axis=1) * count + pairs.max(axis=1))
-    return np.column_stack([keys // count, keys % count])
+def _keys(found: np.ndarray) -> np.ndarray:
+    """Pair each row with those found for it, `(num_images, k)`; -1 is nothing.
+
+    Returns:
+        A number for each pair, ascending, each once: half the memory of two rows. `_pairs_of` gives the rows.
+    """
+    count, k = found.shape
+    rows, found = np.arange(count).repeat(k), found.ravel()
+    keys = np.minimum(rows, found) * count + np.maximum(rows, found)
+    return np.unique(keys[found >= 0])
+
+
+def _pairs_of(keys: np.ndarray, count: int) -> np.ndarray:
+    """Return the pairs of rows, of `count`, that these keys are of: `(num_pairs, 2)`, the smaller row first."""
+    pairs = np.empty((len(keys), 2), dtype=np.int64)
+    np.divmod(keys, count, out=(pairs[:, 0], pairs[:, 1]))
+    return pairs
 
 
 def _first_copies(contents: Iterable[bytes]) -> np.ndarray:

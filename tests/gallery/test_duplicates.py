@@ -21,6 +21,12 @@ def find(images, codes=None, **keywords):
     return duplicates.find(images, codes, metric="euclidean", **keywords)
 
 
+def proposals(vectors):
+    """Pairs of rows that are nearest to each other by euclidean distance."""
+    keys, _ = duplicates._look_up(vectors, vectors, "euclidean")
+    return duplicates._pairs_of(keys, len(vectors))
+
+
 def as_set(found):
     return set(map(tuple, found.pairs.tolist()))
 
@@ -88,11 +94,9 @@ def test_codes_propose_what_coarse_detail_does_not(monkeypatch):
     codes = np.random.default_rng(0).normal(size=(60, 4))
     codes[59] = codes[0]
     monkeypatch.setattr(duplicates, "PROPOSALS", 1)
-    rows = duplicates.proposals(codes, codes, "euclidean")
-    assert [0, 59] in rows.tolist()
-    monkeypatch.setattr(
-        duplicates, "proposals", lambda vectors, queries, metric: rows if vectors.shape[1] == 4 else rows[:1]
-    )
+    keys, _ = duplicates._look_up(codes, codes, "euclidean")
+    assert [0, 59] in duplicates._pairs_of(keys, 60).tolist()
+    monkeypatch.setattr(duplicates, "_look_up", lambda vectors, *_: (keys if vectors.shape[1] == 4 else keys[:1], 1.0))
     assert as_set(find(images, codes)) == {(0, 59)}
 
 
@@ -118,7 +122,7 @@ def test_an_approximate_search_leaves_out_the_query_and_finds_all_where_it_visit
 
 def test_proposals_are_unordered_distinct_and_never_of_an_image_with_itself():
     vectors = np.zeros((30, 2))  # all equal: only ids can tell
-    pairs = duplicates.proposals(vectors, vectors, "euclidean")
+    pairs = proposals(vectors)
     assert (pairs[:, 0] < pairs[:, 1]).all()
     assert len(np.unique(pairs, axis=0)) == len(pairs)
     assert set(pairs.ravel()) == set(range(30))
