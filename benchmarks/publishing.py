@@ -62,17 +62,23 @@ def main(config: BenchmarkConfig) -> None:
     published = [row for row in before["published"] if row["codes"] not in config.sizes]
     anew = {(size, index) for size in config.sizes for index in config.indexes}
     searched = [row for row in before["searched"] if (row["codes"], row["index"]) not in anew]
+
+    def keep() -> None:
+        # What is measured is written at once: the next index, or the next size, may take an hour.
+        both = zip(_PARTS, (published, searched), strict=True)
+        timing.save(
+            "publishing", run=config.run, spark=config.spark, **{part: sorted(rows, key=_size) for part, rows in both}
+        )
+
     for size in config.sizes:
         with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
             published.append({"codes": size, **timing.apart(_publish, config, size, Path(folder))})
             print_table(published[-1:])
+            keep()
             for index in config.indexes:
                 searched.append({"codes": size, "index": index, **timing.apart(_search, config, index, Path(folder))})
                 print_table(searched[-1:])
-                # What is measured is written at once: the next index, or the next size, may take an hour.
-                both = zip(_PARTS, (published, searched), strict=True)
-                rows = {part: sorted(found, key=_size) for part, found in both}
-                timing.save("publishing", run=config.run, spark=config.spark, **rows)
+                keep()
             timing.apart(_drop, config)
     print(f"Written: {path}")
 

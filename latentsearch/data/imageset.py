@@ -155,6 +155,8 @@ def pieces(images: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     Args:
         images: `(num_images, ...)`, in memory or memory-mapped in C order.
     """
+    if not len(images):
+        return
     row = images[:1].nbytes
     step = max(_PIECE_BYTES // row, 1)
     for start in range(0, len(images), step):

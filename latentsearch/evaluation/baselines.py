@@ -6,20 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from latentsearch import environment
 from latentsearch.config import METRICS, Metric
 from latentsearch.data import ImageSet, release
 from latentsearch.evaluation import pca
 from latentsearch.evaluation.pca import Components, batches, pixels
 from latentsearch.gallery.index import Index
 from latentsearch.gallery.largest import GROUP, largest
-from latentsearch.gallery.threads import in_threads
+from latentsearch.gallery.threads import in_threads, num_threads
 from latentsearch.metrics import squared_error, strongest_channel_accuracy
 
 _MAX_SIDE = 32  # of images whose pixels are compared
 _LEVELS = 4  # of each channel in a colour histogram
-_PRODUCTS = 2**25  # held at a time
-_SEARCHED = 4000  # images at a time
+_PRODUCTS = 2**25  # held at a time, by all threads together
+_SEARCHED, _LEAST_ASKED = 2000, 64  # images at a time, by a thread
 _LONG = 64  # numbers in a vector, from which on a search takes so long that it is made with a part of the queries
 
 
@@ -118,7 +117,7 @@ def _nearest_pixels(gallery: np.ndarray, queries: np.ndarray, k: int, metric: Me
         order = np.argsort(-np.take_along_axis(products, columns, axis=1), axis=1)
         rows[block] = np.take_along_axis(columns, order, axis=1)
 
-    size = max(1, _PRODUCTS // environment.num_cores() // len(gallery))
+    size = max(_LEAST_ASKED, _PRODUCTS // num_threads() // len(gallery))
     in_threads(find, (slice(start, start + size) for start in range(0, len(queries), size)))
     return rows
 
@@ -129,12 +128,12 @@ def colour_histograms(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
     Swain and Ballard 1991: under manhattan distance, histogram intersection.
     """
     histograms = np.empty((len(ids), _LEVELS**3), dtype=np.float32)
-    for row, image_id in enumerate(ids):
-        red, green, blue = (dataset.images[image_id] // (256 // _LEVELS)).reshape(-1, 3).astype(np.int64).T
-        boxes = (red * _LEVELS + green) * _LEVELS + blue
-        histograms[row] = np.bincount(boxes, minlength=_LEVELS**3) / len(boxes)
-        if row % _SEARCHED == 0:
-            release(dataset.images)
+    for part, batch in zip(batches(histograms), batches(ids), strict=True):
+        for histogram, image in zip(part, dataset.images[batch], strict=True):
+            red, green, blue = (image // (256 // _LEVELS)).reshape(-1, 3).astype(np.int64).T
+            boxes = (red * _LEVELS + green) * _LEVELS + blue
+            histogram[:] = np.bincount(boxes, minlength=_LEVELS**3) / len(boxes)
+        release(dataset.images)
     return histograms
 
 

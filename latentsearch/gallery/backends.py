@@ -19,17 +19,16 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from latentsearch import environment
 from latentsearch.config import Metric
 from latentsearch.gallery.largest import GROUP, largest
-from latentsearch.gallery.threads import in_threads
+from latentsearch.gallery.threads import in_threads, num_threads
 
 _SHORT = 10  # numbers in a vector: in more dimensions the bounds of a tree leave out too little
 _SCANNED = 20  # queries: as many scans cost less than the tree, and far less than loading its library
 _SHARE = 1 / 4000  # of the vectors: to find more of them, a tree must look into too many of its leaves
 _LEAF = 48
 _BLOCK = 2**14  # vectors whose differences stay in the processor's cache
-_PRODUCTS, _LEAST_PRODUCTS = 2**24, 2**21  # held at a time, by all threads and by each
+_PRODUCTS, _LEAST_PRODUCTS = 2**24, 2**21  # held at a time, by all threads together, but so many by each at least
 _BATCH = 64  # queries from which on starting threads pays
 
 _SINGLE, _DOUBLE = 2.0**-24, 2.0**-53  # rounding errors of float32 and float64, as a share of the number
@@ -195,8 +194,8 @@ class MatrixProduct:
         asked[unknown, dim] = -1
         rows = np.empty((num_queries, count), dtype=np.int64)
         least = np.empty(num_queries, np.float32)  # of the products of candidates
-        size = max(1, max(_PRODUCTS // environment.num_cores(), _LEAST_PRODUCTS) // len(self._values))
-        held = threading.local()  # products of a block, in the memory of those of the block before
+        size = max(1, max(_PRODUCTS // num_threads(), _LEAST_PRODUCTS) // len(self._values))
+        held = threading.local()  # each thread keeps one array for its products
 
         def find(block: slice) -> None:
             if not hasattr(held, "products"):

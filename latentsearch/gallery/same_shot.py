@@ -30,7 +30,7 @@ def show_the_same(grey: np.ndarray, pairs: np.ndarray, likeness: np.ndarray, ric
     less, but have the same layout, such as small and strongly compressed copies.
 
     Args:
-        grey: All images from `image_matching.brightness`.
+        grey: The images from `image_matching.brightness`.
         pairs: Rows of `grey`, `(num_pairs, 2)`.
         likeness: Likeness of the pairs by `image_matching.fit`, as they are and mirrored, `(num_pairs, 2)`.
         richness: The smaller `image_matching.richness` of each pair.

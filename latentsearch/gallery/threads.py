@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from latentsearch import environment
 
 Result = TypeVar("Result")
 
-_lock = threading.Lock()
-_users: list[object] = []  # of matrix products of one thread each
-_limits = contextlib.ExitStack()
+_MOST = 16  # threads: each holds blocks in memory
+_AHEAD = 2  # blocks for each thread that are begun or wait: at Ctrl-C these are still worked on
+_alone = threading.Lock()
+
+
+def num_threads() -> int:
+    """Count the threads that `in_threads` works in."""
+    return min(environment.num_cores(), _MOST)
 
 
 def in_threads(work: Callable[[slice], Result], blocks: Iterable[slice]) -> list[Result]:
     """Work on blocks, as many at a time as there are cores, and return the results in their order.
 
-    A matrix product in `work` keeps to its thread: several at a time, each on all cores, wait for each other.
+    Matrix products in `work` keep to their thread: several at a time, each on all cores, wait for each other. Their
+    number of threads is that of the whole process, so a second caller at the same time works without further threads.
 
     Args:
         work: Works on some rows.
         blocks: Slices of rows.
     """
-    blocks, cores = list(blocks), environment.num_cores()
-    if len(blocks) < 2 or cores == 1:
+    blocks = list(blocks)
+    if len(blocks) < 2 or num_threads() < 2 or not _alone.acquire(blocking=False):
         return [work(block) for block in blocks]
-    with _products_of_one_thread(), ThreadPoolExecutor(cores) as threads:
-        return list(threads.map(work, blocks))
+    try:
+        with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(num_threads()) as threads:
+            results: list[Result] = []
+            begun: deque[Future[Result]] = deque()
+            for block in blocks:
+                if len(begun) == _AHEAD * num_threads():
+                    results.append(begun.popleft().result())
+                begun.append(threads.submit(work, block))
+            return results + [future.result() for future in begun]
+    finally:
+        _alone.release()
 
 
 @functools.cache  # looking for them takes longer than some work
@@ -39,23 +54,3 @@ def _libraries() -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
-
-
-@contextlib.contextmanager
-def _products_of_one_thread() -> Iterator[None]:
-    """Keep matrix products to the thread that calls them, until the last of those that ask for it has left.
-
-    The number of threads is that of the whole process: each one who put back what it found would put back too few.
-    """
-    me = object()
-    with _lock:
-        if not _users:
-            _limits.enter_context(_libraries().limit(limits=1, user_api="blas"))
-        _users.append(me)
-    try:
-        yield
-    finally:
-        with _lock:
-            _users.remove(me)
-            if not _users:
-                _limits.close()

@@ -36,7 +36,7 @@ class DuplicateGroups:
         with self._starting:
             if self._search is None:
                 self._share, self._error = 0.0, None
-                self._search = threading.Thread(target=self._look, daemon=True)  # Ctrl-C does not wait for it
+                self._search = threading.Thread(target=self._look, daemon=True)  # Ctrl-C waits for a few blocks
                 self._search.start()
             search = self._search
         search.join(_SOON)

@@ -25,11 +25,14 @@ def project(codes: np.ndarray, *, seed: int = 0) -> np.ndarray:
     if codes.shape[1] <= 2 or len(np.unique(codes, axis=0)) < _MIN_IMAGES:
         return np.pad(codes[:, :2], ((0, 0), (0, max(2 - codes.shape[1], 0)))).astype(np.float32)
     from sklearn.manifold import TSNE  # slow to import
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import ThreadpoolController
 
     perplexity = min(_PERPLEXITY, (len(codes) - 1) / 3)
     mapper = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)
     # Threads that share a step wait for each other: they cost more than they bring, many times more on a busy machine.
-    with threadpool_limits(1, user_api="openmp"):
+    limited = ThreadpoolController().select(user_api="openmp").limit(limits=1)  # others may use BLAS meanwhile
+    try:
         points: np.ndarray = mapper.fit_transform(codes).astype(np.float32)
+    finally:
+        limited.restore_original_limits()
     return points

@@ -147,7 +147,7 @@ class Release:
         sent = insert.insert(self._session, self._config.store, contents, marks, codes, kind_dim=plan.kind_dim)
         milvus.call("flush", collection, timeout=_TO_FLUSH)
         milvus.build_index(collection, codes.index.upper(), METRIC_TYPES[codes.metric], codes.built)
-        there = _count_settled(milvus, collection, contents.num_codes)
+        there = _count_settled(milvus, collection, sent)
         if not sent == there == contents.num_codes:
             milvus.call("drop_collection", collection)
             files.remove(marks, within=workspace.folder)
@@ -216,13 +216,13 @@ def _count(milvus: MilvusConnection, collection: str) -> int:
 
 
 def _count_settled(milvus: MilvusConnection, collection: str, expected: int) -> int:
-    """Count codes until they are as many as expected, or as many as before for five minutes.
+    """Count codes until they are as many as expected, as many as before for five minutes, or half an hour is over.
 
     While a server puts millions of codes in order, segments that it moves are not counted now and then.
     """
     there = _count(milvus, collection)
-    changed = time.monotonic()
-    while there != expected and time.monotonic() < changed + _TO_SETTLE:
+    began = changed = time.monotonic()
+    while there != expected and time.monotonic() < min(changed + _TO_SETTLE, began + _TO_COUNT):
         time.sleep(_ASKED_EVERY)
         before, there = there, _count(milvus, collection)
         if there != before:

@@ -113,11 +113,23 @@ def test_many_images_are_searched_approximately_and_the_recall_is_told(monkeypat
     assert len(as_set(found) & as_set(exact)) >= 0.9 * len(as_set(exact)) > 0
 
 
-def test_an_approximate_search_leaves_out_the_query_and_finds_all_where_it_visits_all_cells():
-    vectors = np.random.default_rng(0).normal(size=(500, 8)).astype(np.float32)
-    found, recall = approximate.rank(vectors, vectors, 10)
+@pytest.mark.parametrize("are_queries", [True, False])
+def test_an_approximate_search_leaves_out_the_query_and_finds_all_where_it_visits_all_cells(monkeypatch, are_queries):
+    monkeypatch.setattr(approximate, "_SCALED", 64)
+    rng = np.random.default_rng(0)
+    vectors, others = rng.normal(size=(2, 500, 8)).astype(np.float32) * rng.uniform(0.1, 10, (2, 500, 1))
+    vectors, others = vectors.astype(np.float32), others.astype(np.float32)
+    queries = vectors if are_queries else others
+    expected = Index(vectors).rank(queries, 10, exclude=np.arange(500))
+    found, recall = approximate.rank(vectors, queries, 10)
     assert recall == 1
-    np.testing.assert_array_equal(found, Index(vectors).rank(vectors, 10, exclude=np.arange(500)))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_no_images_have_no_duplicates():
+    found = find(np.empty((0, 32, 32, 3), np.uint8), np.empty((0, 4)))
+    assert found.pairs.shape == (0, 2)
+    assert len(found.first_copy) == 0
 
 
 def test_proposals_are_unordered_distinct_and_never_of_an_image_with_itself():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 
 import pytest
@@ -27,8 +28,11 @@ def test_codes_are_counted_however_long_a_busy_server_takes():
 def clock(monkeypatch):
     """A clock that moves while somebody sleeps."""
     now = [0.0]
-    monkeypatch.setattr(release.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(release.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+
+    def sleep(seconds):
+        now[0] += seconds
+
+    monkeypatch.setattr(release, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
     return now
 
 
@@ -46,6 +50,14 @@ def test_codes_that_stay_missing_are_told_of(monkeypatch, clock):
 
     assert release._count_settled(None, "codes", 10) == 9
     assert release._TO_SETTLE <= clock[0] <= release._TO_SETTLE + release._ASKED_EVERY
+
+
+def test_codes_that_come_and_go_are_waited_for_half_an_hour(monkeypatch, clock):
+    counts = itertools.cycle([8, 9])
+    monkeypatch.setattr(release, "_count", lambda milvus, collection: next(counts))
+
+    assert release._count_settled(None, "codes", 10) in (8, 9)
+    assert release._TO_COUNT <= clock[0] <= release._TO_COUNT + release._ASKED_EVERY
 
 
 def test_codes_that_are_all_there_are_counted_once(monkeypatch, clock):
