@@ -1,4 +1,4 @@
-"""Upserts of the contents of a publication into Milvus, by the executors; parts that are in are not sent again."""
+"""Inserts of the contents of a publication into Milvus, by the executors; parts that are in are not sent again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NUMBERS = 2_000_000  # of codes in a message
 def insert(
     session: SparkSession, where: str, contents: Contents, marks: Path, codes: PublishedCodes, *, kind_dim: int | None
 ) -> int:
-    """Upsert all images into a collection, and return their number.
+    """Insert all images into a collection, and return their number.
 
     Args:
         session: The session with Spark.
@@ -82,6 +82,11 @@ class _Task:
         table = read_part(self.contents, number, ["id", "path", "size", "mtime_ns", "label", "code"])
         if table is None or not len(table):
             return 0
+        # A part that was begun before may be in, or some of it: upserts have no image twice. But they delete each image
+        # first, there or not, and of 10 million deletes a server was busy for half an hour, and lost images.
+        begun = self.marks / f"{number:06}.begun"
+        method = "upsert" if begun.exists() else "insert"
+        files.write_json(begun, {})
         vectors = vectors_of(table, self.codes, self.kind_dim)
         size = min(_WRITTEN, max(1, _NUMBERS // vectors.shape[1]))
         with closing(MilvusConnection(self.where)) as milvus:
@@ -90,6 +95,5 @@ class _Task:
                 for row, vector in zip(rows, vectors[start : start + size].tolist(), strict=True):
                     row |= {"path": text_of(row["path"]), "digest": row["digest"].hex(), "code": vector}
                     row["label"] = row["label"] or ""
-                # Not insert: a task that is tried again would have them twice.
-                milvus.call("upsert", self.codes.collection, rows)
+                milvus.call(method, self.codes.collection, rows)
         return len(table)
