@@ -236,7 +236,7 @@ class PublishedStore:
     def _hits(self, queries: np.ndarray, limit: int, metric: Metric, only: tuple[int, ...]) -> list[list[Any]]:
         """Find the nearest by the index."""
         return self._settled(
-            lambda: list(nearest(self._milvus, self._now.codes[metric], queries, limit, allowed=self._allowed(only)))
+            lambda: list(nearest(self._milvus, self._now.codes[metric], queries, limit, filter=self._allowed(only)))
         )
 
     def _query(self, collection: Callable[[], str], **options: Any) -> list[dict[str, Any]]:
@@ -273,7 +273,7 @@ class PublishedStore:
 
 
 def nearest(
-    milvus: MilvusConnection, codes: PublishedCodes, queries: np.ndarray, limit: int, *, allowed: str = ""
+    milvus: MilvusConnection, codes: PublishedCodes, queries: np.ndarray, limit: int, **options: Any
 ) -> Iterator[list[Any]]:
     """Yield, for each query, the hits of an index with their rows: at most `limit`, fewer where it finds no more.
 
@@ -282,16 +282,15 @@ def nearest(
         codes: The collection, and how it is searched.
         queries: Vectors as they are compared, `(num_queries, dim)`.
         limit: Hits of each query.
-        allowed: Filter of Milvus. Default: none.
+        options: Of a request of 200 queries, such as filter and timeout.
     """
     for start in range(0, len(queries), _QUERIES):
         yield from milvus.call(
             "search",
             codes.collection,
             data=queries[start : start + _QUERIES].tolist(),
-            filter=allowed,
             limit=limit,
             output_fields=["code", "path", "label", "size", "mtime_ns", "digest"],
             search_params={"metric_type": METRIC_TYPES[codes.metric], "params": codes.params(limit)},
-            **_SETTLED,
+            **_SETTLED | options,
         )

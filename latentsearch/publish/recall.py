@@ -24,6 +24,7 @@ K = 10
 NUM_QUERIES = 1000
 _LEAST_EFFORT = {"ivf_flat": 8, "ivf_sq8": 8, "hnsw": 32, "diskann": 32}
 _MOST_EFFORT = {"hnsw": 4096, "diskann": 4096}
+_TO_ANSWER = 1800  # seconds: of 10 million codes that were just loaded, a server did not within half a minute
 _ROUNDING = 1e-6  # of float32: neighbours as far as the last but for this are as good
 
 
@@ -99,7 +100,7 @@ def with_recall(milvus: MilvusConnection, codes: PublishedCodes, measured: Measu
 def _recall(milvus: MilvusConnection, codes: PublishedCodes, measured: Measured) -> float:
     limit = codes.num_candidates(measured.k + 1)  # as a search has it, with the image itself
     count = 0
-    for row, hits in enumerate(nearest(milvus, codes, measured.queries, limit)):
+    for row, hits in enumerate(nearest(milvus, codes, measured.queries, limit, timeout=_TO_ANSWER)):
         others = [hit["entity"]["code"] for hit in hits if hit["id"] != measured.ids[row]]
         if others:
             vectors = np.array(others, np.float32)

@@ -23,7 +23,8 @@ def measured(monkeypatch):
     queries = np.arange(0, 500, 13)[:40]
     exact = Index(codes, metric="euclidean").search(codes[queries], 10, exclude=queries)
 
-    def nearest(milvus, one, vectors, limit):
+    def nearest(milvus, one, vectors, limit, timeout):
+        assert timeout >= 600  # a server that has just loaded millions of codes takes long
         there = codes[: one.effort or 500]
         for found in Index(there, metric="euclidean").search(vectors, min(limit, len(there))).ids:
             yield [{"id": number, "entity": {"code": codes[number].tolist()}} for number in found.tolist()]
