@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pyarrow
 import pytest
 
 from latentsearch.errors import InputError
 from latentsearch.gallery.manifest import PublishedCodes
 from latentsearch.publish import insert
 
+pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: requirements-spark.txt")
 CODES = PublishedCodes("codes", "euclidean", 0, "flat", {})
 
 
