@@ -9,7 +9,6 @@ import numpy as np
 
 from latentsearch.config import METRICS, Metric
 from latentsearch.data import ImageSet, corruptions, to_float
-from latentsearch.data.memory import give_back
 from latentsearch.errors import InputError
 from latentsearch.evaluation import baselines, kind_and_look
 from latentsearch.evaluation.background import Background
@@ -127,7 +126,6 @@ def evaluate(
     }
 
     del vectors  # pixels among them, which take more memory than all else
-    give_back()
 
     say("looking for duplicates")
     found = duplicates.find(dataset.images, compared.codes, metric="cosine")

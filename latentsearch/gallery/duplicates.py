@@ -191,8 +191,8 @@ def _near(
     coarse, richness = _coarse_details(grey)
 
     def coarse_likeness(rows: slice) -> np.ndarray:
-        one, other = (coarse[of].astype(np.float32) for of in pairs[rows].T)
-        fits: np.ndarray = image_matching.fit(one, other, image_matching.SHIFT // 2).max(axis=1)
+        one, other = pairs[rows].T
+        fits: np.ndarray = image_matching.fit(coarse[one], coarse[other], image_matching.SHIFT // 2).max(axis=1)
         return fits
 
     alike = np.concatenate(in_threads(coarse_likeness, image_matching.batches(len(pairs))))
@@ -234,8 +234,8 @@ def _by_blocks(grey: np.ndarray, measure: Callable[[np.ndarray], np.ndarray]) ->
 
 
 def _coarse_details(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the details of images at half the resolution, float16, and the richness of each; see `image_matching`."""
-    coarse = np.empty((len(grey), image_matching.SIDE // 2, image_matching.SIDE // 2), dtype=np.float16)
+    """Compute the details of images at half the resolution, and the richness of each; see `image_matching`."""
+    coarse = np.empty((len(grey), image_matching.SIDE // 2, image_matching.SIDE // 2), dtype=np.float32)
     richness = np.empty(len(grey))
 
     def measure(rows: slice) -> None:
@@ -268,8 +268,8 @@ def _keys(found: np.ndarray) -> np.ndarray:
 
 
 def _pairs_of(keys: np.ndarray, count: int) -> np.ndarray:
-    """Return the pairs of rows, of `count`, that these keys are of: int32 `(num_pairs, 2)`, the smaller row first."""
-    pairs = np.empty((len(keys), 2), dtype=np.int32)
+    """Return the pairs of rows, of `count`, that these keys are of: `(num_pairs, 2)`, the smaller row first."""
+    pairs = np.empty((len(keys), 2), dtype=np.int64)
     np.divmod(keys, count, out=(pairs[:, 0], pairs[:, 1]))
     return pairs
 
