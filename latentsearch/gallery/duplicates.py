@@ -121,7 +121,7 @@ def find(
     """Find pairs of images that show one shot: equal, moved, cropped, recoloured, recompressed, mirrored, written on.
 
     Near duplicates are looked for among the `PROPOSALS` nearest of each image, by its code, by its layout (as it
-    is and mirrored) and by its pattern: codes alone propose six to nine of ten. Takes about 6 KB of memory per image.
+    is and mirrored) and by its pattern: codes alone propose six to nine of ten. Takes about 5 KB of memory per image.
 
     Args:
         images: uint8 `(num_images, height, width, 3)`, possibly memory-mapped.
