@@ -62,6 +62,19 @@ def end_with_parent() -> None:
         os._exit(1)
 
 
+def is_alive(process: int) -> bool:
+    """Tell whether a process of this machine, by its number, has not ended."""
+    if os.name == "nt":  # there os.kill ends the process that it is to look for
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
+
+
 def has_bfloat16() -> bool:
     """Tell whether this processor multiplies bfloat16 itself; False where that is not known."""
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(_cpuinfo("flags").split() + _cpuinfo("Features").split()))

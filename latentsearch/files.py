@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from latentsearch.bounds import check_size
+from latentsearch.environment import is_alive
 from latentsearch.errors import InputError
 from latentsearch.failures import check_damage, is_disk_full, no_room
 from latentsearch.ownership import RECORD, TOP_FOLDERS, Record
@@ -248,6 +249,20 @@ def remove(*paths: Path, within: Path) -> None:
             _remove(path)
 
 
+def check_removable(*paths: Path, within: Path) -> None:
+    """Refuse paths that `remove` would leave because they lie below a link.
+
+    Raises:
+        InputError: naming the first such path that is there.
+    """
+    for path in paths:
+        if os.path.lexists(path) and _passes_a_link(path, within):
+            raise InputError(
+                f"{path} would be replaced, but a link leads to it, and nothing is deleted through a link.\n"
+                "Give the folder that holds what the link leads to by --root, or choose another name with --run."
+            )
+
+
 def _passes_a_link(path: Path, within: Path) -> bool:
     above = [path, *path.parents]
     below = above[: above.index(within)] if within in above else above
@@ -276,17 +291,5 @@ def _sweep(folder: Path, token: str) -> None:
     pattern = re.compile(rf"\.[0-9a-f]{{8}}\.{token}-{re.escape(platform.node())}-(\d+)\.tmp.*", re.DOTALL)
     for path in folder.iterdir():
         found = pattern.fullmatch(path.name)
-        if found and not path.is_symlink() and path.is_file() and not _is_alive(int(found[1])):
+        if found and not path.is_symlink() and path.is_file() and not is_alive(int(found[1])):
             path.unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    if os.name == "nt":  # there os.kill ends the process that it is to look for
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is another user's
-        return True
-    return True

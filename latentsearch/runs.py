@@ -175,7 +175,8 @@ class Run:
 
 def trained_runs(root: Path) -> list[str]:
     """List the names of the trained runs below `root`, without the trials of a search."""
-    return sorted(path.parent.name for path in (root / "models").glob("*/best.keras"))
+    names = (path.parent.name for path in (root / "models").glob("*/best.keras"))
+    return sorted(name for name in names if _NAME.fullmatch(name))
 
 
 def choose(root: Path, name: str | None, *, for_folder: bool = False) -> str:

@@ -172,6 +172,9 @@ def test_nothing_is_deleted_through_a_link_above_it(tmp_path):
     folder = tmp_path / "models" / "run"
     files.remove(folder, *files.written(folder), within=tmp_path)
     assert tree(tmp_path / "elsewhere") == before
+    files.check_removable(folder / "not there", within=tmp_path)
+    with pytest.raises(InputError, match=r"(?s)best\.keras would be replaced, but a link leads to it.*--root"):
+        files.check_removable(folder / "best.keras", within=tmp_path)
 
 
 def test_a_copy_of_a_folder_of_ours_beside_it_is_left(tmp_path):

@@ -163,6 +163,9 @@ def test_where_no_dataset_of_a_shipped_run_is_prepared_one_that_is_comes_first(t
     assert runs.choose(tmp_path, None, for_folder=True) == "cifar10"
     make("cifar10-deep", "cifar10-deep", prepared=True)
     assert runs.choose(tmp_path, None) == "cifar10-deep"
+    for name in ("demo copy", ".hidden"):
+        shutil.copytree(tmp_path / "models/demo", tmp_path / "models" / name)
+    assert runs.trained_runs(tmp_path) == ["cifar10", "cifar10-deep", "demo", "odd"]
     make("mine", "mine", prepared=False)
     assert runs.choose(tmp_path, None) == "mine"
 
@@ -182,6 +185,20 @@ def test_a_shipped_run_is_never_built_over_and_nothing_leads_there(name, small_r
         assert f"--run {name}-own" in data.build_command(tmp_path, name)
     build_run(dataclasses.replace(config, run=f"{name}-own"))
     assert not Run(tmp_path, f"{name}-own").is_shipped
+
+
+def test_what_would_be_left_behind_a_link_is_refused_before_anything_is_written(small_root, tmp_path):
+    root = shutil.copytree(small_root, tmp_path / "root")
+    run = Run(root, "digits")
+    shutil.copy(run.initial_model, files.claim(run.best_model))
+    (root / "models").rename(tmp_path / "large disk")
+    (root / "models").symlink_to(tmp_path / "large disk")
+    before = run.build_record.read_bytes()
+    config = BuildConfig(run="digits", dataset="digits", architecture="compact", seed=9, overwrite=True, root=root)
+    with pytest.raises(InputError, match="a link leads to it, and nothing is deleted through a link"):
+        build_run(config)
+    assert run.build_record.read_bytes() == before
+    build_run(dataclasses.replace(config, run="another"))
 
 
 def test_the_next_step_does_not_lead_to_a_run_of_another_dataset(small_root):

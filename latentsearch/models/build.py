@@ -71,6 +71,9 @@ def _build_run(run: Run, config: BuildConfig, dataset: data.ImageSet, recipe: Re
             f"run '{run.name}' holds a training, which would be lost.\nTo delete it and build anew: {again}\n"
             "To keep it, give the new run another name: --run NAME, here and in the scripts that follow."
         )
+    # What another network learnt under this name must never be taken for this one's.
+    of_before = (*run.learnt, *run.own(run.logs), *run.own(run.reports))
+    files.check_removable(*of_before, within=run.root)
     keras.utils.set_random_seed(config.seed)
     autoencoder = architectures.build(config.architecture, dataset.image_shape, config.latent_dim, config.network)
     start: dict[str, Any] = {}
@@ -103,8 +106,7 @@ def _build_run(run: Run, config: BuildConfig, dataset: data.ImageSet, recipe: Re
         record["initial_model"] = files.file_fingerprint(network)
         description.write_text(files.as_json(record), encoding="utf-8")
         files.flush(description)
-        # What another network learnt under this name must never be taken for this one's. The new run is whole on disk.
-        files.remove(*run.learnt, *run.own(run.logs), *run.own(run.reports), within=run.root)
+        files.remove(*of_before, within=run.root)  # the new run is whole on disk
     return BuiltRun(config, layers, autoencoder.count_params(), [run.initial_model, run.build_record, run.diagram])
 
 

@@ -191,14 +191,15 @@ def _begin_or_go_on(config: TuneConfig, run: Run, search: Search) -> list[Trial]
                 f"run '{run.name}' was searched already.\nTo go on: {resume_command(config)}\nTo begin anew: {anew}"
             )
         return storage.load(run)
+    files.check_removable(*_parts_of(run), within=run.root)
     with storage.saving_search(run, search):  # on disk before what it replaces goes
         files.remove(*_parts_of(run), within=run.root)
     return []
 
 
 def _parts_of(run: Run) -> list[Path]:
-    """List the trials of a run, with their logs and reports, without the records of the search itself."""
-    kept = ("search.json", "worker.log")
+    """List the trials of a run, with their logs and reports, without the records of the search itself and its lock."""
+    kept = (".lock", "search.json", "worker.log")
     return [*files.written(run.tuning, but=kept), run.logs / TUNING, run.reports / TUNING]
 
 

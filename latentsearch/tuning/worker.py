@@ -18,6 +18,8 @@ from latentsearch import environment, files
 from latentsearch.errors import InputError, NoRoom
 from latentsearch.failures import is_disk_full, no_room
 
+_LONGEST = 2_000_000  # seconds, which is all that the system can wait for at a time
+
 
 class WorkFailed(Exception):
     """An error for a job without a result. The message is one line that says why."""
@@ -102,7 +104,7 @@ class Worker:
 
     def _receive(self, child: _Child, seconds: float | None) -> tuple[bool, Any]:
         try:
-            if not child.connection.poll(seconds):
+            if not child.connection.poll(None if seconds is None else min(seconds, _LONGEST)):
                 self.close()
                 raise WorkFailed(f"took more than {seconds:g} seconds: its process was killed")
             succeeded, result = child.connection.recv()

@@ -67,6 +67,10 @@ def test_after_a_death_or_a_kill_a_new_process_works_on(worker):
     assert worker.call(os.getpid) != first
 
 
+def test_any_number_of_seconds_may_be_waited(worker):
+    assert worker.call(int, "7", seconds=1e12) == 7
+
+
 def test_after_so_many_calls_a_new_process_works_on(tmp_path):
     with Worker(prepare, tmp_path / "log", calls=2) as worker:
         processes = [worker.call(os.getpid) for _ in range(5)]
