@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
+import secrets
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from PIL import Image
 
 from latentsearch import files
 from latentsearch.config import METRICS, Metric
+from latentsearch.environment import is_alive
 from latentsearch.errors import InputError
 from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.corpus import Corpus
@@ -152,7 +155,7 @@ def copy_to(folder: Path, results: SearchResults, corpus: Corpus, *, synced: boo
     """
     check_copy_to(folder, corpus)
     files.make_folder(folder)
-    copies = files.make_folder(files.claim(folder / f".unfinished-{os.getpid()}"))
+    copies = _unfinished(folder)
     count = 0
     try:
         for number, metric, hits in results:
@@ -174,10 +177,22 @@ def copy_to(folder: Path, results: SearchResults, corpus: Corpus, *, synced: boo
         files.remove(copies, within=folder)
 
 
+def _unfinished(folder: Path) -> Path:
+    """Make a new hidden folder for copies, and delete those of processes that were killed."""
+    here = f".unfinished-{platform.node()}-"
+    for path in files.written(folder):
+        found = re.fullmatch(re.escape(here) + r"(\d+)-[0-9a-f]{8}", path.name)
+        if found and not is_alive(int(found[1])):
+            files.remove(path, within=folder)
+    return files.make_folder(files.claim(folder / f"{here}{os.getpid()}-{secrets.token_hex(4)}"))
+
+
 def _how_to_mend(corpus: Corpus, synced: bool) -> str:
     if corpus.folder is None:
         return "Bring it back, or prepare the dataset again: python DataPreperation.py --source FOLDER."
-    return "Give the command again: it is left out then." if synced else "Leave out --no-sync, or bring it back."
+    if synced:
+        return "Give the command again: it is left out then, unless it is on a disk that is not there now."
+    return "Leave out --no-sync, or bring it back."
 
 
 def _shortened(head: str, name: str, folder: Path) -> str:
