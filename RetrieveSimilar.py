@@ -35,7 +35,7 @@ def main(config: RetrieveConfig) -> int:
     metrics = output.metrics_of(config)
     with closing(open_store(config, metrics)) as store:
         corpus, lines = open_named(config, store)
-        print(*lines, *fill(store, corpus, sync=config.sync), sep="\n", file=terminal)
+        print(*lines, *fill(store, corpus, sync=config.sync, verify=config.verify), sep="\n", file=terminal)
         if config.duplicates:
             from latentsearch.search import duplicates_output
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -97,6 +98,16 @@ class Record:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
         finally:
             os.close(descriptor)
+
+
+def owner_of(root: Path) -> str:
+    """Return a text that stands for `root` wherever it is shared at this path; no other root has it.
+
+    Args:
+        root: Holds models/, in whose record a token is kept.
+    """
+    models = root.absolute() / "models"
+    return hashlib.sha256(f"{Record(models).token()} {models}".encode(errors="surrogateescape")).hexdigest()[:8]
 
 
 def record_events(folder: Path, before: frozenset[Path]) -> None:

@@ -5,26 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from latentsearch.config import Metric
 from latentsearch.errors import InputError
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.gallery.index import Neighbours, as_compared, distances_between, not_excluded
 from latentsearch.gallery.milvus_client import MilvusConnection
+from latentsearch.gallery.milvus_mirror import MOST, STRONG, Mirror, count_of, windows
 from latentsearch.gallery.store import Changes
+from latentsearch.gallery.store_record import StoreRecord
 
 # Milvus defines a cosine for no zero vector: of vectors of unit length the inner product is the same.
 _METRIC_TYPES: dict[Metric, str] = {"cosine": "IP", "euclidean": "L2"}
-_STRONG = {"consistency_level": "Strong"}  # else rows that were just deleted are found still
 _RECORD = "latentsearch"  # the property of a collection that tells what it holds
-_WRITTEN, _READ = 2000, 10_000  # rows at a time, fewer where codes are long: a message has a greatest size
-_NUMBERS = 2_000_000  # of codes in a message
 _QUERIES = 50  # at a time: Milvus Lite takes memory for all differences between queries and codes
-_MOST = 16_384  # rows that Milvus gives at a time
 _SPARE = 8  # rows more than are wanted, to tell who is among the nearest
 
 
@@ -38,12 +35,14 @@ class MilvusStore:
     Args:
         where: FILE.db or http://host:port; see `MilvusConnection`.
         metrics: The metrics of later searches.
+        records: Folder for records of what the collections were left with. Default: none are kept, and every code is
+            compared each time.
 
     Raises:
         InputError: if Milvus lacks one of them, or cannot be reached.
     """
 
-    def __init__(self, where: str, metrics: tuple[Metric, ...]) -> None:
+    def __init__(self, where: str, metrics: tuple[Metric, ...], records: Path | None = None) -> None:
         lacking = [metric for metric in metrics if metric not in _METRIC_TYPES]
         if lacking:
             raise InputError(
@@ -51,7 +50,7 @@ class MilvusStore:
                 "or leave out --store."
             )
         self._milvus = MilvusConnection(where)
-        self._metrics = metrics
+        self._metrics, self._records = metrics, records
         self._collections: dict[Metric, str] = {}
         self._gallery: Gallery  # since `sync`, as the labels
         self._labels: np.ndarray
@@ -61,15 +60,17 @@ class MilvusStore:
         """Names of the collections, and where they are."""
         return f"{', '.join(self._collections.values())} at {self._milvus.where}"
 
-    def sync(self, name: str, gallery: Gallery, labels: np.ndarray, *, compare: bool = True) -> Changes:
+    def sync(
+        self, name: str, gallery: Gallery, labels: np.ndarray, *, compare: bool = True, verify: bool = False
+    ) -> Changes:
         """See `Store.sync`. The counts are sums over the metrics."""
         self._gallery, self._labels = gallery, labels
-        counts = [self._synced(name, metric, compare=compare) for metric in self._metrics]
+        counts = [self._synced(name, metric, compare=compare, verify=verify) for metric in self._metrics]
         return Changes(*np.sum(counts, axis=0).tolist())
 
     def ids(self, *, metric: Metric) -> np.ndarray:
         """See `Store.ids`."""
-        found = [row["id"] for rows in self._windows(self._collections[metric]) for row in rows]
+        found = [row["id"] for rows in windows(self._milvus, self._collections[metric]) for row in rows]
         return np.unique(np.array(found, dtype=np.int64))
 
     def search(
@@ -90,12 +91,12 @@ class MilvusStore:
         queries = as_compared(codes, metric=metric)
         num_allowed = self._check(queries, k, exclude, only)
         wanted = k + (exclude is not None)
-        if wanted > _MOST:
-            raise InputError(f"--k {k}: Milvus gives at most {_MOST - 1:,}. Ask for fewer, or leave out --store.")
+        if wanted > MOST:
+            raise InputError(f"--k {k}: Milvus gives at most {MOST - 1:,}. Ask for fewer, or leave out --store.")
         allowed = f"label in {sorted(only)}" if only else ""
         ids = np.empty((len(queries), wanted), dtype=np.int64)
         distances = np.empty(ids.shape, dtype=np.float32)
-        still_open, limit = np.arange(len(queries)), min(wanted + wanted // 8 + _SPARE, num_allowed, _MOST)
+        still_open, limit = np.arange(len(queries)), min(wanted + wanted // 8 + _SPARE, num_allowed, MOST)
         while len(still_open):
             found = self._found(queries[still_open], limit, metric, allowed)
             far = self._distances(codes[still_open], found, metric)
@@ -103,9 +104,9 @@ class MilvusStore:
             ids[still_open], distances[still_open] = (np.take_along_axis(of, order, axis=1) for of in (found, far))
             # Milvus rounds: what it left out may be nearer than the last that it gave, but by no more than this.
             beyond = far.max(axis=1) - self._rounding(queries[still_open], metric, far.max(axis=1))
-            whole = limit in (num_allowed, _MOST)
+            whole = limit in (num_allowed, MOST)
             still_open = still_open[(distances[still_open, -1] >= beyond) & (not whole)]
-            limit = min(8 * limit, num_allowed, _MOST)
+            limit = min(8 * limit, num_allowed, MOST)
         if exclude is None:
             return Neighbours(ids, distances)
         kept = not_excluded(ids, exclude)
@@ -122,7 +123,7 @@ class MilvusStore:
                 filter=allowed,
                 limit=limit,
                 search_params={"metric_type": _METRIC_TYPES[metric]},
-                **_STRONG,
+                **STRONG,
             )
         if any(len(row) != limit for row in hits):
             raise self._changed_meanwhile()
@@ -162,20 +163,15 @@ class MilvusStore:
             raise ValueError(f"k = {k}: expected 1 to {most}, the vectors that can answer.")
         return num_allowed
 
-    def _synced(self, name: str, metric: Metric, *, compare: bool) -> tuple[int, int, int, int]:
+    def _synced(self, name: str, metric: Metric, *, compare: bool, verify: bool) -> tuple[int, int, int, int]:
         gallery = self._gallery
         collection, stale = self._opened(name, metric)
-        count = self._count(collection)
+        count = count_of(self._milvus, collection)
         if compare or count == 0:
             vectors = as_compared(gallery.codes, metric=metric)
-            kept, changed, others = self._compared(collection, vectors, count)
-            for start in range(0, len(others), _READ):
-                self._milvus.call("delete", collection, ids=others[start : start + _READ])
-            rows = np.flatnonzero(~kept)
-            self._upsert(collection, vectors, rows)
-            self._milvus.load(collection)  # a server that was restarted meanwhile has it no more
-            count = self._count(collection)
-            counts = int(kept.sum()), len(rows) - changed, changed, len(others)
+            record = self._record(collection)
+            mirror = Mirror(self._milvus, collection, gallery.ids, self._labels, vectors, record)
+            counts, count = mirror.bring_up_to_date(verify=verify)
         else:
             counts = count, 0, 0, 0
         if count != len(gallery.ids):
@@ -187,6 +183,12 @@ class MilvusStore:
             self._milvus.call("drop_collection", other)
         self._collections[metric] = collection
         return counts
+
+    def _record(self, collection: str) -> StoreRecord | None:
+        if self._records is None:
+            return None
+        created = str(self._milvus.call("describe_collection", collection).get("collection_id", ""))
+        return StoreRecord(self._records, self._milvus.where, collection, created)
 
     def _opened(self, name: str, metric: Metric) -> tuple[str, list[str]]:
         """Open the collection of the gallery, made if need be, and list those of other encoders."""
@@ -222,60 +224,7 @@ class MilvusStore:
         schema.add_field("code", DataType.FLOAT_VECTOR, dim=record["latent_dim"])
         # A property, as Milvus Lite keeps no description.
         properties = {_RECORD: json.dumps(record)}
-        self._milvus.call("create_collection", collection, schema=schema, properties=properties, **_STRONG)
-
-    def _compared(self, collection: str, vectors: np.ndarray, count: int) -> tuple[np.ndarray, int, list[int]]:
-        """Compare a collection with the gallery.
-
-        Args:
-            collection: Name of the collection.
-            vectors: Vectors of the gallery, as the collection should hold them.
-            count: Number of rows of the collection.
-
-        Returns:
-            The rows of the gallery that are there unchanged, bool `(num_images,)`; the number of those that changed;
-            and ids that are there but not in the gallery.
-        """
-        ids = self._gallery.ids
-        row_of = {image_id: row for row, image_id in enumerate(ids.tolist())}
-        kept, num_there = np.zeros(len(ids), dtype=bool), 0
-        size = min(_READ, max(1, _NUMBERS // vectors.shape[1]))
-        for start in range(0, len(ids) if count else 0, size):
-            batch = ids[start : start + size].tolist()
-            found = self._milvus.call("get", collection, ids=batch, output_fields=["id", "label", "code"], **_STRONG)
-            rows = np.array([row_of[item["id"]] for item in found], dtype=np.int64)
-            codes = np.array([item["code"] for item in found], np.float32).reshape(-1, vectors.shape[1])
-            labels = np.array([item["label"] for item in found], dtype=np.int64)
-            kept[rows] = (codes == vectors[rows]).all(axis=1) & (labels == self._labels[rows])
-            num_there += len(rows)
-        others = []
-        if count != num_there:
-            others = [item["id"] for found in self._windows(collection) for item in found if item["id"] not in row_of]
-        return kept, num_there - int(kept.sum()), others
-
-    def _windows(self, collection: str) -> Iterator[list[dict[str, int]]]:
-        """Yield all ids, in parts: Milvus gives at most 16,384 rows, in no order."""
-        options = {"output_fields": ["id"], **_STRONG}
-        start = 0
-        while self._milvus.call("query", collection, filter=f"id >= {start}", limit=1, **options):
-            window = f"id >= {start} and id < {start + _MOST}"
-            yield self._milvus.call("query", collection, filter=window, limit=_MOST, **options)
-            start += _MOST
-
-    def _upsert(self, collection: str, vectors: np.ndarray, rows: np.ndarray) -> None:
-        ids = self._gallery.ids
-        size = min(_WRITTEN, max(1, _NUMBERS // vectors.shape[1]))
-        with tqdm(total=len(rows), desc="storing codes", unit=" codes", disable=len(rows) <= size) as bar:
-            for start in range(0, len(rows), size):
-                batch = rows[start : start + size]
-                columns = ids[batch].tolist(), self._labels[batch].tolist(), vectors[batch].tolist()
-                data = [dict(zip(("id", "label", "code"), values)) for values in zip(*columns)]
-                self._milvus.call("upsert", collection, data)  # not insert, which keeps what had the same id beside it
-                bar.update(len(batch))
-
-    def _count(self, collection: str) -> int:
-        [found] = self._milvus.call("query", collection, filter="", output_fields=["count(*)"], **_STRONG)
-        return int(found["count(*)"])
+        self._milvus.call("create_collection", collection, schema=schema, properties=properties, **STRONG)
 
     def _changed_meanwhile(self) -> InputError:
         return InputError(

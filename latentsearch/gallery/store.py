@@ -62,7 +62,9 @@ class Searcher(Protocol):
 class Store(Searcher, Protocol):
     """A store of the codes of one gallery, which follows the gallery."""
 
-    def sync(self, name: str, gallery: Gallery, labels: np.ndarray, *, compare: bool = True) -> Changes:
+    def sync(
+        self, name: str, gallery: Gallery, labels: np.ndarray, *, compare: bool = True, verify: bool = False
+    ) -> Changes:
         """Bring the store up to date with a gallery, which it searches from then on.
 
         A call after any interruption completes it: no code twice, none missing, none of another encoder.
@@ -71,7 +73,8 @@ class Store(Searcher, Protocol):
             name: Name of the gallery; codes under other names are left alone.
             gallery: The gallery, of at least one code.
             labels: Class of each image, int64 `(num_images,)`; -1 where there is none.
-            compare: Compare every code that is kept from before; False: only count them.
+            compare: Compare the codes that are kept from before, where they may have changed; False: only count them.
+            verify: Compare every one of them.
 
         Raises:
             InputError: if the store does not respond, or without `compare` holds something else.
@@ -86,7 +89,9 @@ class EmbeddedStore:
 
     place = ""
 
-    def sync(self, name: str, gallery: Gallery, labels: np.ndarray, *, compare: bool = True) -> Changes:
+    def sync(
+        self, name: str, gallery: Gallery, labels: np.ndarray, *, compare: bool = True, verify: bool = False
+    ) -> Changes:
         """See `Store.sync`; only the file of the gallery outlasts the process."""
         self._gallery, self._labels = gallery, labels
         return Changes(unchanged=len(gallery.ids))

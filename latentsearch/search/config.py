@@ -25,7 +25,8 @@ class RetrieveConfig:
     """--no-sync searches the codes of before, without a look at that folder; of a --store it only counts codes."""
 
     verify: bool = False
-    """Compare the contents of all files of that folder, not only sizes and times."""
+    """Compare the contents of all files of that folder, not only sizes and times; and all codes in a --store, not only
+    those that may have changed since it was filled."""
 
     spark: str | None = None
     """Encode what is new in that folder on Apache Spark, at this address, such as spark://host:7077, or

@@ -6,7 +6,7 @@ import functools
 import json
 from pathlib import Path
 
-from latentsearch import files, records, runs
+from latentsearch import files, ownership, records, runs
 from latentsearch.cli import paragraph
 from latentsearch.config import BuildConfig, EncoderPrecision, Metric, PrepareConfig, TrainConfig
 from latentsearch.data import FEW_IMAGES, scaled_in_words
@@ -106,7 +106,7 @@ def open_named(config: RetrieveConfig, store: Searcher) -> tuple[Corpus, list[st
         name,
         config.gallery,
         sync=config.sync,
-        verify=config.verify,
+        verify=config.verify and not (config.store and config.gallery is None and config.sync),
         master=config.spark,
         look=config.look,
         precision=config.encoder_precision,
@@ -155,11 +155,11 @@ def open_store(config: RetrieveConfig, metrics: tuple[Metric, ...]) -> Store | P
     if config.store is None:
         return EmbeddedStore()
     if config.collection is None:
-        return MilvusStore(config.store, metrics)
+        return MilvusStore(config.store, metrics, config.root / "models" / ".stores")
     return PublishedStore(config.store, config.collection, metrics, look=config.look)
 
 
-def fill(store: Store | PublishedStore, corpus: Corpus, *, sync: bool = True) -> list[str]:
+def fill(store: Store | PublishedStore, corpus: Corpus, *, sync: bool = True, verify: bool = False) -> list[str]:
     """Bring a store up to date with a corpus, unless it was published, and return lines to say about it.
 
     Raises:
@@ -167,8 +167,13 @@ def fill(store: Store | PublishedStore, corpus: Corpus, *, sync: bool = True) ->
     """
     if isinstance(store, PublishedStore):
         return [f"store: {store}"]
-    changes = store.sync(corpus.store_name, corpus.compared, corpus.labels, compare=sync)
-    return [f"store: {changes} ({store.place})"] if store.place else []
+    if isinstance(store, EmbeddedStore):
+        store.sync(corpus.store_name, corpus.compared, corpus.labels)
+        return []
+    # A server may hold the codes of others, whose runs and folders have the same names.
+    name = f"{corpus.store_name} of {ownership.owner_of(corpus.run.root)}"
+    changes = store.sync(name, corpus.compared, corpus.labels, compare=sync, verify=verify)
+    return [f"store: {changes} ({store.place})"]
 
 
 def _skipped(content: FolderGallery) -> list[str]:

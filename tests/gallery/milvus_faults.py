@@ -39,7 +39,7 @@ def main(where: str, path: str, die_at: str = "") -> int:
     MilvusConnection.call = counted
     content, _ = gallery.load(Path(path))
     try:
-        with closing(MilvusStore(where, ("euclidean",))) as store:
+        with closing(MilvusStore(where, ("euclidean",), Path(path).parent / "records")) as store:
             print(store.sync("run", content, labels_for(content)))
     except InputError as error:
         print(error, file=sys.stderr)

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.engines
 class TestMilvusLite(StoreContract):
     @pytest.fixture
     def open_store(self, tmp_path):
-        return lambda *metrics: closing(MilvusStore(str(tmp_path / "codes.db"), metrics or METRICS))
+        records = tmp_path / "records"
+        return lambda *metrics: closing(MilvusStore(str(tmp_path / "codes.db"), metrics or METRICS, records))
 
     @pytest.fixture(scope="class")
     def open_for_class(self, tmp_path_factory):
@@ -52,11 +53,11 @@ def test_a_command_that_was_killed_ends_right_when_run_again(before, die_at, tmp
     second = changed(random_gallery(8000), seed=1)
     if before != "nothing":
         first = random_gallery(8000, encoder=before)
-        with closing(MilvusStore(where, ("euclidean",))) as store:
+        with closing(MilvusStore(where, ("euclidean",), tmp_path / "records")) as store:
             store.sync("run", first, labels_for(first))
     second.save(path)
     assert subprocess.run(fill_command(where, path, die_at), check=False).returncode == -signal.SIGKILL
-    with closing(MilvusStore(where, ("euclidean",))) as store:
+    with closing(MilvusStore(where, ("euclidean",), tmp_path / "records")) as store:
         store.sync("run", second, labels_for(second))
         assert store.sync("run", second, labels_for(second)).unchanged == len(second.ids)
         np.testing.assert_array_equal(store.ids(metric="euclidean"), second.ids)

@@ -33,14 +33,14 @@ def server(empty_server):
 
 
 @pytest.fixture
-def open_euclidean(server):
-    return lambda: closing(MilvusStore(server.address, ("euclidean",)))
+def open_euclidean(server, tmp_path):
+    return lambda: closing(MilvusStore(server.address, ("euclidean",), tmp_path / "records"))
 
 
 class TestMilvusServer(StoreContract):
     @pytest.fixture
-    def open_store(self, server):
-        return lambda *metrics: closing(MilvusStore(server.address, metrics or METRICS))
+    def open_store(self, server, tmp_path):
+        return lambda *metrics: closing(MilvusStore(server.address, metrics or METRICS, tmp_path / "records"))
 
     @pytest.fixture(scope="class")
     def open_for_class(self, milvus_server):

@@ -22,6 +22,7 @@ from latentsearch.gallery.folder import gallery_path, open_kept
 from latentsearch.gallery.published import PublishedStore
 from latentsearch.gallery.sync import sync
 from latentsearch.models.encoder import Autoencoder
+from latentsearch.runs import Run
 from latentsearch.search import open as opening
 from latentsearch.search.config import RetrieveConfig
 from latentsearch.search.open import _skipped
@@ -54,6 +55,26 @@ def test_what_is_left_out_is_told(tmp_path, monkeypatch):
         "skipped: 8 files, another type of file: 2 .heic, 1 .doc, 1 .mov, 1 .odd, 1 .pdf, 2 other endings",
         "skipped: 1 file, not a file: 1 .png",
     ]
+
+
+def test_a_store_of_many_keeps_what_two_roots_call_the_same_apart(tmp_path):
+    names = []
+
+    def sync(name, *arguments, **options):
+        names.append(name)
+        return "all"
+
+    store = SimpleNamespace(sync=sync, place="there")
+    for root in ("one", "two"):
+        corpus = photo_corpus(tmp_path / root, num_images=4)
+        for _ in range(2):
+            assert opening.fill(store, corpus) == ["store: all (there)"]
+    assert names[0] == names[1] != names[2] == names[3]
+    shutil.copytree(tmp_path / "one", tmp_path / "copy")
+    copy = SimpleNamespace(run=Run(tmp_path / "copy", "photos"), compared=None, labels=None, store_name="photos")
+    opening.fill(store, copy)
+    opening.fill(store, SimpleNamespace(**vars(copy) | {"run": Run(tmp_path / "one", "photos")}))
+    assert len(set(names)) == 4
 
 
 def test_where_the_users_own_run_encodes_a_folder_the_shipped_one_is_named(tmp_path, monkeypatch):
