@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -69,7 +70,7 @@ class SparkEncoder:
         # Codes of another encoder are in another folder.
         parts = self._parts / f"{autoencoder.fingerprint[:16]}-{fit}"
         done = _read(parts, code_of)
-        to_do = [file for file in files if file not in done]
+        to_do = [file for file in files if file not in done or _is_transient(done[file])]
         if to_do:
             work = _Work(folder.resolve(), parts, fit, autoencoder.fingerprint, self._open_encoder)
             with spark.session(self._master, self._run.models / "spark.log") as session:
@@ -94,7 +95,9 @@ class SparkEncoder:
         self, session: SparkSession, work: _Work, files: list[FoundFile], known: frozenset[bytes], *, progress: bool
     ) -> None:
         listings = [json.dumps(files[start : start + _PART]).encode() for start in range(0, len(files), _PART)]
-        rows = [(f"{hashlib.sha256(listing).hexdigest()[:32]}.parquet", listing) for listing in listings]
+        # The token is that of the job: files that could not be read are tried again by the next.
+        job_token = secrets.token_bytes(8)
+        rows = [(f"{hashlib.sha256(job_token + listing).hexdigest()[:32]}.parquet", listing) for listing in listings]
         context = session.sparkContext
         broadcast = context.broadcast(known)
 
@@ -162,6 +165,10 @@ class _Work:
         _write(path, list(results))
 
 
+def _is_transient(result: Encoded) -> bool:
+    return isinstance(result, Skipped) and result.is_transient
+
+
 def _write(path: Path, results: list[tuple[FoundFile, Encoded]]) -> None:
     import pyarrow
     from pyarrow import parquet
@@ -186,7 +193,10 @@ def _write(path: Path, results: list[tuple[FoundFile, Encoded]]) -> None:
 
 
 def _read(parts: Path, code_of: dict[bytes, np.ndarray]) -> dict[FoundFile, Encoded]:
-    """Read finished parts. Delete those that cannot be read, or lack a code that was known elsewhere."""
+    """Read finished parts: of files that could not be read this time, the reason, unless another part has more.
+
+    Parts that cannot be read, or lack a code that was known elsewhere, are deleted.
+    """
     if not parts.is_dir():
         return {}
     import pyarrow
@@ -202,9 +212,9 @@ def _read(parts: Path, code_of: dict[bytes, np.ndarray]) -> dict[FoundFile, Enco
             continue
         for row in rows:
             file = FoundFile(os.fsdecode(row["path"]), *(row.get(name, 0) for name in FoundFile._fields[1:]))
-            if row["reason"] in TRANSIENT:  # to be tried again
-                continue
-            if row["reason"]:
+            if row["reason"] in TRANSIENT:
+                found.setdefault(file, Skipped(file.path, row["reason"], row["detail"]))
+            elif row["reason"]:
                 found[file] = Skipped(file.path, row["reason"], row["detail"])
             elif row["code"]:
                 found[file] = EncodedFile(row["digest"], np.array(row["code"], np.float32), row.get("by_range") or "")

@@ -16,6 +16,7 @@ import pytest
 
 from fuzzing.colours import MeanColours, make_photos
 from latentsearch import spark
+from latentsearch.data.scan import FoundFile, Skipped, find_images
 from latentsearch.errors import InputError
 from latentsearch.gallery import encode_spark
 from latentsearch.gallery import folder as folder_gallery
@@ -155,10 +156,25 @@ def test_what_stops_a_job_is_said_and_what_was_finished_is_kept(folder, tmp_path
     with pytest.raises(InputError, match=r"does not see .*nowhere: it must be on shared storage"):
         list(
             coder(tmp_path)(
-                [encode_spark.FoundFile("x.png", 1, 1)], tmp_path / "nowhere", MeanColours(), fit="crop", code_of={},
+                [FoundFile("x.png", 1, 1)], tmp_path / "nowhere", MeanColours(), fit="crop", code_of={},
                 progress=False,
             )
         )  # fmt: skip
+
+
+def test_a_file_that_cannot_be_read_is_told_and_tried_again_by_the_next_job(folder, tmp_path):
+    found = [file for file in find_images(folder) if isinstance(file, FoundFile)]
+    [file] = [file for file in found if file.path == "a/1.png"]
+
+    def encoded():
+        return dict(coder(tmp_path)(found, folder, MeanColours(), fit="crop", code_of={}, progress=False))
+
+    (folder / "a/1.png").rename(tmp_path / "away.png")
+    results = encoded()
+    assert set(results) == set(found)
+    assert results[file] == Skipped("a/1.png", "missing", results[file].detail)
+    (tmp_path / "away.png").rename(folder / "a/1.png")
+    np.testing.assert_allclose(encoded()[file].code, (10, 100, 245), atol=1)
 
 
 def test_the_script_gives_codes_of_the_real_encoder(built_digits, folder, tmp_path, in_process):
