@@ -131,12 +131,14 @@ def sync(
 
 def _unread(before: list[Entry], skipped: list[Skipped]) -> dict[str, Entry]:
     """Select the known images whose files, or a folder above them, could not be read this time, by path."""
-    # A link whose target is gone is no image any more; a file that is gone between two looks will be missed next time.
-    paths = {file.path for file in skipped if file.is_transient}
+    # A link to a file that is gone is no image any more, nor is a file that is gone between two looks; but a link to a
+    # folder may lead to a disk that is not there now.
+    reasons = {file.path: file.reason for file in skipped if file.is_transient}
     return {
         entry.file.path: entry
         for entry in before
-        if entry.file.path in paths or any(str(parent) in paths for parent in PurePosixPath(entry.file.path).parents)
+        if reasons.get(entry.file.path, "missing") != "missing"
+        or any(str(parent) in reasons for parent in PurePosixPath(entry.file.path).parents)
     }
 
 

@@ -117,6 +117,23 @@ def test_a_folder_that_cannot_be_read_keeps_its_codes(folder, tmp_path, unreadab
     assert sync(path, folder, autoencoder)[1].unchanged == 11
 
 
+def test_a_link_to_a_file_that_is_gone_is_no_image_but_a_disk_may_come_back(folder, tmp_path):
+    path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
+    away, disk = tmp_path / "away.png", tmp_path / "disk"
+    (folder / "a/1.png").rename(away)
+    (folder / "a/link.png").symlink_to(away)
+    (folder / "b").rename(disk)
+    (folder / "b").symlink_to(disk)
+    whole, _ = sync(path, folder, autoencoder)
+    away.unlink()
+    disk.rename(tmp_path / "unmounted")
+    found, changes = sync(path, folder, autoencoder)
+    assert changes.removed == 1
+    assert codes_by_path(found).keys() == codes_by_path(whole).keys() - {"a/link.png"}
+    (tmp_path / "unmounted").rename(disk)
+    assert sync(path, folder, autoencoder)[1].unchanged == len(found.files)
+
+
 @pytest.mark.parametrize("way", ["replaced", "swapped"])
 def test_files_of_one_size_and_time_are_told_apart(way, folder, tmp_path):
     path, autoencoder = gallery_path(tmp_path, folder), MeanColours()
