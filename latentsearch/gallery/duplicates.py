@@ -14,16 +14,8 @@ from scipy.sparse.csgraph import connected_components
 from latentsearch.config import Metric
 from latentsearch.data import SPLITS, ImageSet
 from latentsearch.data.imageset import pieces
-from latentsearch.data.memory import give_back
-from latentsearch.gallery import approximate, image_matching, same_shot
-from latentsearch.gallery.index import Index
-from latentsearch.gallery.threads import in_threads
+from latentsearch.gallery import image_matching, proposals, same_shot
 
-PROPOSALS = 10
-"""Images that are looked at for each image, by each kind of vector."""
-
-_MAX_EXACT = 100_000  # images; proposals among more are looked for approximately
-_COARSE_LIKENESS = 0.45  # at half the resolution; pairs below are not looked at closely
 _PLACES = ("within gallery", "across", "within test")
 
 Watch = Callable[[float], None]  # is told the share of the work that is done, in [0, 1]
@@ -120,8 +112,8 @@ def find(
 ) -> Duplicates:
     """Find pairs of images that show one shot: equal, moved, cropped, recoloured, recompressed, mirrored, written on.
 
-    Near duplicates are looked for among the `PROPOSALS` nearest of each image, by its code, by its layout (as it
-    is and mirrored) and by its pattern: codes alone propose six to nine of ten. Takes about 5 KB of memory per image.
+    Near duplicates are looked for among the nearest of each image, by its code, by its layout (as it is and mirrored)
+    and by its pattern (see `proposals`): codes alone propose six to nine of ten. Takes about 5 KB of memory per image.
 
     Args:
         images: uint8 `(num_images, height, width, 3)`, possibly memory-mapped.
@@ -149,12 +141,6 @@ def find(
     return Duplicates(pairs[order], best[order], exact[order], mirrored[order], first_copy, recall)
 
 
-def _nearest(vectors: np.ndarray, queries: np.ndarray, metric: Metric) -> np.ndarray:
-    """Find the `PROPOSALS` vectors nearest to the query of each, itself left out, int64 `(num_images, k)`."""
-    count = len(vectors)
-    return Index(vectors, metric=metric).rank(queries, min(PROPOSALS, count - 1), exclude=np.arange(count))
-
-
 def _near(
     images: np.ndarray, grey: np.ndarray, originals: np.ndarray, codes: np.ndarray, *, metric: Metric, watch: Watch
 ) -> tuple[np.ndarray, np.ndarray, float]:
@@ -168,110 +154,19 @@ def _near(
         metric: Metric that compares codes.
         watch: As of `find`.
     """
-    count = len(originals)
-    if count < 2:
+    if len(originals) < 2:
         return np.empty((0, 2), dtype=np.int64), np.empty((0, 2), dtype=np.float32), 1.0
-    by_code = np.asarray(codes[originals], np.float32)
-    # One kind of vector at a time, made when it is needed: those of hundreds of thousands of images are large.
-    kinds: list[Callable[[], tuple[np.ndarray, np.ndarray]]]
-    kinds = [lambda: (by_code, by_code), lambda: _layouts(grey), lambda: _mirrored(grey), lambda: _patterns(grey)]
-    proposed, recalls = [], []
-    for done, vectors_and_queries in enumerate(kinds):
-        watch(_LOOKED_UP * done / len(kinds))
-        found, recall = _look_up(*vectors_and_queries(), "cosine" if done else metric)
-        proposed.append(found)
-        recalls.append(recall)
+    keys, recall = proposals.propose(
+        grey, codes[originals], metric=metric, watch=lambda share: watch(_LOOKED_UP * share)
+    )
     watch(_LOOKED_UP)
-    keys = np.unique(np.concatenate(proposed))
-    del proposed
-    pairs = _pairs_of(keys, count)
+    pairs, same, richness = proposals.choose(images, grey, originals, keys)
     del keys
-    give_back()
-    same = same_shot.look_the_same(grey, images, originals, pairs)
-    coarse, richness = _coarse_details(grey)
-
-    def coarse_likeness(rows: slice) -> np.ndarray:
-        one, other = pairs[rows].T
-        fits: np.ndarray = image_matching.fit(coarse[one], coarse[other], image_matching.SHIFT // 2).max(axis=1)
-        return fits
-
-    alike = np.concatenate(in_threads(coarse_likeness, image_matching.batches(len(pairs))))
-    looked_at = same | (alike >= _COARSE_LIKENESS)
-    pairs, same = pairs[looked_at], same[looked_at]
     watch(_FITTED)
     likeness = image_matching.likeness(grey, pairs)
-    shown = same_shot.show_the_same(grey, pairs, likeness, richness[pairs].min(axis=1))
-    shown |= same
+    shown = same_shot.show_the_same(grey, pairs, likeness, richness) | same
     watch(1.0)
-    return originals[pairs[shown]], likeness[shown], float(np.mean(recalls))
-
-
-def _layouts(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute what layouts are looked up by: vectors and queries, the same ones, `(num_images, dim)`."""
-    layouts = _by_blocks(grey, image_matching.layout).reshape(len(grey), -1)
-    return layouts, layouts
-
-
-def _mirrored(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute what the layouts of mirrored images are looked up by: vectors, and queries."""
-    layouts = _by_blocks(grey, image_matching.layout)
-    return layouts.reshape(len(grey), -1), layouts[:, :, ::-1].reshape(len(grey), -1)
-
-
-def _patterns(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute what patterns are looked up by: vectors and queries, the same ones."""
-
-    def pattern(images: np.ndarray) -> np.ndarray:
-        return image_matching.pattern(image_matching.halved(image_matching.detail(images)))
-
-    patterns = _by_blocks(grey, pattern).reshape(len(grey), -1)
-    return patterns, patterns
-
-
-def _by_blocks(grey: np.ndarray, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Measure images batch by batch: all at once would take four times the memory of their pixels."""
-    return np.concatenate(in_threads(lambda rows: measure(grey[rows]), image_matching.batches(len(grey))))
-
-
-def _coarse_details(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the details of images at half the resolution, and the richness of each; see `image_matching`."""
-    coarse = np.empty((len(grey), image_matching.SIDE // 2, image_matching.SIDE // 2), dtype=np.float32)
-    richness = np.empty(len(grey))
-
-    def measure(rows: slice) -> None:
-        details = image_matching.detail(grey[rows])
-        coarse[rows] = image_matching.halved(details)
-        richness[rows] = image_matching.richness(details)
-
-    in_threads(measure, image_matching.batches(len(grey)))
-    return coarse, richness
-
-
-def _look_up(vectors: np.ndarray, queries: np.ndarray, metric: Metric) -> tuple[np.ndarray, float]:
-    """Propose pairs, as `_keys`, exactly or, among very many images, approximately; and the recall."""
-    if len(vectors) <= _MAX_EXACT:
-        return _keys(_nearest(vectors, queries, metric)), 1.0
-    found, recall = approximate.rank(vectors, queries, PROPOSALS)
-    return _keys(found), recall
-
-
-def _keys(found: np.ndarray) -> np.ndarray:
-    """Pair each row with those found for it, `(num_images, k)`; -1 is nothing.
-
-    Returns:
-        A number for each pair, ascending, each once: half the memory of two rows. `_pairs_of` gives the rows.
-    """
-    count, k = found.shape
-    rows, found = np.arange(count).repeat(k), found.ravel()
-    keys = np.minimum(rows, found) * count + np.maximum(rows, found)
-    return np.unique(keys[found >= 0])
-
-
-def _pairs_of(keys: np.ndarray, count: int) -> np.ndarray:
-    """Return the pairs of rows, of `count`, that these keys are of: `(num_pairs, 2)`, the smaller row first."""
-    pairs = np.empty((len(keys), 2), dtype=np.int64)
-    np.divmod(keys, count, out=(pairs[:, 0], pairs[:, 1]))
-    return pairs
+    return originals[pairs[shown]], likeness[shown], recall
 
 
 def _first_copies(contents: Iterable[bytes]) -> np.ndarray:

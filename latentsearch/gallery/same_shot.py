@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from latentsearch.gallery import image_matching
@@ -111,7 +109,9 @@ def _upside_down(grey: np.ndarray, pairs: np.ndarray, fitted: Fit) -> np.ndarray
     return best
 
 
-def look_the_same(grey: np.ndarray, images: np.ndarray, ids: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def look_the_same(
+    grey: np.ndarray, images: np.ndarray, ids: np.ndarray, pairs: np.ndarray, levels: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
     """Tell whether no pixel of two images differs by more than 2 of 255, bool `(num_pairs,)`; False for even images.
 
     Args:
@@ -119,8 +119,9 @@ def look_the_same(grey: np.ndarray, images: np.ndarray, ids: np.ndarray, pairs: 
         images: All images.
         ids: Ids of images.
         pairs: Pairs of rows of `ids`, `(num_pairs, 2)`.
+        levels: `levels_of(grey)`.
     """
-    means, deviations = (np.concatenate(values) for values in zip(*_means_and_deviations(grey)))
+    means, deviations = levels
     same = np.zeros(len(pairs), dtype=bool)
     # Where no pixel differs by more, means do not either: this leaves one pair in ten to be looked at.
     near = np.abs(means[pairs[:, 0]] - means[pairs[:, 1]]) <= _SAME_LEVELS + 0.01
@@ -135,7 +136,14 @@ def look_the_same(grey: np.ndarray, images: np.ndarray, ids: np.ndarray, pairs: 
     return same
 
 
-def _means_and_deviations(grey: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def levels_of(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the mean of each image and its standard deviation, in grey levels, `(num_images,)` each.
+
+    Args:
+        grey: Images from `image_matching.brightness`.
+    """
+    means, deviations = np.empty(len(grey)), np.empty(len(grey))
     for rows in image_matching.batches(len(grey)):
         values = grey[rows]
-        yield values.mean(axis=(1, 2)), values.std(axis=(1, 2))
+        means[rows], deviations[rows] = values.mean(axis=(1, 2)), values.std(axis=(1, 2))
+    return means, deviations

@@ -10,8 +10,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from latentsearch.data import SPLITS, ImageSet, digits
-from latentsearch.gallery import approximate, duplicates, image_matching, same_shot
-from latentsearch.gallery.index import Index
+from latentsearch.gallery import duplicates, image_matching, same_shot
 from tests.gallery.test_image_matching import CORRUPTIONS, scenes
 
 
@@ -19,12 +18,6 @@ def find(images, codes=None, **keywords):
     """Duplicates among `images`; without codes worth the name if none are given."""
     codes = np.random.default_rng(1).normal(size=(len(images), 4)) if codes is None else codes
     return duplicates.find(images, codes, metric="euclidean", **keywords)
-
-
-def proposals(vectors):
-    """Pairs of rows that are nearest to each other by euclidean distance."""
-    keys, _ = duplicates._look_up(vectors, vectors, "euclidean")
-    return duplicates._pairs_of(keys, len(vectors))
 
 
 def as_set(found):
@@ -88,57 +81,10 @@ def test_small_copies_are_found_by_their_layout_though_they_lost_their_detail():
     assert len(found) >= 0.7 * count  # the fit of detail finds a fifth
 
 
-def test_codes_propose_what_coarse_detail_does_not(monkeypatch):
-    images = scenes(60)
-    images[59] = CORRUPTIONS[2](images[0])
-    codes = np.random.default_rng(0).normal(size=(60, 4))
-    codes[59] = codes[0]
-    monkeypatch.setattr(duplicates, "PROPOSALS", 1)
-    keys, _ = duplicates._look_up(codes, codes, "euclidean")
-    assert [0, 59] in duplicates._pairs_of(keys, 60).tolist()
-    monkeypatch.setattr(duplicates, "_look_up", lambda vectors, *_: (keys if vectors.shape[1] == 4 else keys[:1], 1.0))
-    assert as_set(find(images, codes)) == {(0, 59)}
-
-
-def test_many_images_are_searched_approximately_and_the_recall_is_told(monkeypatch):
-    images = np.concatenate([scenes(300), scenes(300)[:40]])
-    images[300:] = np.roll(images[300:], 2, axis=2)
-    codes = np.random.default_rng(0).normal(size=(340, 4))
-    exact = find(images, codes)
-    assert exact.recall == 1
-    monkeypatch.setattr(duplicates, "_MAX_EXACT", 100)
-    monkeypatch.setattr(approximate, "_CELL", 20)
-    found = find(images, codes)
-    assert 0.8 < found.recall <= 1
-    assert len(as_set(found) & as_set(exact)) >= 0.9 * len(as_set(exact)) > 0
-
-
-@pytest.mark.parametrize("are_queries", [True, False])
-def test_an_approximate_search_leaves_out_the_query_and_finds_all_where_it_visits_all_cells(monkeypatch, are_queries):
-    monkeypatch.setattr(approximate, "_SCALED", 64)
-    rng = np.random.default_rng(0)
-    vectors, others = rng.normal(size=(2, 500, 8)).astype(np.float32) * rng.uniform(0.1, 10, (2, 500, 1))
-    vectors, others = vectors.astype(np.float32), others.astype(np.float32)
-    queries = vectors if are_queries else others
-    expected = Index(vectors).rank(queries, 10, exclude=np.arange(500))
-    found, recall = approximate.rank(vectors, queries, 10)
-    assert recall == 1
-    np.testing.assert_array_equal(found, expected)
-
-
 def test_no_images_have_no_duplicates():
     found = find(np.empty((0, 32, 32, 3), np.uint8), np.empty((0, 4)))
     assert found.pairs.shape == (0, 2)
     assert len(found.first_copy) == 0
-
-
-def test_proposals_are_unordered_distinct_and_never_of_an_image_with_itself():
-    vectors = np.zeros((30, 2))  # all equal: only ids can tell
-    pairs = proposals(vectors)
-    assert (pairs[:, 0] < pairs[:, 1]).all()
-    assert len(np.unique(pairs, axis=0)) == len(pairs)
-    assert set(pairs.ravel()) == set(range(30))
-    assert len(pairs) <= 30 * duplicates.PROPOSALS  # of 435
 
 
 def test_even_images_and_dots_in_the_sky_are_no_duplicates():
