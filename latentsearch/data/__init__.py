@@ -2,7 +2,7 @@
 
 from latentsearch.data.deep_grey import in_words as scaled_in_words
 from latentsearch.data.folder import skipped_in_words
-from latentsearch.data.imageset import SPLITS, ImageSet, release, to_float
+from latentsearch.data.imageset import SPLITS, ImageSet, drawn, is_grey, read_rows, to_float
 from latentsearch.data.preparation import (
     FEW_IMAGES,
     SKIPPED_FILE,
@@ -25,11 +25,13 @@ __all__ = [
     "advice_in_short",
     "build_command",
     "class_counts",
+    "drawn",
+    "is_grey",
     "load",
     "load_for",
     "prepare",
     "prepare_command",
-    "release",
+    "read_rows",
     "scaled_in_words",
     "skipped_in_words",
     "to_float",

@@ -21,9 +21,12 @@ def noisy(images: np.ndarray, seed: int) -> np.ndarray:
     Returns:
         uint8, same shape.
     """
-    noise = np.random.default_rng(seed).normal(NOISE_MEAN, NOISE_VARIANCE**0.5, images.shape)
-    noisy: np.ndarray = np.rint((images / 255 + noise).clip(0, 1) * 255).astype(np.uint8)
-    return noisy
+    rng = np.random.default_rng(seed)
+    result = np.empty_like(images)
+    for image, copy in zip(images, result, strict=True):  # one at a time: large ones take much memory in float64
+        noise = rng.normal(NOISE_MEAN, NOISE_VARIANCE**0.5, image.shape)
+        copy[:] = np.rint((image / 255 + noise).clip(0, 1) * 255)
+    return result
 
 
 def projected(images: np.ndarray, seed: int) -> np.ndarray:

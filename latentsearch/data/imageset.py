@@ -133,17 +133,33 @@ def to_float(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / np.float32(255)
 
 
-def release(images: np.ndarray) -> None:
-    """Give back the memory of a memory-mapped file that was read; what is needed again is read again.
+def read_rows(images: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Copy some images, `(len(ids), ...)`, without holding on to the memory of a mapped file.
 
-    Pages stay in memory once they were touched: whoever goes through all images calls this after each batch of them.
+    Its pages stay in memory once they were touched: whoever goes through all images would end with all of the file.
 
     Args:
-        images: In memory, where nothing happens, or memory-mapped.
+        images: In memory or memory-mapped.
+        ids: Rows of `images`.
     """
+    rows = np.asarray(images[ids])
     base: Any = images.base if isinstance(images, np.memmap) and images.mode == "r" else None
     if isinstance(base, mmap.mmap) and hasattr(base, "madvise"):  # not every system takes such advice
-        base.madvise(mmap.MADV_DONTNEED)
+        base.madvise(mmap.MADV_DONTNEED)  # what is needed again is read again
+    return rows
+
+
+def is_grey(images: np.ndarray) -> bool:
+    """Tell whether no image has colour."""
+    return bool((images == images[..., :1]).all())
+
+
+def drawn(ids: np.ndarray, most: int) -> np.ndarray:
+    """Draw at most so many ids, always the same ones, in random order.
+
+    Images may be stored class by class, so that the first ones are of a few classes.
+    """
+    return np.random.default_rng(0).permutation(ids)[:most]
 
 
 def pieces(images: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from latentsearch.config import METRICS, Metric
-from latentsearch.data import ImageSet, release
+from latentsearch.data import ImageSet, read_rows
 from latentsearch.evaluation import pca
 from latentsearch.evaluation.pca import Components, batches, pixels
 from latentsearch.gallery.index import Index
@@ -81,9 +81,8 @@ def _compared_pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
     tall, wide = dataset.image_shape[0] // height, dataset.image_shape[1] // width
     result = np.empty((len(ids), height * width * channels), np.uint8)
     for part, batch in zip(batches(result), batches(ids), strict=True):
-        blocks = dataset.images[batch].reshape(len(batch), height, tall, width, wide, channels)
+        blocks = read_rows(dataset.images, batch).reshape(len(batch), height, tall, width, wide, channels)
         part[:] = (blocks if tall == wide == 1 else blocks.mean(axis=(2, 4)).round()).reshape(len(batch), -1)
-        release(dataset.images)
     return result
 
 
@@ -129,11 +128,10 @@ def colour_histograms(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
     """
     histograms = np.empty((len(ids), _LEVELS**3), dtype=np.float32)
     for part, batch in zip(batches(histograms), batches(ids), strict=True):
-        for histogram, image in zip(part, dataset.images[batch], strict=True):
+        for histogram, image in zip(part, read_rows(dataset.images, batch), strict=True):
             red, green, blue = (image // (256 // _LEVELS)).reshape(-1, 3).astype(np.int64).T
             boxes = (red * _LEVELS + green) * _LEVELS + blue
             histogram[:] = np.bincount(boxes, minlength=_LEVELS**3) / len(boxes)
-        release(dataset.images)
     return histograms
 
 
@@ -187,7 +185,7 @@ def _reconstruction(
     errors, mean_errors, hits = 0.0, 0.0, 0.0
     for batch, batch_codes in zip(batches(ids), batches(codes), strict=True):
         originals, reconstructed = pixels(dataset, batch), components.decode(batch_codes)
-        images = dataset.images[batch]
+        images = read_rows(dataset.images, batch)
         errors += squared_error(originals, reconstructed).sum()
         mean_errors += squared_error(originals, np.broadcast_to(components.mean, originals.shape)).sum()
         hits += strongest_channel_accuracy(images, reconstructed.reshape(images.shape)) * len(batch)

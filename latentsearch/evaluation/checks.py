@@ -140,8 +140,7 @@ def rank(evaluation: Evaluation) -> CheckResult:
 
 
 def distinct_codes(evaluation: Evaluation) -> CheckResult:
-    images = evaluation.dataset.images[evaluation.test_ids].reshape(len(evaluation.codes), -1)
-    num_images = len(np.unique(images, axis=0))
+    num_images = len(np.unique(evaluation.duplicates.first_copy[evaluation.test_ids]))
     return CheckResult(
         name="distinct codes",
         question="Do different images get different codes?",

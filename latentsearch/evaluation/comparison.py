@@ -14,6 +14,7 @@ from latentsearch.metrics import precision_at_k
 
 _MAX_ASKED = 10_000  # validation images that choose the metric of codes
 _MAX_ASKED_OF_RIVALS = 1000
+_MAX_SEARCHED = 50_000  # training images among which the metric is chosen
 _MAX_ASKED_OF_LONG = 4000  # test images that long vectors are asked with
 _CHOSEN_BY = 10  # neighbours
 
@@ -78,7 +79,7 @@ class Comparison:
         )
         if not len(asked) or not len(searched) or len(vectors.metrics) == 1:
             return vectors.metrics[0]
-        asked = self._sample(asked, most)
+        searched, asked = self._sample(searched, _MAX_SEARCHED), self._sample(asked, most)
         labels = self.dataset.labels[self.gallery_ids]
         among = Vectors(vectors.gallery[searched], vectors.gallery[asked], vectors.metrics)
         k = min(_CHOSEN_BY, len(searched))

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from latentsearch.config import METRICS, Metric
-from latentsearch.data import ImageSet, corruptions, to_float
+from latentsearch.data import ImageSet, corruptions, drawn, read_rows, to_float
+from latentsearch.data.memory import give_back
 from latentsearch.errors import InputError
 from latentsearch.evaluation import baselines, kind_and_look
 from latentsearch.evaluation.background import Background
@@ -16,6 +17,7 @@ from latentsearch.evaluation.comparison import Comparison
 from latentsearch.evaluation.evaluation import Evaluation
 from latentsearch.evaluation.scorecard import Score
 from latentsearch.gallery import duplicates, two_codes
+from latentsearch.gallery.duplicates import Duplicates
 from latentsearch.gallery.gallery import Gallery
 from latentsearch.gallery.trained_run import TrainedRun
 from latentsearch.metrics import Interval, bootstrap_means, recall_at_k, squared_error, strongest_channel_accuracy
@@ -100,8 +102,9 @@ def evaluate(
     parts, slider = _each_code(searches, gallery.codes, autoencoder.kind_dim, found_by.get("cosine"))
 
     say("looking for the originals of corrupted copies")
-    copies = {"original": dataset.images[copied]} | {
-        title: corrupt(dataset.images[copied], seed) for title, corrupt in corruptions.CORRUPTIONS.items()
+    originals = read_rows(dataset.images, copied)
+    copies = {"original": originals} | {
+        title: corrupt(originals, seed) for title, corrupt in corruptions.CORRUPTIONS.items()
     }
     searched = compared.only(gallery_ids)
     copy_recall = {
@@ -125,12 +128,9 @@ def evaluate(
         for method, pair in (vectors | {name: own}).items()
     }
 
-    del vectors  # pixels among them, which take more memory than all else
-
-    say("looking for duplicates")
-    found = duplicates.find(dataset.images, compared.codes, metric="cosine")
-    if found.recall < 1:
-        say(f"duplicates are proposed approximately: {found.recall:.1%} of the nearest were found")
+    by_metric = found_by.get(metric)
+    del vectors, found_by  # pixels among them, which take more memory than all else
+    found = _duplicates(dataset, compared.codes, say)
     leaked = found.with_duplicate_among(dataset.gallery_ids())[test_ids]
 
     return Evaluation(
@@ -163,8 +163,18 @@ def evaluate(
         points=points.result(),
         projected=projected,
         duplicates=found,
-        leakless_score=_without(leaked, searches, name, found_by[metric], metric) if dataset.is_labelled else None,
+        leakless_score=None if by_metric is None else _without(leaked, searches, name, by_metric, metric),
     )
+
+
+def _duplicates(dataset: ImageSet, codes: np.ndarray, say: Callable[[str], None]) -> Duplicates:
+    """Look for duplicates among all images by their codes, and tell what the search may have missed."""
+    give_back()
+    say("looking for duplicates")
+    found = duplicates.find(dataset.images, codes, metric="cosine")
+    if found.recall < 1:
+        say(f"duplicates are proposed approximately: {found.recall:.1%} of the nearest were found")
+    return found
 
 
 def _sampled(ids: np.ndarray, most: int, what: str, say: Callable[[str], None]) -> np.ndarray:
@@ -172,7 +182,7 @@ def _sampled(ids: np.ndarray, most: int, what: str, say: Callable[[str], None]) 
     if len(ids) <= most:
         return ids
     say(f"of {len(ids):,} {what} images a sample of {most:,} is measured")
-    return np.sort(np.random.default_rng(0).permutation(ids)[:most])
+    return np.sort(drawn(ids, most))
 
 
 def _each_code(
@@ -227,7 +237,7 @@ def _reconstruction(
     errors, hits = np.empty(len(ids)), 0.0
     for start in range(0, len(ids), 1000):
         rows = ids[start : start + 1000]
-        images, reconstructions = to_float(dataset.images[rows]), autoencoder.decode(gallery.codes[rows])
+        images, reconstructions = to_float(read_rows(dataset.images, rows)), autoencoder.decode(gallery.codes[rows])
         errors[start : start + 1000] = squared_error(images, reconstructions)
         hits += strongest_channel_accuracy(images, reconstructions) * len(rows)
     return errors, hits / len(ids)

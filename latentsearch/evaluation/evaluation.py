@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from latentsearch.config import Metric
-from latentsearch.data import ImageSet
+from latentsearch.data import ImageSet, is_grey, read_rows
 from latentsearch.evaluation.baselines import LinearReconstruction
 from latentsearch.evaluation.kind_and_look import SliderPoint
+from latentsearch.evaluation.pca import batches
 from latentsearch.evaluation.scorecard import Score, best_of
 from latentsearch.gallery import number_ends, two_codes
 from latentsearch.gallery.duplicates import Duplicates
@@ -200,8 +201,8 @@ class Evaluation:
     @property
     def is_grey(self) -> bool:
         """Whether no test image has colour: then the strongest channel of a pixel says nothing."""
-        images = self.dataset.images[self.test_ids]
-        return bool((images == images[..., :1]).all())
+        images = self.dataset.images
+        return all(is_grey(read_rows(images, ids)) for ids in batches(self.test_ids))
 
     @property
     def baseline_names(self) -> list[str]:

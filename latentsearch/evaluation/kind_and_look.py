@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from latentsearch.data import ImageSet, release, to_float
+from latentsearch.data import ImageSet, read_rows, to_float
 from latentsearch.gallery.index import Index
 from latentsearch.gallery.two_codes import DEFAULT_LOOK, weighted
 from latentsearch.metrics import precision_at_k
@@ -90,7 +90,6 @@ def thumbnails(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
     tall, wide = height // _SIDE, width // _SIDE
     result = np.empty((len(ids), _SIDE, _SIDE, channels), np.float32)
     for start in range(0, len(result), _BATCH):
-        images = to_float(dataset.images[ids[start : start + _BATCH]])[:, : tall * _SIDE, : wide * _SIDE]
+        images = to_float(read_rows(dataset.images, ids[start : start + _BATCH]))[:, : tall * _SIDE, : wide * _SIDE]
         result[start : start + _BATCH] = images.reshape(-1, _SIDE, tall, _SIDE, wide, channels).mean(axis=(2, 4))
-        release(dataset.images)
     return result

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.decomposition import PCA
 
-from latentsearch.data import ImageSet, release, to_float
+from latentsearch.data import ImageSet, read_rows, to_float
 
 _MAX_FITTED = 50_000  # images
 _MAX_SQUARED = 32 * 32 * 3  # pixels of which a matrix of covariances is made
@@ -46,9 +46,7 @@ class Components(NamedTuple):
 
 def pixels(dataset: ImageSet, ids: np.ndarray) -> np.ndarray:
     """Flatten images to rows of pixels in [0, 1], float32 `(len(ids), height * width * 3)`."""
-    images = to_float(dataset.images[ids])
-    release(dataset.images)
-    return images.reshape(len(ids), -1)
+    return to_float(read_rows(dataset.images, ids)).reshape(len(ids), -1)
 
 
 def batches(rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -17,7 +17,8 @@ REMEDIES = {
     + _TRAIN_LONGER[1:],
     "retrieval against pixels": "Take a larger --latent-dim, or train for similarity.",
     "weakest class": "See which classes are found in its place (retrieval by class), and add images of it.",
-    "copies with noise": "Build the architecture kind-look, which takes noise away first, or train with --noise.",
+    "copies with noise": "Build the architecture kind-look, which takes noise away first, or train with "
+    "--similarity-weight 0.1 --noise 0.15.",
     "copies with projection": "Train for similarity, whose views are seen at angles.",
     "leaks": "Quote numbers of the others alone, or take the images of duplicates.csv out of the source.",
 }  # fmt: skip
@@ -26,6 +27,7 @@ _OF_SIMILARITY = {
     "effective rank": _TRAIN_LONGER,
     "retrieval against PCA": _TRAIN_LONGER,
     "retrieval against pixels": "Take a larger --latent-dim. " + _TRAIN_LONGER,
+    "copies with noise": "Build the architecture kind-look, which takes noise away first, or train with --noise 0.15.",
     "copies with projection": _TRAIN_LONGER,
 }
 

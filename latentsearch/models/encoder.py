@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from latentsearch import files, records
 from latentsearch.config import ENCODER_PRECISIONS, EncoderPrecision
-from latentsearch.data import release, to_float
+from latentsearch.data import read_rows, to_float
 from latentsearch.errors import InputError
 from latentsearch.models.litert import DENOISER, PARTS, ExportRecord, LiteRTNetwork, seal
 from latentsearch.terminal import quiet_libraries
@@ -111,8 +111,7 @@ class Autoencoder:
         with tqdm(total=len(ids), desc="encoding images", unit=" images", disable=not progress) as bar:
             for start in range(0, len(ids), _BATCH):
                 rows = slice(start, start + _BATCH)
-                codes[rows] = self._encoder(self._clean(to_float(images[ids[rows]])))
-                release(images)
+                codes[rows] = self._encoder(self._clean(to_float(read_rows(images, ids[rows]))))
                 bar.update(len(codes[rows]))
         return self._finite(codes)
 

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from latentsearch.data import to_float
+from latentsearch.data import read_rows, to_float
 from latentsearch.data.augmentation import augment, views
 from latentsearch.training.settings import Settings
 
@@ -36,7 +36,7 @@ def training_batches(
     uninterrupted one sees. What does not fill a last batch is left out of that epoch.
 
     Args:
-        images: uint8 `(num_images, height, width, 3)`, memory-mapped: only the rows of a batch are read.
+        images: uint8 `(num_images, height, width, 3)`, memory-mapped: only the rows of a batch are read, and held.
         ids: Rows to use, at least as many as a batch has.
         settings: Of the training.
         first_epoch: 0 for a new training.
@@ -68,22 +68,22 @@ def training_batches(
 
     def corrupted(number: np.int64) -> np.ndarray:
         rows, rng = batch(number)
-        return to_float(augment(images[rows], shift=settings.shift, flip=settings.flip, rng=rng))
+        return to_float(augment(read_rows(images, rows), shift=settings.shift, flip=settings.flip, rng=rng))
 
     def two_views(number: np.int64) -> tuple[np.ndarray, np.ndarray]:
         rows, rng = batch(number)
-        originals = images[rows]
+        originals = read_rows(images, rows)
         looks = [look(originals, rng) for _ in range(2)]
         return np.concatenate(looks), np.tile(to_float(originals), (2, 1, 1, 1))
 
     def many_views(number: np.int64) -> tuple[np.ndarray, np.ndarray]:
         rows, rng = batch(number)
-        originals = images[rows]
+        originals = read_rows(images, rows)
         moved = augment(originals, shift=settings.shift, flip=settings.flip, rng=rng)
         shown = [originals] * settings.views
         if neighbours is not None:
             near = neighbours[np.searchsorted(ids, rows)]  # (batch_size, k)
-            one = images[ids[near[np.arange(batch_size), rng.integers(near.shape[1], size=batch_size)]]]
+            one = read_rows(images, ids[near[np.arange(batch_size), rng.integers(near.shape[1], size=batch_size)]])
             shown[settings.views - half :] = [one] * half
         return np.stack([look(originals, rng) for originals in shown], axis=1), to_float(moved)
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from latentsearch import files
-from latentsearch.data import ImageSet, to_float
+from latentsearch.data import ImageSet, read_rows, to_float
 from latentsearch.models.architectures import DENOISER, has_denoiser
 from latentsearch.models.export import load_model
 from latentsearch.models.layers import noise_level
@@ -50,7 +50,7 @@ def denoise_run(
     if not has_denoiser(encoder) or encoder.get_layer(DENOISER).get_layer("gate").is_open:
         return
     chosen = np.sort(np.random.default_rng(settings.seed).permutation(ids)[:_MAX_IMAGES])
-    train_denoiser(autoencoder, dataset.images[chosen], settings)
+    train_denoiser(autoencoder, read_rows(dataset.images, chosen), settings)
     with files.replacing(run.best_model) as temporary:
         autoencoder.save(temporary)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from latentsearch.bounds import check_size
-from latentsearch.data import ImageSet
+from latentsearch.data import ImageSet, drawn, is_grey, read_rows
 from latentsearch.errors import InputError
 from latentsearch.failures import check_damage
 from latentsearch.metrics import enough_queries
@@ -53,9 +53,9 @@ def hidden(dataset: ImageSet) -> frozenset[str]:
 
     The strongest channel of a grey pixel is any; among few validation images, finding one is a matter of chance.
     """
-    images = dataset.images[dataset.ids("validation")[:_NUM_LOOKED_AT]]
+    images = read_rows(dataset.images, drawn(dataset.ids("validation"), _NUM_LOOKED_AT))
     names = set()
-    if (images == images[..., :1]).all():
+    if is_grey(images):
         names |= {"accuracy", "val_accuracy"}
     if not enough_queries(len(images)):
         names |= {"val_copy_recall", "val_precision", "val_agreement"}

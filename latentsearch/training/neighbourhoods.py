@@ -7,7 +7,7 @@ import itertools
 import keras
 import numpy as np
 
-from latentsearch.data import to_float
+from latentsearch.data import read_rows, to_float
 from latentsearch.gallery.index import Index
 from latentsearch.training.settings import Settings
 
@@ -71,7 +71,7 @@ def features_of(kind: keras.Model, autoencoder: keras.Model, images: np.ndarray,
     enlarge = autoencoder.get_layer("encoder").get_layer("enlarged")
     parts = []
     for start in range(0, len(ids), _BATCH):
-        batch = enlarge(to_float(images[ids[start : start + _BATCH]]))
+        batch = enlarge(to_float(read_rows(images, ids[start : start + _BATCH])))
         # Called, not asked to predict: trained on several devices, each of them would answer.
         parts.append(keras.ops.convert_to_numpy(kind(batch, training=False)[1]).astype(np.float32))
     features = np.concatenate(parts)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from latentsearch import files
-from latentsearch.data import ImageSet, to_float
+from latentsearch.data import ImageSet, drawn, read_rows, to_float
 from latentsearch.models.architectures import TOWERS, TURNED
 from latentsearch.models.export import load_model
 from latentsearch.runs import Run
@@ -83,7 +83,7 @@ def turn_run(run: Run, dataset: ImageSet, ids: np.ndarray) -> keras.Model:
         The autoencoder, as the file holds it now.
     """
     autoencoder = load_model(run.best_model)
-    chosen = np.sort(np.random.default_rng(0).permutation(ids)[:_MAX_IMAGES])
+    chosen = np.sort(drawn(ids, _MAX_IMAGES))
     if turn(autoencoder, lambda: _encode(autoencoder.get_layer("encoder"), dataset.images, chosen)):
         with files.replacing(run.best_model) as temporary:
             autoencoder.save(temporary)
@@ -93,7 +93,7 @@ def turn_run(run: Run, dataset: ImageSet, ids: np.ndarray) -> keras.Model:
 def _encode(encoder: keras.Model, images: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """Encode images by Keras: what is turned next is worth neither an export to LiteRT nor a graph."""
     batches = (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
-    codes = [encoder(to_float(images[batch]), training=False) for batch in batches]
+    codes = [encoder(to_float(read_rows(images, batch)), training=False) for batch in batches]
     return np.concatenate([keras.ops.convert_to_numpy(some) for some in codes])
 
 

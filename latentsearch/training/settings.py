@@ -107,6 +107,7 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe, *, 
         initial_model=files.file_fingerprint(run.initial_model),
         dataset=dataset.fingerprint,
     )
+    _refuse_without_views(config, settings)
     _refuse_impossible(settings, dataset)
     return settings
 
@@ -151,6 +152,16 @@ def _num_used(dataset: ImageSet, subset: int | None) -> int:
     """Counts the training images that a training uses."""
     num_images = len(dataset.ids("train"))
     return num_images if subset is None else min(num_images, subset)
+
+
+def _refuse_without_views(config: TrainConfig, settings: Settings) -> None:
+    """Refuse flags that say how views are made or compared, where there are none."""
+    for name in ("noise", "noise_share", "temperature", "projection", "view_side"):
+        if getattr(config, name) is not None and not settings.similarity_weight:
+            raise InputError(
+                f"--{name.replace('_', '-')}: without --similarity-weight a training sees no views of images, which "
+                "this is of. Add it, such as --similarity-weight 0.1, or leave this out."
+            )
 
 
 def _refuse_impossible(settings: Settings, dataset: ImageSet) -> None:

@@ -17,7 +17,7 @@ from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hparams
 
 from latentsearch import files, ownership
-from latentsearch.data import SPLITS, ImageSet, to_float
+from latentsearch.data import SPLITS, ImageSet, drawn, read_rows, to_float
 from latentsearch.gallery.two_codes import number_names
 from latentsearch.models.architectures import kind_dim
 from latentsearch.models.encoder import Autoencoder
@@ -74,7 +74,7 @@ def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> 
     """
     height, width, _ = dataset.image_shape
     across, down = _MAX_SPRITE_SIDE // width, _MAX_SPRITE_SIDE // height
-    ids = dataset.ids("test")[: min(_MAX_POINTS, across * down)]
+    ids = np.sort(drawn(dataset.ids("test"), min(_MAX_POINTS, across * down)))
     folder = logs / "codes"
     codes = autoencoder.encode(dataset.images, ids)
     with files.replacing(folder / "codes.tsv") as temporary:
@@ -88,7 +88,7 @@ def write_projector(logs: Path, dataset: ImageSet, autoencoder: Autoencoder) -> 
     with files.replacing(folder / "metadata.tsv") as temporary:
         temporary.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
     with files.replacing(folder / "sprite.png") as temporary:
-        Image.fromarray(_sprite(dataset.images[ids])).save(temporary)
+        Image.fromarray(_sprite(read_rows(dataset.images, ids))).save(temporary)
     config = projector.ProjectorConfig()
     embedding = config.embeddings.add(
         tensor_name="codes of test images", tensor_path="codes.tsv", metadata_path="metadata.tsv"
@@ -207,7 +207,7 @@ class _CodesAndPictures(keras.callbacks.Callback):
         self._autoencoder = autoencoder
         self._encoder = autoencoder.get_layer("encoder")
         self._every = max(every, 1)
-        self._images = to_float(dataset.images[dataset.ids("validation")[:_NUM_HISTOGRAM_IMAGES]])
+        self._images = to_float(read_rows(dataset.images, drawn(dataset.ids("validation"), _NUM_HISTOGRAM_IMAGES)))
         self._has_graph = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from latentsearch.data import ImageSet, to_float
+from latentsearch.data import ImageSet, drawn, read_rows, to_float
 from latentsearch.data.augmentation import views
 from latentsearch.gallery.index import Index
 from latentsearch.metrics import (
@@ -20,28 +20,36 @@ from latentsearch.models.architectures import kind_dim, with_features
 from latentsearch.models.losses import NTXent
 from latentsearch.training.settings import Settings
 
-_MAX_IMAGES = 5000
-_MAX_COPIED = 2000
+_MAX_IMAGES, _MAX_IMAGE_BYTES = 5000, 2**28
+_MAX_COPIED, _MAX_VIEW_BYTES = 2000, 2**28  # of each of two views
 _BATCH = 500
 _DEPTH = 10
+
+
+def validation_ids(dataset: ImageSet) -> np.ndarray:
+    """Returns the ids of the validation images that are looked at, in random order: at most 5,000, and 256 MB."""
+    size = int(np.prod(dataset.image_shape))
+    return drawn(dataset.ids("validation"), min(_MAX_IMAGES, _MAX_IMAGE_BYTES // size))
 
 
 class Validator:
     """Measures autoencoders on the same validation images, and the same corrupted copies of them, each time.
 
     Args:
-        dataset: Its validation images are looked at, at most 5,000.
+        dataset: Its `validation_ids` are looked at.
         settings: Of the training.
     """
 
     def __init__(self, dataset: ImageSet, settings: Settings) -> None:
         self._settings = settings
-        self._labels = dataset.labels[dataset.ids("validation")[:_MAX_IMAGES]] if dataset.is_labelled else None
-        self._images = dataset.images[dataset.ids("validation")[:_MAX_IMAGES]]
+        ids = validation_ids(dataset)
+        self._labels = dataset.labels[ids] if dataset.is_labelled else None
+        self._images = read_rows(dataset.images, ids)
         self._measured: tuple[keras.Model, keras.Model | None] | None = None
         rng = np.random.default_rng([settings.seed, 0])
+        num_copied = min(_MAX_COPIED, _MAX_VIEW_BYTES // (4 * int(np.prod(dataset.image_shape))))
         self._views = [
-            views(self._images[:_MAX_COPIED], shape=dataset.image_shape[:2], flip=settings.flip, rng=rng)
+            views(self._images[:num_copied], shape=dataset.image_shape[:2], flip=settings.flip, rng=rng)
             for _ in range(2)
         ]
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from latentsearch.config import Goal
-from latentsearch.data import ImageSet, to_float
+from latentsearch.data import ImageSet, read_rows, to_float
 from latentsearch.metrics import squared_error
 from latentsearch.recipes import Keep
+from latentsearch.training.validation import validation_ids
 
 _BATCH = 1000  # images in memory at a time
 # How the ingredients are weighed; see `Criterion.ingredients`. The health of the code counts a quarter of copy-recall:
@@ -75,11 +76,11 @@ def kept(rows: Sequence[Mapping[str, float]], keep: Keep = "best") -> Mapping[st
 
 
 def mean_image_error(dataset: ImageSet) -> float:
-    """Compute the mean squared error of the mean training image, in place of every validation image."""
+    """Compute the mean squared error of the mean training image, in place of the validation images of a training."""
     total, ids = np.zeros(dataset.image_shape), dataset.ids("train")
     for start in range(0, len(ids), _BATCH):
-        total += to_float(dataset.images[ids[start : start + _BATCH]]).sum(axis=0, dtype=np.float64)
-    mean, error, asked = total / len(ids), 0.0, dataset.ids("validation")
+        total += to_float(read_rows(dataset.images, ids[start : start + _BATCH])).sum(axis=0, dtype=np.float64)
+    mean, error, asked = total / len(ids), 0.0, validation_ids(dataset)
     for start in range(0, len(asked), _BATCH):
-        error += squared_error(to_float(dataset.images[asked[start : start + _BATCH]]), mean).sum()
+        error += squared_error(to_float(read_rows(dataset.images, asked[start : start + _BATCH])), mean).sum()
     return float(error / len(asked))

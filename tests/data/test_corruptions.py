@@ -16,6 +16,13 @@ def test_noise_has_the_stated_mean_and_variance():
     assert noise.var() == pytest.approx(0.01, rel=0.05)
 
 
+def test_noise_does_not_depend_on_how_many_images_come_together():
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+    noise = np.random.default_rng(7).normal(0.1, 0.1, images.shape)
+    expected = np.rint((images / 255 + noise).clip(0, 1) * 255)
+    np.testing.assert_array_equal(corruptions.noisy(images, 7), expected)
+
+
 def test_noise_is_clipped_not_wrapped():
     assert corruptions.noisy(np.full((1, 32, 32, 3), 250, dtype=np.uint8), 0).min() > 100
 

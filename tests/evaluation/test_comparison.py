@@ -33,6 +33,15 @@ def test_the_metric_is_chosen_by_validation_images_and_never_by_test_images(sear
     assert searches.best_metric(vectors_by(searches, True, True, ("manhattan", "cosine"))) == "cosine"
 
 
+def test_the_metric_is_chosen_among_so_many_training_images_at_most(searches, monkeypatch):
+    monkeypatch.setattr(comparison, "_MAX_SEARCHED", 30)
+    sizes = []
+    rank = Vectors.rank
+    monkeypatch.setattr(Vectors, "rank", lambda self, *args: sizes.append(len(self.gallery)) or rank(self, *args))
+    assert searches.best_metric(vectors_by(searches, True, True)) == "cosine"
+    assert set(sizes) == {30}
+
+
 def test_without_validation_images_the_first_metric_is_taken(searches):
     train = Comparison(searches.dataset, searches.dataset.ids("train"), searches.query_ids, seed=0)
     assert train.best_metric(vectors_by(train, True, True, ("manhattan", "cosine"))) == "manhattan"

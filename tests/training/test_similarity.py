@@ -159,7 +159,7 @@ def test_validation_measures_what_it_says(small_digits):
     autoencoder = architectures.build("compact", (32, 32, 3), 10)
     validator = validation.Validator(small_digits, settings(similarity_weight=0.25))
     measures = validator(autoencoder)
-    ids = small_digits.ids("validation")
+    ids = validation.validation_ids(small_digits)
     images = data.to_float(small_digits.images[ids])
     error = np.square(autoencoder.predict_on_batch(images) - images).mean()
     assert measures["val_mse"] == pytest.approx(error, rel=1e-4)
