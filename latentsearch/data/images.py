@@ -186,7 +186,12 @@ def _decoded(
         alone: Whether the memory is held already.
     """
     file = identify(stream, name)
-    need = memory.needed(file, stream, image_shape)
+    try:
+        need = memory.needed(file, stream, image_shape)
+    except MemoryError:
+        raise ImageFileError(name, "too little memory") from None
+    except Exception as error:  # of a damaged file, any field may hold anything
+        raise ImageFileError(name, "damaged", _first_line(error)) from None
     limit = MAX_JPEG_PIXELS if need.is_jpeg else MAX_PIXELS
     if need.pixels > limit or need.size > MAX_DECODE_BYTES:
         raise ImageFileError(name, "too large", need.told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import resource
+import struct
 import subprocess
 import sys
 import threading
@@ -94,6 +95,18 @@ def test_what_would_take_more_is_skipped_with_a_reason(content, tmp_path):
     assert peak < 40_000_000
     with pytest.raises(ImageFileError, match=r"large: .*300 MB \(\d+ x \d+ pixels.* MB\)"):
         read_image(path, SHAPE)
+
+
+@pytest.mark.parametrize("value", [b"abcd", b"\0\0\xc0\x7f", b"\0\0\x80\x7f"], ids=["text", "nan", "infinite"])
+def test_a_tiff_whose_fields_are_of_odd_types_is_damaged(value, tmp_path):
+    content = bombs.saved(Image.new("RGB", (64, 64)), "TIFF", compression="tiff_lzw", tiffinfo={278: 64})
+    [field] = [at for kind in (3, 4) if (at := content.find(struct.pack("<HHL", 278, kind, 1))) > 0]
+    kind, count = (2, 4) if value == b"abcd" else (11, 1)
+    odd = content[:field] + struct.pack("<HHL", 278, kind, count) + value + content[field + 12 :]
+    (path,) = written(tmp_path, {"odd.tif": odd})
+    with pytest.raises(ImageFileError) as error:
+        read_image(path, SHAPE)
+    assert error.value.reason == "damaged"
 
 
 @needs_proc
