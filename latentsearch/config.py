@@ -56,7 +56,8 @@ class PrepareConfig:
     """Share of the images of a folder that is held out for the final test, if it has no sub-folder test."""
 
     validation_fraction: float = 0.1
-    """Share of the training images of each class that is held out to choose the checkpoint."""
+    """Share of the training images of each class that is held out to choose the checkpoint, if the source has no
+    validation images of its own."""
 
     seed: int = 0
     """Seed of the choice of images that are held out."""

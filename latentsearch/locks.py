@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def locked(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
         holder = f"{what} is in use by {_holder(path)}"
         if not wait:
             raise InputError(f"{holder}.\nWait until that has ended, or end it, then call this again.") from None
-        print(f"{holder}: waiting until that has ended.", flush=True)
+        print(f"{holder}: waiting until that has ended.", file=sys.stderr)  # JSON may go to standard output
         lock.acquire()
     try:
         with writing(path):

@@ -119,6 +119,8 @@ def _in_words(error: Exception) -> str | None:
         return _short((str(error) or type(error).__name__).splitlines()[0][:200])
     if isinstance(error, OSError):  # a folder that may not be read or written
         return f"{error.filename or 'the operating system'}: {error.strerror or error}"
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # of a path that a user gave
+        return f"{error}: a link leads to itself. Give another path, or remove the link."
     return None
 
 

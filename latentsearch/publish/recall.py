@@ -72,7 +72,7 @@ def compare_all(
     queries = np.stack([vector for _, vector in found])
     nearest_of = functools.partial(_nearest, contents, codes, kind_dim, Measured(queries, ids, np.empty(0), k))
     last = numbers.map(nearest_of).treeReduce(functools.partial(_merged, k))
-    return Measured(queries, ids, last[:, -1], k)
+    return Measured(queries, ids, last[:, -1] if k else np.zeros(len(ids), np.float32), k)
 
 
 def with_recall(milvus: MilvusConnection, codes: PublishedCodes, measured: Measured, *, least: float) -> PublishedCodes:

@@ -112,4 +112,6 @@ def write(found: Groups, config: RetrieveConfig) -> list[Path]:
         paths.append(folder / "duplicates.png")
         with files.replacing(paths[-1]) as temporary:
             save(figures.duplicate_groups(found), temporary)
+    else:
+        files.remove(folder / "duplicates.png", within=found.corpus.run.root)  # of an earlier call
     return paths

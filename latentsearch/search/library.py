@@ -90,8 +90,8 @@ class OpenRun:
 
         Args:
             images: A path, an array, or a sequence of both. An array is one image, grey `(height, width)` or
-                `(height, width, 1, 3 or 4)`, or several of one size, `(num_images, height, width, 3)` or
-                `(num_images, height, width)`: uint8, or floats in [0, 1]. Any size.
+                `(height, width, 1, 3 or 4)`, or several of one size, `(num_images, height, width, 1, 3 or 4)`: uint8,
+                or floats in [0, 1]. Any size.
 
         Returns:
             float32 `(num_images, latent_dim)`.
@@ -112,7 +112,7 @@ class OpenRun:
         self,
         images: Images,
         *,
-        k: int = 10,
+        k: int | None = None,
         folder: str | Path | None = None,
         metric: Metric = "cosine",
         only: Sequence[str] = (),
@@ -122,7 +122,7 @@ class OpenRun:
 
         Args:
             images: As in `encode`. A file of what is searched is never its own neighbour.
-            k: Neighbours of each image.
+            k: Neighbours of each image. Default: 10, or as many as there are.
             folder: Folder of images to search, nested or not; what is new in it is encoded first. Default: the dataset
                 of the run.
             metric: Metric that compares codes.

@@ -39,7 +39,18 @@ class Queries:
     scaled_by_range: dict[str, int] = field(default_factory=dict)
 
 
-_NOT_WITH_DUPLICATES = ("query", "query_index", "k", "only", "min_score", "weak", "explain", "copy_to", "store")
+_NOT_WITH_DUPLICATES = (
+    "query",
+    "query_index",
+    "k",
+    "only",
+    "min_score",
+    "weak",
+    "explain",
+    "copy_to",
+    "store",
+    "metric",
+)
 _NOT_WITH_COLLECTION = ("gallery", "sync", "verify", "spark", "query_index", "duplicates", "encoder_precision")
 
 
@@ -119,6 +130,8 @@ def _paths(named: tuple[str, ...]) -> Iterator[str]:
             # Bytes: a name may be in any encoding. Ended by zeros, as `find -print0` writes them, or by lines.
             given = sys.stdin.buffer.read()
             names = given.split(b"\0") if b"\0" in given else given.splitlines()
+            if not any(map(bytes.strip, names)):
+                raise InputError("--query -: no path came on standard input.")
             yield from (expand_home(os.fsdecode(name)) for name in names if name.strip())
         else:
             yield expand_home(path)

@@ -103,6 +103,8 @@ def test_none_are_told_in_words(photos, tmp_path):
     paths = duplicates_output.write(found, RetrieveConfig())
     assert [path.name for path in paths] == ["duplicates.csv", "duplicates.json", "duplicates.png"]
     assert json.loads(paths[1].read_text())["groups"] == []
+    assert len(duplicates_output.write(found, RetrieveConfig(figure=False))) == 2
+    assert not paths[2].exists()  # it would be of an earlier call
 
 
 def test_a_file_with_several_names_is_no_duplicate_of_itself(photos, tmp_path):
@@ -175,6 +177,7 @@ def test_the_figure_is_capped_and_left_out_on_demand(photos, tmp_path, monkeypat
         ("k", 3),
         ("copy_to", Path("x")),
         ("weak", False),
+        ("metric", "manhattan"),
         ("explain", True),
     ],
 )

@@ -73,6 +73,7 @@ def test_what_is_no_image_is_refused_in_words(image, message, run):
 def test_a_folder_is_searched_and_its_files_never_find_themselves(run, root, tmp_path):
     for number, image in enumerate(data.load(root, "digits").images[:6]):
         Image.fromarray(image).save(tmp_path / f"{number}.png")
+    assert len(run.search(tmp_path / "0.png", folder=tmp_path)) == 5  # as many as there are
     found = run.search(tmp_path / "0.png", folder=tmp_path, k=5)
     assert isinstance(found, pd.DataFrame)
     assert sorted(found["path"]) == [str(tmp_path / f"{number}.png") for number in range(1, 6)]

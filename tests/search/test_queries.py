@@ -69,6 +69,13 @@ def test_paths_can_come_from_standard_input(end, corpus, monkeypatch):
     assert len(problems) == 1
 
 
+@pytest.mark.parametrize("content", [b"", b"\n \n", b"\0"])
+def test_standard_input_without_a_path_is_told(content, corpus, monkeypatch):
+    standard_input(monkeypatch, content)
+    with pytest.raises(InputError, match="no path came on standard input"):
+        find_queries(RetrieveConfig(query=("-",)), corpus)
+
+
 def test_names_in_another_encoding_come_and_go_as_bytes(corpus, tmp_path, monkeypatch):
     latin, lines = os.fsencode(tmp_path) + b"/caf\xe9.png", os.fsencode(tmp_path) + b"/two\nlines.png"
     for name in (latin, lines):
