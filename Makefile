@@ -23,7 +23,7 @@ SHOW ?=
 EPOCHS ?= 24
 START ?=
 GALLERY ?=
-BENCHMARKS ?= training_speed training_profile coding precision first_answer search folders growth scaling set_up duplicates
+BENCHMARKS ?= training_speed training_profile coding precision first_answer search folders growth scaling set_up
 
 .PHONY: demo cifar10 page benchmark test coverage torture test-page test-engines lint clean
 

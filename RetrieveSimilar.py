@@ -1,4 +1,4 @@
-"""What looks like this? Finds the images whose codes are nearest to those of the queries.
+"""What looks like this? Finds the images whose codes are nearest to the query.
 
     python RetrieveSimilar.py                       20 random test images
     python RetrieveSimilar.py --query cat.jpg dog.png --k 10

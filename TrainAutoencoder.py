@@ -1,4 +1,4 @@
-"""Learn. Trains a built autoencoder, keeping the best weights on validation.
+"""Learn. Trains a built autoencoder, keeping its best weights on validation (of kind-look the last).
 
     python TrainAutoencoder.py                    as long as its recipe says
     python TrainAutoencoder.py --run my-photos --epochs 40

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from latentsearch.data.memory import give_back
 from latentsearch.gallery.index import as_compared, not_excluded
 
 _CELL = 256  # vectors, about
@@ -41,6 +42,7 @@ def rank(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, 
     index.add(vectors)
     _, found = index.search(queries, k + 1)
     del index  # as large as the vectors
+    give_back()
     own = np.arange(num_vectors)
     found = found[not_excluded(found, own)].reshape(-1, k).astype(np.int64)
     asked = np.sort(np.random.default_rng(0).permutation(num_vectors)[:_MEASURED])

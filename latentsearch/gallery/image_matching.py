@@ -210,7 +210,9 @@ def likeness(grey: np.ndarray, pairs: np.ndarray, fitted: Fit = fit) -> np.ndarr
     result = np.empty((len(pairs), 2), dtype=np.float32)
     # The details of an image are made once for all pairs in which it stands, while they fit into memory.
     most = _SHARING * _BATCH
-    together = len(pairs) if len(np.unique(pairs)) <= 2 * most else most
+    stands_in_one = np.zeros(len(grey), dtype=bool)
+    stands_in_one[pairs] = True
+    together = len(pairs) if stands_in_one.sum() <= 2 * most else most
     for many in batches(len(pairs), max(together, 1)):
         images, places = np.unique(pairs[many], return_inverse=True)
         one, other = places.reshape(-1, 2).T

@@ -25,8 +25,7 @@ class RetrieveConfig:
     """--no-sync searches the codes of before, without a look at that folder; of a --store it only counts codes."""
 
     verify: bool = False
-    """Compare the contents of all files of that folder, not only sizes and times; and all codes in a --store, not only
-    those that may have changed since it was filled."""
+    """Compare all files of that folder by content, not by sizes and times, and all codes in a --store."""
 
     spark: str | None = None
     """Encode what is new in that folder on Apache Spark, at this address, such as spark://host:7077, or
@@ -34,8 +33,8 @@ class RetrieveConfig:
     must share the folder, --root, the code and its environment at the same paths."""
 
     query: tuple[str, ...] = ()
-    """Image files as queries; - reads their paths from standard input. They may be JPEG, PNG, WebP, GIF, BMP or TIFF;
-    paths come a line each, or ended by zeros, as find -print0 writes them."""
+    """Image files as queries: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, and HEIC or raw files with their requirements.
+    - reads paths from standard input, a line each or ended by zeros, as find -print0 writes them."""
 
     query_index: tuple[int, ...] = ()
     """Numbers of test images as queries, from 0."""

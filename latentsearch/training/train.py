@@ -45,7 +45,7 @@ _END = "all is written"
 def train(
     config: TrainConfig, *, watch: Sequence[keras.callbacks.Callback] = (), trial: bool = False
 ) -> TrainingResult:
-    """Trains a built run and keeps the weights of the epoch with the smallest validation loss.
+    """Trains a built run and keeps the weights of the epoch with the smallest validation loss, or the last.
 
     Args:
         config: The flags.

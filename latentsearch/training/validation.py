@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from latentsearch.data import ImageSet, drawn, read_rows, to_float
+from latentsearch.data import ImageSet, read_rows, to_float
 from latentsearch.data.augmentation import views
 from latentsearch.gallery.index import Index
 from latentsearch.metrics import (
@@ -18,18 +18,12 @@ from latentsearch.metrics import (
 from latentsearch.models import own_loss
 from latentsearch.models.architectures import kind_dim, with_features
 from latentsearch.models.losses import NTXent
+from latentsearch.training.held_out import validation_ids
 from latentsearch.training.settings import Settings
 
-_MAX_IMAGES, _MAX_IMAGE_BYTES = 5000, 2**28
 _MAX_COPIED, _MAX_VIEW_BYTES = 2000, 2**28  # of each of two views
 _BATCH = 500
 _DEPTH = 10
-
-
-def validation_ids(dataset: ImageSet) -> np.ndarray:
-    """Returns the ids of the validation images that are looked at, in random order: at most 5,000, and 256 MB."""
-    size = int(np.prod(dataset.image_shape))
-    return drawn(dataset.ids("validation"), min(_MAX_IMAGES, _MAX_IMAGE_BYTES // size))
 
 
 class Validator:

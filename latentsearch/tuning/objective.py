@@ -11,7 +11,7 @@ from latentsearch.config import Goal
 from latentsearch.data import ImageSet, read_rows, to_float
 from latentsearch.metrics import squared_error
 from latentsearch.recipes import Keep
-from latentsearch.training.validation import validation_ids
+from latentsearch.training.held_out import validation_ids
 
 _BATCH = 1000  # images in memory at a time
 # How the ingredients are weighed; see `Criterion.ingredients`. The health of the code counts a quarter of copy-recall:

@@ -187,3 +187,10 @@ def test_a_collection_takes_no_flag_of_a_gallery(flag, value):
     name = flag.removeprefix("--").removeprefix("no-").replace("-", "_")
     with pytest.raises(InputError, match=f"with no gallery: leave out {flag}"):
         check_flags(RetrieveConfig(store="http://127.0.0.1:1", collection="photos", **{name: value}))
+
+
+def test_a_folder_that_is_a_link_to_itself_is_refused_in_words(in_process, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    refused = in_process("RetrieveSimilar.py", "--gallery", tmp_path / "loop", "--root", tmp_path)
+    assert refused.returncode == 2
+    assert "loop: a link leads to itself. Give another path, or remove the link." in refused.stderr.replace("'", "")

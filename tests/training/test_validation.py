@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from latentsearch.data import SPLITS
-from latentsearch.training import validation
+from latentsearch.training import held_out, validation
+from latentsearch.training.held_out import validation_ids
 from latentsearch.training.history import hidden
-from latentsearch.training.validation import Validator, validation_ids
+from latentsearch.training.validation import Validator
 from latentsearch.tuning.objective import mean_image_error
 from tests.training.test_similarity import settings
 
@@ -27,7 +28,7 @@ def by_class(small_digits):
 
 
 def test_of_images_that_are_stored_by_class_some_of_each_are_looked_at(by_class, monkeypatch):
-    monkeypatch.setattr(validation, "_MAX_IMAGES", 100)
+    monkeypatch.setattr(held_out, "_MAX_IMAGES", 100)
     monkeypatch.setattr(validation, "_MAX_COPIED", 40)
     ids = validation_ids(by_class)
     assert len(ids) == len(set(ids.tolist())) == 100
@@ -43,14 +44,14 @@ def test_of_images_that_are_stored_by_class_some_of_each_are_looked_at(by_class,
 
 
 def test_the_mean_image_stands_in_the_place_of_the_images_that_are_looked_at(by_class, monkeypatch):
-    monkeypatch.setattr(validation, "_MAX_IMAGES", 30)
+    monkeypatch.setattr(held_out, "_MAX_IMAGES", 30)
     mean = by_class.images[by_class.ids("train")].mean(axis=0) / 255
     expected = np.square(by_class.images[validation_ids(by_class)] / 255 - mean).mean()
     assert mean_image_error(by_class) == pytest.approx(expected, rel=1e-5)
 
 
 def test_large_images_are_fewer(by_class, monkeypatch):
-    monkeypatch.setattr(validation, "_MAX_IMAGE_BYTES", 20 * 32 * 32 * 3)
+    monkeypatch.setattr(held_out, "_MAX_IMAGE_BYTES", 20 * 32 * 32 * 3)
     monkeypatch.setattr(validation, "_MAX_VIEW_BYTES", 5 * 4 * 32 * 32 * 3)
     kept = Validator(by_class, settings(similarity_weight=1.0))
     assert (len(kept._images), len(kept._views[0])) == (20, 5)

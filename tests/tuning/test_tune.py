@@ -199,19 +199,6 @@ def test_a_search_of_another_kind_is_refused(small_digits, tmp_path, no_figures)
     assert len(tune(config(tmp_path, trials=1, overwrite=True, epochs=2), StandIn()).tried) == 1
 
 
-def test_a_search_that_goes_on_keeps_its_lock(small_digits, tmp_path, no_figures):
-    refused = []
-
-    def second():
-        with pytest.raises(InputError, match="in use by process") as error:
-            tune(config(tmp_path, overwrite=True), StandIn())
-        refused.append(error)
-
-    tune(config(tmp_path, trials=2), StandIn(interrupt=("001", second)))
-    tune(config(tmp_path, trials=2, overwrite=True), StandIn(interrupt=("000", second)))
-    assert len(refused) == 2
-
-
 def test_patience_ends_a_search_without_progress(small_digits, tmp_path, no_figures):
     tried = tune(config(tmp_path, trials=40, patience=4), StandIn(fail={"003": "x"})).tried
     scores = [trial.score for trial in tried if trial.score is not None]
