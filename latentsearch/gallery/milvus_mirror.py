@@ -56,7 +56,7 @@ class Mirror:
             counts = self._update(now, known)
             count = self._count()
             if known and count != len(self.ids):  # others changed it: what was known of it is not so
-                counts = self._update(now, {})
+                counts = _sum(counts, self._update(now, {}))
                 count = self._count()
             if self.record and count == len(self.ids):
                 self.record.write(now)
@@ -65,8 +65,9 @@ class Mirror:
     def _update(self, now: Digests, known: Digests) -> Counts:
         """Bring the blocks of ids up to date that are not known to be as they are now."""
         same = {block: digest for block, digest in now.items() if known.get(block) == digest}
-        if self.record and same != known:
-            self.record.write(same)  # what follows may be interrupted
+        changing = (known.keys() | now.keys()) - same.keys()
+        if self.record and (changing or not known):
+            self.record.write(same | dict.fromkeys(changing, ""))  # what follows may be interrupted
         rows = np.flatnonzero(~np.isin(self.ids // BLOCK, list(same)))
         kept, num_there = self._compare(rows)
         others: list[int] = []
@@ -122,6 +123,12 @@ class Mirror:
 
     def _count(self) -> int:
         return count_of(self.milvus, self.collection)
+
+
+def _sum(first: Counts, second: Counts) -> Counts:
+    """Add up the changes of two passes over the same codes."""
+    added, changed, removed = (one + other for one, other in zip(first[1:], second[1:], strict=True))
+    return sum(first[:3]) - added - changed, added, changed, removed
 
 
 def count_of(milvus: MilvusConnection, collection: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from latentsearch.gallery.store_record import StoreRecord
 # Milvus defines a cosine for no zero vector: of vectors of unit length the inner product is the same.
 _METRIC_TYPES: dict[Metric, str] = {"cosine": "IP", "euclidean": "L2"}
 _RECORD = "latentsearch"  # the property of a collection that tells what it holds
+_CREATED = "latentsearch_created"  # the property that tells it from any other of its name
 _QUERIES = 50  # at a time: Milvus Lite takes memory for all differences between queries and codes
 _SPARE = 8  # rows more than are wanted, to tell who is among the nearest
 
@@ -187,8 +189,8 @@ class MilvusStore:
     def _record(self, collection: str) -> StoreRecord | None:
         if self._records is None:
             return None
-        created = str(self._milvus.call("describe_collection", collection).get("collection_id", ""))
-        return StoreRecord(self._records, self._milvus.where, collection, created)
+        created = self._properties(collection).get(_CREATED)
+        return StoreRecord(self._records, self._milvus.where, collection, created) if created else None
 
     def _opened(self, name: str, metric: Metric) -> tuple[str, list[str]]:
         """Open the collection of the gallery, made if need be, and list those of other encoders."""
@@ -201,7 +203,7 @@ class MilvusStore:
         collections = milvus.call("list_collections")
         if collection not in collections:
             self._create(collection, record)
-        kept = milvus.call("describe_collection", collection).get("properties", {}).get(_RECORD)
+        kept = self._properties(collection).get(_RECORD)
         if kept != json.dumps(record):
             raise InputError(
                 f"--store {milvus.where}: collection {collection} is of something else: it says {str(kept)[:200]!r}, "
@@ -223,8 +225,11 @@ class MilvusStore:
         schema.add_field("label", DataType.INT64)
         schema.add_field("code", DataType.FLOAT_VECTOR, dim=record["latent_dim"])
         # A property, as Milvus Lite keeps no description.
-        properties = {_RECORD: json.dumps(record)}
+        properties = {_RECORD: json.dumps(record), _CREATED: secrets.token_hex(8)}
         self._milvus.call("create_collection", collection, schema=schema, properties=properties, **STRONG)
+
+    def _properties(self, collection: str) -> dict[str, str]:
+        return dict(self._milvus.call("describe_collection", collection).get("properties", {}))
 
     def _changed_meanwhile(self) -> InputError:
         return InputError(

@@ -103,7 +103,7 @@ def sync(
                 if encoded.pixels is not None and len(pixels) * encoded.pixels.nbytes < _MOST_PIXELS:
                     pixels[encoded.digest] = encoded.pixels
         passed_over = [file for file in found if isinstance(file, Skipped)]
-        unread = _unread(before, [*bad.values(), *passed_over])
+        unread = _unread(before, [*bad.values(), *(file for file in passed_over if not _is_gone(folder, file))])
         bad |= {file: _with_code_kept(why) for file, why in bad.items() if why.is_transient and file.path in unread}
         present = {file.path for file in files} | unread.keys()
         entries, counts, next_id = _numbered(before, same + list(unread.values()), new, present, next_id)
@@ -131,15 +131,18 @@ def sync(
 
 def _unread(before: list[Entry], skipped: list[Skipped]) -> dict[str, Entry]:
     """Select the known images whose files, or a folder above them, could not be read this time, by path."""
-    # A link to a file that is gone is no image any more, nor is a file that is gone between two looks; but a link to a
-    # folder may lead to a disk that is not there now.
-    reasons = {file.path: file.reason for file in skipped if file.is_transient}
+    paths = {file.path for file in skipped if file.is_transient}
     return {
         entry.file.path: entry
         for entry in before
-        if reasons.get(entry.file.path, "missing") != "missing"
-        or any(str(parent) in reasons for parent in PurePosixPath(entry.file.path).parents)
+        if entry.file.path in paths or any(str(parent) in paths for parent in PurePosixPath(entry.file.path).parents)
     }
+
+
+def _is_gone(folder: Path, skipped: Skipped) -> bool:
+    """Tell whether a path is a link to what is no more: its folder is there, so no disk is away that may come back."""
+    path = folder / skipped.path
+    return skipped.reason == "missing" and path.is_symlink() and (path.parent / path.readlink()).parent.is_dir()
 
 
 def _with_code_kept(skipped: Skipped) -> Skipped:

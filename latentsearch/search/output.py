@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -183,7 +184,8 @@ def _unfinished(folder: Path) -> Path:
     for path in files.written(folder):
         found = re.fullmatch(re.escape(here) + r"(\d+)-[0-9a-f]{8}", path.name)
         if found and not is_alive(int(found[1])):
-            files.remove(path, within=folder)
+            with contextlib.suppress(FileNotFoundError):  # another search deletes them too
+                files.remove(path, within=folder)
     return files.make_folder(files.claim(folder / f"{here}{os.getpid()}-{secrets.token_hex(4)}"))
 
 
