@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from latentsearch.bounds import check_size
-from latentsearch.data import ImageSet, drawn, is_grey, read_rows
+from latentsearch.data import ImageSet, is_grey, read_rows
 from latentsearch.errors import InputError
 from latentsearch.failures import check_damage
 from latentsearch.metrics import enough_queries
 from latentsearch.recipes import Keep
 from latentsearch.runs import Run
+from latentsearch.training.held_out import num_copied, validation_ids
 
 EpochRow = dict[str, float]
 _NUM_LOOKED_AT = 1000  # validation images
@@ -53,11 +54,11 @@ def hidden(dataset: ImageSet) -> frozenset[str]:
 
     The strongest channel of a grey pixel is any; among few validation images, finding one is a matter of chance.
     """
-    images = read_rows(dataset.images, drawn(dataset.ids("validation"), _NUM_LOOKED_AT))
+    images = read_rows(dataset.images, validation_ids(dataset, _NUM_LOOKED_AT))
     names = set()
     if is_grey(images):
         names |= {"accuracy", "val_accuracy"}
-    if not enough_queries(len(images)):
+    if not enough_queries(num_copied(dataset)):
         names |= {"val_copy_recall", "val_precision", "val_agreement"}
     return frozenset(names)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from latentsearch.metrics import enough_queries, too_few
 from latentsearch.models import distribution, own_code
 from latentsearch.recipes import Recipe
 from latentsearch.runs import Run
+from latentsearch.training.held_out import num_copied
 
 _SCRIPT = "TrainAutoencoder.py"
 _CHANGED = {  # what is no flag
@@ -38,6 +39,7 @@ class Settings(Recipe):
         loss_file: SHA-256 of the file of that module.
         initial_model: SHA-256 of the file of the initial weights.
         dataset: Fingerprint of the images.
+        validation: Which validation images are looked at: the "first", as older versions did, or some that are "drawn".
     """
 
     seed: int
@@ -47,6 +49,7 @@ class Settings(Recipe):
     loss_file: str | None = None
     initial_model: str
     dataset: str
+    validation: Literal["first", "drawn"] = "first"
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,8 @@ def choose(config: TrainConfig, run: Run, dataset: ImageSet, recipe: Recipe, *, 
         loss_file=None if config.loss is None else _loss_file(config.loss),
         initial_model=files.file_fingerprint(run.initial_model),
         dataset=dataset.fingerprint,
+        validation="drawn",
     )
-    _refuse_without_views(config, settings)
     _refuse_impossible(settings, dataset)
     return settings
 
@@ -121,12 +124,12 @@ def advice(dataset: ImageSet, settings: Settings, steps: int) -> list[str]:
         steps: Steps an epoch.
     """
     lines = advice_in_short(dataset)
-    used, held_out = _num_used(dataset, settings.subset), len(dataset.ids("validation"))
+    used = _num_used(dataset, settings.subset)
     if used < FEW_IMAGES:
         plural = "" if steps == 1 else "s"
         lines.append(f"{used:,} training images in batches of {settings.batch_size}: {steps} step{plural} an epoch.")
-    if not enough_queries(held_out):
-        lines.append(too_few(held_out, "validation image"))
+    if not enough_queries(num_copied(dataset)):
+        lines.append(too_few(num_copied(dataset), "validation image"))
     return lines
 
 
@@ -154,13 +157,18 @@ def _num_used(dataset: ImageSet, subset: int | None) -> int:
     return num_images if subset is None else min(num_images, subset)
 
 
-def _refuse_without_views(config: TrainConfig, settings: Settings) -> None:
-    """Refuse flags that say how views are made or compared, where there are none."""
+def refuse_ignored(config: TrainConfig, settings: Settings) -> None:
+    """Refuse flags that say how views are made or compared, for a new training without any.
+
+    Raises:
+        InputError: naming the first such flag.
+    """
     for name in ("noise", "noise_share", "temperature", "projection", "view_side"):
         if getattr(config, name) is not None and not settings.similarity_weight:
+            flag = "no-projection" if name == "projection" and not config.projection else name.replace("_", "-")
             raise InputError(
-                f"--{name.replace('_', '-')}: without --similarity-weight a training sees no views of images, which "
-                "this is of. Add it, such as --similarity-weight 0.1, or leave this out."
+                f"--{flag}: without --similarity-weight a training sees no views of images, which this is of. "
+                "Add it, such as --similarity-weight 0.1, or leave this out."
             )
 
 
@@ -196,7 +204,7 @@ def _refuse_impossible_of_two_codes(settings: Settings) -> None:
 
 def differences(now: Settings, before: Settings) -> list[str]:
     """Name what the flags of now would train otherwise, each in words such as "epochs 1 (now 24)"."""
-    names = [name for name in asdict(now) if name not in (*_CHANGED, "devices", "loss_file", "precision")]
+    names = [name for name in asdict(now) if name not in (*_CHANGED, "devices", "loss_file", "precision", "validation")]
     pairs = [(name, getattr(before, name), getattr(now, name)) for name in names]
     return [f"{name.replace('_', '-')} {one} (now {other})" for name, one, other in pairs if one != other]
 

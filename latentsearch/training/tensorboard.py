@@ -24,6 +24,7 @@ from latentsearch.models.encoder import Autoencoder
 from latentsearch.plots import image_grids
 from latentsearch.plots.saving import DPI
 from latentsearch.text import printable
+from latentsearch.training.held_out import validation_ids
 from latentsearch.training.history import hidden
 from latentsearch.training.settings import Settings
 
@@ -207,7 +208,7 @@ class _CodesAndPictures(keras.callbacks.Callback):
         self._autoencoder = autoencoder
         self._encoder = autoencoder.get_layer("encoder")
         self._every = max(every, 1)
-        self._images = to_float(read_rows(dataset.images, drawn(dataset.ids("validation"), _NUM_HISTOGRAM_IMAGES)))
+        self._images = to_float(read_rows(dataset.images, validation_ids(dataset, _NUM_HISTOGRAM_IMAGES, item_bytes=4)))
         self._has_graph = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:

@@ -100,8 +100,8 @@ def _train(
                 differences=tuple(settings.differences(now, chosen)),
             )
         settings.check_loss(run, chosen)
-    elif not config.overwrite:
-        _refuse_to_replace(run, record)
+    else:
+        _check_new(run, record, config, chosen)
     keras.utils.set_random_seed(chosen.seed)
     tf.config.experimental.enable_op_determinism()
 
@@ -275,8 +275,9 @@ def _refuse_older(run: Run, rows: list[EpochRow]) -> None:
         )
 
 
-def _refuse_to_replace(run: Run, record: TrainingRecord | None) -> None:
-    if record is not None or run.best_model.exists():
+def _check_new(run: Run, record: TrainingRecord | None, config: TrainConfig, chosen: settings.Settings) -> None:
+    settings.refuse_ignored(config, chosen)
+    if (record is not None or run.best_model.exists()) and not config.overwrite:
         raise InputError(
             f"run '{run.name}' holds a training.\n"
             f"To go on with it: {run.command(_SCRIPT, '--resume')}\n"

@@ -18,10 +18,9 @@ from latentsearch.metrics import (
 from latentsearch.models import own_loss
 from latentsearch.models.architectures import kind_dim, with_features
 from latentsearch.models.losses import NTXent
-from latentsearch.training.held_out import validation_ids
+from latentsearch.training.held_out import num_copied, validation_ids
 from latentsearch.training.settings import Settings
 
-_MAX_COPIED, _MAX_VIEW_BYTES = 2000, 2**28  # of each of two views
 _BATCH = 500
 _DEPTH = 10
 
@@ -36,16 +35,13 @@ class Validator:
 
     def __init__(self, dataset: ImageSet, settings: Settings) -> None:
         self._settings = settings
-        ids = validation_ids(dataset)
+        ids = validation_ids(dataset, how=settings.validation)
         self._labels = dataset.labels[ids] if dataset.is_labelled else None
         self._images = read_rows(dataset.images, ids)
         self._measured: tuple[keras.Model, keras.Model | None] | None = None
         rng = np.random.default_rng([settings.seed, 0])
-        num_copied = min(_MAX_COPIED, _MAX_VIEW_BYTES // (4 * int(np.prod(dataset.image_shape))))
-        self._views = [
-            views(self._images[:num_copied], shape=dataset.image_shape[:2], flip=settings.flip, rng=rng)
-            for _ in range(2)
-        ]
+        originals = self._images[: num_copied(dataset)]
+        self._views = [views(originals, shape=dataset.image_shape[:2], flip=settings.flip, rng=rng) for _ in range(2)]
 
     def __call__(self, autoencoder: keras.Model) -> dict[str, float]:
         """Returns measures by name; those of codes are of the kind code where there are two.

@@ -80,7 +80,7 @@ def mean_image_error(dataset: ImageSet) -> float:
     total, ids = np.zeros(dataset.image_shape), dataset.ids("train")
     for start in range(0, len(ids), _BATCH):
         total += to_float(read_rows(dataset.images, ids[start : start + _BATCH])).sum(axis=0, dtype=np.float64)
-    mean, error, asked = total / len(ids), 0.0, validation_ids(dataset)
+    mean, error, asked = total / len(ids), 0.0, np.sort(validation_ids(dataset))
     for start in range(0, len(asked), _BATCH):
         error += squared_error(to_float(read_rows(dataset.images, asked[start : start + _BATCH])), mean).sum()
     return float(error / len(asked))

@@ -23,7 +23,6 @@ from latentsearch.models.layers import BatchNormalization
 from latentsearch.recipes import RECIPES, Network
 from latentsearch.runs import Run
 from latentsearch.training import dataloader, validation
-from latentsearch.training.held_out import validation_ids
 from latentsearch.training.model import compiled, copy_weights, create_state
 from latentsearch.training.settings import Settings, choose
 from tests.training.trainings import Interrupt, assert_same_training, train
@@ -160,7 +159,7 @@ def test_validation_measures_what_it_says(small_digits):
     autoencoder = architectures.build("compact", (32, 32, 3), 10)
     validator = validation.Validator(small_digits, settings(similarity_weight=0.25))
     measures = validator(autoencoder)
-    ids = validation_ids(small_digits)
+    ids = small_digits.ids("validation")
     images = data.to_float(small_digits.images[ids])
     error = np.square(autoencoder.predict_on_batch(images) - images).mean()
     assert measures["val_mse"] == pytest.approx(error, rel=1e-4)
