@@ -57,7 +57,9 @@ def training_records(folder: Path) -> Reader:
         record = records.read(run.training_record, settings.TrainingRecord, "again")
         resumed = settings.resumed(config, run, dataset, chosen, record.settings)
         for field in dataclasses.fields(resumed):
-            kinds = {type(getattr(chosen, field.name)), int} if field.name != "view_side" else {int, type(None)}
+            kinds = {"loss": {str, type(None)}, "loss_file": {str, type(None)}, "view_side": {int, type(None)}}.get(
+                field.name, {type(getattr(chosen, field.name)), int}
+            )
             assert type(getattr(resumed, field.name)) in kinds, field.name
 
     return Reader([run.training_record.read_bytes()], read, (*damage.BYTES, *(damage.values,) * 20))
