@@ -11,7 +11,7 @@ _CELL = 256  # vectors, about
 _VISITED = 24  # cells
 _TRAINED_BY = 64  # vectors of each cell, at most
 _MEASURED = 500  # queries
-_SCALED = 2**14  # vectors at a time
+_AT_A_TIME = 2**14  # vectors
 
 
 def rank(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, float]:
@@ -32,8 +32,8 @@ def rank(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, 
     import faiss
 
     for values in (vectors,) if queries is vectors else (vectors, queries):
-        for start in range(0, len(values), _SCALED):
-            values[start : start + _SCALED] = as_compared(values[start : start + _SCALED], metric="cosine")
+        for start in range(0, len(values), _AT_A_TIME):
+            values[start : start + _AT_A_TIME] = as_compared(values[start : start + _AT_A_TIME], metric="cosine")
     num_vectors, dim = vectors.shape
     num_cells = max(1, num_vectors // _CELL)
     # In float16: its lists take up to twice the room of what is in them.
@@ -41,11 +41,13 @@ def rank(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, 
     index.cp.niter, index.cp.max_points_per_centroid, index.nprobe = 8, _TRAINED_BY, _VISITED
     index.train(vectors)
     index.add(vectors)
-    _, found = index.search(queries, k + 1)
+    found = np.empty((num_vectors, k + 1), np.int64)
+    for start in range(0, num_vectors, _AT_A_TIME):  # the cells of each query take four times the room of its results
+        _, found[start : start + _AT_A_TIME] = index.search(queries[start : start + _AT_A_TIME], k + 1)
     del index  # as large as the vectors
     give_back()
     own = np.arange(num_vectors)
-    found = found[not_excluded(found, own)].reshape(-1, k).astype(np.int64)
+    found = found[not_excluded(found, own)].reshape(-1, k)
     asked = np.sort(np.random.default_rng(0).permutation(num_vectors)[:_MEASURED])
     _, true = faiss.knn(queries[asked], vectors, k + 1)
     true = true[not_excluded(true, asked)].reshape(-1, k)

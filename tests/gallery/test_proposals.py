@@ -48,7 +48,7 @@ def test_many_images_are_searched_approximately_and_the_recall_is_told(monkeypat
 
 @pytest.mark.parametrize("are_queries", [True, False])
 def test_an_approximate_search_leaves_out_the_query_and_finds_all_where_it_visits_all_cells(monkeypatch, are_queries):
-    monkeypatch.setattr(approximate, "_SCALED", 64)
+    monkeypatch.setattr(approximate, "_AT_A_TIME", 64)
     rng = np.random.default_rng(0)
     vectors, others = rng.normal(size=(2, 500, 8)).astype(np.float32) * rng.uniform(0.1, 10, (2, 500, 1))
     vectors, others = vectors.astype(np.float32), others.astype(np.float32)
