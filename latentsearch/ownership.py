@@ -101,7 +101,7 @@ class Record:
 
 
 def owner_of(root: Path) -> str:
-    """Return a text that stands for `root` wherever it is shared at this path; no other root has it.
+    """Return a text that stands for `root` wherever it is shared at this path. Copies of a whole machine have it too.
 
     Args:
         root: Holds models/, in whose record a token is kept.

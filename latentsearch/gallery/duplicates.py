@@ -113,8 +113,8 @@ def find(
     """Find pairs of images that show one shot: equal, moved, cropped, recoloured, recompressed, mirrored, written on.
 
     Near duplicates are looked for among the nearest of each image, by its code, by its layout (as it is and mirrored)
-    and by its pattern (see `proposals`): codes alone propose six to nine of ten. Takes about 5 KB of
-    memory per image, 3 KB of hundreds of thousands.
+    and by its pattern (see `proposals`): codes alone propose six to nine of ten. Takes about 5 KB
+    of memory per image, 3 KB of hundreds of thousands.
 
     Args:
         images: uint8 `(num_images, height, width, 3)`, possibly memory-mapped.
