@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -62,6 +64,29 @@ def test_a_recall_that_no_effort_has_is_refused(measured, monkeypatch):
         with_recall(None, HNSW, measured[0], least=0.9)
     assert "Give --index flat" in str(told.value)
     assert "what was published before is as it was" in str(told.value)
+
+
+class Rows(list):
+    """Stands for what is spread over executors."""
+
+    def map(self, function):
+        return Rows(map(function, self))
+
+    def collect(self):
+        return list(self)
+
+    def treeReduce(self, function):
+        return functools.reduce(function, self)
+
+
+def test_a_single_image_has_nobody_to_be_missed(monkeypatch):
+    vector = np.ones(3, np.float32)
+    session = SimpleNamespace(sparkContext=SimpleNamespace(parallelize=lambda parts, count: Rows(parts)))
+    monkeypatch.setattr(recall, "_picked", lambda *arguments: [(7, vector)])
+    monkeypatch.setattr(recall, "_nearest", lambda *arguments: np.full((1, 0), np.inf, np.float32))
+    measured = recall.compare_all(session, SimpleNamespace(num_codes=1, num_parts=1), HNSW, None, [7])
+    assert (measured.ids.tolist(), measured.k, measured.last.shape) == ([7], 0, (1,))
+    assert with_recall(None, HNSW, measured, least=1.0).recall == 1
 
 
 def test_the_cells_grow_with_the_codes():
