@@ -154,7 +154,7 @@ SOURCES = {
     "docs/checks.md": REPORTS,
     "docs/codes.md": (
         *REPORTS,
-        *(f"benchmarks/{name}.json" for name in ("recipe", "codes", "first_sitting")),
+        *(f"benchmarks/{name}.json" for name in ("recipe", "codes", "first_sitting", "from_random")),
         "models/cifar10/training.json",
     ),
     "docs/own-images.md": tuple(
