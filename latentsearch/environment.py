@@ -80,6 +80,12 @@ def has_bfloat16() -> bool:
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(_cpuinfo("flags").split() + _cpuinfo("Features").split()))
 
 
+def processor_features() -> str:
+    """Describe which instructions this processor knows, as far as it tells."""
+    features = _cpuinfo("flags") or _cpuinfo("Features") or platform.processor()
+    return f"{platform.system()} {platform.machine()} {features}"
+
+
 def _processor() -> str:
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 

@@ -1,15 +1,7 @@
-"""Search backends, all exact, and the choice between them.
+"""Search backends of NumPy, SciPy and FAISS, all exact.
 
 Every backend returns candidates, with proven bounds of their distances. `index.Index` decides by the bounds which
 distances to compute anew and which queries to ask again, so all backends give the same results.
-
-Time of one query, k = 10, of 60,000 and of 1,000,000 10-d codes of images, as tried by hand on one core; whole searches
-are measured by `benchmarks/search.py`:
-
-    BruteForce     1.0 ms and  18 ms   needs nothing but NumPy: the first result of a new process comes soonest
-    KDTree         0.1 ms and 0.6 ms   built in 0.04 s and 1.2 s; leaves out what a bound shows to be too far
-    FaissFlat      0.13 ms and 2.2 ms  compares all, by manhattan
-    MatrixProduct                      compares all, by cosine and euclidean: for long vectors and a large k
 """
 
 from __future__ import annotations
@@ -23,15 +15,12 @@ from latentsearch.config import Metric
 from latentsearch.gallery.largest import GROUP, largest
 from latentsearch.gallery.threads import in_threads, num_threads
 
-_SHORT = 10  # numbers in a vector: in more dimensions the bounds of a tree leave out too little
-_SCANNED = 20  # queries: as many scans cost less than the tree, and far less than loading its library
-_SHARE = 1 / 4000  # of the vectors: to find more of them, a tree must look into too many of its leaves
 _LEAF = 48
 _BLOCK = 2**14  # vectors whose differences stay in the processor's cache
 _PRODUCTS, _LEAST_PRODUCTS = 2**24, 2**21  # held at a time, by all threads together, but so many by each at least
 _BATCH = 64  # queries from which on starting threads pays
 
-_SINGLE, _DOUBLE = 2.0**-24, 2.0**-53  # rounding errors of float32 and float64, as a share of the number
+_SINGLE, DOUBLE = 2.0**-24, 2.0**-53  # rounding errors of float32 and float64, as a share of the number
 _TINY = 2.0**-126  # below it float32 loses digits
 _LARGE = 1e18  # above it squares have no room in float32
 _LAST = np.finfo(np.float32).max
@@ -130,7 +119,7 @@ class KDTree:
             found = self._tree.query(queries[order], count, workers=-1)
             lengths[order], places[order] = (part.reshape(-1, count) for part in found)
         # Sums of squares, and of what the tree adds up on its way down: each term is rounded, none is taken away.
-        share = (queries.shape[1] + 64) * 4 * _DOUBLE
+        share = (queries.shape[1] + 64) * 4 * DOUBLE
         low, high = (_distances_of(bound, self._metric) for bound in (lengths * (1 - share), lengths * (1 + share)))
         return Candidates(self._order[places], (low, high), low.max(axis=1))
 
@@ -213,34 +202,27 @@ class MatrixProduct:
         return Candidates(rows, None, _distances_of(beyond, self._metric))
 
 
-def choose(num_vectors: int, dim: int, metric: Metric, *, k: int, num_asked: int) -> type[Backend]:
-    """Choose the backend for a search.
-
-    Args:
-        num_vectors: Number of vectors in the index.
-        dim: Numbers in each vector.
-        metric: Metric of the search.
-        k: Neighbours of each query.
-        num_asked: Number of queries so far, with those of this search.
-    """
-    if dim <= _SHORT and num_asked <= _SCANNED:
-        return BruteForce
-    if metric == "manhattan":
-        return FaissFlat
-    return KDTree if dim <= _SHORT and k <= num_vectors * _SHARE else MatrixProduct
-
-
 def distances(first: np.ndarray, second: np.ndarray, metric: Metric) -> np.ndarray:
     """Compute distances of points, float64 `(..., dim)`, in float64, and round them once, to float32 `(...)`."""
     difference = second - first
+    sums = np.abs(difference, out=difference).sum(axis=-1) if metric == "manhattan" else _squares(difference)
+    return distances_of_sums(sums, metric).astype(np.float32)
+
+
+def distances_of_sums(sums: np.ndarray, metric: Metric) -> np.ndarray:
+    """Turn sums over differences of points into distances, of the same shape.
+
+    Args:
+        sums: float64 sums of squares, or of magnitudes for manhattan.
+        metric: "cosine", "euclidean" or "manhattan".
+    """
     if metric == "manhattan":
-        far: np.ndarray = np.abs(difference, out=difference).sum(axis=-1)
-    elif metric == "euclidean":
-        far = np.sqrt(_squares(difference))
-    else:
-        far = _squares(difference) / 2  # of unit vectors: 1 - cosine
-        far = np.where(far < _SAME, 0, far)
-    return far.astype(np.float32)
+        return sums
+    if metric == "euclidean":
+        lengths: np.ndarray = np.sqrt(sums)
+        return lengths
+    far = sums / 2  # of unit vectors: 1 - cosine
+    return np.where(far < _SAME, 0, far)
 
 
 def _distances_of(lengths: np.ndarray, metric: Metric) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latentsearch.config import METRICS, Metric
-from latentsearch.gallery import backends
+from latentsearch.gallery import backend_choice, backends
 from latentsearch.gallery.backends import Backend, BruteForce
 
 _BLOCK = 2**21  # numbers that are held at a time
@@ -36,9 +36,9 @@ class Index:
     euclidean and manhattan are the L2 and L1 norms of the difference. Distances are computed in float64 and rounded
     once, to float32; results are exact, ordered by distance, then id, also where a tie falls on the last place.
 
-    `backends.choose` chooses the backend of each search, which is prepared when it is first needed. A backend gives
-    bounds of the distances of its candidates: where they leave a distance open, it is computed anew; where they leave
-    the nearest open, more candidates are requested. So all backends give the same results.
+    `backend_choice.choose` chooses the backend of each search, which is prepared when it is first needed. A backend
+    gives bounds of the distances of its candidates: where they leave a distance open, it is computed anew; where they
+    leave the nearest open, more candidates are requested. So all backends give the same results.
 
     Args:
         vectors: `(num_vectors, dim)`, of magnitudes up to 1e30.
@@ -107,7 +107,7 @@ class Index:
     def _nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Find rows and distances of the nearest, `(num_queries, k)` each."""
         self._num_asked += len(queries)
-        kind = backends.choose(len(self), self._dim, self.metric, k=k, num_asked=self._num_asked)
+        kind = backend_choice.choose(len(self), self._dim, self.metric, k=k, num_asked=self._num_asked)
         rows = np.empty((len(queries), k), dtype=np.int64)
         distances = np.empty((len(queries), k), dtype=np.float32)
         size = max(1, 2 * _BLOCK // kind.enough(k))
@@ -119,7 +119,8 @@ class Index:
             rows[block], distances[block] = self._settled(kind, asked, k, min(kind.enough(k), len(self)))
         if self.metric == "cosine":  # from a query of zeros all are equally far
             at_zero = ~queries.any(axis=1)
-            rows[at_zero], distances[at_zero] = np.arange(k), 1
+            if at_zero.any():
+                rows[at_zero], distances[at_zero] = np.arange(k), 1
         return rows, distances
 
     def _settled(self, kind: type[Backend], queries: np.ndarray, k: int, count: int) -> tuple[np.ndarray, np.ndarray]:

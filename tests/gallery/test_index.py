@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from latentsearch.config import METRICS
-from latentsearch.gallery import backends
+from latentsearch.gallery import backend_choice
 from latentsearch.gallery.backends import BruteForce, FaissFlat, KDTree, MatrixProduct
 from latentsearch.gallery.index import Index, distances_between
+from latentsearch.gallery.native_tree import NativeTree
 from tests.conftest import REPOSITORY
 
 # Every backend with every metric that it may be chosen for.
@@ -23,16 +24,16 @@ every_backend = pytest.mark.parametrize(
     ("backend", "metric"),
     [
         (backend, metric)
-        for backend in (BruteForce, KDTree, FaissFlat, MatrixProduct)
+        for backend in (BruteForce, NativeTree, KDTree, FaissFlat, MatrixProduct)
         for metric in METRICS
-        if backend is BruteForce or (metric == "manhattan") == (backend is FaissFlat)
+        if backend in (BruteForce, NativeTree) or (metric == "manhattan") == (backend is FaissFlat)
     ],
 )
 
 
 def using(backend):
     """Within this context, every search is made by `backend`."""
-    return mock.patch.object(backends, "choose", return_value=backend)
+    return mock.patch.object(backend_choice, "choose", return_value=backend)
 
 
 def brute_force(queries, vectors, metric):
@@ -94,7 +95,7 @@ def test_many_duplicates_and_zeros_are_searched_like_any(backend, metric):
             assert_nearest(index.search(queries, k), brute_force(queries, vectors, metric))
 
 
-@pytest.mark.parametrize("backend", [BruteForce, KDTree, MatrixProduct])
+@pytest.mark.parametrize("backend", [BruteForce, NativeTree, KDTree, MatrixProduct])
 def test_a_vector_of_zeros_is_no_nearer_than_a_right_angle(backend):
     # By euclidean distance the zeros would come before the vector at 70 degrees.
     angle = np.deg2rad(70)
@@ -128,7 +129,7 @@ def test_few_queries_build_nothing_and_many_build_a_backend_once():
     vectors = np.random.default_rng(0).normal(size=(30_000, 10)).astype(np.float32)
     index = Index(vectors, metric="cosine")
     built = []
-    with mock.patch.object(KDTree, "__init__", autospec=True, side_effect=KDTree.__init__) as started:
+    with mock.patch.object(NativeTree, "__init__", autospec=True, side_effect=NativeTree.__init__) as started:
         for count in (1, 5, 500, 1, 500):
             index.search(vectors[:count], 5)
             built.append(started.call_count)
@@ -240,7 +241,7 @@ def test_a_first_answer_waits_for_no_library_but_numpy():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
 
 
-@pytest.mark.parametrize("backend", [BruteForce, KDTree, MatrixProduct])
+@pytest.mark.parametrize("backend", [BruteForce, NativeTree, KDTree, MatrixProduct])
 def test_twenty_duplicates_answer_each_other_but_not_themselves(backend):
     vectors = np.zeros((25, 4), dtype=np.float32)
     vectors[20:] = np.arange(20).reshape(5, 4) + 1
