@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,11 +131,23 @@ class MilvusConnection:
         Raises:
             InputError: if Milvus cannot do it, or does not answer in time.
         """
+        return self._asked(getattr(self._client, method), method, *arguments, **options)
+
+    def bulk(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the bulk insert of a server by its name, as pymilvus.utility has them.
+
+        Raises:
+            InputError: if Milvus cannot do it, or does not answer in time.
+        """
+        # The functions of pymilvus.utility, which go in 3.1, want a second connection; this is what they call.
+        return self._asked(getattr(self._client._get_connection(), method), method, *arguments)
+
+    def _asked(self, function: Callable[..., Any], method: str, *arguments: Any, **options: Any) -> Any:
         import grpc
         import pymilvus
 
         try:
-            return getattr(self._client, method)(*arguments, **{"timeout": _TO_ANSWER} | options)
+            return function(*arguments, **{"timeout": _TO_ANSWER} | options)
         except pymilvus.MilvusException as error:
             no_answer = isinstance(error.code, grpc.StatusCode) or error.code == pymilvus.Status.CONNECT_FAILED
             no_answer = no_answer or "Retry timeout" in error.message

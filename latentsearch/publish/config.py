@@ -47,6 +47,13 @@ class PublishConfig:
     """Index of Milvus. flat compares all codes; the others are quicker and miss some neighbours. ivf_sq8 has 8 bits a
     number; what it finds is put in order by the codes as they are. auto: flat up to 1,000,000 codes, else ivf_flat."""
 
+    bulk_folder: Path | None = None
+    """Folder that all machines share and Milvus reads too: codes go there as Parquet, and Milvus takes them in by its
+    bulk insert. Default: rows are sent to it."""
+
+    bulk_name: str | None = None
+    """What Milvus calls --bulk-folder, such as a key in its bucket. Default: the same path."""
+
     min_recall: float = 0.95
     """Least recall@10 of an index beside flat, 0 to 1: what is searched of it is widened until it has that, or the
     publication is refused."""

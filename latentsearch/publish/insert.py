@@ -15,7 +15,7 @@ from latentsearch.gallery import two_codes
 from latentsearch.gallery.index import as_compared
 from latentsearch.gallery.manifest import PublishedCodes, text_of
 from latentsearch.gallery.milvus_client import MilvusConnection
-from latentsearch.publish import storage
+from latentsearch.publish import bulk, storage
 from latentsearch.publish.contents import Contents
 
 if TYPE_CHECKING:
@@ -26,7 +26,14 @@ _NUMBERS = 2_000_000  # of codes in a message
 
 
 def insert(
-    session: SparkSession, where: str, contents: Contents, marks: Path, codes: PublishedCodes, *, kind_dim: int | None
+    session: SparkSession,
+    where: str,
+    contents: Contents,
+    marks: Path,
+    codes: PublishedCodes,
+    *,
+    kind_dim: int | None,
+    folder: bulk.BulkFolder | None = None,
 ) -> int:
     """Insert all images into a collection, and return their number.
 
@@ -37,10 +44,14 @@ def insert(
         marks: Folder for a mark for each part that is in.
         codes: The collection.
         kind_dim: Numbers of the kind code; None: a single code.
+        folder: Folder for the server's bulk insert; None: rows are sent.
     """
-    task = _Task(where, contents, files.make_folder(marks), codes, kind_dim)
+    task = _Task(where, contents, files.make_folder(marks), codes, kind_dim, folder)
     numbers = session.sparkContext.parallelize(range(contents.num_parts), contents.num_parts)
-    return int(numbers.mapPartitions(task).sum())
+    count = int(numbers.mapPartitions(task).sum())
+    if folder:
+        folder.clear(codes.collection)
+    return count
 
 
 def vectors_of(table: Any, codes: PublishedCodes, kind_dim: int | None) -> np.ndarray:
@@ -70,6 +81,7 @@ class _Task:
     marks: Path
     codes: PublishedCodes
     kind_dim: int | None
+    folder: bulk.BulkFolder | None = None
 
     def __call__(self, numbers: Iterable[int]) -> Iterable[int]:
         for number in numbers:
@@ -82,18 +94,31 @@ class _Task:
         table = read_part(self.contents, number, ["id", "path", "size", "mtime_ns", "label", "code"])
         if table is None or not len(table):
             return 0
-        # A part that was begun before may be in, or some of it: upserts have no image twice. But they delete each image
-        # first, there or not, and of 10 million deletes a server was busy for half an hour, and lost images.
         begun = self.marks / f"{number:06}.begun"
-        method = "upsert" if begun.exists() else "insert"
-        files.write_json(begun, {})
-        vectors = vectors_of(table, self.codes, self.kind_dim)
-        size = min(_WRITTEN, max(1, _NUMBERS // vectors.shape[1]))
+        tried = set(files.read_json(begun, "").get("tried", ["rows"])) if begun.exists() else set()
+        collection, vectors = self.codes.collection, vectors_of(table, self.codes, self.kind_dim)
+        columns = table.drop_columns(["code"]).to_pydict()
+        columns["path"] = [text_of(path) for path in columns["path"]]
+        columns["digest"] = [digest.hex() for digest in columns["digest"]]
+        columns["label"] = [label or "" for label in columns["label"]]
         with closing(MilvusConnection(self.where)) as milvus:
-            for start in range(0, len(table), size):
-                rows = table.slice(start, size).drop_columns(["code"]).to_pylist()
-                for row, vector in zip(rows, vectors[start : start + size].tolist(), strict=True):
-                    row |= {"path": text_of(row["path"]), "digest": row["digest"].hex(), "code": vector}
-                    row["label"] = row["label"] or ""
-                milvus.call(method, self.codes.collection, rows)
+            if not ("bulk" in tried and bulk.is_taken_in(milvus, collection, number)):
+                way = "rows" if self.folder is None or "rows" in tried else "bulk"
+                files.write_json(begun, {"tried": sorted({*tried, way})})
+                if way == "bulk" and self.folder:
+                    bulk.insert_file(milvus, self.folder, collection, number, rows=columns, codes=vectors)
+                else:
+                    # Some rows of a part that was begun may be in: upserts have no image twice. But they delete each
+                    # image first, there or not: of 10 million a server was busy for half an hour, and lost images.
+                    self._send(milvus, columns, vectors, "upsert" if tried else "insert")
+        if self.folder:
+            self.folder.clear(collection, number)
         return len(table)
+
+    def _send(self, milvus: MilvusConnection, columns: dict[str, list[Any]], vectors: np.ndarray, method: str) -> None:
+        size = min(_WRITTEN, max(1, _NUMBERS // vectors.shape[1]))
+        rows = [dict(zip(columns, row)) for row in zip(*columns.values())]
+        for start in range(0, len(rows), size):
+            codes = vectors[start : start + size].tolist()
+            sent = [row | {"code": code} for row, code in zip(rows[start : start + size], codes, strict=True)]
+            milvus.call(method, self.codes.collection, sent)

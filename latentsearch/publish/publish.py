@@ -69,6 +69,13 @@ def _check(config: PublishConfig) -> None:
         )
     if not 0 <= config.min_recall <= 1:
         raise InputError(f"--min-recall {config.min_recall:g}: expected 0 to 1.")
+    if config.bulk_folder is None and config.bulk_name is not None:
+        raise InputError(f"--bulk-name {config.bulk_name}: it names --bulk-folder for Milvus. Give that too.")
+    if config.bulk_folder is not None and not config.bulk_folder.is_dir():
+        raise InputError(
+            f"--bulk-folder {config.bulk_folder}: there is no such folder. Name one that all machines share and Milvus "
+            "reads, or leave it out: rows are sent to Milvus then."
+        )
 
 
 def _workspace(config: PublishConfig) -> Workspace:

@@ -29,6 +29,7 @@ from latentsearch.gallery.manifest import (
 from latentsearch.gallery.milvus_client import MilvusConnection
 from latentsearch.models.encoder import Encoder
 from latentsearch.publish import insert, recall, sample
+from latentsearch.publish.bulk import BulkFolder
 from latentsearch.publish.config import PublishConfig
 from latentsearch.publish.contents import Contents
 from latentsearch.publish.storage import Workspace
@@ -144,7 +145,10 @@ class Release:
             raise InputError(
                 f"--store {milvus.where}: the collection {collection} is of something else. Drop it there."
             )
-        sent = insert.insert(self._session, self._config.store, contents, marks, codes, kind_dim=plan.kind_dim)
+        folder = _bulk_folder(self._config)
+        sent = insert.insert(
+            self._session, self._config.store, contents, marks, codes, kind_dim=plan.kind_dim, folder=folder
+        )
         milvus.call("flush", collection, timeout=_TO_FLUSH)
         milvus.build_index(collection, codes.index.upper(), METRIC_TYPES[codes.metric], codes.built)
         there = _count_settled(milvus, collection, sent)
@@ -157,6 +161,13 @@ class Release:
             )
         exact = recall.compare_all(self._session, contents, codes, plan.kind_dim, queries)
         return recall.with_recall(milvus, codes, exact, least=self._config.min_recall)
+
+
+def _bulk_folder(config: PublishConfig) -> BulkFolder | None:
+    if config.bulk_folder is None:
+        return None
+    path = config.bulk_folder.absolute()
+    return BulkFolder(path, config.bulk_name or str(path))
 
 
 def _write_catalogue(milvus: MilvusConnection, manifest: Manifest, drawn: sample.Sample, copies: np.ndarray) -> None:
