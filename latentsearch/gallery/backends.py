@@ -24,7 +24,7 @@ _SINGLE, DOUBLE = 2.0**-24, 2.0**-53  # rounding errors of float32 and float64, 
 _TINY = 2.0**-126  # below it float32 loses digits
 _LARGE = 1e18  # above it squares have no room in float32
 _LAST = np.finfo(np.float32).max
-_SAME = 1e-30  # cosine distances below come from rounding: no two directions of float32 vectors are so near
+SAME = 1e-30  # cosine distances below come from rounding: no two directions of float32 vectors are so near
 
 
 class Candidates(NamedTuple):
@@ -222,7 +222,8 @@ def distances_of_sums(sums: np.ndarray, metric: Metric) -> np.ndarray:
         lengths: np.ndarray = np.sqrt(sums)
         return lengths
     far = sums / 2  # of unit vectors: 1 - cosine
-    return np.where(far < _SAME, 0, far)
+    far *= far >= SAME
+    return far
 
 
 def _distances_of(lengths: np.ndarray, metric: Metric) -> np.ndarray:
@@ -230,7 +231,7 @@ def _distances_of(lengths: np.ndarray, metric: Metric) -> np.ndarray:
     if metric != "cosine":
         return lengths
     distances = lengths.clip(min=0) ** 2 / 2
-    distances[distances < _SAME] = 0
+    distances[distances < SAME] = 0
     return distances
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from latentsearch.config import METRICS, Metric
 from latentsearch.gallery import compiled
-from latentsearch.gallery.backends import DOUBLE, Candidates, distances, distances_of_sums
+from latentsearch.gallery.backends import DOUBLE, SAME, Candidates, distances, distances_of_sums
 from latentsearch.gallery.threads import in_threads
 
 _LEAF = 64  # points, as in nearest.c
@@ -66,7 +66,10 @@ class NativeTree:
     def _bounded(self, rows: np.ndarray, sums: np.ndarray) -> Candidates:
         # Differences, squares and sums are rounded here and in `distances`; nothing is taken away from a sum.
         share = (self._tree.points.shape[1] + 8) * 4 * DOUBLE
-        low, high = (distances_of_sums(bound, self._metric) for bound in (sums * (1 - share), sums * (1 + share)))
+        far = distances_of_sums(sums, self._metric)
+        low, high = far * (1 - share), far * (1 + share)
+        if self._metric == "cosine":
+            low *= low >= SAME  # what is hardly more may be the same there
         return Candidates(rows, (low, high), low[:, -1])
 
 
