@@ -108,20 +108,27 @@ class Index:
         """Find rows and distances of the nearest, `(num_queries, k)` each."""
         self._num_asked += len(queries)
         kind = backend_choice.choose(len(self), self._dim, self.metric, k=k, num_asked=self._num_asked)
-        rows = np.empty((len(queries), k), dtype=np.int64)
-        distances = np.empty((len(queries), k), dtype=np.float32)
         size = max(1, 2 * _BLOCK // kind.enough(k))
-        for start in range(0, len(queries), size):
-            block = slice(start, start + size)
-            asked = points(queries[block], self.metric)
-            if self._points.shape[1] > self._dim:
-                asked = np.column_stack([asked, np.zeros(len(asked))])
-            rows[block], distances[block] = self._settled(kind, asked, k, min(kind.enough(k), len(self)))
+        if len(queries) <= size:
+            rows, distances = self._nearest_of_block(kind, queries, k)
+        else:
+            rows = np.empty((len(queries), k), dtype=np.int64)
+            distances = np.empty((len(queries), k), dtype=np.float32)
+            for start in range(0, len(queries), size):
+                block = slice(start, start + size)
+                rows[block], distances[block] = self._nearest_of_block(kind, queries[block], k)
         if self.metric == "cosine":  # from a query of zeros all are equally far
-            at_zero = ~queries.any(axis=1)
-            if at_zero.any():
+            nonzero = queries.any(axis=1)
+            if np.count_nonzero(nonzero) < len(queries):
+                at_zero = np.flatnonzero(~nonzero)
                 rows[at_zero], distances[at_zero] = np.arange(k), 1
         return rows, distances
+
+    def _nearest_of_block(self, kind: type[Backend], queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        asked = points(queries, self.metric)
+        if self._points.shape[1] > self._dim:
+            asked = np.column_stack([asked, np.zeros(len(asked))])
+        return self._settled(kind, asked, k, min(kind.enough(k), len(self)))
 
     def _settled(self, kind: type[Backend], queries: np.ndarray, k: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Find the nearest among `count` candidates of a backend, and among more where those leave it open."""
@@ -136,15 +143,16 @@ class Index:
             for start in range(0, len(lines), _CACHED):
                 of = lines[start : start + _CACHED], columns[start : start + _CACHED]
                 distances[of] = backends.distances(queries[of[0]], self._points[rows[of]], self.metric)
-        mixed = (distances[:, 1:] <= distances[:, :-1]).any(axis=1)
-        if mixed.any():
+        not_farther = distances[:, 1:] <= distances[:, :-1]
+        if np.count_nonzero(not_farther):  # takes a fifth of the time of any(), which one query would notice
+            mixed = np.flatnonzero(not_farther.any(axis=1))
             # The bits of floats that are not negative are ordered as they are: one key for both sorts much sooner.
             keys = np.sort(distances[mixed].view(np.int32).astype(np.int64) << 32 | rows[mixed], axis=1)
             rows[mixed] = keys & 0xFFFF_FFFF
             distances[mixed] = (keys >> 32).astype(np.int32).view(np.float32)
         rows, distances = rows[:, :k], distances[:, :k]
         still_open = distances[:, -1] >= beyond.astype(np.float32)
-        if count < len(self) and still_open.any():
+        if count < len(self) and np.count_nonzero(still_open):
             count *= _WIDER
             wider = (kind, count) if count * _WIDER <= len(self) else (BruteForce, k)
             rows[still_open], distances[still_open] = self._settled(wider[0], queries[still_open], k, wider[1])

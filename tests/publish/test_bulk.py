@@ -111,9 +111,7 @@ def test_what_a_server_was_at_when_all_ended_is_waited_for_and_not_sent_again(ma
 def test_what_a_server_cannot_take_in_is_told_and_can_be_sent(made):
     milvus, task, _ = made
     milvus.fails = True
-    with pytest.raises(
-        InputError, match=r"take in its/codes/000000\.parquet: no\. It must read --bulk-folder"
-    ):
+    with pytest.raises(InputError, match=r"take in its/codes/000000\.parquet: no\. It must read --bulk-folder"):
         list(task()([0]))
     assert list(task(in_bulk=False)([0])) == [3]
     assert milvus.asked == ["do_bulk_insert", "upsert"]
