@@ -11,15 +11,18 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
+import threading
 from pathlib import Path
 
+from latentsearch import files
 from latentsearch.environment import CODE, processor_features
+from latentsearch.errors import InputError
 
 SOURCE = Path(__file__).with_name("nearest.c")
 _OPTIONS = ("-O3", "-std=gnu11", "-shared", "-fPIC", "-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math")
 _FOR_THIS_PROCESSOR = (("-march=native",), ("-mcpu=native",), ())  # the first that the compiler knows
 _SECONDS = 60.0  # for compiling, and for trying
+_one_at_a_time = threading.Lock()
 
 
 @functools.cache
@@ -31,10 +34,11 @@ def library() -> ctypes.CDLL | None:
     """
     try:
         path = _kept_as()
-        if not path.exists():
-            _compile(path)
+        with _one_at_a_time:
+            if not path.exists():
+                _compile(path)
         return declared(path)
-    except (OSError, subprocess.SubprocessError, ValueError):
+    except (OSError, subprocess.SubprocessError, ValueError, InputError):
         return None
 
 
@@ -67,14 +71,13 @@ def _compile(path: Path) -> None:
 
     Raises:
         OSError: if there is no compiler, or the folder cannot be written to.
+        InputError: if the disk is full, or something else is there.
         subprocess.SubprocessError: if it cannot be compiled, or the trial fails.
     """
     compiler = shlex.split(os.environ.get("CC") or "cc")
     if shutil.which(compiler[0]) is None:
         raise FileNotFoundError(f"No C compiler {compiler[0]}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
-        made = Path(folder) / path.name
+    with files.replacing(path) as made:
         for number, options in enumerate(_FOR_THIS_PROCESSOR):
             try:
                 _run([*compiler, *_OPTIONS, *options, str(SOURCE), "-o", str(made), "-lm"])
@@ -84,7 +87,6 @@ def _compile(path: Path) -> None:
                     raise
         # An instruction that this processor does not know ends that process, not this one.
         _run([sys.executable, "-m", "latentsearch.gallery.native_tree", str(made)])
-        made.replace(path)
 
 
 def _run(command: list[str]) -> None:
