@@ -15,6 +15,7 @@ from latentsearch.gallery.milvus_client import MilvusConnection
 
 _ASKED_EVERY = 0.2  # seconds
 _WITHOUT_PROGRESS = 600.0
+_STUCK = 30.0  # without progress, of an earlier call: to begin again costs less than to wait
 _FAILED = ("Failed", "Failed and cleaned")
 
 
@@ -93,20 +94,37 @@ def is_taken_in(milvus: MilvusConnection, collection: str, number: int) -> bool:
     return any(ended)
 
 
+def is_stuck(milvus: MilvusConnection, collection: str) -> bool:
+    """Tell whether a bulk insert into a collection does not end, as one does whose server was killed at it.
+
+    Waits for those that go on.
+    """
+    tasks = milvus.bulk("list_bulk_insert_tasks", 0, collection)
+    return any(not _end_of(milvus, task.task_id, _STUCK) for task in tasks)
+
+
 def _file_of(number: int) -> str:
     return f"{number:06}.parquet"
 
 
 def _is_in(milvus: MilvusConnection, task: int) -> bool:
     """Wait for the end of a task, and tell whether it did what it was to do."""
+    end = _end_of(milvus, task, _WITHOUT_PROGRESS)
+    if not end:
+        raise InputError(
+            f"--store {milvus.where}: Milvus has made no progress with a bulk insert for {_WITHOUT_PROGRESS:.0f} "
+            "seconds.\nThe same command goes on."
+        )
+    return end == "Completed"
+
+
+def _end_of(milvus: MilvusConnection, task: int, seconds: float) -> str:
+    """Wait for the end of a task, and name its state; empty after so many seconds without progress."""
     known, since = None, time.monotonic()
     while (state := milvus.bulk("get_bulk_insert_state", task)).state_name not in ("Completed", *_FAILED):
         if known != (found := (state.state_name, state.row_count, state.infos.get("progress_percent"))):
             known, since = found, time.monotonic()
-        if time.monotonic() - since > _WITHOUT_PROGRESS:
-            raise InputError(
-                f"--store {milvus.where}: Milvus has made no progress with a bulk insert for {_WITHOUT_PROGRESS:.0f} "
-                "seconds.\nThe same command goes on."
-            )
+        if time.monotonic() - since > seconds:
+            return ""
         time.sleep(_ASKED_EVERY)
-    return bool(state.state_name == "Completed")
+    return str(state.state_name)

@@ -54,6 +54,12 @@ def insert(
     return count
 
 
+def was_begun_in_bulk(marks: Path) -> bool:
+    """Tell whether a part, by its marks, was given to the server's bulk insert and may not be in."""
+    begun = [path for path in marks.glob("*.begun") if not path.with_suffix(".json").exists()]
+    return any("bulk" in files.read_json(path, "").get("tried", []) for path in begun)
+
+
 def vectors_of(table: Any, codes: PublishedCodes, kind_dim: int | None) -> np.ndarray:
     """Return the codes of a table as they are compared, float32 `(num_rows, dim)`."""
     column = table.column("code").combine_chunks()

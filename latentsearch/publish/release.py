@@ -28,8 +28,7 @@ from latentsearch.gallery.manifest import (
 )
 from latentsearch.gallery.milvus_client import MilvusConnection
 from latentsearch.models.encoder import Encoder
-from latentsearch.publish import insert, recall, sample
-from latentsearch.publish.bulk import BulkFolder
+from latentsearch.publish import bulk, insert, recall, sample
 from latentsearch.publish.config import PublishConfig
 from latentsearch.publish.contents import Contents
 from latentsearch.publish.storage import Workspace
@@ -137,14 +136,18 @@ class Release:
         """Make a collection whole, build its index, and measure that."""
         collection, contents = codes.collection, self._contents
         marks = workspace.inserted(collection)
-        if not milvus.call("has_collection", collection):
-            files.remove(marks, within=workspace.folder)
-            dim = two_codes.weighted(np.zeros(plan.latent_dim, np.float32), plan.kind_dim, codes.look).shape[-1]
-            milvus.create(collection, code_fields(dim), {OWNER: plan.owner})
-        elif not _is_of(milvus, collection, plan):
+        is_there = milvus.call("has_collection", collection)
+        if is_there and not _is_of(milvus, collection, plan):
             raise InputError(
                 f"--store {milvus.where}: the collection {collection} is of something else. Drop it there."
             )
+        if is_there and insert.was_begun_in_bulk(marks) and bulk.is_stuck(milvus, collection):
+            milvus.call("drop_collection", collection)
+            is_there = False
+        if not is_there:
+            files.remove(marks, within=workspace.folder)
+            dim = two_codes.weighted(np.zeros(plan.latent_dim, np.float32), plan.kind_dim, codes.look).shape[-1]
+            milvus.create(collection, code_fields(dim), {OWNER: plan.owner})
         folder = _bulk_folder(self._config)
         sent = insert.insert(
             self._session, self._config.store, contents, marks, codes, kind_dim=plan.kind_dim, folder=folder
@@ -163,11 +166,11 @@ class Release:
         return recall.with_recall(milvus, codes, exact, least=self._config.min_recall)
 
 
-def _bulk_folder(config: PublishConfig) -> BulkFolder | None:
+def _bulk_folder(config: PublishConfig) -> bulk.BulkFolder | None:
     if config.bulk_folder is None:
         return None
     path = config.bulk_folder.absolute()
-    return BulkFolder(path, config.bulk_name or str(path))
+    return bulk.BulkFolder(path, config.bulk_name or str(path))
 
 
 def _write_catalogue(milvus: MilvusConnection, manifest: Manifest, drawn: sample.Sample, copies: np.ndarray) -> None:

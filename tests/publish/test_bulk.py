@@ -135,6 +135,18 @@ def test_a_server_that_makes_no_progress_is_not_waited_for(made, monkeypatch):
         list(task()([0]))
 
 
+@pytest.mark.parametrize(("left", "stuck"), [(2, False), (10**9, True)])
+def test_a_server_that_was_killed_at_it_never_ends_it(made, monkeypatch, left, stuck):
+    milvus, task, _ = made
+    monkeypatch.setattr(bulk, "_STUCK", 0.05)
+    milvus.ends, milvus.steps = True, left
+    with pytest.raises(InputError, match="does not answer"):
+        list(task()([0]))
+    milvus.ends = False
+    assert insert.was_begun_in_bulk(task().marks)
+    assert bulk.is_stuck(milvus, "codes") is stuck
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
